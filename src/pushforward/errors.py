@@ -1,0 +1,35 @@
+"""The errors that Pushforward raises: one small family, each message saying what was expected, what came, what to do."""
+
+from __future__ import annotations
+
+
+class PushforwardError(Exception):
+    """Base of every error that Pushforward raises on purpose."""
+
+
+class UsageError(PushforwardError, ValueError):
+    """An argument, option or name is wrong."""
+
+
+class ShapeError(UsageError):
+    """A tensor's shape does not fit the part it was given to."""
+
+
+class DataError(PushforwardError, ValueError):
+    """A data file or array cannot be read, or does not hold what it should."""
+
+
+class CheckpointError(PushforwardError):
+    """A model file or checkpoint is missing, corrupt, foreign or of another version."""
+
+
+class TrainingError(PushforwardError):
+    """Training cannot go on, for example because the loss is no longer finite."""
+
+
+class ConvergenceError(PushforwardError):
+    """An iterative inverse did not reach its stated tolerance."""
+
+
+class CodecError(PushforwardError):
+    """A compressed file is damaged, truncated, or was made with another model or version."""

@@ -1,0 +1,93 @@
+"""Shifts and scalings: the additive bijection of NICE and the affine ones of RealNVP."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pushforward.scalar.bijection import ScalarBijection
+
+
+class Additive(ScalarBijection):
+    r"""A shift, ``z = x + t`` (Dinh, Krueger, Bengio 2014, NICE, arXiv:1410.8516).
+
+    Parameters per element: the shift ``t``. The derivative is 1.
+
+    Example:
+        >>> z, log_dz = Additive().forward(torch.tensor([1.0]), torch.tensor([[0.5]]))
+        >>> z.item(), log_dz.item()
+        (1.5, 0.0)
+    """
+
+    num_parameters = 1
+
+    def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        return x + parameters[..., 0], torch.zeros_like(x)
+
+    def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        return z - parameters[..., 0], torch.zeros_like(z)
+
+
+class Affine(ScalarBijection):
+    r"""A shift and a scaling, ``z = (x + t) exp(s)``, with ``s = bound * tanh(raw / bound)`` (Dinh, Sohl-Dickstein,
+    Bengio 2016, RealNVP, arXiv:1605.08803).
+
+    Parameters per element, in this order: the raw log-scale, the shift ``t``.
+
+    Args:
+        bound: the largest absolute log-scale; it keeps ``exp`` finite however large the network's output.
+
+    Example:
+        >>> parameters = torch.tensor([[0.0, 1.0]])
+        >>> z, log_dz = Affine().forward(torch.tensor([1.0]), parameters)
+        >>> z.item(), log_dz.item()
+        (2.0, 0.0)
+    """
+
+    num_parameters = 2
+
+    def __init__(self, bound: float = 5.0) -> None:
+        self.bound = bound
+
+    def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        log_scale, shift = self._constrain(parameters)
+        return (x + shift) * torch.exp(log_scale), log_scale
+
+    def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        log_scale, shift = self._constrain(parameters)
+        return z * torch.exp(-log_scale) - shift, -log_scale
+
+    def _constrain(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        raw, shift = parameters.unbind(-1)
+        return self.bound * torch.tanh(raw / self.bound), shift
+
+
+class LearnedBoundAffine(ScalarBijection):
+    r"""An affine map whose log-scale is bounded by a learned factor, ``s = tanh(raw / f) f`` with ``f = exp(a)``
+    (the coupling of the UvA deep learning tutorials, Lippe 2022).
+
+    Parameters per element, in this order: the raw log-scale, the shift ``t``, and ``a``, which a structure learns
+    once per dimension (``num_shared = 1``). ``f`` is kept between ``exp(-5)`` and ``exp(2)``, which training does not
+    reach and extreme parameters must not pass.
+
+    Example:
+        >>> z, log_dz = LearnedBoundAffine().forward(torch.tensor([1.0]), torch.tensor([[100.0, 0.0, 0.0]]))
+        >>> round(log_dz.item(), 4)
+        1.0
+    """
+
+    num_parameters = 3
+    num_shared = 1
+
+    def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        log_scale, shift = self._constrain(parameters)
+        return (x + shift) * torch.exp(log_scale), log_scale
+
+    def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        log_scale, shift = self._constrain(parameters)
+        return z * torch.exp(-log_scale) - shift, -log_scale
+
+    def _constrain(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        raw, shift, log_factor = parameters.unbind(-1)
+        factor = torch.exp(log_factor.clamp(-5.0, 2.0))
+        return torch.tanh(raw / factor) * factor, shift
