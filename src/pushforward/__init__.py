@@ -1,7 +1,21 @@
 """Pushforward: normalizing flows on PyTorch."""
 
-from pushforward import errors, scalar
+from pushforward import distributions, errors, flows, networks, scalar, transforms
+from pushforward.flows import Flow, build, list_models, load, register, save
 
 __version__ = "0.1.0"
 
-__all__ = ["errors", "scalar"]
+__all__ = [
+    "Flow",
+    "build",
+    "distributions",
+    "errors",
+    "flows",
+    "list_models",
+    "load",
+    "networks",
+    "register",
+    "save",
+    "scalar",
+    "transforms",
+]

@@ -1,0 +1,18 @@
+"""Flows: a transform and a base together, and the named recipes."""
+
+from pushforward.flows.conditioned import ConditionedFlow
+from pushforward.flows.factor_out import FactorOut
+from pushforward.flows.flow import Flow
+from pushforward.flows.registry import build, list_models, load, recipe_options, register, save
+
+__all__ = [
+    "ConditionedFlow",
+    "FactorOut",
+    "Flow",
+    "build",
+    "list_models",
+    "load",
+    "recipe_options",
+    "register",
+    "save",
+]

@@ -1,0 +1,53 @@
+"""Multilayer perceptrons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from pushforward.networks.context import join_vector_context
+
+
+class MLP(nn.Module):
+    r"""A fully connected network for vectors, its last layer starting at zero so that flows start near the identity.
+
+    Args:
+        inputs: features of ``x``; with 0 the network sees the context alone.
+        outputs: features of the result.
+        context: features of the context, 0 for none.
+        hidden: widths of the hidden layers.
+        activation: makes the activation between layers.
+
+    Raises:
+        ShapeError: if the context is missing or does not have ``context`` features.
+
+    Example:
+        >>> import torch
+        >>> MLP(3, 4, context=2)(torch.ones(5, 3), torch.ones(5, 2)).shape
+        torch.Size([5, 4])
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        context: int = 0,
+        *,
+        hidden: Sequence[int] = (64, 64),
+        activation: Callable[[], nn.Module] = nn.SiLU,
+    ) -> None:
+        super().__init__()
+        self.context = context
+        widths = [inputs + context, *hidden]
+        layers: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            layers += [nn.Linear(before, after), activation()]
+        last = nn.Linear(widths[-1], outputs)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.layers = nn.Sequential(*layers, last)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        return self.layers(join_vector_context(x, context, self.context, "MLP"))

@@ -1,0 +1,125 @@
+"""How a mask splits an event into the part that conditions and the part that changes, and joins them again.
+
+A partition chooses the cheapest split that its mask allows, so that no arithmetic is spent on what does not change:
+slices where the mask is two runs, an index where it is not, and only for masks in the image plane, where a
+convolution needs the pixels in their places, the picture with the changed pixels set to zero.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.errors import UsageError
+
+
+class Partition(nn.Module):
+    """A split of an event in two, by a boolean mask that is ``True`` where the event is kept."""
+
+    inputs: int
+    outputs: int
+    changed_shape: torch.Size
+
+    def condition(self, x: Tensor) -> Tensor:
+        """Return what the conditioner sees."""
+        raise NotImplementedError("a Partition is abstract")
+
+    def changed(self, x: Tensor) -> Tensor:
+        """Return the elements that change."""
+        raise NotImplementedError("a Partition is abstract")
+
+    def parameters_of(self, outputs: Tensor, count: int) -> Tensor:
+        """Arrange a network's outputs as ``changed(x).shape + (count,)``."""
+        raise NotImplementedError("a Partition is abstract")
+
+    def merge(self, x: Tensor, changed: Tensor) -> Tensor:
+        """Return ``x`` with its changed elements replaced."""
+        raise NotImplementedError("a Partition is abstract")
+
+
+def partition(mask: Tensor) -> Partition:
+    """Choose the split for a mask of shape ``(D,)`` or ``(C, H, W)``.
+
+    Raises:
+        UsageError: if the mask is not boolean, is of another shape, or keeps all or nothing.
+    """
+    if mask.dtype != torch.bool:
+        raise UsageError(f"a mask expects dtype bool (True where the event is kept), got {mask.dtype}")
+    if mask.dim() not in (1, 3):
+        raise UsageError(f"a mask expects shape (D,) or (C, H, W), got {tuple(mask.shape)}")
+    if mask.all() or not mask.any():
+        raise UsageError("a mask must keep some dimensions and change others, got one that is all True or all False")
+    if mask.dim() == 1:
+        return IndexPartition(mask, dim=-1)
+    by_channel = mask.flatten(1)
+    if bool((by_channel == by_channel[:, :1]).all()):
+        return IndexPartition(by_channel[:, 0], dim=-3, plane=mask.shape[1:])
+    return PlanePartition(mask)
+
+
+class IndexPartition(Partition):
+    """A split along one dimension: the features of a vector or the channels of an image."""
+
+    def __init__(self, kept: Tensor, dim: int, plane: torch.Size = torch.Size()) -> None:
+        super().__init__()
+        self.dim = dim
+        kept_index, changed_index = torch.nonzero(kept)[:, 0], torch.nonzero(~kept)[:, 0]
+        self.inputs, self.outputs = len(kept_index), len(changed_index)
+        self.changed_shape = torch.Size([self.outputs, *plane])
+        self.kept_first = bool(kept[: self.inputs].all())
+        self.kept_last = bool(kept[self.outputs :].all())
+        self.register_buffer("kept_index", kept_index, persistent=False)
+        self.register_buffer("changed_index", changed_index, persistent=False)
+        order = torch.argsort(torch.cat([kept_index, changed_index]))
+        self.register_buffer("order", order, persistent=False)
+
+    def condition(self, x: Tensor) -> Tensor:
+        if self.kept_first:
+            return x.narrow(self.dim, 0, self.inputs)
+        if self.kept_last:
+            return x.narrow(self.dim, self.outputs, self.inputs)
+        return x.index_select(self.dim, self.kept_index)  # type: ignore[arg-type]
+
+    def changed(self, x: Tensor) -> Tensor:
+        if self.kept_first:
+            return x.narrow(self.dim, self.inputs, self.outputs)
+        if self.kept_last:
+            return x.narrow(self.dim, 0, self.outputs)
+        return x.index_select(self.dim, self.changed_index)  # type: ignore[arg-type]
+
+    def parameters_of(self, outputs: Tensor, count: int) -> Tensor:
+        if self.dim == -1:
+            return outputs.unflatten(-1, (self.outputs, count))
+        return outputs.unflatten(-3, (count, self.outputs)).movedim(-4, -1)
+
+    def merge(self, x: Tensor, changed: Tensor) -> Tensor:
+        kept = self.condition(x)
+        if self.kept_last:
+            return torch.cat([changed, kept], dim=self.dim)
+        joined = torch.cat([kept, changed], dim=self.dim)
+        return joined if self.kept_first else joined.index_select(self.dim, self.order)  # type: ignore[arg-type]
+
+
+class PlanePartition(Partition):
+    """A split of the pixels of an image: the conditioner sees the picture with the changed pixels at zero."""
+
+    def __init__(self, mask: Tensor) -> None:
+        super().__init__()
+        self.inputs = self.outputs = mask.shape[0]
+        index = torch.nonzero(~mask.flatten())[:, 0]
+        self.changed_shape = torch.Size([len(index)])
+        self.register_buffer("kept", mask.to(torch.get_default_dtype()), persistent=False)
+        self.register_buffer("index", index, persistent=False)
+
+    def condition(self, x: Tensor) -> Tensor:
+        return x * self.kept
+
+    def changed(self, x: Tensor) -> Tensor:
+        return x.flatten(-3).index_select(-1, self.index)  # type: ignore[arg-type]
+
+    def parameters_of(self, outputs: Tensor, count: int) -> Tensor:
+        by_parameter = outputs.unflatten(-3, (count, self.outputs)).flatten(-3)
+        return by_parameter.index_select(-1, self.index).movedim(-2, -1)  # type: ignore[arg-type]
+
+    def merge(self, x: Tensor, changed: Tensor) -> Tensor:
+        return x.flatten(-3).index_copy(-1, self.index, changed).unflatten(-1, x.shape[-3:])  # type: ignore[arg-type]
