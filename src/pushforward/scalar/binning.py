@@ -1,0 +1,80 @@
+"""What every spline shares: bins from unconstrained parameters, finding a value's bin, and the box with identity tails.
+
+Networks emit anything, so the bins and slopes are bounded *smoothly* before they are used: a round trip through a map
+whose derivative is ``d`` loses ``log10(1 / d)`` digits, and float32 has seven. The slope of a bin is therefore bounded
+itself (a height only relative to its width), not by a smallest width and a smallest height, whose quotient is far
+more extreme than either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from pushforward.errors import UsageError
+
+MAX_LOG_WIDTH = 3.0
+"""Bound on a bin's raw log-width: with 8 bins every width is above 1/2800 of the box."""
+
+MAX_LOG_SLOPE = 2.0
+"""Bound on a bin's raw log-slope: after normalisation every bin's slope lies between exp(-4) and exp(4)."""
+
+
+def check_box(bins: int, bound: float) -> None:
+    """Raise UsageError unless there are two bins or more and the box is not empty."""
+    if bins < 2:
+        raise UsageError(f"A spline needs at least 2 bins, got bins={bins}; give a larger number.")
+    if not 0.0 < bound < float("inf"):
+        raise UsageError(f"A spline's box is (-bound, bound) with a positive, finite bound, got bound={bound}.")
+
+
+def bounded(raw: Tensor, limit: float) -> Tensor:
+    """Squash into ``(-limit, limit)`` with slope 1 at zero and a gradient that fades only as ``1 / raw^2``."""
+    return raw / (1.0 + raw.abs() / limit)
+
+
+def bin_sizes(raw_widths: Tensor, raw_slopes: Tensor, bound: float) -> Tensor:
+    """Widths and heights ``(..., 2, K)`` of the bins, each adding up to ``2 * bound``.
+
+    A bin's height is proportional to its width times ``exp(bounded raw slope)``. Widths and heights are one softmax:
+    the heights' logits are the widths' plus the log-slopes.
+    """
+    log_widths = bounded(raw_widths, MAX_LOG_WIDTH)
+    log_heights = log_widths + bounded(raw_slopes, MAX_LOG_SLOPE)
+    return torch.softmax(torch.stack([log_widths, log_heights], -2), -1) * (2.0 * bound)
+
+
+def knots(sizes: Tensor, bound: float) -> Tensor:
+    """The ``K + 1`` knots ``(..., K + 1)`` from ``-bound`` to ``bound``, both exactly, of bins of these sizes."""
+    inner = sizes[..., :-1].cumsum(-1) - bound
+    return pad(pad(inner, (1, 0), value=-bound), (0, 1), value=bound)
+
+
+def find_bin(value: Tensor, positions: Tensor) -> Tensor:
+    """The index ``value.shape + (1,)`` of the bin that holds the value, from the knots ``value.shape + (K + 1,)``."""
+    return (value.unsqueeze(-1) >= positions[..., 1:-1]).sum(-1, keepdim=True)
+
+
+def at_bin(table: Tensor, index: Tensor) -> tuple[Tensor, ...]:
+    """The entries of ``table`` ``(..., S, K)`` in each value's bin: ``S`` tensors of the value's shape, one gather."""
+    return table.gather(-1, index.unsqueeze(-2).expand(*table.shape[:-1], 1)).squeeze(-1).unbind(-1)
+
+
+def at_ends(table: Tensor, index: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """The entries of ``table`` ``(..., S, K + 1)`` at the left and at the right knot of each value's bin."""
+    both = torch.cat([index, index + 1], -1).unsqueeze(-2).expand(*table.shape[:-1], 2)
+    left, right = table.gather(-1, both).unbind(-1)
+    return left.unbind(-1), right.unbind(-1)
+
+
+def inside_box(
+    value: Tensor, bound: float, mapping: Callable[[Tensor], tuple[Tensor, Tensor]]
+) -> tuple[Tensor, Tensor]:
+    """Apply ``mapping`` (value to value and log-derivative) inside the box and the identity outside it."""
+    # The mapping sees only values of the box, so that the branch not taken cannot send a NaN into the gradient.
+    mapped, log_derivative = mapping(value.clamp(-bound, bound))
+    inside = (value > -bound) & (value < bound)
+    return torch.where(inside, mapped, value), torch.where(inside, log_derivative, torch.zeros_like(log_derivative))

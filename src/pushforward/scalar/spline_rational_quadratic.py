@@ -1,0 +1,167 @@
+"""Rational-quadratic splines, on the line with identity tails and on the circle."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from pushforward.scalar.bijection import ScalarBijection
+from pushforward.scalar.binning import at_ends, bin_sizes, bounded, check_box, find_bin, inside_box, knots
+
+MAX_LOG_KNOT_SLOPE = 1.5
+"""Bound on the logarithm of a knot's slope relative to the harmonic mean of its two bins' slopes."""
+
+MIN_DISCRIMINANT = 1e-12
+"""Below what the bounds allow; it only keeps rounding from making a square root negative."""
+
+
+class RationalQuadraticSpline(ScalarBijection):
+    r"""A monotone spline of quotients of quadratics inside ``(-bound, bound)``, the identity outside (Durkan, Bekasov,
+    Murray, Papamakarios 2019, Neural Spline Flows, arXiv:1906.04032).
+
+    In the bin with left knot ``(x0, y0)``, width ``w``, height ``h``, slope ``s = h / w`` and knot slopes ``d0``,
+    ``d1``, with ``t = (x - x0) / w`` and ``u = t (1 - t)``,
+
+    ``z = y0 + h (s t^2 + d0 u) / (s + (d0 + d1 - 2 s) u)``.
+
+    Parameters per element, ``3 * bins - 1`` in this order: ``bins`` log-widths, ``bins`` log-slopes of the bins,
+    ``bins - 1`` log-slopes of the inner knots relative to the harmonic mean of the two bins beside it. All are bounded
+    smoothly so that the inverse stays well conditioned in float32 whatever a network emits; the slope at the two ends
+    is 1, so the derivative is continuous everywhere.
+
+    Args:
+        bins: the number of bins, at least 2.
+        bound: half the width of the box.
+
+    Raises:
+        UsageError: fewer than two bins, or an empty box.
+
+    Example:
+        >>> spline = RationalQuadraticSpline(bins=8, bound=5.0)
+        >>> x = torch.tensor([-7.0, 0.3])
+        >>> z, log_dz = spline.forward(x, torch.randn(2, spline.num_parameters))
+        >>> z[0].item(), log_dz[0].item()
+        (-7.0, 0.0)
+    """
+
+    def __init__(self, bins: int = 8, bound: float = 5.0) -> None:
+        check_box(bins, bound)
+        self.bins = bins
+        self.bound = bound
+        self.num_parameters = 3 * bins - 1
+
+    def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        table = self._table(parameters)
+        return inside_box(x, self.bound, lambda value: _forward(value, table))
+
+    def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        table = self._table(parameters)
+        return inside_box(z, self.bound, lambda value: _inverse(value, table))
+
+    def _table(self, parameters: Tensor) -> Tensor:
+        raw_widths, raw_slopes, raw_knot_slopes = parameters.split([self.bins, self.bins, self.bins - 1], -1)
+        sizes = bin_sizes(raw_widths, raw_slopes, self.bound)
+        inverse_slopes = sizes[..., 0, :] / sizes[..., 1, :]
+        inner = _knot_slopes(raw_knot_slopes, inverse_slopes[..., :-1], inverse_slopes[..., 1:])
+        return torch.cat([knots(sizes, self.bound), pad(inner, (1, 1), value=1.0).unsqueeze(-2)], -2)
+
+
+class CircularRationalQuadraticSpline(ScalarBijection):
+    r"""A rational-quadratic spline on the circle ``(-bound, bound)``, whose two ends are one point (Rezende et al.
+    2020, Normalizing Flows on Tori and Spheres, arXiv:2002.02428).
+
+    The angle is first shifted, ``wrap(x + phase)``, so that the spline's fixed point lies anywhere, then mapped by a
+    spline with equal slopes at the two ends: the density is continuous around the circle. Inputs outside the box are
+    wrapped into it.
+
+    Parameters per element, ``3 * bins + 1`` in this order: ``bins`` log-widths, ``bins`` log-slopes of the bins,
+    ``bins`` log-slopes of the knots (the first belongs to both ends), the phase; bounded as in
+    :class:`RationalQuadraticSpline`.
+
+    Args:
+        bins: the number of bins, at least 2.
+        bound: half the circumference, by default pi: the box is ``(-bound, bound)``.
+
+    Raises:
+        UsageError: fewer than two bins, or an empty box.
+
+    Example:
+        >>> spline = CircularRationalQuadraticSpline(bins=4)
+        >>> parameters = torch.randn(spline.num_parameters)
+        >>> one_way, _ = spline.forward(torch.tensor(1.0), parameters)
+        >>> once_round, _ = spline.forward(torch.tensor(1.0 + 2.0 * math.pi), parameters)
+        >>> bool((one_way - once_round).abs() < 1e-4)
+        True
+    """
+
+    def __init__(self, bins: int = 8, bound: float = math.pi) -> None:
+        check_box(bins, bound)
+        self.bins = bins
+        self.bound = bound
+        self.num_parameters = 3 * bins + 1
+        self.domain = self.codomain = (-bound, bound)
+
+    def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        phase, table = self._phase_and_table(parameters)
+        return _forward(self._wrap(x + phase), table)
+
+    def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        phase, table = self._phase_and_table(parameters)
+        x, log_dx = _inverse(self._wrap(z), table)
+        return self._wrap(x - phase), log_dx
+
+    def _wrap(self, angle: Tensor) -> Tensor:
+        turns = torch.floor((angle + self.bound) / (2.0 * self.bound))
+        # Rounding can leave the wrapped angle an ulp outside the box.
+        return (angle - 2.0 * self.bound * turns).clamp(-self.bound, self.bound)
+
+    def _phase_and_table(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        raw_widths, raw_slopes, raw_knot_slopes, raw_phase = parameters.split([self.bins, self.bins, self.bins, 1], -1)
+        sizes = bin_sizes(raw_widths, raw_slopes, self.bound)
+        inverse_slopes = sizes[..., 0, :] / sizes[..., 1, :]
+        slopes = _knot_slopes(raw_knot_slopes, inverse_slopes.roll(1, -1), inverse_slopes)
+        slopes = torch.cat([slopes, slopes[..., :1]], -1)
+        table = torch.cat([knots(sizes, self.bound), slopes.unsqueeze(-2)], -2)
+        return bounded(raw_phase.squeeze(-1), self.bound), table
+
+
+def _knot_slopes(raw: Tensor, inverse_left: Tensor, inverse_right: Tensor) -> Tensor:
+    """A knot's slope: the harmonic mean of the slopes of the bins beside it times a bounded factor."""
+    # A steep knot makes the inside of a flat bin flatter still (its derivative falls to about s^2 / d), and there an
+    # inverse loses its digits. A slope relative to the flatter neighbour cannot do that.
+    return 2.0 * torch.exp(bounded(raw, MAX_LOG_KNOT_SLOPE)) / (inverse_left + inverse_right)
+
+
+def _forward(x: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+    """Value and log-derivative; ``table`` ``(..., 3, K + 1)`` holds the knots' positions, values and slopes."""
+    (x0, y0, d0), (x1, y1, d1) = at_ends(table, find_bin(x, table[..., 0, :]))
+    width, height = x1 - x0, y1 - y0
+    slope = height / width
+    t = (x - x0) / width
+    u = t * (1.0 - t)
+    z = y0 + height * (slope * t * t + d0 * u) / (slope + (d0 + d1 - 2.0 * slope) * u)
+    return z, _log_derivative(t, slope, d0, d1)
+
+
+def _inverse(z: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+    """The inverse of :func:`_forward` and its log-derivative."""
+    (x0, y0, d0), (x1, y1, d1) = at_ends(table, find_bin(z, table[..., 1, :]))
+    width, height = x1 - x0, y1 - y0
+    slope = height / width
+    rise = (z - y0) / height
+    bend = rise * (d0 + d1 - 2.0 * slope)
+    a, b = slope - d0 + bend, d0 - bend
+    # Of the two forms of the root, this one divides by a sum in which nothing cancels for the wanted root.
+    root = torch.sqrt((b * b + 4.0 * a * slope * rise).clamp_min(MIN_DISCRIMINANT))
+    t = 2.0 * slope * rise / (b + root)
+    return x0 + width * t, -_log_derivative(t, slope, d0, d1)
+
+
+def _log_derivative(t: Tensor, slope: Tensor, d0: Tensor, d1: Tensor) -> Tensor:
+    u = t * (1.0 - t)
+    numerator = d1 * t * t + 2.0 * slope * u + d0 * (1.0 - t) * (1.0 - t)
+    denominator = slope + (d0 + d1 - 2.0 * slope) * u
+    return torch.log(numerator) + 2.0 * torch.log(slope / denominator)
