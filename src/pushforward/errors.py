@@ -1,4 +1,4 @@
-"""The errors that Pushforward raises: one small family, each message saying what was expected, what came, what to do."""
+"""The errors that Pushforward raises: one small family; a message says what was expected, what came, what to do."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ class ShapeError(UsageError):
 
 class DataError(PushforwardError, ValueError):
     """A data file or array cannot be read, or does not hold what it should."""
+
+
+class FileError(PushforwardError):
+    """A file or folder cannot be written: no permission, no space, or something else stands in its place."""
 
 
 class CheckpointError(PushforwardError):

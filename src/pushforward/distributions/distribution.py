@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -83,6 +84,9 @@ class Distribution(nn.Module):
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         """Set what depends on the data from one batch; most distributions have nothing to set."""
+
+    def compile_blocks(self, **options: Any) -> None:
+        """Compile the parts that are worth it; most distributions are too small to gain."""
 
     def _sample(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,8 +42,8 @@ class FactorOut(Distribution):
         super().__init__()
         if split.event_shape[1:] != rest.event_shape[1:]:
             raise UsageError(
-                f"FactorOut expects two parts that differ in their first dimension alone, got {tuple(split.event_shape)}"
-                f" and {tuple(rest.event_shape)}"
+                "FactorOut expects two parts that differ in their first dimension alone, got "
+                f"{tuple(split.event_shape)} and {tuple(rest.event_shape)}"
             )
         self.split = split
         self.rest = rest
@@ -75,10 +76,10 @@ class FactorOut(Distribution):
         self.rest.initialise(kept, context)
         self.split.initialise(split, self._condition(kept, context))
 
-    def compile_blocks(self, **options: object) -> None:
+    def compile_blocks(self, **options: Any) -> None:
         """Compile the blocks of the part that flows on."""
-        if hasattr(self.rest, "compile_blocks"):
-            self.rest.compile_blocks(**options)
+        self.rest.compile_blocks(**options)
+        self.split.compile_blocks(**options)
 
     def _draw(
         self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None

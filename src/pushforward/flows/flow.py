@@ -130,8 +130,7 @@ class Flow(Distribution):
         """Compile each part by itself: equal layers share one compiled block, so the first call stays short."""
         for part in self.transform if isinstance(self.transform, Chain) else [self.transform]:
             part.compile(**options)
-        if hasattr(self.base, "compile_blocks"):
-            self.base.compile_blocks(**options)
+        self.base.compile_blocks(**options)
 
     def _draw(
         self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None

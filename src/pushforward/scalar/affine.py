@@ -91,3 +91,29 @@ class LearnedBoundAffine(ScalarBijection):
         raw, shift, log_factor = parameters.unbind(-1)
         factor = torch.exp(log_factor.clamp(-5.0, 2.0))
         return torch.tanh(raw / factor) * factor, shift
+
+
+class Scaling(ScalarBijection):
+    r"""A positive scaling, ``z = x exp(s)``, with ``s = bound * tanh(raw / bound)``: the top layer of NICE (Dinh,
+    Krueger, Bengio 2014, arXiv:1410.8516).
+
+    Parameters per element: the raw log-scale.
+
+    Example:
+        >>> z, log_dz = Scaling().forward(torch.tensor([3.0]), torch.tensor([[0.0]]))
+        >>> z.item(), log_dz.item()
+        (3.0, 0.0)
+    """
+
+    num_parameters = 1
+
+    def __init__(self, bound: float = 5.0) -> None:
+        self.bound = bound
+
+    def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        log_scale = self.bound * torch.tanh(parameters[..., 0] / self.bound)
+        return x * torch.exp(log_scale), log_scale
+
+    def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        log_scale = self.bound * torch.tanh(parameters[..., 0] / self.bound)
+        return z * torch.exp(-log_scale), -log_scale

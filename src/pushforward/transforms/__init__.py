@@ -2,18 +2,35 @@
 
 from pushforward.transforms import masks
 from pushforward.transforms.chain import Chain
+from pushforward.transforms.convolution import InvertibleConvolution, InvertibleConvolutionLU
 from pushforward.transforms.coupling import Coupling
+from pushforward.transforms.dequantization import Dequantization, VariationalDequantization
 from pushforward.transforms.elementwise import ConditionalElementwise, Elementwise
 from pushforward.transforms.inverse import Inverse
+from pushforward.transforms.logit import Logit
+from pushforward.transforms.normalisation import ActNorm, BatchNorm
+from pushforward.transforms.permutation import Permutation, flip, random_permutation
+from pushforward.transforms.squeeze import Squeeze
 from pushforward.transforms.transform import Bijection, Transform
 
 __all__ = [
+    "ActNorm",
+    "BatchNorm",
     "Bijection",
     "Chain",
     "ConditionalElementwise",
     "Coupling",
+    "Dequantization",
     "Elementwise",
     "Inverse",
+    "InvertibleConvolution",
+    "InvertibleConvolutionLU",
+    "Logit",
+    "Permutation",
+    "Squeeze",
     "Transform",
+    "VariationalDequantization",
+    "flip",
     "masks",
+    "random_permutation",
 ]

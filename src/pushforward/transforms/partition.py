@@ -50,7 +50,7 @@ def partition(mask: Tensor) -> Partition:
     if mask.all() or not mask.any():
         raise UsageError("a mask must keep some dimensions and change others, got one that is all True or all False")
     if mask.dim() == 1:
-        return IndexPartition(mask, dim=-1)
+        return IndexPartition(mask, dim=-1, plane=torch.Size())
     by_channel = mask.flatten(1)
     if bool((by_channel == by_channel[:, :1]).all()):
         return IndexPartition(by_channel[:, 0], dim=-3, plane=mask.shape[1:])
@@ -60,7 +60,7 @@ def partition(mask: Tensor) -> Partition:
 class IndexPartition(Partition):
     """A split along one dimension: the features of a vector or the channels of an image."""
 
-    def __init__(self, kept: Tensor, dim: int, plane: torch.Size = torch.Size()) -> None:
+    def __init__(self, kept: Tensor, dim: int, plane: torch.Size) -> None:
         super().__init__()
         self.dim = dim
         kept_index, changed_index = torch.nonzero(kept)[:, 0], torch.nonzero(~kept)[:, 0]
