@@ -1,0 +1,33 @@
+"""Reading data: one file per format, all of them giving a `Dataset` of in-memory tensors."""
+
+from pushforward.data.arrays import load_arrays
+from pushforward.data.cifar10 import load_cifar10
+from pushforward.data.dataset import Dataset, split
+from pushforward.data.digits import load_digits
+from pushforward.data.folders import load_image_folder
+from pushforward.data.idx import load_idx, load_mnist, read_idx, write_idx
+from pushforward.data.load import load_data
+from pushforward.data.tables import iterate_table, load_table
+from pushforward.data.toys import ENERGIES, TOYS, ImageDensity, ToyDensity, load_toy, toy
+
+__all__ = [
+    "ENERGIES",
+    "TOYS",
+    "Dataset",
+    "ImageDensity",
+    "ToyDensity",
+    "iterate_table",
+    "load_arrays",
+    "load_cifar10",
+    "load_data",
+    "load_digits",
+    "load_idx",
+    "load_image_folder",
+    "load_mnist",
+    "load_table",
+    "load_toy",
+    "read_idx",
+    "split",
+    "toy",
+    "write_idx",
+]

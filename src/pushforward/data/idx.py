@@ -1,0 +1,119 @@
+"""IDX files, plain or gzipped, and the four of them that make MNIST (LeCun, Cortes, Burges 1998)."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pushforward.data.dataset import Dataset, as_float, infer_levels, split
+from pushforward.data.sources import require_file, require_folder
+from pushforward.errors import DataError
+
+_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_GZIP_MAGIC = b"\x1f\x8b"
+_MNIST_FILES = {
+    "train": ("train-images-idx3-ubyte", "train-images.idx3-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte"),
+}
+
+
+def read_idx(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
+    """Read one IDX file, plain or gzipped, into an array of the type and shape that its header states.
+
+    Raises:
+        DataError: the file is missing, no IDX file, truncated, or longer than its header says.
+    """
+    file = require_file(path)
+    content = _read_bytes(file)
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES:
+        raise DataError(f"{file}: not an IDX file (expected a magic number 00 00 type dimensions, got {content[:4]!r})")
+    dimensions = content[3]
+    start = 4 + 4 * dimensions
+    if len(content) < start:
+        raise DataError(f"{file}: truncated IDX file, its header needs {start} bytes and there are {len(content)}")
+    shape = struct.unpack(f">{dimensions}I", content[4:start])
+    kind = np.dtype(_TYPES[content[2]])
+    expected = start + kind.itemsize * int(np.prod(shape, dtype=object))
+    if len(content) != expected:
+        fault = "truncated IDX file" if len(content) < expected else "IDX file with bytes past its end"
+        raise DataError(f"{file}: {fault}, shape {shape} takes {expected} bytes and there are {len(content)}")
+    return np.frombuffer(content, kind, offset=start).reshape(shape).astype(kind.newbyteorder("="))
+
+
+def write_idx(path: str | os.PathLike[str], x: np.ndarray[Any, Any]) -> None:
+    """Write an array as an IDX file, gzipped where the name ends in ``.gz``.
+
+    Raises:
+        DataError: IDX has no code for the array's type.
+    """
+    from pushforward.files import atomic_write
+
+    codes = {np.dtype(name).newbyteorder("="): code for code, name in _TYPES.items()}
+    if x.dtype not in codes:
+        raise DataError(f"{path}: IDX cannot hold {x.dtype}; expected one of {', '.join(str(kind) for kind in codes)}")
+    code = codes[x.dtype]
+    header = struct.pack(f">BBBB{x.ndim}I", 0, 0, code, x.ndim, *x.shape)
+    content = header + x.astype(_TYPES[code]).tobytes()
+    # The time stamp is left out so that the same array gives the same file.
+    atomic_write(path, gzip.compress(content, mtime=0) if str(path).endswith(".gz") else content)
+
+
+def load_idx(path: str | os.PathLike[str], levels: int | None = None) -> Dataset:
+    """Images from one IDX file of shape ``(N, H, W)`` or ``(N, C, H, W)``, split 80/10/10.
+
+    Raises:
+        DataError: whatever `read_idx` refuses, or another shape.
+    """
+    x = read_idx(path)
+    name = Path(path).name
+    if x.dtype.kind == "f":
+        raise DataError(f"{path}: expected integer images, got {x.dtype}")
+    return split(name, _as_images(str(path), x), infer_levels(name, x, levels))
+
+
+def load_mnist(folder: str | os.PathLike[str]) -> Dataset:
+    """MNIST from the folder that holds its image files (plain or .gz): 50,000 train, 10,000 validate, 10,000 test.
+
+    Any data in MNIST's form works (FashionMNIST, smaller sets): the last sixth of the training file validates.
+
+    Raises:
+        DataError: a missing or damaged file, or images of differing sizes.
+    """
+    place = require_folder(folder)
+    arrays = {part: _as_images(str(place), read_idx(_find(place, names))) for part, names in _MNIST_FILES.items()}
+    for part, x in arrays.items():
+        if x.dtype != np.uint8:
+            raise DataError(f"{place}: expected bytes in the {part} images, got {x.dtype}")
+    train = as_float(arrays["train"])
+    first = len(train) - max(1, len(train) // 6)
+    return Dataset("mnist", train[:first], train[first:], as_float(arrays["test"]), levels=256)
+
+
+def _find(folder: Path, names: tuple[str, ...]) -> Path:
+    candidates = [folder / f"{name}{ending}" for name in names for ending in ("", ".gz")]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise DataError(f"{folder}: expected the file {names[0]} (or {names[0]}.gz) in it, found none")
+
+
+def _read_bytes(file: Path) -> bytes:
+    content = file.read_bytes()
+    if content[:2] != _GZIP_MAGIC:
+        return content
+    try:
+        return gzip.decompress(content)
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"{file}: damaged or truncated gzip file ({error})") from error
+
+
+def _as_images(name: str, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if x.ndim not in (3, 4) or x.size == 0:
+        raise DataError(f"{name}: expected images (N, H, W) or (N, C, H, W), got shape {x.shape}")
+    return x[:, None] if x.ndim == 3 else x

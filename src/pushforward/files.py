@@ -1,0 +1,94 @@
+"""Writing files so that a killed run leaves the old file or the new one, never half of one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pushforward.errors import FileError, UsageError
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that takes its place when the block ends without an error.
+
+    Raises:
+        FileError: the file cannot be written there; what was at ``path`` before is left as it was.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> target = pathlib.Path(tempfile.mkdtemp()) / "numbers.txt"
+        >>> with atomic_path(target) as temporary:
+        ...     _ = temporary.write_text("1 2 3")
+        >>> target.read_text()
+        '1 2 3'
+    """
+    target = Path(path)
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # The suffix stays last: many writers choose the format by it.
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
+        # mkstemp makes the file private; a finished file has the usual mode.
+        temporary.chmod(0o666 & ~_umask())
+        yield temporary
+        temporary.replace(target)
+    except OSError as error:
+        raise unwritable(target, error) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:
+    """Write ``content`` to ``path`` by way of a temporary file and a rename.
+
+    Raises:
+        FileError: the file cannot be written there; what was at ``path`` before is left as it was.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Make the folder ``path`` and check that a file can be written into it.
+
+    Raises:
+        FileError: a file stands in its place, or nothing can be written there.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    return folder
+
+
+def choose_writer(path: str | os.PathLike[str], suffixes: tuple[str, ...]) -> str:
+    """Return the suffix of ``path``, which must be one of ``suffixes``.
+
+    Raises:
+        UsageError: it is not.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in suffixes:
+        raise UsageError(f"{path}: expected a name that ends in {', '.join(suffixes)}, got {suffix or 'no ending'}")
+    return suffix
+
+
+def unwritable(path: Path, error: OSError) -> FileError:
+    """The error that says why ``path`` cannot be written."""
+    return FileError(f"cannot write {path}: {error.strerror or error}; choose another place or make room there")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
