@@ -1,6 +1,6 @@
 """Pushforward: normalizing flows on PyTorch."""
 
-from pushforward import distributions, errors, flows, networks, scalar, transforms
+from pushforward import distributions, errors, flows, networks, scalar, testing, transforms
 from pushforward.flows import Flow, build, list_models, load, register, save
 
 __version__ = "0.1.0"
@@ -17,5 +17,6 @@ __all__ = [
     "register",
     "save",
     "scalar",
+    "testing",
     "transforms",
 ]

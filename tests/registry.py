@@ -1,0 +1,96 @@
+"""Every public part with a way to make it and events to check it on. A part that is not listed fails the suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from pushforward import distributions, networks, scalar, transforms
+from pushforward.distributions import Distribution
+from pushforward.networks import MLP
+from pushforward.scalar import Affine, ScalarBijection
+from pushforward.transforms import Transform, masks
+
+SMALL = partial(MLP, hidden=(8,))
+
+
+@dataclass
+class Case:
+    """A transform and events of its domain: ``x`` has one batch dimension of at least 4."""
+
+    make: Callable[[], Transform]
+    x: Tensor
+    context: Tensor | None = None
+
+
+def normal(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(3))
+
+
+def uniform(*shape: int) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(3))
+
+
+def integers(levels: int, *shape: int) -> Tensor:
+    return torch.randint(levels, shape, generator=torch.Generator().manual_seed(3))
+
+
+VECTORS = normal(6, 5)
+CONTEXT = normal(6, 2)
+IMAGES = normal(4, 4, 4, 4)
+
+# Scalar bijections: how to make one, and numbers of its domain.
+SCALARS: dict[str, tuple[Callable[[], ScalarBijection], Tensor]] = {
+    "Additive": (scalar.Additive, normal(8)),
+    "Affine": (Affine, normal(8)),
+    "LearnedBoundAffine": (scalar.LearnedBoundAffine, normal(8)),
+    "Scaling": (scalar.Scaling, normal(8)),
+    "RationalQuadraticSpline": (scalar.RationalQuadraticSpline, 3 * normal(8)),
+    "CircularRationalQuadraticSpline": (scalar.CircularRationalQuadraticSpline, uniform(8) * 6 - 3),
+}
+
+TRANSFORMS: dict[str, Case] = {
+    "Coupling/halves": Case(lambda: transforms.Coupling(masks.halves(5), Affine(), SMALL), VECTORS),
+    "Coupling/alternating": Case(lambda: transforms.Coupling(masks.alternating(5), Affine(), SMALL, 2), VECTORS, CONTEXT),
+    "Coupling/learned bound": Case(
+        lambda: transforms.Coupling(~masks.halves(5), scalar.LearnedBoundAffine(), SMALL), VECTORS
+    ),
+    "Elementwise": Case(lambda: transforms.Elementwise(Affine(), (5,)), VECTORS),
+    "ConditionalElementwise": Case(
+        lambda: transforms.ConditionalElementwise(Affine(), 5, SMALL, context=2), VECTORS, CONTEXT
+    ),
+    "Chain": Case(
+        lambda: transforms.Chain([transforms.flip(5), transforms.Coupling(masks.halves(5), Affine(), SMALL)]), VECTORS
+    ),
+    "Inverse": Case(
+        lambda: transforms.Inverse(transforms.Coupling(masks.halves(5), Affine(), SMALL, 2)), VECTORS, CONTEXT
+    ),
+    "Permutation": Case(lambda: transforms.random_permutation(5), VECTORS),
+    "Permutation/channels": Case(lambda: transforms.flip(4, event_dims=3), IMAGES),
+    "Squeeze": Case(transforms.Squeeze, IMAGES),
+    "ActNorm": Case(lambda: transforms.ActNorm(5), VECTORS),
+    "ActNorm/channels": Case(lambda: transforms.ActNorm(4, event_dims=3), IMAGES),
+    "BatchNorm": Case(lambda: transforms.BatchNorm(5), VECTORS),
+    "BatchNorm/channels": Case(lambda: transforms.BatchNorm(4, event_dims=3), IMAGES),
+    "InvertibleConvolution": Case(lambda: transforms.InvertibleConvolution(4), IMAGES),
+    "InvertibleConvolutionLU": Case(lambda: transforms.InvertibleConvolutionLU(4), IMAGES),
+    "Logit": Case(lambda: transforms.Logit(1e-5, event_dims=1), uniform(6, 5)),
+    "Dequantization": Case(lambda: transforms.Dequantization(17), integers(17, 4, 1, 4, 4)),
+}
+
+DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
+    "StandardNormal": (lambda: distributions.StandardNormal((3,)), None),
+    "ConditionalNormal": (lambda: distributions.ConditionalNormal((3,), SMALL, context=2), CONTEXT),
+}
+
+NETWORKS: dict[str, tuple[Callable[..., torch.nn.Module], tuple[int, ...]]] = {
+    "MLP": (networks.MLP, ()),
+}
+
+# Names in __all__ that are no part of their own: bases, helpers and modules.
+ABSTRACT = {"ScalarBijection", "Transform", "Bijection", "Distribution", "NetworkFactory"}
+HELPERS = {"masks", "flip", "random_permutation"}

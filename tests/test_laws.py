@@ -1,0 +1,66 @@
+"""The law suite: every public part obeys every law that applies to it."""
+
+from __future__ import annotations
+
+import pytest
+import registry
+import torch
+
+import pushforward as pf
+from pushforward import testing
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("name", registry.TRANSFORMS)
+def test_transform_obeys_the_laws(name: str) -> None:
+    case = registry.TRANSFORMS[name]
+    testing.check_transform(testing.randomise(case.make()), case.x, case.context)
+
+
+@pytest.mark.parametrize("name", registry.SCALARS)
+def test_scalar_obeys_the_laws(name: str) -> None:
+    make, x = registry.SCALARS[name]
+    testing.check_scalar(make(), x)
+
+
+@pytest.mark.parametrize("name", registry.SCALARS)
+def test_scalar_works_in_a_coupling(name: str) -> None:
+    make, x = registry.SCALARS[name]
+    mask = pf.transforms.masks.alternating(2)
+    layer = testing.randomise(pf.transforms.Coupling(mask, make(), registry.SMALL))
+    testing.check_inverse(layer, x.reshape(-1, 2))
+    testing.check_log_det(layer, x.reshape(-1, 2))
+
+
+@pytest.mark.parametrize("name", registry.DISTRIBUTIONS)
+def test_distribution_obeys_the_laws(name: str) -> None:
+    make, context = registry.DISTRIBUTIONS[name]
+    testing.check_distribution(testing.randomise(make()), context)
+
+
+@pytest.mark.parametrize("name", [name for name in registry.TRANSFORMS if registry.TRANSFORMS[name].context is not None])
+def test_missing_or_misshapen_context_is_an_error(name: str) -> None:
+    case = registry.TRANSFORMS[name]
+    transform = case.make()
+    for context in (None, case.context[..., :-1]):
+        with pytest.raises(pf.errors.ShapeError, match="context"):
+            transform(case.x, context)
+
+
+@pytest.mark.parametrize(
+    "module, listed",
+    [
+        (pf.scalar, registry.SCALARS),
+        (pf.transforms, registry.TRANSFORMS),
+        (pf.distributions, registry.DISTRIBUTIONS),
+        (pf.networks, registry.NETWORKS),
+    ],
+    ids=["scalar", "transforms", "distributions", "networks"],
+)
+def test_every_public_part_is_registered(module: object, listed: dict[str, object]) -> None:
+    covered = {name.split("/")[0] for name in listed} | registry.ABSTRACT | registry.HELPERS
+    assert set(module.__all__) - covered == set()  # type: ignore[attr-defined]
