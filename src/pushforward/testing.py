@@ -51,7 +51,9 @@ def check_scalar(scalar: ScalarBijection, x: Tensor) -> None:
 def check_distribution(distribution: Distribution, context: Tensor | None = None) -> None:
     """Check the shapes, seeds, dtypes and finiteness of a distribution on its own samples."""
     distribution = copy.deepcopy(distribution).eval()
-    batch = torch.Size() if context is None else context.shape[: context.dim() - distribution.context_dims]
+    batch = (
+        torch.Size() if context is None else context.shape[: context.dim() - distribution._own_context_dims(context)]
+    )
     for sample_shape in [(), (3,), (2, 3), (0,)]:
         x = distribution.sample(sample_shape, context)
         expected = torch.Size(sample_shape) + batch + distribution.event_shape
@@ -61,9 +63,7 @@ def check_distribution(distribution: Distribution, context: Tensor | None = None
             f"log_prob: expected the batch shape, got {tuple(log_prob.shape)}"
         )
         assert bool(torch.isfinite(log_prob).all()), "log_prob of the distribution's own samples is not finite"
-    first, second = (
-        distribution.sample((4,), context, generator=torch.Generator().manual_seed(7)) for _ in range(2)
-    )
+    first, second = (distribution.sample((4,), context, generator=torch.Generator().manual_seed(7)) for _ in range(2))
     assert torch.equal(first, second), "the same generator seed gave different samples"
 
 

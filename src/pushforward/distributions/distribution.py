@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import ShapeError, UsageError
+from pushforward.networks.context import trailing_dims
 
 
 class Distribution(nn.Module):
@@ -21,13 +22,11 @@ class Distribution(nn.Module):
         event_shape: the shape of one event.
         exact: ``False`` where ``log_prob`` is a bound or an estimate.
         reparametrised: whether samples carry gradients to the parameters, so that :meth:`rsample` exists.
-        context_dims: how many trailing dimensions of a context are one context's own (1 for vectors, 3 for images).
     """
 
     event_shape: torch.Size
     exact: bool = True
     reparametrised: bool = True
-    context_dims: int = 1
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density (or log-mass) of ``x`` in nats, of shape ``batch_shape``."""
@@ -85,6 +84,10 @@ class Distribution(nn.Module):
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         """Set what depends on the data from one batch; most distributions have nothing to set."""
 
+    def _own_context_dims(self, context: Tensor) -> int:
+        """Return how many trailing dimensions of a context are one context's own, the others being its batch."""
+        return trailing_dims(context, self.event_shape)
+
     def compile_blocks(self, **options: Any) -> None:
         """Compile the parts that are worth it; most distributions are too small to gain."""
 
@@ -99,12 +102,11 @@ class Distribution(nn.Module):
             raise UsageError(f"temperature expects a positive number, got {temperature}")
         batch = torch.Size([sample_shape] if isinstance(sample_shape, int) else sample_shape)
         if context is not None:
-            if context.dim() < self.context_dims:
-                raise ShapeError(
-                    f"context expects at least {self.context_dims} dimensions, got shape {tuple(context.shape)}"
-                )
-            batch = batch + context.shape[: context.dim() - self.context_dims]
-            context = context.expand(*batch, *context.shape[context.dim() - self.context_dims :])
+            own = self._own_context_dims(context)
+            if context.dim() < own:
+                raise ShapeError(f"context expects at least {own} dimensions, got shape {tuple(context.shape)}")
+            batch = batch + context.shape[: context.dim() - own]
+            context = context.expand(*batch, *context.shape[context.dim() - own :])
         return self._draw(batch, context, temperature, generator)
 
 

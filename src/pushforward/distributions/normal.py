@@ -67,7 +67,6 @@ class ConditionalNormal(Distribution):
     def __init__(self, event_shape: Sequence[int], network: NetworkFactory, context: int) -> None:
         super().__init__()
         self.event_shape = torch.Size(event_shape)
-        self.context_dims = len(self.event_shape)
         self.network: nn.Module = network(context, 2 * self.event_shape[0], 0)
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -85,5 +84,5 @@ class ConditionalNormal(Distribution):
     def _mean_and_log_scale(self, context: Tensor | None) -> tuple[Tensor, Tensor]:
         if context is None:
             raise ShapeError("ConditionalNormal expects a context, got none: pass context=")
-        mean, raw = self.network(context).chunk(2, dim=-self.context_dims)
+        mean, raw = self.network(context).chunk(2, dim=-len(self.event_shape))
         return mean, 7.0 * torch.tanh(raw / 7.0)

@@ -21,7 +21,7 @@ class ConditionedFlow(torch.distributions.Distribution):
     def __init__(self, flow: Flow, context: Tensor | None) -> None:
         self.flow = flow
         self.context = context
-        batch = torch.Size() if context is None else context.shape[: context.dim() - flow.context_dims]
+        batch = torch.Size() if context is None else context.shape[: context.dim() - flow._own_context_dims(context)]
         super().__init__(batch_shape=batch, event_shape=flow.event_shape, validate_args=False)
 
     @property

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pushforward.distributions.distribution import Distribution
 from pushforward.errors import UsageError
-from pushforward.networks.context import join_image_context, join_vector_context
+from pushforward.networks.context import condition_on, join_vector_context
 
 
 class FactorOut(Distribution):
@@ -93,9 +93,6 @@ class FactorOut(Distribution):
         return kept, split
 
     def _condition(self, kept: Tensor, context: Tensor | None) -> Tensor:
-        if context is None:
-            return kept
         if self.dim == -3:
-            channels = context.shape[-3] if context.shape[-2:] == kept.shape[-2:] else context.shape[-1]
-            return join_image_context(kept, context, channels, "FactorOut")
-        return join_vector_context(kept, context, context.shape[-1], "FactorOut")
+            return condition_on(kept, context, "FactorOut")
+        return kept if context is None else join_vector_context(kept, context, context.shape[-1], "FactorOut")

@@ -25,7 +25,6 @@ class Flow(Distribution):
     Args:
         transform: from data to latent; a list is chained.
         base: the distribution of the latent.
-        context_dims: trailing dimensions of one context: 1 for a vector, 3 for an image.
 
     Example:
         >>> from pushforward.distributions import StandardNormal
@@ -36,16 +35,19 @@ class Flow(Distribution):
         (torch.Size([3]), torch.Size([4, 2]))
     """
 
-    def __init__(
-        self, transform: Transform | Sequence[Transform], base: Distribution, *, context_dims: int = 1
-    ) -> None:
+    def __init__(self, transform: Transform | Sequence[Transform], base: Distribution) -> None:
         super().__init__()
         self.transform = transform if isinstance(transform, Transform) else Chain(transform)
         self.base = base
-        self.context_dims = context_dims
         self.event_shape = self.transform.inverse_shape(base.event_shape)
         self.reparametrised = base.reparametrised
         self.config: dict[str, Any] | None = None
+
+    @property
+    def levels(self) -> int | None:
+        """How many values the data's integers take, or ``None`` for a flow of continuous data."""
+        parts = self.transform if isinstance(self.transform, Chain) else [self.transform]
+        return next((part.levels for part in parts if hasattr(part, "levels")), None)
 
     @property
     def exact(self) -> bool:  # type: ignore[override]

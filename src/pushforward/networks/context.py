@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from pushforward.errors import ShapeError
 
@@ -32,19 +33,40 @@ def join_vector_context(x: Tensor, context: Tensor | None, features: int, owner:
 
 
 def join_image_context(x: Tensor, context: Tensor | None, features: int, owner: str) -> Tensor:
-    """Append a context to images ``(..., C, H, W)`` as channels: an image ``(..., features, H, W)`` as it is, a
-    vector ``(..., features)`` repeated over the pixels."""
+    """Append a context to images ``(..., C, H, W)`` as channels: an image ``(..., features, H', W')`` averaged down to
+    ``H x W`` where it is larger, a vector ``(..., features)`` repeated over the pixels."""
     if features == 0 or context is None:
         check_context(context, features, -1, owner)
         return x
-    is_image = context.dim() >= 3 and context.shape[-3:] == (features, *x.shape[-2:])
-    if not is_image:
-        check_context(context, features, -1, owner)
-        context = context[..., None, None].expand(*context.shape, *x.shape[-2:])
+    planes = _as_planes(context, features, x.shape[-2:], owner)
     try:
-        context = context.to(x.dtype).expand(*x.shape[:-3], *context.shape[-3:])
+        planes = planes.to(x.dtype).expand(*x.shape[:-3], *planes.shape[-3:])
     except RuntimeError:
-        raise ShapeError(
-            f"{owner}: the context's shape {tuple(context.shape)} does not fit images {tuple(x.shape)}"
-        ) from None
-    return torch.cat([x, context], dim=-3)
+        reason = f"{owner}: the context's shape {tuple(context.shape)} does not fit images {tuple(x.shape)}"
+        raise ShapeError(reason) from None
+    return torch.cat([x, planes], dim=-3)
+
+
+def condition_on(x: Tensor, context: Tensor | None, owner: str) -> Tensor:
+    """Join a context to the part ``x`` of an event (images have 3 dimensions more than their batch) that conditions
+    another part. The context's batch must be that of ``x``, which tells a vector from an image."""
+    if context is None:
+        return x
+    is_image = context.dim() == x.dim()
+    return join_image_context(x, context, context.shape[-3 if is_image else -1], owner)
+
+
+def trailing_dims(context: Tensor, event_shape: torch.Size) -> int:
+    """Return how many of a context's dimensions are its own: 3 for an image that fits an image event, else 1."""
+    fits = len(event_shape) == 3 and context.dim() >= 3 and context.shape[-2:] == event_shape[-2:]
+    return 3 if fits else 1
+
+
+def _as_planes(context: Tensor, features: int, plane: torch.Size, owner: str) -> Tensor:
+    if context.dim() >= 3 and context.shape[-3] == features and context.shape[-2] >= plane[0]:
+        if context.shape[-2:] == plane:
+            return context
+        pooled = F.adaptive_avg_pool2d(context.flatten(0, -4) if context.dim() > 4 else context, list(plane))
+        return pooled.reshape(*context.shape[:-2], *plane)
+    check_context(context, features, -1, owner)
+    return context[..., None, None].expand(*context.shape, *plane)

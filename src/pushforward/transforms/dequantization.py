@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pushforward.distributions.distribution import rand
 from pushforward.errors import UsageError
-from pushforward.networks.context import join_image_context
+from pushforward.networks.context import condition_on
 from pushforward.transforms.logit import log_sigmoid_slope, logit_and_log_slope
 from pushforward.transforms.transform import Transform, sum_event
 
@@ -121,7 +121,7 @@ class VariationalDequantization(Dequantization):
         image = x / (self.levels - 1) * 2 - 1
         uniform = rand(x, x.shape, generator)
         latent, log_slope = logit_and_log_slope(uniform, self.alpha)
-        latent, log_det = self.noise(latent, self._condition(image, context))
+        latent, log_det = self.noise(latent, condition_on(image, context, "VariationalDequantization"))
         log_det = log_det + sum_event(log_slope + log_sigmoid_slope(latent), 3)
         return torch.sigmoid(latent), -log_det
 
@@ -129,11 +129,5 @@ class VariationalDequantization(Dequantization):
         x = x.to(self.like.dtype)  # type: ignore[arg-type, union-attr]
         image = x / (self.levels - 1) * 2 - 1
         latent, _ = logit_and_log_slope(rand(x, x.shape, None), self.alpha)
-        self.noise.initialise(latent, self._condition(image, context))
+        self.noise.initialise(latent, condition_on(image, context, "VariationalDequantization"))
         return super().initialise(x, context)
-
-    def _condition(self, image: Tensor, context: Tensor | None) -> Tensor:
-        if context is None:
-            return image
-        channels = context.shape[-3] if context.shape[-2:] == image.shape[-2:] else context.shape[-1]
-        return join_image_context(image, context, channels, "VariationalDequantization")
