@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import pytest
 import registry
-import torch
 
 import pushforward as pf
 from pushforward import testing
-
-
-@pytest.fixture(autouse=True)
-def _seed() -> None:
-    torch.manual_seed(0)
 
 
 @pytest.mark.parametrize("name", registry.TRANSFORMS)
