@@ -51,6 +51,10 @@ SCALARS: dict[str, tuple[Callable[[], ScalarBijection], Tensor]] = {
     "Scaling": (scalar.Scaling, normal(8)),
     "RationalQuadraticSpline": (scalar.RationalQuadraticSpline, 3 * normal(8)),
     "CircularRationalQuadraticSpline": (scalar.CircularRationalQuadraticSpline, uniform(8) * 6 - 3),
+    "LogisticMixtureCDF": (scalar.LogisticMixtureCDF, normal(8)),
+    "GaussianMixtureCDF": (scalar.GaussianMixtureCDF, normal(8)),
+    "MixtureCDF/logistic": (scalar.MixtureCDF, normal(8)),
+    "MixtureCDF/gaussian": (lambda: scalar.MixtureCDF("gaussian"), normal(8)),
 }
 
 TRANSFORMS: dict[str, Case] = {
