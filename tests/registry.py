@@ -11,11 +11,12 @@ from torch import Tensor
 
 from pushforward import distributions, networks, scalar, transforms
 from pushforward.distributions import Distribution
-from pushforward.networks import MLP
+from pushforward.networks import MADE, MLP, ResidualMADE
 from pushforward.scalar import Affine, ScalarBijection
 from pushforward.transforms import Transform, masks
 
 SMALL = partial(MLP, hidden=(8,))
+SMALL_MADE = partial(MADE, hidden=(8, 8))
 
 
 @dataclass
@@ -63,6 +64,16 @@ TRANSFORMS: dict[str, Case] = {
     "Coupling/learned bound": Case(
         lambda: transforms.Coupling(~masks.halves(5), scalar.LearnedBoundAffine(), SMALL), VECTORS
     ),
+    "Autoregressive": Case(lambda: transforms.Autoregressive(5, Affine(), SMALL_MADE, order=[4, 0, 2, 1, 3]), VECTORS),
+    "Autoregressive/context": Case(
+        lambda: transforms.Autoregressive(5, scalar.LearnedBoundAffine(), SMALL_MADE, 2), VECTORS, CONTEXT
+    ),
+    "Autoregressive/residual": Case(
+        lambda: transforms.Autoregressive(5, scalar.RationalQuadraticSpline(), partial(ResidualMADE, hidden=8)), VECTORS
+    ),
+    "Autoregressive/inverse": Case(
+        lambda: transforms.Inverse(transforms.Autoregressive(5, Affine(), SMALL_MADE, 2)), VECTORS, CONTEXT
+    ),
     "Elementwise": Case(lambda: transforms.Elementwise(Affine(), (5,)), VECTORS),
     "ConditionalElementwise": Case(
         lambda: transforms.ConditionalElementwise(Affine(), 5, SMALL, context=2), VECTORS, CONTEXT
@@ -92,9 +103,11 @@ DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
 }
 
 NETWORKS: dict[str, tuple[Callable[..., torch.nn.Module], tuple[int, ...]]] = {
+    "MADE": (networks.MADE, ()),
     "MLP": (networks.MLP, ()),
+    "ResidualMADE": (networks.ResidualMADE, ()),
 }
 
 # Names in __all__ that are no part of their own: bases, helpers and modules.
-ABSTRACT = {"ScalarBijection", "Transform", "Bijection", "Distribution", "NetworkFactory"}
+ABSTRACT = {"ScalarBijection", "Transform", "Bijection", "Distribution", "NetworkFactory", "MaskedNetwork"}
 HELPERS = {"masks", "flip", "random_permutation"}

@@ -1,6 +1,7 @@
 """Transforms: which dimensions see which, and what reshapes or re-represents the data."""
 
 from pushforward.transforms import masks
+from pushforward.transforms.autoregressive import Autoregressive
 from pushforward.transforms.chain import Chain
 from pushforward.transforms.convolution import InvertibleConvolution, InvertibleConvolutionLU
 from pushforward.transforms.coupling import Coupling
@@ -15,6 +16,7 @@ from pushforward.transforms.transform import Bijection, Transform
 
 __all__ = [
     "ActNorm",
+    "Autoregressive",
     "BatchNorm",
     "Bijection",
     "Chain",

@@ -1,0 +1,166 @@
+"""Masked networks and autoregressive transforms: masks, and the one-pass inverse against D passes of the network."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor
+
+from pushforward import scalar
+from pushforward.errors import ShapeError, UsageError
+from pushforward.networks import MADE, ResidualMADE
+from pushforward.networks.made import hidden_degrees
+from pushforward.testing import randomise
+from pushforward.transforms import Autoregressive, Inverse
+
+NETWORKS = {
+    "made": partial(MADE, hidden=(32, 24)),
+    "narrow": partial(MADE, hidden=(3, 5)),
+    "shallow": partial(MADE, hidden=(16,)),
+    "residual": partial(ResidualMADE, hidden=20, blocks=2),
+}
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def inverse_by_passes(layer: Autoregressive, z: Tensor, context: Tensor | None = None) -> Tensor:
+    """The textbook inverse: pass k of the whole network makes the first k dimensions right."""
+    x = torch.zeros_like(z)
+    for _ in range(z.shape[-1]):
+        parameters = layer.network(x[..., layer.order], context).unflatten(-1, (z.shape[-1], -1))
+        x = layer.scalar.inverse(z[..., layer.order], parameters)[0][..., layer.inverse_order]
+    return x
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("context", [0, 2])
+@pytest.mark.parametrize("features", [1, 2, 7])
+def test_an_output_sees_all_the_inputs_before_its_own_and_no_other(name: str, context: int, features: int) -> None:
+    network = randomise(NETWORKS[name](features, 3 * features, context)).double()
+    network.activation = torch.nn.SiLU()
+    c = torch.randn(5, context, dtype=torch.float64) if context else None
+    x = torch.randn(5, features, dtype=torch.float64)
+    jacobian = torch.autograd.functional.jacobian(lambda x: network(x, c).sum(0), x).sum(1)
+    sees = jacobian.abs().reshape(features, 3, features).amax(1) > 0
+    allowed = torch.ones(features, features).tril(-1).bool()
+    assert not (sees & ~allowed).any()
+    if name != "narrow":
+        assert torch.equal(sees, allowed)
+    if context:
+        by_context = torch.autograd.functional.jacobian(lambda c: network(x, c).sum(0), c).abs().sum(1)
+        assert (by_context > 0).all()
+
+
+@pytest.mark.parametrize("width", [1, 2, 6, 7, 50])
+@pytest.mark.parametrize("inputs", [1, 2, 3, 7])
+@pytest.mark.parametrize("context", [0, 1])
+def test_degrees_ascend_and_reach_the_highest(width: int, inputs: int, context: int) -> None:
+    degrees = hidden_degrees(width, inputs, context)
+    assert degrees == sorted(degrees) and len(degrees) == width
+    assert set(degrees) <= set(range(inputs))
+    if width >= inputs:
+        assert set(range(1, inputs)) <= set(degrees)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("context", [0, 2])
+@pytest.mark.parametrize("features", [1, 2, 9, 40])
+def test_one_pass_inverse_equals_d_passes(name: str, context: int, features: int) -> None:
+    order = torch.randperm(features)
+    layer = randomise(Autoregressive(features, scalar.Affine(), NETWORKS[name], context, order))
+    z = torch.randn(11, 2, features)
+    c = torch.randn(11, 2, context) if context else None
+    expected = inverse_by_passes(layer, z, c)
+    with torch.no_grad():
+        fast, log_det = layer.inverse(z, c)
+    slow, slow_log_det = layer.inverse(z, c)
+    scale = expected.abs().clamp_min(1)
+    assert ((fast - expected) / scale).abs().max() < 3e-6
+    assert ((slow - expected) / scale).abs().max() < 3e-6
+    torch.testing.assert_close(log_det, slow_log_det)
+    torch.testing.assert_close(log_det, -layer(fast, c)[1], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("make", [scalar.Additive, scalar.RationalQuadraticSpline])
+def test_one_pass_inverse_for_other_scalars(make: type) -> None:
+    layer = randomise(Autoregressive(12, make(), NETWORKS["made"]))
+    z = 2 * torch.randn(50, 12)
+    with torch.no_grad():
+        torch.testing.assert_close(layer.inverse(z)[0], inverse_by_passes(layer, z), rtol=3e-6, atol=3e-6)
+
+
+def test_shared_parameters_follow_the_order() -> None:
+    layer = randomise(Autoregressive(5, scalar.LearnedBoundAffine(), NETWORKS["made"], order=[3, 1, 4, 0, 2]))
+    assert layer.network.outputs == 10 and layer.shared.shape == (5, 1)
+    x = torch.randn(6, 5)
+    z, log_det = layer(x)
+    back, inverse_log_det = layer.inverse(z)
+    torch.testing.assert_close(back, x, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(inverse_log_det, -log_det, rtol=1e-5, atol=1e-5)
+
+
+def test_gradients_of_the_inverse_are_those_of_d_passes() -> None:
+    layer = randomise(Autoregressive(6, scalar.Affine(), NETWORKS["residual"], 2, torch.randperm(6))).double()
+    z, c = torch.randn(4, 6).double().requires_grad_(), torch.randn(4, 2).double().requires_grad_()
+    wanted = [z, c, *layer.network.parameters()]
+    weights = torch.randn(4, 6).double()
+    one = torch.autograd.grad((layer.inverse(z, c)[0] * weights).sum(), wanted)
+    many = torch.autograd.grad((inverse_by_passes(layer, z, c) * weights).sum(), wanted)
+    for first, second in zip(one, many):
+        torch.testing.assert_close(first, second)
+
+
+def test_the_inverse_of_the_layer_trains_as_an_inverse_autoregressive_flow() -> None:
+    layer = Inverse(Autoregressive(3, scalar.Affine(), NETWORKS["made"]))
+    optimiser = torch.optim.Adam(layer.parameters(), 1e-2)
+    x = torch.randn(256, 3) @ torch.tensor([[1.0, 0.8, 0.3], [0.0, 0.5, 0.6], [0.0, 0.0, 0.4]])
+    losses = []
+    for _ in range(60):
+        z, log_det = layer(x)
+        loss = (0.5 * z.square().sum(-1) - log_det).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] - 0.3
+
+
+def test_inverse_takes_any_batch_shape_and_broadcasts_the_context() -> None:
+    layer = randomise(Autoregressive(3, scalar.Affine(), NETWORKS["made"], 2))
+    context = torch.randn(2)
+    for batch in [(), (4,), (0,), (2, 0), (2, 3)]:
+        z = torch.randn(*batch, 3)
+        x, log_det = layer.inverse(z, context)
+        assert x.shape == z.shape and log_det.shape == z.shape[:-1]
+        torch.testing.assert_close(layer(x, context)[0], z, rtol=1e-4, atol=1e-4)
+
+
+def test_wrong_use_is_said_clearly() -> None:
+    with pytest.raises(UsageError, match="order"):
+        Autoregressive(3, scalar.Affine(), order=[0, 1, 1])
+    with pytest.raises(UsageError, match="masked network"):
+        Autoregressive(3, scalar.Affine(), lambda inputs, outputs, context: torch.nn.Linear(inputs, outputs))
+    with pytest.raises(UsageError, match="multiple"):
+        MADE(3, 4)
+    layer = Autoregressive(3, scalar.Affine(), context=2)
+    for context in (None, torch.zeros(4, 3), torch.zeros(5, 4, 2)):
+        with pytest.raises((ShapeError, RuntimeError)):
+            layer(torch.zeros(4, 3), context)
+    with pytest.raises(ShapeError, match="events"):
+        layer.inverse(torch.zeros(4, 2), torch.zeros(4, 2))
+
+
+@pytest.mark.slow
+def test_compiled_layer_inverts_the_same() -> None:
+    layer = randomise(Autoregressive(5, scalar.RationalQuadraticSpline(), NETWORKS["made"]))
+    z = torch.randn(20, 5)
+    with torch.no_grad():
+        expected = layer.inverse(z)
+        layer.compile(fullgraph=True)
+        for value, reference in zip(layer.inverse(z), expected):
+            torch.testing.assert_close(value, reference, rtol=1e-5, atol=1e-5)
