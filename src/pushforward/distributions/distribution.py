@@ -76,9 +76,11 @@ class Distribution(nn.Module):
         """Return what ``x`` is made of: one tensor, or one for each level of a hierarchical distribution."""
         return (x,)
 
-    def from_latents(self, latents: Sequence[Tensor], context: Tensor | None = None) -> Tensor:
+    def from_latents(self, latents: Sequence[Tensor | None], context: Tensor | None = None) -> Tensor:
         """Put ``x`` together again from all its latents."""
         (x,) = latents
+        if x is None:
+            raise UsageError("the last latent is missing: only latents that were factored out before it can be drawn")
         return x
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:

@@ -67,9 +67,14 @@ class FactorOut(Distribution):
         kept, split = self._parts(x)
         return (split, *self.rest.latents(kept, context, generator))
 
-    def from_latents(self, latents: Sequence[Tensor], context: Tensor | None = None) -> Tensor:
+    def from_latents(self, latents: Sequence[Tensor | None], context: Tensor | None = None) -> Tensor:
+        """Put ``x`` together from all its latents; one that is ``None`` is drawn given those behind it."""
         split, *rest = latents
-        return torch.cat([self.rest.from_latents(rest, context), split], dim=self.dim)
+        kept = self.rest.from_latents(rest, context)
+        if split is None:
+            batch = kept.shape[: kept.dim() + self.dim]
+            split = self.split._draw(batch, self._condition(kept, context), 1.0, None)
+        return torch.cat([kept, split], dim=self.dim)
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         kept, split = self._parts(x)

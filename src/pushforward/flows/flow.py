@@ -75,8 +75,9 @@ class Flow(Distribution):
         latents = self.latents(x, context, generator)
         return latents[0] if len(latents) == 1 else latents
 
-    def decode(self, latents: Tensor | Sequence[Tensor], context: Tensor | None = None) -> Tensor:
-        """Return the event of a latent, or of all latents of a multi-scale flow."""
+    def decode(self, latents: Tensor | Sequence[Tensor | None], context: Tensor | None = None) -> Tensor:
+        """Return the event of a latent, or of all latents of a multi-scale flow; of those factored out, any that is
+        ``None`` is drawn given the ones behind it."""
         return self.from_latents([latents] if isinstance(latents, Tensor) else latents, context)
 
     def latents(
@@ -85,7 +86,7 @@ class Flow(Distribution):
         self._check(x)
         return self.base.latents(self.transform.encode(x, context, generator), context)
 
-    def from_latents(self, latents: Sequence[Tensor], context: Tensor | None = None) -> Tensor:
+    def from_latents(self, latents: Sequence[Tensor | None], context: Tensor | None = None) -> Tensor:
         return self.transform.inverse(self.base.from_latents(latents, context), context)[0]
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
