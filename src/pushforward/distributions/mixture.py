@@ -105,9 +105,7 @@ class ConditionalGaussianMixture(Distribution):
 
     reparametrised = False
 
-    def __init__(
-        self, event_shape: Sequence[int], network: NetworkFactory, context: int, components: int = 5
-    ) -> None:
+    def __init__(self, event_shape: Sequence[int], network: NetworkFactory, context: int, components: int = 5) -> None:
         super().__init__()
         check_components(components)
         self.event_shape = torch.Size(event_shape)

@@ -1,0 +1,151 @@
+"""The pictures show what they say: the curves are the flow's own numbers, the bands and levels hold their shares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pushforward import plots
+from pushforward.distributions import DiagonalNormal, Distribution, StandardLogistic, StandardNormal, Uniform
+from pushforward.errors import ShapeError, UsageError
+from pushforward.flows import Flow
+from pushforward.scalar import Affine
+from pushforward.transforms import Elementwise
+
+
+def affine_flow(features: int, base: Distribution | None = None) -> Flow:
+    """A flow that divides by 2 and then shifts, so that the truth is known."""
+    torch.manual_seed(0)
+    layer = Elementwise(Affine(), (features,))
+    with torch.no_grad():
+        layer.parameters_per_element[..., 0] = -np.log(2.0)
+        layer.parameters_per_element[..., 1] = 0.5
+    return Flow([layer, Elementwise(Affine(), (features,))], base or StandardNormal((features,)))
+
+
+@pytest.fixture()
+def points_1d() -> Tensor:
+    return 2 * torch.randn(400, 1, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture()
+def points_2d() -> Tensor:
+    return 2 * torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
+
+
+def test_one_dimension_draws_density_map_and_latents(points_1d: Tensor) -> None:
+    flow = affine_flow(1)
+    figure = plots.flow_1d({"before": flow, "after": flow}, points_1d)
+    assert len(figure.axes) == 6
+    density, image, latent = figure.axes[:3]
+    x, y = density.lines[0].get_data()
+    expected = flow.log_prob(torch.as_tensor(x)[:, None]).exp().detach().numpy()
+    np.testing.assert_allclose(y, expected, rtol=1e-4)
+    bars = np.array([[bar.get_height(), bar.get_width()] for bar in density.patches])
+    assert abs((bars[:, 0] * bars[:, 1]).sum() - 1) < 1e-6
+    x, z = image.lines[0].get_data()
+    np.testing.assert_allclose(z, flow.encode(torch.as_tensor(x)[:, None]).detach().numpy()[:, 0], rtol=1e-4)
+    z, base = latent.lines[0].get_data()
+    np.testing.assert_allclose(base, np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi), rtol=1e-4)
+    assert density.get_ylabel() == "before" and figure.axes[3].get_ylabel() == "after"
+
+
+def test_two_dimensions_draw_the_flows_own_density(points_2d: Tensor) -> None:
+    flow = affine_flow(2)
+    figure = plots.flow_2d(flow, points_2d, generator=torch.Generator().manual_seed(0))
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["data", "samples", "density", "latent grid in the data's plane", "latents of the data"]
+    image = figure.axes[2].images[0]
+    left, right, bottom, top = image.get_extent()
+    cell = (right - left) * (top - bottom) / (200 * 200)
+    assert 0.9 < image.get_array().sum() * cell < 1.01
+    latents = figure.axes[4].collections[0].get_offsets()
+    np.testing.assert_allclose(latents, flow.encode(points_2d).detach().numpy(), atol=1e-5)
+
+
+def test_density_has_its_corner_at_the_lower_left() -> None:
+    figure = plots.density_2d(lambda x: -8 * ((x - torch.tensor([2.0, -1.0])) ** 2).sum(-1), (-3, 3, -3, 3))
+    density = figure.axes[0].images[0].get_array()
+    row, column = np.unravel_index(np.argmax(density), density.shape)
+    assert abs(np.linspace(-3, 3, 300)[column] - 2) < 0.05
+    assert abs(np.linspace(-3, 3, 300)[row] + 1) < 0.05
+
+
+def test_warped_grid_is_the_image_of_latent_lines(points_2d: Tensor) -> None:
+    flow = affine_flow(2)
+    figure = plots.warped_grid(flow, points_2d)
+    lines = figure.axes[0].lines
+    assert len(lines) == 42
+    x = np.concatenate([line.get_xdata() for line in lines])
+    corners = flow.decode(torch.tensor([[-3.0, -3.0], [3.0, 3.0]])).detach()
+    assert abs(x.min() - corners[0, 0]) < 1e-4 and abs(x.max() - corners[1, 0]) < 1e-4
+
+
+def test_steps_draw_the_data_after_each_part(points_2d: Tensor) -> None:
+    flow = affine_flow(2)
+    figure = plots.steps_2d(flow, points_2d)
+    drawn = [axes for axes in figure.axes if axes.collections]
+    assert [axes.get_title() for axes in drawn] == ["data", "1: Elementwise", "2: Elementwise"]
+    np.testing.assert_allclose(drawn[0].collections[0].get_offsets(), points_2d, atol=1e-6)
+    last = flow.encode(points_2d).detach().numpy()
+    np.testing.assert_allclose(drawn[2].collections[0].get_offsets(), last, atol=1e-5)
+
+
+def test_corner_has_every_pair_once() -> None:
+    rng = np.random.default_rng(0)
+    data, samples = rng.normal(size=(500, 3)), rng.normal(size=(400, 3))
+    figure = plots.corner(data, samples, ["a", "b", "c"])
+    shown = [axes for axes in figure.axes if axes.axison]
+    assert len(shown) == 6
+    assert [axes.get_xlabel() for axes in figure.axes[6:]] == ["a", "b", "c"]
+    constant = plots.corner(np.zeros((50, 2)), np.zeros((50, 2)))
+    assert len(constant.axes) == 4
+    with pytest.raises(ShapeError, match="same columns"):
+        plots.corner(data, samples[:, :2])
+
+
+def test_contours_hold_their_share_of_the_mass() -> None:
+    density = np.random.default_rng(0).random((30, 30)) ** 3
+    levels = plots.mass_levels(density, (0.9, 0.5))
+    shares = [density[density >= level].sum() / density.sum() for level in levels]
+    np.testing.assert_allclose(shares, [0.9, 0.5], atol=0.01)
+
+
+def test_calibration_bands_hold_what_is_uniform() -> None:
+    rng = np.random.default_rng(0)
+    figure = plots.calibration(np.stack([rng.random(2000), rng.beta(0.5, 0.5, 2000)], 1), ["right", "wrong"])
+    outside = []
+    for axes in figure.axes[2:]:
+        level, share = axes.lines[1].get_data()
+        band = axes.collections[0].get_paths()[0]
+        corners = band.get_extents()
+        assert corners.x0 == 0 and corners.x1 == 1
+        outside.append(np.abs(share - level).max() * np.sqrt(2000))
+    assert outside[0] < 1.7 < outside[1]
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        plots.calibration([0.5, 1.5])
+
+
+@pytest.mark.parametrize("base", [StandardNormal((1,)), StandardLogistic((1,)), Uniform((1,), -9.0, 9.0)])
+def test_pit_values_are_uniform_where_the_flow_is_right(base: Distribution) -> None:
+    from scipy.stats import kstest
+
+    flow = affine_flow(1, base)
+    x = flow.sample(2000, generator=torch.Generator().manual_seed(0))
+    assert kstest(plots.pit_values(flow, x)[:, 0], "uniform").pvalue > 1e-3
+
+
+def test_pictures_are_written_and_misuse_is_named(tmp_path: Path, points_1d: Tensor) -> None:
+    path = tmp_path / "flow.png"
+    plots.save(plots.flow_1d(affine_flow(1), points_1d), path, dpi=40)
+    assert path.read_bytes().startswith(b"\x89PNG") and [file.name for file in tmp_path.iterdir()] == ["flow.png"]
+    with pytest.raises(ShapeError, match=r"shape \(1,\)"):
+        plots.flow_1d(affine_flow(2), points_1d)
+    with pytest.raises(ShapeError, match=r"\(n, 2\)"):
+        plots.flow_2d(affine_flow(2), points_1d)
+    with pytest.raises(UsageError, match="base"):
+        plots.pit_values(affine_flow(1, DiagonalNormal((1,))), points_1d)
