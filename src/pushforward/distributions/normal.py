@@ -13,6 +13,7 @@ from pushforward.errors import ShapeError
 from pushforward.networks.factory import NetworkFactory
 
 LOG_SQRT_TWO_PI = 0.5 * math.log(2 * math.pi)
+FARTHEST = 1e15
 
 
 class StandardNormal(Distribution):
@@ -36,7 +37,8 @@ class StandardNormal(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         dims = tuple(range(-len(self.event_shape), 0))
-        return -0.5 * x.square().sum(dims) - LOG_SQRT_TWO_PI * self.event_shape.numel()
+        # Far out, where the density is zero to any precision, the square would overflow float32.
+        return -0.5 * x.clamp(-FARTHEST, FARTHEST).square().sum(dims) - LOG_SQRT_TWO_PI * self.event_shape.numel()
 
     def _draw(
         self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
@@ -72,6 +74,7 @@ class ConditionalNormal(Distribution):
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         mean, log_scale = self._mean_and_log_scale(context)
         standard = (x - mean) * torch.exp(-log_scale)
+        standard = standard.clamp(-FARTHEST, FARTHEST)
         dims = tuple(range(-len(self.event_shape), 0))
         return (-0.5 * standard.square() - log_scale - LOG_SQRT_TWO_PI).sum(dims)
 

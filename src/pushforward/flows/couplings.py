@@ -76,7 +76,9 @@ def _vector_couplings(
     features: int, scalar: ScalarBijection, context: int, layers: int, hidden: int | Sequence[int]
 ) -> list[Transform]:
     if features == 1:
-        raise UsageError("a coupling flow expects at least 2 features, got 1: use an elementwise or autoregressive flow")
+        raise UsageError(
+            "a coupling flow expects at least 2 features, got 1: use an autoregressive flow"
+        )
     widths = [hidden, hidden] if isinstance(hidden, int) else hidden
     network = partial(MLP, hidden=widths)
     mask = masks.alternating(features)

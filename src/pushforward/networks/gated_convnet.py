@@ -1,0 +1,60 @@
+"""The gated convolutional network of the UvA deep learning tutorials."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pushforward.networks.context import join_image_context
+from pushforward.networks.convolution import ChannelConv2d, concat_elu, over_batches
+
+
+class GatedBlock(nn.Module):
+    """A residual block whose branch is gated, ``x + value * sigmoid(gate)``, and a layer norm over the channels."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.wide = ChannelConv2d(2 * hidden, hidden, 3)
+        self.gate = ChannelConv2d(2 * hidden, 2 * hidden, 1)
+        self.norm = nn.LayerNorm(hidden, eps=1e-6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch = self.gate(concat_elu(self.wide(concat_elu(x))))
+        # In channels-last memory the channels are the last dimension of this view, and no copy is made.
+        rows = (x + F.glu(branch, dim=1)).permute(0, 2, 3, 1)
+        return self.norm(rows).permute(0, 3, 1, 2)
+
+
+class GatedConvNet(nn.Module):
+    r"""A convolutional residual network with gated blocks; the last layer starts at zero.
+
+    Args:
+        inputs: channels of the images ``(..., inputs, H, W)``.
+        outputs: channels of the result ``(..., outputs, H, W)``.
+        context: features of the context, an image ``(..., context, H, W)`` or a vector ``(..., context)``.
+        hidden: width.
+        layers: gated blocks.
+
+    Raises:
+        ShapeError: if the context is missing or does not fit.
+
+    Source: Lippe (2022), UvA Deep Learning Tutorials, tutorial 11, after Ho et al. (2019), arXiv:1902.00275.
+
+    Example:
+        >>> import torch
+        >>> GatedConvNet(3, 6, context=2, hidden=8)(torch.ones(5, 3, 4, 4), torch.ones(5, 2)).shape
+        torch.Size([5, 6, 4, 4])
+    """
+
+    def __init__(self, inputs: int, outputs: int, context: int = 0, *, hidden: int = 32, layers: int = 3) -> None:
+        super().__init__()
+        self.context = context
+        self.first = ChannelConv2d(inputs + context, hidden, 3)
+        self.blocks = nn.Sequential(*[GatedBlock(hidden) for _ in range(layers)])
+        self.last = ChannelConv2d(2 * hidden, outputs, 3, zero=True)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        return over_batches(self._network, join_image_context(x, context, self.context, "GatedConvNet"))
+
+    def _network(self, x: Tensor) -> Tensor:
+        return self.last(concat_elu(self.blocks(self.first(x))))
