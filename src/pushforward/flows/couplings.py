@@ -39,7 +39,7 @@ def nice(
     if shape is not None:
         return nice_image(_only(shape, features), levels, context, layers, _width(hidden))
     dimensions = _features(features)
-    couplings = _vector_couplings(dimensions, Additive(), context, layers, hidden)
+    couplings = vector_couplings(dimensions, Additive(), context, layers, hidden)
     return Flow([*couplings, Elementwise(Scaling(), (dimensions,))], StandardLogistic((dimensions,)))
 
 
@@ -69,16 +69,15 @@ def realnvp(
     if shape is not None:
         return realnvp_image(_only(shape, features), levels, context, layers, _width(hidden), scales)
     dimensions = _features(features)
-    return Flow(_vector_couplings(dimensions, Affine(), context, layers, hidden), StandardNormal((dimensions,)))
+    return Flow(vector_couplings(dimensions, Affine(), context, layers, hidden), StandardNormal((dimensions,)))
 
 
-def _vector_couplings(
+def vector_couplings(
     features: int, scalar: ScalarBijection, context: int, layers: int, hidden: int | Sequence[int]
 ) -> list[Transform]:
+    """Coupling layers over alternating masks, the two halves changing in turn."""
     if features == 1:
-        raise UsageError(
-            "a coupling flow expects at least 2 features, got 1: use an autoregressive flow"
-        )
+        raise UsageError("a coupling flow expects at least 2 features, got 1: use an autoregressive flow")
     widths = [hidden, hidden] if isinstance(hidden, int) else hidden
     network = partial(MLP, hidden=widths)
     mask = masks.alternating(features)

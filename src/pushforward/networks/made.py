@@ -15,6 +15,7 @@ from pushforward.errors import ShapeError, UsageError
 from pushforward.networks.context import check_context
 
 LinearMap = Callable[[int, Tensor], Tensor]
+Choose = Callable[[slice, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class MaskedNetwork(nn.Module, ABC):
     the first hidden layer, whose units of degree 0 exist only with a context.
 
     A subclass writes the network once, in :meth:`_evaluate`, in terms of "apply linear layer k". :meth:`forward`
-    applies whole layers; :meth:`sweep` applies the rows of one degree at a time, so that computing the outputs one
+    applies whole layers; :meth:`generate` applies the rows of one degree at a time, so that computing the outputs one
     input after the other costs the arithmetic of a single pass.
     """
 
@@ -101,13 +102,22 @@ class MaskedNetwork(nn.Module, ABC):
         """Return the outputs ``(..., outputs)``, those of input 0 first, for ``x`` of shape ``(..., inputs)``."""
         return self._evaluate(x, lambda k, h: self.linears[k](h), self._context_term(x.shape[:-1], context))
 
-    def sweep(self, batch: torch.Size, context: Tensor | None = None) -> Sweep:
-        """Begin an evaluation in order for inputs of batch shape ``batch``."""
+    def generate(self, choose: Choose, batch: torch.Size, context: Tensor | None = None) -> Tensor:
+        """Choose the inputs in order, each given the outputs for it, which depend on those chosen before.
+
+        ``choose(inputs, outputs)`` returns the values ``(n, rows)`` of the inputs in the slice ``inputs``, given
+        ``outputs`` ``(n, rows, outputs per input)``; rows are the flattened ``batch``. Returns all inputs
+        ``(inputs, rows)``. The arithmetic is that of one pass of the network.
+        """
         context_term = self._context_term(batch, context)
         if context_term is not None:
             width = context_term.shape[-1]
             context_term = context_term.expand(*batch, width).reshape(batch.numel(), width)
-        return Sweep(self, batch.numel(), context_term)
+        sweep = Sweep(self, batch.numel(), context_term)
+        chosen = [self.linears[0].weight.new_empty(0, batch.numel())]  # type: ignore[operator, union-attr]
+        for step in self.steps:
+            chosen.append(choose(step.inputs, sweep.outputs(step, chosen[-1])))
+        return torch.cat(chosen)
 
     def _context_term(self, batch: torch.Size, context: Tensor | None) -> Tensor | None:
         check_context(context, self.context, -1, type(self).__name__)
@@ -136,7 +146,7 @@ class Sweep:
         keep = Grown if torch.is_grad_enabled() else Filled
         self.histories = [keep(weight.shape[1], rows, like) for weight, _ in self.layers]
 
-    def parameters(self, step: Step, previous: Tensor) -> Tensor:
+    def outputs(self, step: Step, previous: Tensor) -> Tensor:
         """Return the outputs ``(inputs of this step, rows, outputs per input)``, given the inputs ``(n, rows)`` of the
         step before (none at the first step)."""
 

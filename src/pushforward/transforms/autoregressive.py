@@ -81,30 +81,29 @@ class Autoregressive(Bijection):
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         check_event(x, self.event_shape, "Autoregressive")
         ordered = x.index_select(-1, self.order)
-        parameters = self.network(ordered, context).unflatten(-1, (-1, self.network.per_input))
+        emitted = self.network(ordered, context).unflatten(-1, (-1, self.network.per_input))
         if self.shared is not None:
-            parameters = torch.cat([parameters, self.shared.expand(*x.shape, -1)], dim=-1)
-        z, log_dz = self.scalar.forward(ordered, parameters)
+            emitted = torch.cat([emitted, self.shared.expand(*x.shape, -1)], dim=-1)
+        z, log_dz = self.scalar.forward(ordered, emitted)
         return z.index_select(-1, self.inverse_order), log_dz.sum(-1)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         check_event(z, self.event_shape, "Autoregressive")
-        batch = z.shape[:-1]
         # Dimensions first: what one step reads and writes is contiguous.
         ordered = z.reshape(-1, z.shape[-1]).t().index_select(0, self.order)
-        sweep = self.network.sweep(batch, context)
         invert = self._compiled_inverse or self.scalar.inverse
-        previous, xs, log_dxs = ordered[:0], [], []
-        for step in self.network.steps:
-            parameters = sweep.parameters(step, previous)
+        log_dxs = []
+
+        def choose(inputs: slice, emitted: Tensor) -> Tensor:
             if self.shared is not None:
-                shared = self.shared[step.inputs, None].expand(*parameters.shape[:-1], -1)
-                parameters = torch.cat([parameters, shared], dim=-1)
-            previous, log_dx = invert(ordered[step.inputs], parameters)
-            xs.append(previous)
+                emitted = torch.cat([emitted, self.shared[inputs, None].expand(*emitted.shape[:-1], -1)], dim=-1)
+            x, log_dx = invert(ordered[inputs], emitted)
             log_dxs.append(log_dx)
-        x = torch.cat(xs).index_select(0, self.inverse_order)
-        return x.t().reshape(z.shape), torch.cat(log_dxs).sum(0).reshape(batch)
+            return x
+
+        x = self.network.generate(choose, z.shape[:-1], context)
+        log_det = torch.cat(log_dxs).sum(0).reshape(z.shape[:-1])
+        return x.index_select(0, self.inverse_order).t().reshape(z.shape), log_det
 
     def compile(self, *args: Any, **options: Any) -> None:
         """Compile ``forward``, and for ``inverse`` the scalar bijection's inverse that each of its steps applies."""
