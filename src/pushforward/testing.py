@@ -195,7 +195,8 @@ def with_extreme_parameters(transform: Transform, factor: float) -> Transform:
     from a normal of that deviation where it has no conditioner."""
     part = copy.deepcopy(transform)
     torch.manual_seed(1)
-    networks = [module.network for module in part.modules() if isinstance(getattr(module, "network", None), nn.Module)]
+    found = [getattr(module, "network", None) for module in part.modules()]
+    networks = [network for network in found if isinstance(network, nn.Module)]
     for network in networks:
         randomise(network)
         network.register_forward_hook(lambda module, inputs, outputs: outputs * factor)

@@ -30,6 +30,8 @@ class StandardNormal(Distribution):
         torch.Size([5, 2])
     """
 
+    like: Tensor
+
     def __init__(self, event_shape: Sequence[int]) -> None:
         super().__init__()
         self.event_shape = torch.Size(event_shape)
@@ -43,7 +45,7 @@ class StandardNormal(Distribution):
     def _draw(
         self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        return temperature * randn(self.like, batch_shape + self.event_shape, generator)  # type: ignore[arg-type]
+        return temperature * randn(self.like, batch_shape + self.event_shape, generator)
 
 
 class ConditionalNormal(Distribution):

@@ -47,7 +47,7 @@ class Flow(Distribution):
     def levels(self) -> int | None:
         """How many values the data's integers take, or ``None`` for a flow of continuous data."""
         parts = self.transform if isinstance(self.transform, Chain) else [self.transform]
-        return next((part.levels for part in parts if hasattr(part, "levels")), None)
+        return next((int(part.levels) for part in parts if hasattr(part, "levels")), None)  # type: ignore[arg-type]
 
     @property
     def exact(self) -> bool:  # type: ignore[override]

@@ -66,7 +66,7 @@ def _as_planes(context: Tensor, features: int, plane: torch.Size, owner: str) ->
     if context.dim() >= 3 and context.shape[-3] == features and context.shape[-2] >= plane[0]:
         if context.shape[-2:] == plane:
             return context
-        pooled = F.adaptive_avg_pool2d(context.flatten(0, -4) if context.dim() > 4 else context, list(plane))
+        pooled = F.adaptive_avg_pool2d(context.flatten(0, -4) if context.dim() > 4 else context, (plane[0], plane[1]))
         return pooled.reshape(*context.shape[:-2], *plane)
     check_context(context, features, -1, owner)
     return context[..., None, None].expand(*context.shape, *plane)

@@ -18,6 +18,9 @@ class ChannelConv2d(nn.Conv2d):
     multiplication by a mask of zeros and ones would give, without computing it.
     """
 
+    input_index: Tensor | None
+    output_index: Tensor | None
+
     def __init__(self, inputs: int, outputs: int, kernel_size: int, *, zero: bool = False) -> None:
         super().__init__(inputs, outputs, kernel_size, padding=kernel_size // 2)
         self.register_buffer("input_index", None, persistent=False)

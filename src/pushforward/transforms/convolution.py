@@ -65,6 +65,8 @@ class InvertibleConvolutionLU(Bijection):
     """
 
     event_dims = 3
+    permutation: Tensor
+    sign: Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -84,7 +86,7 @@ class InvertibleConvolutionLU(Bijection):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         _check(z, len(self.lower))
         lower, upper, log_diagonal = self._factors()
-        rows = self.permutation.T @ z.flatten(-2)  # type: ignore[union-attr, operator]
+        rows = self.permutation.T @ z.flatten(-2)
         rows = torch.linalg.solve_triangular(lower, rows, upper=False, unitriangular=True)
         rows = torch.linalg.solve_triangular(upper, rows, upper=True)
         return rows.reshape(z.shape), -_over_pixels(log_diagonal.sum(), z)

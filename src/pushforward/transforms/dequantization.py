@@ -42,6 +42,7 @@ class Dequantization(Transform):
 
     exact = False
     stochastic = True
+    like: Tensor
 
     def __init__(self, levels: int, event_dims: int = 3) -> None:
         super().__init__()
@@ -55,7 +56,7 @@ class Dequantization(Transform):
     def forward(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        x = x.to(self.like.dtype)  # type: ignore[arg-type, union-attr]
+        x = x.to(self.like.dtype)
         noise, log_density = self._noise(x, context, generator)
         z, log_det = self._scaled(x, noise)
         return z, log_det - log_density
@@ -65,7 +66,7 @@ class Dequantization(Transform):
         return x, -self._log_scale(z)
 
     def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        x = x.to(self.like.dtype)  # type: ignore[arg-type, union-attr]
+        x = x.to(self.like.dtype)
         noise, _ = self._noise(x, context, generator)
         return self._scaled(x, ENCODE_MARGIN + (1 - 2 * ENCODE_MARGIN) * noise)[0]
 
@@ -126,7 +127,7 @@ class VariationalDequantization(Dequantization):
         return torch.sigmoid(latent), -log_det
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        x = x.to(self.like.dtype)  # type: ignore[arg-type, union-attr]
+        x = x.to(self.like.dtype)
         image = x / (self.levels - 1) * 2 - 1
         latent, _ = logit_and_log_slope(rand(x, x.shape, None), self.alpha)
         self.noise.initialise(latent, condition_on(image, context, "VariationalDequantization"))

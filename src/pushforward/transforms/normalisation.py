@@ -32,6 +32,8 @@ class ActNorm(Bijection):
         True
     """
 
+    initialised: Tensor
+
     def __init__(self, features: int, event_dims: int = 1) -> None:
         super().__init__()
         self.event_dims = event_dims
@@ -67,7 +69,7 @@ class ActNorm(Bijection):
         deviation = rows.std(dim=1, unbiased=False)
         self.mean.copy_(rows.mean(dim=1).view_as(self.mean))
         self.log_scale.copy_(-torch.log(deviation + 1e-6).view_as(self.mean))
-        self.initialised.fill_(True)  # type: ignore[operator]
+        self.initialised.fill_(True)
         self._started = True
 
     def _remember(self) -> None:
@@ -105,6 +107,9 @@ class BatchNorm(Bijection):
         True
     """
 
+    running_mean: Tensor
+    running_variance: Tensor
+
     def __init__(self, features: int, event_dims: int = 1, momentum: float = 0.1, eps: float = 1e-5) -> None:
         super().__init__()
         self.event_dims, self.features, self.momentum, self.eps = event_dims, features, momentum, eps
@@ -122,7 +127,7 @@ class BatchNorm(Bijection):
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         check_event(z, torch.Size([self.features, *z.shape[z.dim() - self.event_dims + 1 :]]), "BatchNorm")
-        log_scale = self._log_scale(self.running_variance)  # type: ignore[arg-type]
+        log_scale = self._log_scale(self.running_variance)
         x = (z - self.shift) * torch.exp(-log_scale) + self.running_mean
         return x, -_per_channel_log_det(log_scale, z, self.event_dims)
 
@@ -131,13 +136,13 @@ class BatchNorm(Bijection):
 
     def _statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
         if not self.training or x.numel() <= self.features:
-            return self.running_mean, self.running_variance  # type: ignore[return-value]
+            return self.running_mean, self.running_variance
         rows = x.movedim(-self.event_dims, 0).reshape(self.features, -1)
         mean = rows.mean(dim=1).view_as(self.shift)
         variance = rows.var(dim=1, unbiased=False).view_as(self.shift)
         with torch.no_grad():
-            self.running_mean.lerp_(mean, self.momentum)  # type: ignore[operator, union-attr]
-            self.running_variance.lerp_(variance, self.momentum)  # type: ignore[operator, union-attr]
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_variance.lerp_(variance, self.momentum)
         return mean, variance
 
 

@@ -60,6 +60,10 @@ def partition(mask: Tensor) -> Partition:
 class IndexPartition(Partition):
     """A split along one dimension: the features of a vector or the channels of an image."""
 
+    kept_index: Tensor
+    changed_index: Tensor
+    order: Tensor
+
     def __init__(self, kept: Tensor, dim: int, plane: torch.Size) -> None:
         super().__init__()
         self.dim = dim
@@ -78,14 +82,14 @@ class IndexPartition(Partition):
             return x.narrow(self.dim, 0, self.inputs)
         if self.kept_last:
             return x.narrow(self.dim, self.outputs, self.inputs)
-        return x.index_select(self.dim, self.kept_index)  # type: ignore[arg-type]
+        return x.index_select(self.dim, self.kept_index)
 
     def changed(self, x: Tensor) -> Tensor:
         if self.kept_first:
             return x.narrow(self.dim, self.inputs, self.outputs)
         if self.kept_last:
             return x.narrow(self.dim, 0, self.outputs)
-        return x.index_select(self.dim, self.changed_index)  # type: ignore[arg-type]
+        return x.index_select(self.dim, self.changed_index)
 
     def parameters_of(self, outputs: Tensor, count: int) -> Tensor:
         if self.dim == -1:
@@ -97,11 +101,14 @@ class IndexPartition(Partition):
         if self.kept_last:
             return torch.cat([changed, kept], dim=self.dim)
         joined = torch.cat([kept, changed], dim=self.dim)
-        return joined if self.kept_first else joined.index_select(self.dim, self.order)  # type: ignore[arg-type]
+        return joined if self.kept_first else joined.index_select(self.dim, self.order)
 
 
 class PlanePartition(Partition):
     """A split of the pixels of an image: the conditioner sees the picture with the changed pixels at zero."""
+
+    kept: Tensor
+    index: Tensor
 
     def __init__(self, mask: Tensor) -> None:
         super().__init__()
@@ -115,11 +122,11 @@ class PlanePartition(Partition):
         return x * self.kept
 
     def changed(self, x: Tensor) -> Tensor:
-        return x.flatten(-3).index_select(-1, self.index)  # type: ignore[arg-type]
+        return x.flatten(-3).index_select(-1, self.index)
 
     def parameters_of(self, outputs: Tensor, count: int) -> Tensor:
         by_parameter = outputs.unflatten(-3, (count, self.outputs)).flatten(-3)
-        return by_parameter.index_select(-1, self.index).movedim(-2, -1)  # type: ignore[arg-type]
+        return by_parameter.index_select(-1, self.index).movedim(-2, -1)
 
     def merge(self, x: Tensor, changed: Tensor) -> Tensor:
-        return x.flatten(-3).index_copy(-1, self.index, changed).unflatten(-1, x.shape[-3:])  # type: ignore[arg-type]
+        return x.flatten(-3).index_copy(-1, self.index, changed).unflatten(-1, x.shape[-3:])

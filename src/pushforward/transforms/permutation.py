@@ -24,6 +24,9 @@ class Permutation(Bijection):
         tensor([3., 1., 2.])
     """
 
+    order: Tensor
+    inverse_order: Tensor
+
     def __init__(self, order: Tensor, event_dims: int = 1) -> None:
         super().__init__()
         if not torch.equal(order.sort().values, torch.arange(len(order), device=order.device)):
@@ -34,10 +37,10 @@ class Permutation(Bijection):
         self.register_buffer("inverse_order", torch.argsort(order))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self._reorder(x, self.order)  # type: ignore[arg-type]
+        return self._reorder(x, self.order)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self._reorder(z, self.inverse_order)  # type: ignore[arg-type]
+        return self._reorder(z, self.inverse_order)
 
     def _reorder(self, x: Tensor, order: Tensor) -> tuple[Tensor, Tensor]:
         check_event(x, torch.Size([len(order), *x.shape[x.dim() - self.event_dims + 1 :]]), "Permutation")
