@@ -56,6 +56,22 @@ SCALARS: dict[str, tuple[Callable[[], ScalarBijection], Tensor]] = {
     "GaussianMixtureCDF": (scalar.GaussianMixtureCDF, normal(8)),
     "MixtureCDF/logistic": (scalar.MixtureCDF, normal(8)),
     "MixtureCDF/gaussian": (lambda: scalar.MixtureCDF("gaussian"), normal(8)),
+    "Sigmoid": (scalar.Sigmoid, normal(8)),
+    "Logit": (scalar.Logit, uniform(8)),
+    "Exp": (scalar.Exp, normal(8)),
+    "Softplus": (scalar.Softplus, normal(8)),
+    "Tanh": (scalar.Tanh, normal(8)),
+    "LeakyReLU": (scalar.LeakyReLU, normal(8)),
+    "PerturbedAffine": (scalar.PerturbedAffine, normal(8)),
+    "OddPolynomial": (scalar.OddPolynomial, normal(8)),
+    "DeepSigmoidal": (scalar.DeepSigmoidal, normal(8)),
+    "DeepDenseSigmoidal": (scalar.DeepDenseSigmoidal, normal(8)),
+    "IntegralNetwork": (scalar.IntegralNetwork, 3 * normal(8)),
+    "Composition": (lambda: scalar.Composition(Affine(), scalar.MixtureCDF()), normal(8)),
+    "ConicalCombination": (lambda: scalar.ConicalCombination(Affine(), scalar.LeakyReLU()), normal(8)),
+    "LinearSpline": (scalar.LinearSpline, 3 * normal(8)),
+    "QuadraticSpline": (scalar.QuadraticSpline, 3 * normal(8)),
+    "CubicSpline": (scalar.CubicSpline, 3 * normal(8)),
 }
 
 TRANSFORMS: dict[str, Case] = {
@@ -74,6 +90,19 @@ TRANSFORMS: dict[str, Case] = {
     "Autoregressive/inverse": Case(
         lambda: transforms.Inverse(transforms.Autoregressive(5, Affine(), SMALL_MADE, 2)), VECTORS, CONTEXT
     ),
+    "Triangular/lower": Case(lambda: transforms.Triangular(5), VECTORS),
+    "Triangular/upper": Case(lambda: transforms.Triangular(5, upper=True), VECTORS),
+    "Householder": Case(lambda: transforms.Householder(5, 3), VECTORS),
+    "MatrixExponential": Case(lambda: transforms.MatrixExponential(5), VECTORS),
+    "Chain/lu": Case(lambda: transforms.lu(5), VECTORS),
+    "Chain/qr": Case(lambda: transforms.qr(5), VECTORS),
+    "Elementwise/diagonal": Case(lambda: transforms.diagonal(5), VECTORS),
+    "Planar": Case(lambda: transforms.Planar(5), VECTORS),
+    "Planar/context": Case(lambda: transforms.Planar(5, SMALL, 2), VECTORS, CONTEXT),
+    "Radial": Case(lambda: transforms.Radial(5), VECTORS),
+    "Radial/context": Case(lambda: transforms.Radial(5, SMALL, 2), VECTORS, CONTEXT),
+    "Sylvester": Case(lambda: transforms.Sylvester(5), VECTORS),
+    "Sylvester/context": Case(lambda: transforms.Sylvester(5, 3, 2, SMALL, 2), VECTORS, CONTEXT),
     "Elementwise": Case(lambda: transforms.Elementwise(Affine(), (5,)), VECTORS),
     "ConditionalElementwise": Case(
         lambda: transforms.ConditionalElementwise(Affine(), 5, SMALL, context=2), VECTORS, CONTEXT
@@ -110,4 +139,4 @@ NETWORKS: dict[str, tuple[Callable[..., torch.nn.Module], tuple[int, ...]]] = {
 
 # Names in __all__ that are no part of their own: bases, helpers and modules.
 ABSTRACT = {"ScalarBijection", "Transform", "Bijection", "Distribution", "NetworkFactory", "MaskedNetwork"}
-HELPERS = {"masks", "flip", "random_permutation"}
+HELPERS = {"diagonal", "lu", "qr", "masks", "flip", "random_permutation"}

@@ -212,7 +212,7 @@ def randomise(module: nn.Module, scale: float = 0.5) -> nn.Module:
     """Move all parameters off their start, so that layers that begin at zero take part in a check."""
     with torch.no_grad():
         for parameter in module.parameters():
-            fan_in = parameter[0].numel() if parameter.dim() > 1 else 1
+            fan_in = parameter.shape[1:].numel() if parameter.dim() > 1 else 1
             parameter.add_(torch.randn_like(parameter) * fan_in**-0.5 * scale)
     return module
 

@@ -2,18 +2,43 @@
 
 from pushforward.scalar.affine import Additive, Affine, LearnedBoundAffine, Scaling
 from pushforward.scalar.bijection import ScalarBijection
+from pushforward.scalar.combination import Composition, ConicalCombination
+from pushforward.scalar.elementary import Exp, LeakyReLU, Logit, Sigmoid, Softplus, Tanh
+from pushforward.scalar.integral import IntegralNetwork
 from pushforward.scalar.mixture_cdf import GaussianMixtureCDF, LogisticMixtureCDF, MixtureCDF
+from pushforward.scalar.monotone_network import DeepDenseSigmoidal, DeepSigmoidal
+from pushforward.scalar.perturbation import PerturbedAffine
+from pushforward.scalar.polynomial import OddPolynomial
+from pushforward.scalar.spline_cubic import CubicSpline
+from pushforward.scalar.spline_linear import LinearSpline
+from pushforward.scalar.spline_quadratic import QuadraticSpline
 from pushforward.scalar.spline_rational_quadratic import CircularRationalQuadraticSpline, RationalQuadraticSpline
 
 __all__ = [
     "Additive",
     "Affine",
     "CircularRationalQuadraticSpline",
+    "Composition",
+    "ConicalCombination",
+    "CubicSpline",
+    "DeepDenseSigmoidal",
+    "DeepSigmoidal",
+    "Exp",
     "GaussianMixtureCDF",
+    "IntegralNetwork",
+    "LeakyReLU",
     "LearnedBoundAffine",
+    "LinearSpline",
     "LogisticMixtureCDF",
+    "Logit",
     "MixtureCDF",
+    "OddPolynomial",
+    "PerturbedAffine",
+    "QuadraticSpline",
     "RationalQuadraticSpline",
     "ScalarBijection",
     "Scaling",
+    "Sigmoid",
+    "Softplus",
+    "Tanh",
 ]

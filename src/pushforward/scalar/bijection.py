@@ -37,5 +37,8 @@ class ScalarBijection(ABC):
         """Return ``x = h^-1(z)`` and the log-derivative of the inverse, both of ``z``'s shape."""
 
     def __repr__(self) -> str:
-        settings = ", ".join(f"{name}={value}" for name, value in vars(self).items() if not name.startswith("_"))
+        contract = ScalarBijection.__annotations__
+        settings = ", ".join(
+            f"{name}={value}" for name, value in vars(self).items() if not name.startswith("_") and name not in contract
+        )
         return f"{type(self).__name__}({settings})"

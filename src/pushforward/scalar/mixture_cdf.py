@@ -13,6 +13,7 @@ from pushforward.errors import UsageError
 from pushforward.scalar.affine import Affine
 from pushforward.scalar.bijection import ScalarBijection
 from pushforward.scalar.binning import bounded
+from pushforward.scalar.elementary import into_unit_interval
 from pushforward.scalar.root import TOLERANCE, invert
 
 MAX_LOG_SCALE = 5.0
@@ -192,7 +193,7 @@ class _CDF(ScalarBijection):
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         constrained = self._mixture.constrain(parameters)
         z = torch.exp(self._mixture.log_cdf(x, constrained))
-        return _into_unit_interval(z), self._mixture.log_density(x, constrained)
+        return into_unit_interval(z), self._mixture.log_density(x, constrained)
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         constrained = self._mixture.constrain(parameters)
@@ -301,14 +302,8 @@ class MixtureCDF(ScalarBijection):
 _COMPONENTS: dict[str, type[Component]] = {"logistic": LogisticComponent, "gaussian": GaussianComponent}
 
 
-def _into_unit_interval(z: Tensor) -> Tensor:
-    """The nearest number strictly between 0 and 1."""
-    info = torch.finfo(z.dtype)
-    return z.clamp(info.tiny, 1.0 - 0.5 * info.eps)
-
-
 def _logit(z: Tensor) -> Tensor:
-    """``log(z / (1 - z))``, at the ends as far out as its derivative, times any that follows, stays finite."""
+    """The logit, at the ends as far out as its derivative, times any that follows, stays finite."""
     info = torch.finfo(z.dtype)
     inside = z.clamp(info.tiny**0.5, 1.0 - 0.5 * info.eps)
     return torch.log(inside) - torch.log1p(-inside)

@@ -17,7 +17,7 @@ MIN_LOG_DERIVATIVE = -30.0
 TOLERANCE = 1e-9
 """The error of ``h(x)`` relative to ``1 + |h(x)|`` that is left in float64; in float32 it is the last bits."""
 
-STEPS = {torch.float32: 24, torch.float64: 40}
+STEPS = {torch.float32: 28, torch.float64: 50}
 """How many guarded steps each precision takes: as many as bring a bracket ten wide to the last bits by halving
 alone."""
 
