@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward import testing
+from pushforward import testing, transforms
 
 SMALL = {"layers": 2, "hidden": (16, 16)}
 REAL_LINE = ["maf", "iaf", "nsf", "nsf-coupling"]
@@ -40,3 +40,94 @@ def test_a_saved_flow_comes_back(name: str, tmp_path) -> None:  # type: ignore[n
     pf.save(flow, tmp_path / "flow.safetensors")
     x = torch.randn(4, 3)
     assert torch.equal(pf.load(tmp_path / "flow.safetensors").log_prob(x), flow.log_prob(x))
+
+
+def jacobian(function, x: torch.Tensor) -> torch.Tensor:  # type: ignore[no-untyped-def]
+    return torch.autograd.functional.jacobian(lambda value: function(value)[0], x)
+
+
+@pytest.mark.parametrize("make", [transforms.Planar, transforms.Radial, transforms.Sylvester])
+def test_gradient_through_the_inverse_is_the_inverse_jacobian(make) -> None:  # type: ignore[no-untyped-def]
+    layer = testing.randomise(make(4)).double()
+    x = torch.randn(4).double()
+    z = layer(x)[0].detach()
+    product = jacobian(layer.inverse, z) @ jacobian(layer, x)
+    torch.testing.assert_close(product, torch.eye(4).double(), rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("make", [transforms.Planar, transforms.Radial, transforms.Sylvester])
+def test_gradient_through_the_inverse_reaches_the_parameters(make) -> None:  # type: ignore[no-untyped-def]
+    layer = testing.randomise(make(3)).double()
+    z = torch.randn(6, 3).double()
+    weights = torch.randn(6, 3).double()
+    offset = layer.parameters_of.offset
+
+    def loss() -> torch.Tensor:
+        x, log_det = layer.inverse(z)
+        return (x * weights).sum() + log_det.sum()
+
+    (gradient,) = torch.autograd.grad(loss(), offset)
+    for index in range(0, len(offset), 3):
+        with torch.no_grad():
+            offset[index] += 1e-5
+            above = loss()
+            offset[index] -= 2e-5
+            below = loss()
+            offset[index] += 1e-5
+        torch.testing.assert_close(gradient[index], (above - below) / 2e-5, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [transforms.Planar, transforms.Radial, transforms.Sylvester])
+@pytest.mark.parametrize("factor", [1.0, 10.0, 50.0])
+def test_invertible_however_large_the_parameters(make, factor: float) -> None:  # type: ignore[no-untyped-def]
+    for _ in range(10):
+        layer = make(4).double()
+        with torch.no_grad():
+            layer.parameters_of.offset.normal_().mul_(factor)
+        x = 3 * torch.randn(50, 4).double()
+        z, log_det = layer(x)
+        back, inverse_log_det = layer.inverse(z)
+        scale = 1 + factor**2
+        assert (back - x).abs().max() < 1e-9 * scale
+        assert (inverse_log_det + log_det).abs().max() < 1e-7 * scale
+        assert torch.isfinite(log_det).all()
+
+
+def test_planar_constraint_holds_where_it_must_act() -> None:
+    layer = transforms.Planar(2)
+    with torch.no_grad():
+        layer.parameters_of.offset.copy_(torch.tensor([-30.0, 5.0, 2.0, 1.0, 0.1]))
+    u, w, _, strength = layer._constrained(None)
+    assert strength > -1
+    torch.testing.assert_close((u * w).sum(), strength, rtol=1e-5, atol=1e-5)
+    # What is orthogonal to w stays as it was.
+    torch.testing.assert_close(u[0] * w[1] - u[1] * w[0], torch.tensor(-30.0 * 1.0 - 5.0 * 2.0))
+
+
+def test_radial_moves_along_rays_from_its_centre() -> None:
+    layer = testing.randomise(transforms.Radial(3))
+    center, alpha, gamma = layer._constrained(None)
+    x = torch.randn(20, 3)
+    z = layer(x)[0]
+    r, moved = (x - center).norm(dim=-1), (z - center).norm(dim=-1)
+    torch.testing.assert_close(moved, r + (gamma - alpha) * r / (alpha + r))
+    torch.testing.assert_close((z - center) / moved[:, None], (x - center) / r[:, None])
+
+
+@pytest.mark.parametrize("make", [transforms.Householder, transforms.MatrixExponential])
+def test_orthogonal_maps_are_orthogonal(make) -> None:  # type: ignore[no-untyped-def]
+    for factor in (1.0, 200.0):
+        layer = make(6).double()
+        with torch.no_grad():
+            for parameter in layer.parameters():
+                parameter.mul_(factor)
+        matrix = layer(torch.eye(6).double())[0]
+        torch.testing.assert_close(matrix @ matrix.t(), torch.eye(6).double(), rtol=0, atol=1e-10)
+
+
+def test_lu_is_the_product_of_its_triangles() -> None:
+    layer = testing.randomise(transforms.lu(5)).double()
+    zero = layer(torch.zeros(5).double())[0]
+    matrix = (layer(torch.eye(5).double())[0] - zero).t()
+    log_det = layer(torch.zeros(5).double())[1]
+    torch.testing.assert_close(torch.linalg.slogdet(matrix).logabsdet, log_det)

@@ -8,10 +8,14 @@ from pushforward.transforms.coupling import Coupling
 from pushforward.transforms.dequantization import Dequantization, VariationalDequantization
 from pushforward.transforms.elementwise import ConditionalElementwise, Elementwise
 from pushforward.transforms.inverse import Inverse
+from pushforward.transforms.linear import Householder, MatrixExponential, Triangular, diagonal, lu, qr
 from pushforward.transforms.logit import Logit
 from pushforward.transforms.normalisation import ActNorm, BatchNorm
 from pushforward.transforms.permutation import Permutation, flip, random_permutation
+from pushforward.transforms.planar import Planar
+from pushforward.transforms.radial import Radial
 from pushforward.transforms.squeeze import Squeeze
+from pushforward.transforms.sylvester import Sylvester
 from pushforward.transforms.transform import Bijection, Transform
 
 __all__ = [
@@ -35,4 +39,13 @@ __all__ = [
     "flip",
     "masks",
     "random_permutation",
+    "Householder",
+    "MatrixExponential",
+    "Triangular",
+    "diagonal",
+    "lu",
+    "qr",
+    "Planar",
+    "Radial",
+    "Sylvester",
 ]
