@@ -1,15 +1,19 @@
 """Pushforward: normalizing flows on PyTorch."""
 
-from pushforward import distributions, errors, flows, networks, scalar, testing, transforms
+from pushforward import data, distributions, errors, flows, networks, scalar, testing, training, transforms
 from pushforward.flows import Flow, build, list_models, load, register, save
+from pushforward.training import evaluate, fit
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Flow",
     "build",
+    "data",
     "distributions",
     "errors",
+    "evaluate",
+    "fit",
     "flows",
     "list_models",
     "load",
@@ -18,5 +22,6 @@ __all__ = [
     "save",
     "scalar",
     "testing",
+    "training",
     "transforms",
 ]

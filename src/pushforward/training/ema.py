@@ -1,0 +1,50 @@
+"""An exponential moving average of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class MovingAverage:
+    r"""The average ``a <- d a + (1 - d) w`` of a module's weights and floating-point buffers.
+
+    The decay warms up, ``d = min(decay, (1 + step) / (10 + step))``, so that a short training is averaged over few
+    steps. A decay of 0 gives the weights themselves.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay = decay
+        state = module.state_dict(keep_vars=True).values()
+        self.live = [value for value in state if isinstance(value, Tensor) and value.is_floating_point()]
+        self.average = [value.detach().clone() for value in self.live]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the weights as they are after ``step`` steps."""
+        weight = 1 - min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self.average, [value.detach() for value in self.live], weight)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Put the average in the place of the weights for the length of a block."""
+        kept = [value.detach().clone() for value in self.live]
+        self.assign(self.average)
+        try:
+            yield
+        finally:
+            self.assign(kept)
+
+    @torch.no_grad()
+    def assign(self, values: list[Tensor]) -> None:
+        """Set the module's weights."""
+        for live, value in zip(self.live, values):
+            live.copy_(value)
+
+    def restore(self, average: list[Tensor]) -> None:
+        """Set the average itself, as stored in a checkpoint."""
+        for mine, stored in zip(self.average, average):
+            mine.copy_(stored)

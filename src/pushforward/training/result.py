@@ -1,0 +1,25 @@
+"""What `fit` returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How a training went.
+
+    Attributes:
+        history: the rows of ``metrics.csv``: step, epoch, train_loss, val_loss, lr, seconds. Losses are the
+            objective's (nats per event for the likelihood); ``val_loss`` is None in rows without a validation.
+        best_validation: the lowest validation loss, None where nothing was validated.
+        steps: how many steps were taken, those before a resume included.
+        seconds: how long it took, those before a resume included.
+        stopped: why it ended: ``"steps"``, ``"time"``, ``"patience"`` or ``"interrupted"``.
+    """
+
+    history: list[dict[str, float | None]] = field(repr=False)
+    best_validation: float | None
+    steps: int
+    seconds: float
+    stopped: str
