@@ -1,0 +1,33 @@
+"""What the codec needs to know of a model: how it writes a batch of events onto a stack of bits and reads it back."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+from pushforward.codec.entropy import AnsCoder
+
+
+class CodecModel(Protocol):
+    """A model that codes batches of events of one shape, whose elements are integers from ``low`` to ``high``."""
+
+    event_shape: tuple[int, ...]
+    low: int
+    high: int
+    fingerprint: bytes
+
+    def push(self, coder: AnsCoder, x: Tensor) -> None:
+        """Encode events (N, *event_shape).
+
+        Raises:
+            CodecError: if the model cannot code these values; the coder is then in an undefined state.
+        """
+        ...
+
+    def pop(self, coder: AnsCoder, count: int) -> Tensor:
+        """Decode the ``count`` events that were pushed last."""
+        ...
+
+
+FINGERPRINT_BYTES = 16
