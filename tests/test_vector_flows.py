@@ -9,7 +9,7 @@ import pushforward as pf
 from pushforward import testing, transforms
 
 SMALL = {"layers": 2, "hidden": (16, 16)}
-REAL_LINE = ["maf", "iaf", "nsf", "nsf-coupling"]
+REAL_LINE = ["maf", "iaf", "nsf", "nsf-coupling", "naf", "umnn", "planar", "radial", "sylvester", "gaussianization"]
 
 
 @pytest.fixture(autouse=True)
@@ -19,8 +19,11 @@ def _seed() -> None:
 
 @pytest.mark.parametrize("name", REAL_LINE)
 def test_density_in_two_dimensions_integrates_to_one(name: str) -> None:
-    flow = testing.randomise(pf.build(name, features=2, **SMALL)).double()
-    testing.check_normalised(flow.log_prob, -40.0, 40.0, 2, points=1000)
+    flow = pf.build(name, features=2, **SMALL).double()
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.15)
+    testing.check_normalised(flow.log_prob, -20.0, 20.0, 2, points=250)
 
 
 @pytest.mark.parametrize("name", REAL_LINE)
@@ -40,6 +43,37 @@ def test_a_saved_flow_comes_back(name: str, tmp_path) -> None:  # type: ignore[n
     pf.save(flow, tmp_path / "flow.safetensors")
     x = torch.randn(4, 3)
     assert torch.equal(pf.load(tmp_path / "flow.safetensors").log_prob(x), flow.log_prob(x))
+
+
+@pytest.mark.parametrize("name", ["cdf-1d", "cdf-2d"])
+@pytest.mark.parametrize("context", [0, 2])
+def test_cdf_flows_have_a_uniform_base(name: str, context: int) -> None:
+    flow = testing.randomise(pf.build(name, context=context, hidden=16))
+    c = torch.randn(9, context) if context else None
+    x = torch.randn(9, *flow.event_shape)
+    z = flow.encode(x, c)
+    assert ((z > 0) & (z < 1)).all()
+    torch.testing.assert_close(flow.decode(z, c), x, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name, dims, points", [("cdf-1d", 1, 4000), ("cdf-2d", 2, 200)])
+def test_cdf_flow_is_a_density(name: str, dims: int, points: int) -> None:
+    for layers in (1, 2):
+        flow = testing.randomise(pf.build(name, layers=layers, hidden=16)).double()
+        testing.check_normalised(flow.log_prob, -20.0, 20.0, dims, points)
+
+
+def test_cdf_1d_is_the_mixture_of_gaussians_that_it_parametrises() -> None:
+    flow = testing.randomise(pf.build("cdf-1d", components=3)).double()
+    (layer,) = flow.transform
+    log_weights, means, log_scales = layer.scalar._mixture.constrain(layer.parameters_per_element[0])
+    mixture = torch.distributions.MixtureSameFamily(
+        torch.distributions.Categorical(logits=log_weights), torch.distributions.Normal(means, log_scales.exp())
+    )
+    x = torch.linspace(-5, 5, 21).double()
+    torch.testing.assert_close(flow.log_prob(x[:, None]), mixture.log_prob(x))
+    with pytest.raises(pf.errors.UsageError, match="features=1"):
+        pf.build("cdf-1d", features=2)
 
 
 def jacobian(function, x: torch.Tensor) -> torch.Tensor:  # type: ignore[no-untyped-def]
