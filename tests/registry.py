@@ -127,6 +127,11 @@ TRANSFORMS: dict[str, Case] = {
 }
 
 DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
+    "AutoregressiveDistribution": (
+        lambda: distributions.AutoregressiveDistribution(3, distributions.CategoricalMass(4), SMALL_MADE), None
+    ),
+    "BinaryMADE": (lambda: distributions.BinaryMADE(3, SMALL_MADE, 2), CONTEXT),
+    "RNADE": (lambda: distributions.RNADE(3, 2, SMALL_MADE, 2, [2, 0, 1]), CONTEXT),
     "StandardNormal": (lambda: distributions.StandardNormal((3,)), None),
     "ConditionalNormal": (lambda: distributions.ConditionalNormal((3,), SMALL, context=2), CONTEXT),
 }
@@ -138,5 +143,5 @@ NETWORKS: dict[str, tuple[Callable[..., torch.nn.Module], tuple[int, ...]]] = {
 }
 
 # Names in __all__ that are no part of their own: bases, helpers and modules.
-ABSTRACT = {"ScalarBijection", "Transform", "Bijection", "Distribution", "NetworkFactory", "MaskedNetwork"}
-HELPERS = {"diagonal", "lu", "qr", "masks", "flip", "random_permutation"}
+ABSTRACT = {"Conditional", "ScalarBijection", "Transform", "Bijection", "Distribution", "NetworkFactory", "MaskedNetwork"}
+HELPERS = {"BernoulliMass", "GaussianMixtureConditional", "diagonal", "lu", "qr", "masks", "flip", "random_permutation"}

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from pushforward import scalar
+from pushforward import distributions, scalar
 from pushforward.errors import ShapeError, UsageError
 from pushforward.networks import MADE, ResidualMADE
 from pushforward.networks.made import hidden_degrees
-from pushforward.testing import randomise
+from pushforward.testing import check_normalised, randomise
 from pushforward.transforms import Autoregressive, Inverse
 
 NETWORKS = {
@@ -164,3 +164,49 @@ def test_compiled_layer_inverts_the_same() -> None:
         layer.compile(fullgraph=True)
         for value, reference in zip(layer.inverse(z), expected):
             torch.testing.assert_close(value, reference, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("order", [None, [2, 0, 3, 1]])
+def test_binary_made_sums_to_one_and_samples_what_it_says(order: list[int] | None) -> None:
+    made = randomise(distributions.BinaryMADE(4, NETWORKS["made"], order=order))
+    outcomes = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 4)
+    with torch.no_grad():
+        mass = made.log_prob(outcomes).exp()
+    torch.testing.assert_close(mass.sum(), torch.tensor(1.0))
+    draws = made.sample(20_000)
+    codes = (draws * torch.tensor([8.0, 4.0, 2.0, 1.0])).sum(-1).long()
+    frequencies = torch.bincount(codes, minlength=16) / len(draws)
+    assert ((frequencies - mass).abs() < 5 * (mass * (1 - mass) / len(draws)).sqrt() + 1e-6).all()
+    assert made.log_prob(torch.full((4,), 0.5)) == -torch.inf
+
+
+def test_binary_made_learns_a_parity() -> None:
+    made = distributions.BinaryMADE(3, partial(MADE, hidden=(32, 32)))
+    bits = torch.tensor([[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]]).float()
+    optimiser = torch.optim.Adam(made.parameters(), 1e-2)
+    for _ in range(300):
+        loss = -made.log_prob(bits).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss < torch.log(torch.tensor(4.0)) + 0.05
+
+
+def test_rnade_is_a_density_and_its_first_conditional_is_a_mixture() -> None:
+    rnade = randomise(distributions.RNADE(2, 3, NETWORKS["made"])).double()
+    check_normalised(rnade.log_prob, -15.0, 15.0, 2)
+    x = rnade.sample(40_000)
+    grid = torch.linspace(-15, 15, 1201).double()
+    with torch.no_grad():
+        density = rnade.log_prob(torch.stack([grid[:, None].expand(-1, 301), grid[::4].expand(1201, -1)], -1)).exp()
+    mean = (density.sum(1) * (grid[4] - grid[0]) * grid).sum() * (grid[1] - grid[0])
+    assert (x[:, 0].mean() - mean).abs() < 5 * x[:, 0].std() / 200
+
+
+def test_samples_of_rnade_follow_the_context() -> None:
+    rnade = distributions.RNADE(2, 1, NETWORKS["made"], context=1)
+    with torch.no_grad():
+        rnade.network.linears[-1].weight.fill_(0.3)
+    draws = rnade.sample(500, torch.tensor([[-5.0], [5.0]]))
+    assert draws.shape == (500, 2, 2)
+    assert (draws[:, 0] - draws[:, 1]).mean().abs() > 0.1

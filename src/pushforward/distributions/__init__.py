@@ -1,5 +1,13 @@
 """Base distributions: where a flow ends."""
 
+from pushforward.distributions.autoregressive import (
+    RNADE,
+    AutoregressiveDistribution,
+    BernoulliMass,
+    BinaryMADE,
+    Conditional,
+    GaussianMixtureConditional,
+)
 from pushforward.distributions.beta import Beta
 from pushforward.distributions.categorical import CategoricalMass
 from pushforward.distributions.discrete import Categorical, Discrete, DiscretizedLogistic, GroupedDiscrete
@@ -14,6 +22,12 @@ from pushforward.distributions.student_t import LearnedStudentT, StudentT
 from pushforward.distributions.uniform import Uniform
 
 __all__ = [
+    "AutoregressiveDistribution",
+    "BernoulliMass",
+    "BinaryMADE",
+    "Conditional",
+    "GaussianMixtureConditional",
+    "RNADE",
     "Beta",
     "ConditionalGaussianMixture",
     "DiagonalNormal",
