@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,13 +57,6 @@ def resample_levels(flow: Flow, rows: int = 4, columns: int = 8) -> Tensor:
     return flow.decode([*[None] * len(outer), final.repeat_interleave(columns, 0)]).unflatten(0, (rows, columns))
 
 
-def bits(flow: Flow, images: Tensor, importance_samples: int) -> float:
-    """Return the mean bits/dim of ``images``, in batches."""
-    with torch.no_grad():
-        parts = [flow.bits_per_dim(batch, importance_samples=importance_samples) for batch in images.split(256)]
-    return float(torch.cat(parts).mean())
-
-
 def run(
     out: Path = Path("runs/demo"), max_time: str = "00:03:00", progress: bool = True, report: bool = True
 ) -> dict[str, Any]:
@@ -79,7 +73,7 @@ def run(
     """
     from pushforward.data import load_data
     from pushforward.flows.registry import build
-    from pushforward.training import fit
+    from pushforward.training import evaluate, fit
 
     started = time.perf_counter()
     data = load_data("digits")
@@ -88,10 +82,11 @@ def run(
     fit(flow, data.train, data.validation, max_time=max_time, out=out, seed=SEED, progress=progress, **TRAINING)
     torch.manual_seed(SEED)
     flow.eval()
+    bound, tighter = (evaluate(flow, data.test, importance_samples=count) for count in (1, IMPORTANCE_SAMPLES))
     numbers = {
-        "independent pixels": independent_pixel_bits(data.train, data.test, 17),
-        "one-sample bound": bits(flow, data.test, 1),
-        f"importance-weighted, {IMPORTANCE_SAMPLES} samples": bits(flow, data.test, IMPORTANCE_SAMPLES),
+        "independent pixels": independent_pixel_bits(data.train, data.test, CONFIG["levels"]),
+        f"{MODEL}, one-sample bound": bound.bits_per_dim,
+        f"{MODEL}, importance-weighted with {IMPORTANCE_SAMPLES} samples": tighter.bits_per_dim,
     }
     result: dict[str, Any] = {"test bits/dim": numbers, "parameters": _count(flow), "model": MODEL, "out": str(out)}
     if report:
@@ -127,10 +122,10 @@ def draw(flow: Flow, data: Dataset, out: Path) -> list[tuple[Path, str]]:
     image_grid(interpolate(flow, ends[:4], ends[4:]).flatten(0, 1), out / "interpolation.png", columns=8, maximum=top)
     image_grid(resample_levels(flow).flatten(0, 1), out / "levels.png", columns=8, maximum=top)
     _draw_dequantization(flow, data.test, out / "dequantization.png")
-    _draw_curve(out / "metrics.csv", out / "curve.png")
+    _draw_curve(out / "metrics.csv", data.train[0].numel() * math.log(2), out / "curve.png")
     captions = {
         "samples.png": "Samples.",
-        "interpolation.png": "Interpolation between test images (the ends of each row) through the latents of every level.",
+        "interpolation.png": "Interpolation between two test images in each row, through the latents of every level.",
         "levels.png": "Each row shares its final latent; what was factored out before it is drawn anew.",
         "dequantization.png": "What the learned dequantization adds to a grey level, and the values the flow sees.",
         "curve.png": "Training and validation.",
@@ -164,7 +159,7 @@ def _draw_dequantization(flow: Flow, images: Tensor, path: Path) -> None:
     plt.close(figure)
 
 
-def _draw_curve(metrics: Path, path: Path) -> None:
+def _draw_curve(metrics: Path, nats: float, path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -176,7 +171,7 @@ def _draw_curve(metrics: Path, path: Path) -> None:
         rows = list(csv.DictReader(file))
     figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
     for name, label in (("train_loss", "training"), ("val_loss", "validation (averaged weights)")):
-        points = np.array([(float(row["step"]), float(row[name])) for row in rows if row.get(name)])
+        points = np.array([(float(row["step"]), float(row[name]) / nats) for row in rows if row.get(name)])
         if len(points):
             axes.plot(points[:, 0], points[:, 1], label=label, alpha=0.9)
     axes.set(xlabel="step", ylabel="bits/dim (upper bound)", title="Training")
