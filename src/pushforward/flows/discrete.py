@@ -37,6 +37,7 @@ def idf(
     last_group: int = 1,
     components: int = 5,
     dropout: float = 0.0,
+    shift_unit: float = 1.0,
 ) -> Flow:
     """Integer discrete flow with conditional bases from coarse to fine, for lossless compression.
 
@@ -56,6 +57,7 @@ def idf(
         last_group: how many values of the smallest scale are coded at once.
         components: discretized logistics in each mixture.
         dropout: of the networks, in training.
+        shift_unit: the order of magnitude of the couplings' shifts.
 
     Source: Hoogeboom et al. 2019, arXiv:1905.07376; Tomczak 2020, arXiv:2011.15056 (four parts); van den Berg et al.
     2021, arXiv:2006.12459 (rezero); Reed et al. 2017, arXiv:1703.03664 (coarse to fine).
@@ -65,7 +67,7 @@ def idf(
     half = levels / 2
     mass = DiscretizedLogisticMixture(components, center=half, unit=half / 2, low=0, high=levels - 1, min_log_scale=-3)
     dense = partial(DenseNet, depth=depth, dropout=dropout, center=half, unit=half)
-    shift = CyclicShift(levels, unit=half)
+    shift = CyclicShift(levels, unit=shift_unit)
 
     def coupling(event: torch.Size) -> list[Transform]:
         network = _rezero(partial(dense, hidden=coupling_hidden))

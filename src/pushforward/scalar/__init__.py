@@ -9,12 +9,15 @@ from pushforward.scalar.mixture_cdf import GaussianMixtureCDF, LogisticMixtureCD
 from pushforward.scalar.monotone_network import DeepDenseSigmoidal, DeepSigmoidal
 from pushforward.scalar.perturbation import PerturbedAffine
 from pushforward.scalar.polynomial import OddPolynomial
+from pushforward.scalar.rounded_shift import CyclicShift, RoundedShift
 from pushforward.scalar.spline_cubic import CubicSpline
 from pushforward.scalar.spline_linear import LinearSpline
 from pushforward.scalar.spline_quadratic import QuadraticSpline
 from pushforward.scalar.spline_rational_quadratic import CircularRationalQuadraticSpline, RationalQuadraticSpline
 
 __all__ = [
+    "CyclicShift",
+    "RoundedShift",
     "Additive",
     "Affine",
     "CircularRationalQuadraticSpline",

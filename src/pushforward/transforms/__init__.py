@@ -7,9 +7,12 @@ from pushforward.transforms.convolution import InvertibleConvolution, Invertible
 from pushforward.transforms.coupling import Coupling
 from pushforward.transforms.dequantization import Dequantization, VariationalDequantization
 from pushforward.transforms.elementwise import ConditionalElementwise, Elementwise
+from pushforward.transforms.integers import Integers
+from pushforward.transforms.interlace import Interlace
 from pushforward.transforms.inverse import Inverse
 from pushforward.transforms.linear import Householder, MatrixExponential, Triangular, diagonal, lu, qr
 from pushforward.transforms.logit import Logit
+from pushforward.transforms.multipartite import Multipartite, bipartite, quadripartite
 from pushforward.transforms.normalisation import ActNorm, BatchNorm
 from pushforward.transforms.permutation import Permutation, flip, random_permutation
 from pushforward.transforms.planar import Planar
@@ -19,6 +22,11 @@ from pushforward.transforms.sylvester import Sylvester
 from pushforward.transforms.transform import Bijection, Transform
 
 __all__ = [
+    "Integers",
+    "Interlace",
+    "Multipartite",
+    "bipartite",
+    "quadripartite",
     "ActNorm",
     "Autoregressive",
     "BatchNorm",
