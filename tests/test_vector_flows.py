@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward import testing, transforms
+from pushforward import testing, training, transforms
 
 SMALL = {"layers": 2, "hidden": (16, 16)}
 REAL_LINE = ["maf", "iaf", "nsf", "nsf-coupling", "naf", "umnn", "planar", "radial", "sylvester", "gaussianization"]
@@ -165,3 +165,40 @@ def test_lu_is_the_product_of_its_triangles() -> None:
     matrix = (layer(torch.eye(5).double())[0] - zero).t()
     log_det = layer(torch.zeros(5).double())[1]
     torch.testing.assert_close(torch.linalg.slogdet(matrix).logabsdet, log_det)
+
+
+def correlated(rows: int) -> torch.Tensor:
+    x = torch.randn(rows, 2)
+    return torch.stack([x[:, 0], 0.4 * x[:, 1] + torch.sin(2 * x[:, 0])], -1)
+
+
+def minimise(flow: pf.Flow, objective, steps: int) -> None:  # type: ignore[no-untyped-def]
+    optimiser = torch.optim.Adam(flow.parameters(), 1e-2)
+    for _ in range(steps):
+        loss = objective(flow, correlated(256), None)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+
+@pytest.mark.parametrize("objective", [training.match_activations, training.match_density])
+def test_distillation_gives_an_inverse_autoregressive_flow_of_the_teachers_density(objective) -> None:  # type: ignore[no-untyped-def]
+    teacher = pf.build("maf", layers=2, hidden=32)
+    minimise(teacher, training.negative_log_likelihood, 150)
+    student = pf.build("iaf", layers=2, hidden=32)
+
+    def gap() -> float:
+        with torch.no_grad():
+            x = student.sample(2000)
+            return (student.log_prob(x) - teacher.log_prob(x)).mean().item()
+
+    before = gap()
+    weights = [parameter.clone() for parameter in teacher.parameters()]
+    minimise(student, objective(teacher), 250)
+    assert before > 0.2 and gap() < 0.25 * before
+    assert all(torch.equal(old, new) for old, new in zip(weights, teacher.parameters()))
+
+
+def test_distillation_of_unlike_flows_is_an_error() -> None:
+    with pytest.raises(pf.errors.UsageError, match="same number of layers"):
+        training.match_activations(pf.build("maf", layers=2))(pf.build("iaf", layers=3), torch.zeros(4, 2), None)

@@ -1,8 +1,17 @@
 """Training: objectives, `fit` on the Lightning Trainer, and `evaluate`."""
 
+from pushforward.training.distillation import match_activations, match_density
 from pushforward.training.evaluate import Evaluation, evaluate
 from pushforward.training.fit import fit
 from pushforward.training.objectives import negative_log_likelihood
 from pushforward.training.result import FitResult
 
-__all__ = ["Evaluation", "FitResult", "evaluate", "fit", "negative_log_likelihood"]
+__all__ = [
+    "Evaluation",
+    "FitResult",
+    "evaluate",
+    "fit",
+    "match_activations",
+    "match_density",
+    "negative_log_likelihood",
+]

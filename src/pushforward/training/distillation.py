@@ -1,0 +1,96 @@
+"""Distillation of an autoregressive flow into an inverse autoregressive one: slow to sample becomes fast to sample."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import Tensor
+
+from pushforward.errors import UsageError
+from pushforward.flows.flow import Flow
+from pushforward.training.objectives import Objective
+from pushforward.transforms import Chain, Transform
+
+
+def match_activations(teacher: Flow) -> Objective:
+    r"""An objective that makes the student's layers retrace the activations of the teacher's.
+
+    The teacher maps a batch of data through its layers, ``h_0 = x, ..., h_K = z``; the student's layer ``k`` is to map
+    ``h_k`` back to ``h_{k-1}``: ``loss = mean sum_k |g_k(h_k) - h_{k-1}|^2 / D``. A forward pass of the teacher and an
+    inverse pass of an inverse autoregressive student are both parallel, so nothing is computed in sequence. The data
+    may be the teacher's own samples or what it was trained on.
+
+    Args:
+        teacher: a trained flow; it is not changed.
+
+    Raises:
+        UsageError: unless both flows are chains of the same number of layers.
+
+    Source: Abbeel, CS294-158 lecture 3; van den Oord et al. (2017), Parallel WaveNet, arXiv:1711.10433.
+
+    Example:
+        >>> import torch
+        >>> import pushforward as pf
+        >>> teacher, student = pf.build("maf", layers=2), pf.build("iaf", layers=2)
+        >>> match_activations(teacher)(student, torch.randn(8, 2), None).item()
+        0.0
+    """
+
+    frozen = _frozen(teacher)
+
+    def objective(student: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
+        teachers, students = _layers(frozen), _layers(student)
+        if len(teachers) != len(students):
+            raise UsageError(
+                f"match_activations expects flows with the same number of layers, got {len(teachers)} in the teacher "
+                f"and {len(students)} in the student"
+            )
+        loss = x.new_zeros(())
+        for guide, layer in zip(teachers, students):
+            z = guide(x, context)[0]
+            loss = loss + (layer.inverse(z, context)[0] - x).square().mean()
+            x = z
+        return loss
+
+    return objective
+
+
+def match_density(teacher: Flow) -> Objective:
+    r"""An objective that brings the student's density to the teacher's: ``KL(student || teacher)`` on the student's own
+    samples, probability density distillation.
+
+    ``loss = mean [log q(x) - log p_teacher(x)]`` with ``x = g(z)``; the student's own density comes with its sample,
+    ``log q(g(z)) = log p_base(z) - log |det dg/dz|``, so neither flow computes in sequence. The batch gives the number
+    of samples and their contexts; its events are not used.
+
+    Args:
+        teacher: a trained flow; it is not changed.
+
+    Source: van den Oord et al. (2017), Parallel WaveNet, arXiv:1711.10433.
+
+    Example:
+        >>> import torch
+        >>> import pushforward as pf
+        >>> teacher, student = pf.build("maf", layers=2), pf.build("iaf", layers=2)
+        >>> abs(match_density(teacher)(student, torch.randn(8, 2), None).item()) < 1e-5
+        True
+    """
+
+    frozen = _frozen(teacher)
+
+    def objective(student: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
+        batch = x.shape[: x.dim() - len(student.event_shape)]
+        z = student.base.sample(batch, None)
+        sample, log_det = student.transform.inverse(z, context)
+        return (student.base.log_prob(z) - log_det - frozen.log_prob(sample, context)).mean()
+
+    return objective
+
+
+def _layers(flow: Flow) -> list[Transform]:
+    return list(flow.transform) if isinstance(flow.transform, Chain) else [flow.transform]
+
+
+def _frozen(teacher: Flow) -> Flow:
+    """A copy that no gradient reaches and no later training changes."""
+    return copy.deepcopy(teacher).eval().requires_grad_(False)
