@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from pushforward.errors import CheckpointError, UsageError
+from pushforward.errors import CheckpointError, PushforwardError, UsageError
 from pushforward.flows.flow import Flow
 
 Recipe = Callable[..., Flow]
@@ -66,7 +66,13 @@ def build(name: str, **config: Any) -> Flow:
     missing = [key for key, option in known.items() if option.default is option.empty and key not in config]
     if missing:
         raise UsageError(f"{name} needs {', '.join(missing)}: pass {missing[0]}=")
-    flow = recipe(**config)
+    try:
+        flow = recipe(**config)
+    except (TypeError, ValueError, RuntimeError, IndexError, ZeroDivisionError) as error:
+        if isinstance(error, PushforwardError):
+            raise
+        given = ", ".join(f"{key}={value!r}" for key, value in config.items())
+        raise UsageError(f"{name} cannot be built from {given}: {str(error).splitlines()[0]}") from error
     flow.config = {"model": name, **config}
     return flow
 
