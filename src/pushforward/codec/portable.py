@@ -324,7 +324,9 @@ class PortableFlow:
 
     def _as_images(self, x: Tensor) -> Tensor:
         if tuple(x.shape[1:]) != self.event_shape or x.is_floating_point():
-            raise CodecError(f"the model codes integers of shape (N, {self.event_shape}), got {tuple(x.shape)} {x.dtype}")
+            raise CodecError(
+                f"the model codes integers of shape (N, {self.event_shape}), got {tuple(x.shape)} {x.dtype}"
+            )
         events = x.to(self.device, torch.int64)
         return events if events.dim() == 4 else events.reshape(len(x), -1, 1, 1)
 

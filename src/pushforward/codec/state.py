@@ -76,7 +76,9 @@ def load_portable(path: str | Path) -> PortableFlow:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name).long() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file ({error}): it is missing or damaged") from error
+        raise CheckpointError(
+            f"{path} is not a readable safetensors file ({error}): it is missing or damaged"
+        ) from error
     if metadata.get("format") != FORMAT or metadata.get("version") != str(FORMAT_VERSION):
         raise CheckpointError(
             f"{path} expects the format {FORMAT} version {FORMAT_VERSION}, got {metadata.get('format')} version "
@@ -106,9 +108,7 @@ def is_portable_file(path: str | Path) -> bool:
         return False
 
 
-def _describe(
-    flow: IntegerBase, event_shape: tuple[int, ...], low: int, high: int
-) -> tuple[str, dict[str, Tensor]]:
+def _describe(flow: IntegerBase, event_shape: tuple[int, ...], low: int, high: int) -> tuple[str, dict[str, Tensor]]:
     tensors = {f"table.{name}": torch.from_numpy(getattr(tables, name)()) for name in _TABLES}
     described = _dump(flow, "flow", tensors)
     config = {"flow": described, "event_shape": list(event_shape), "low": low, "high": high}
