@@ -1,14 +1,34 @@
 """Pushforward: normalizing flows on PyTorch."""
 
-from pushforward import data, distributions, errors, flows, networks, scalar, testing, training, transforms
-from pushforward.flows import Flow, build, list_models, load, register, save
-from pushforward.training import evaluate, fit
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pushforward import (
+        codec,
+        data,
+        distributions,
+        errors,
+        flows,
+        networks,
+        plots,
+        scalar,
+        sklearn,
+        testing,
+        training,
+        transforms,
+    )
+    from pushforward.flows import Flow, build, list_models, load, register, save
+    from pushforward.training import evaluate, fit
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Flow",
     "build",
+    "codec",
     "data",
     "distributions",
     "errors",
@@ -18,10 +38,32 @@ __all__ = [
     "list_models",
     "load",
     "networks",
+    "plots",
     "register",
     "save",
     "scalar",
+    "sklearn",
     "testing",
     "training",
     "transforms",
 ]
+
+_HOMES = {
+    **dict.fromkeys(("Flow", "build", "list_models", "load", "register", "save"), "pushforward.flows"),
+    **dict.fromkeys(("evaluate", "fit"), "pushforward.training"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for at its first use, so that the command line's help need not wait for torch."""
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    if name in __all__:
+        return importlib.import_module(f"pushforward.{name}")
+    raise AttributeError(f"module 'pushforward' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

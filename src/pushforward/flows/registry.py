@@ -89,7 +89,11 @@ def save(flow: Flow, path: str | Path) -> None:
 
     if flow.config is None:
         raise UsageError("save expects a flow made by build(): register a recipe, or keep flow.state_dict() yourself")
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in flow.state_dict().items()}
+    # The format refuses tensors that share memory, as equal masks may.
+    tensors = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in flow.state_dict().items()
+    }
     metadata = {"format": "pushforward", "version": str(FORMAT_VERSION), "config": json.dumps(flow.config)}
     atomic_write(path, to_bytes(tensors, metadata))
 

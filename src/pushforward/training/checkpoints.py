@@ -14,6 +14,8 @@ from pushforward.errors import CheckpointError
 KEY = "pushforward"
 VERSION = 1
 LAST = "last.ckpt"
+#: The finished model beside it.
+MODEL = "model.safetensors"
 
 
 def read_checkpoint(path: Path, flow: nn.Module) -> dict[str, Any]:

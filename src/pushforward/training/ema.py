@@ -29,10 +29,10 @@ class MovingAverage:
         torch._foreach_lerp_(self.average, [value.detach() for value in self.live], weight)
 
     @contextmanager
-    def applied(self) -> Iterator[None]:
-        """Put the average in the place of the weights for the length of a block."""
+    def applied(self, values: list[Tensor] | None = None) -> Iterator[None]:
+        """Put the average, or other values, in the place of the weights for the length of a block."""
         kept = [value.detach().clone() for value in self.live]
-        self.assign(self.average)
+        self.assign(self.average if values is None else values)
         try:
             yield
         finally:

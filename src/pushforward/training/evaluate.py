@@ -43,7 +43,7 @@ def evaluate(
     importance_samples: int = 1,
     batch_size: int = 256,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Score every event of ``x`` in batches.
 
@@ -54,7 +54,7 @@ def evaluate(
         importance_samples: how many draws tighten the bound of a flow that is not exact.
         batch_size: how many events at a time.
         seed: of the draws; the global random state is left as it was.
-        progress: called with the number of events done and of all events.
+        progress: called with the number of events done.
 
     Raises:
         DataError: there are no events.
@@ -89,7 +89,7 @@ def log_probs(
     importance_samples: int = 1,
     batch_size: int = 256,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Tensor:
     """``log p(x)`` of every event in float64, ``(N,)``, in batches; arguments and errors as in `evaluate`."""
     if len(x) == 0:
@@ -106,6 +106,6 @@ def log_probs(
             given = None if context is None else take(context, rows).to(like)
             values.append(flow.importance_log_prob(batch, given, importance_samples=importance_samples).double().cpu())
             if progress is not None:
-                progress(int(rows[-1]) + 1, len(x))
+                progress(int(rows[-1]) + 1)
     flow.train(training)
     return torch.cat(values)

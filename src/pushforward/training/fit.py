@@ -22,7 +22,7 @@ from pushforward.files import make_folder
 from pushforward.flows.flow import Flow
 from pushforward.flows.registry import save
 from pushforward.training.batches import Batches
-from pushforward.training.checkpoints import LAST, read_checkpoint
+from pushforward.training.checkpoints import LAST, MODEL, read_checkpoint
 from pushforward.training.objectives import Objective, negative_log_likelihood
 from pushforward.training.plan import Plan, parse_duration
 from pushforward.training.progress import ProgressLine
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 Data = Tensor | np.ndarray[Any, Any] | tuple[Any, Any]
 # One batch is enough to set ActNorm's scales, and a large one sets them better.
 _INITIAL_ROWS = 1024
-MODEL = "model.safetensors"
 
 
 def fit(

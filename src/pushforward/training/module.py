@@ -17,8 +17,9 @@ from torch import Tensor
 from pushforward.errors import TrainingError
 from pushforward.files import unwritable
 from pushforward.flows.flow import Flow
+from pushforward.flows.registry import save
 from pushforward.training.batches import Batch, Batches, take
-from pushforward.training.checkpoints import KEY, LAST, VERSION
+from pushforward.training.checkpoints import KEY, LAST, MODEL, VERSION
 from pushforward.training.diagnosis import first_nonfinite_part
 from pushforward.training.ema import MovingAverage
 from pushforward.training.objectives import Objective
@@ -275,8 +276,13 @@ class FlowTraining(L.LightningModule):
 
     def _save(self, seconds: float) -> None:
         self._saved = seconds
-        if self.plan.out is not None:
-            save_checkpoint(self.trainer, self.plan.out / LAST)
+        if self.plan.out is None:
+            return
+        save_checkpoint(self.trainer, self.plan.out / LAST)
+        if self.step_count and self.flow.config is not None and self.trainer.is_global_zero:
+            # The model so far, for whoever looks at the run while it goes on, or finds it killed.
+            with self.ema.applied(self.best_weights):
+                save(self.flow, self.plan.out / MODEL)
 
     def seconds(self) -> float:
         """How long the training has run, the time before a resume included."""

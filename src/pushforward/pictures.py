@@ -1,0 +1,69 @@
+"""Pictures made of images: a grid of them."""
+
+from __future__ import annotations
+
+import math
+import os
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.errors import ShapeError
+from pushforward.files import atomic_path, choose_writer
+
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+# Small images are magnified to about this many pixels, so that they can be seen.
+_COMFORTABLE_SIZE = 56
+_GAP = 2
+
+
+def image_grid(
+    images: Tensor, path: str | os.PathLike[str], *, maximum: float | None = None, columns: int | None = None
+) -> None:
+    """Write images ``(N, C, H, W)``, grey (C = 1) or coloured (C = 3), side by side into one picture.
+
+    Args:
+        images: values from 0 to ``maximum``, or of any range where that is None.
+        path: where to, ``.png``, ``.jpg`` or ``.webp``.
+        maximum: the value that is white; None stretches the range of the images over all greys.
+        columns: images in a row; by default the grid is about square.
+
+    Raises:
+        ShapeError: these are no grey or coloured images.
+        UsageError: another ending.
+        FileError: the file cannot be written.
+    """
+    from PIL import Image
+
+    choose_writer(path, PICTURE_ENDINGS)
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
+        raise ShapeError(
+            f"a picture is made of images (N, 1 or 3, H, W), got {tuple(images.shape)}; choose .npz instead"
+        )
+    tiles = _bytes(images.detach().cpu().float(), maximum)
+    page = _page(tiles, columns or math.ceil(math.sqrt(len(tiles))))
+    with atomic_path(path) as temporary:
+        Image.fromarray(page[..., 0] if page.shape[-1] == 1 else page).save(temporary)
+
+
+def _bytes(images: Tensor, maximum: float | None) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    if maximum is None:
+        low, high = torch.aminmax(torch.nan_to_num(images))
+        shares = (images - low) / (high - low).clamp(min=1e-12)
+    else:
+        shares = images / maximum
+    return (torch.nan_to_num(shares).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+
+
+def _page(tiles: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], columns: int) -> np.ndarray:  # type: ignore[type-arg]
+    count, height, width, channels = tiles.shape
+    zoom = max(1, round(_COMFORTABLE_SIZE / max(height, width)))
+    tiles = tiles.repeat(zoom, axis=1).repeat(zoom, axis=2)
+    height, width = height * zoom + _GAP, width * zoom + _GAP
+    columns = min(columns, count)
+    page = np.full((math.ceil(count / columns) * height + _GAP, columns * width + _GAP, channels), 255, np.uint8)
+    for index, tile in enumerate(tiles):
+        top, left = _GAP + index // columns * height, _GAP + index % columns * width
+        page[top : top + height - _GAP, left : left + width - _GAP] = tile
+    return page
