@@ -1,4 +1,4 @@
-"""Lossless compression with a trained flow: integer flows in portable exact arithmetic, others by local bits-back coding.
+"""Lossless compression with a trained flow: integer flows in exact arithmetic, others by local bits-back coding.
 
 >>> from pushforward.codec import compress, decompress, export
 """

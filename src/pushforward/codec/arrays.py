@@ -25,7 +25,7 @@ OPAQUE, DIRECT, BYTES = range(3)
 
 @dataclass(frozen=True)
 class Cut:
-    """How an array becomes patches: its last ``axes`` make an image (channels, height, width), the others number the items."""
+    """How an array becomes patches: the last ``axes`` make an image (channels, height, width), the others items."""
 
     items: int
     channels: int
@@ -125,7 +125,8 @@ def as_integers(array: Array) -> NDArray[np.int64] | None:
     """The values as integers, if that loses no bit (a negative zero, a fraction, a NaN would)."""
     if array.dtype.kind == "f":
         with np.errstate(invalid="ignore"):
-            values = np.where(np.abs(array) < 2**31, array, 0.5).astype(np.int64)
+            inside = np.abs(array.astype(np.float64)) < 2.0**31
+            values = np.where(inside, array, array.dtype.type(0.5)).astype(np.int64)
     elif array.dtype.kind == "u" and array.dtype.itemsize == 8 and array.size and int(array.max()) >= 2**63:
         return None
     else:

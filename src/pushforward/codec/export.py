@@ -1,4 +1,4 @@
-"""From a trained integer flow to its portable form: every part of the float flow becomes its part in exact arithmetic."""
+"""From a trained integer flow to its portable form: every part of the flow becomes its part in exact arithmetic."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class IntegerConv:
         """The convolution of ``count`` rows from ``first``; a pixel's lower neighbour is ``stride`` rows further."""
         radius = self.kernel // 2
         self._to(source.device)
-        total = self._bias.expand(count, self.outputs).contiguous()
+        total = self._bias.repeat(count, 1)
         for tap in range(self.kernel**2):
             offset = first + (tap // self.kernel - radius) * stride + tap % self.kernel - radius
             total.addmm_(source[offset : offset + count, : self.inputs], self._weight[tap])

@@ -77,7 +77,7 @@ def load_portable(path: str | Path) -> PortableFlow:
             tensors = {name: file.get_tensor(name).long() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"{path} is not a readable safetensors file ({error}): it is missing or damaged"
+            f"{path} is no readable safetensors file ({error}): it is missing or damaged"
         ) from error
     if metadata.get("format") != FORMAT or metadata.get("version") != str(FORMAT_VERSION):
         raise CheckpointError(

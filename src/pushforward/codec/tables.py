@@ -1,4 +1,4 @@
-"""Integer tables of the functions that a portable model needs: exp and the logistic CDF, the same bits on every machine.
+"""Integer tables of what a portable model needs, exp and the logistic CDF: the same bits on every machine.
 
 They are computed in big-integer arithmetic, never with a machine's own libm, whose last bit differs between machines.
 """

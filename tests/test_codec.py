@@ -1,0 +1,289 @@
+"""The codec: whatever goes in comes out bit for bit, and what was damaged never comes out at all."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import pushforward as pf
+from pushforward.codec import Entry, compress, decompress, export, load_portable, pack, preview, save_portable, unpack
+from pushforward.codec.compression import open_container
+from pushforward.codec.entropy import AnsCoder
+from pushforward.codec.portable import PortableFlow
+from pushforward.errors import CheckpointError, CodecError, UsageError
+
+
+def _trained_like(flow: pf.Flow, seed: int = 0) -> pf.Flow:
+    """A flow whose zero-initialised layers have random weights, as training would leave them."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in flow.parameters():
+        if not parameter.any():
+            parameter.data = 0.1 * torch.randn(parameter.shape, generator=generator)
+    return flow.eval()
+
+
+def _build(shape: tuple[int, int, int], levels: int, seed: int = 0) -> pf.Flow:
+    torch.manual_seed(seed)
+    return _trained_like(pf.build("idf", shape=shape, levels=levels, hidden=[6], depth=1, coupling_hidden=4), seed)
+
+
+@cache
+def small(seed: int = 0) -> PortableFlow:
+    """Digits: 8 x 8 pixels of 17 levels."""
+    return export(_build((1, 8, 8), 17, seed))
+
+
+@cache
+def colour() -> PortableFlow:
+    """Colour patches of bytes."""
+    return export(_build((3, 4, 4), 256))
+
+
+@cache
+def grey() -> PortableFlow:
+    """Grey patches of bytes."""
+    return export(_build((1, 4, 4), 256))
+
+
+def _digits(count: int, seed: int = 0) -> np.ndarray:
+    return small().preview(AnsCoder(), count, 0, seed).numpy().astype(np.uint8)
+
+
+random = np.random.default_rng(0)
+ARRAYS = {
+    "digits": _digits(20),
+    "digits-float": _digits(20).astype(np.float64),
+    "digits-flat": _digits(20).reshape(20, 64),
+    "digits-one": _digits(1)[0, 0],
+    "empty": np.zeros((0, 8, 8), np.uint8),
+    "empty-side": np.zeros((3, 0, 8), np.int16),
+    "scalar": np.array(5),
+    "one-pixel": np.array([[7]], np.uint8),
+    "many-single-pixels": random.integers(0, 17, (30, 1, 1)).astype(np.uint8),
+    "odd": random.integers(0, 17, (20, 13, 9)),
+    "odd-wide": random.integers(0, 17, (7, 31)).astype(np.int16),
+    "noise": random.integers(0, 256, (20, 8, 8)).astype(np.uint8),
+    "constant": np.full((50, 8, 8), 3, np.uint8),
+    "constant-outside": np.full((50, 8, 8), 200, np.uint8),
+    "some-outside": np.where(random.random((50, 8, 8)) < 0.02, 255, _digits(50)[:, 0]).astype(np.uint8),
+    "negative": random.integers(-5, 17, (50, 8, 8)).astype(np.int8),
+    "sixteen-bit": random.integers(0, 65536, (5, 17, 11)).astype(np.uint16),
+    "sixteen-bit-smooth": np.add.outer(np.arange(30) * 97, np.arange(24) * 31).astype(np.uint16),
+    "big-endian": random.integers(0, 65536, (9, 8, 8)).astype(">u2"),
+    "thirty-two-bit": random.integers(-(2**31), 2**31, (4, 8, 8)).astype(np.int32),
+    "sixty-four-bit": np.array([[2**64 - 1, 0] * 4] * 8, np.uint64),
+    "colour": random.integers(0, 256, (40, 30, 3)).astype(np.uint8),
+    "colour-smooth": np.stack([np.add.outer(np.arange(33), np.arange(21))] * 3, -1).astype(np.uint8),
+    "colour-sixteen": random.integers(0, 65536, (11, 30, 3)).astype(np.uint16),
+    "alpha": random.integers(0, 256, (10, 9, 4)).astype(np.uint8),
+    "channels-first": random.integers(0, 256, (5, 3, 10, 9)).astype(np.uint8),
+    "bool": random.random((7, 8, 8)) < 0.5,
+    "float32": random.random((5, 8, 8)).astype(np.float32),
+    "float16": random.random((5, 8, 8)).astype(np.float16),
+    "minus-zero": -np.zeros((5, 8, 8)),
+    "nan-and-infinity": np.array([[np.nan, np.inf, -np.inf, 1.0]] * 4),
+    "complex": random.random((4, 4)) + 1j,
+    "text": np.array(["ab", "c"]),
+    "dates": np.array(["2020-01-01"], "M8[D]"),
+    "fortran": np.asfortranarray(random.integers(0, 17, (12, 8, 8))),
+    "strided": random.integers(0, 17, (12, 16, 8)).astype(np.uint8)[:, ::2],
+}
+
+
+def _assert_same(first: np.ndarray, second: np.ndarray) -> None:
+    assert first.dtype == second.dtype
+    assert first.shape == second.shape
+    assert first.tobytes() == second.tobytes()
+
+
+@pytest.mark.parametrize("model", [small, colour, grey], ids=["small", "colour", "grey"])
+@pytest.mark.parametrize("name", ARRAYS)
+def test_every_array_comes_back(name, model):
+    array = ARRAYS[name]
+    data = compress(model(), array, block_size=7)
+    _assert_same(decompress(model(), data), array)
+    assert len(data) <= array.nbytes + 80 + 8 * (array.size // 7 + 1)
+    if array.ndim and len(array):
+        _assert_same(decompress(model(), data, index=len(array) // 2), array[len(array) // 2])
+        _assert_same(decompress(model(), data, index=-1), array[-1])
+
+
+def test_a_plain_file_is_barely_longer_than_the_array():
+    noise = random.integers(0, 65536, (200, 200)).astype(np.uint16)
+    assert len(compress(grey(), noise)) < noise.nbytes + 100
+
+
+def test_tensors_go_in_too():
+    tensor = torch.from_numpy(_digits(3))
+    assert np.array_equal(decompress(small(), compress(small(), tensor)), tensor.numpy())
+
+
+def test_a_float_flow_is_exported_on_the_way():
+    flow, digits = _build((1, 8, 8), 17), _digits(5)
+    assert compress(flow, digits) == compress(small(), digits)
+    _assert_same(decompress(flow, compress(flow, digits)), digits)
+
+
+def test_objects_and_fields_are_refused():
+    for array in (np.array([object()]), np.zeros(3, dtype=[("a", int)])):
+        with pytest.raises(UsageError, match="plain numbers"):
+            compress(small(), array)
+
+
+def test_names_kinds_and_mixed_types_come_back_together():
+    entries = [
+        Entry(array, name, kind % 3, name.encode()[: kind % 4]) for kind, (name, array) in enumerate(ARRAYS.items())
+    ]
+    for back, entry in zip(unpack(small(), pack(small(), entries, block_size=3)), entries, strict=True):
+        assert (back.name, back.kind, back.extra) == (entry.name, entry.kind, entry.extra)
+        _assert_same(back.array, np.asarray(entry.array))
+
+
+def test_the_file_is_as_short_as_the_model_says():
+    """Seeded samples of the model itself: at most 0.5% over -log2 p, and a header under 200 bytes."""
+    digits = _digits(1000)
+    ideal = small().bits(torch.from_numpy(digits).long()) / 8
+    size = len(compress(small(), digits))
+    assert size <= 1.005 * ideal + 200
+
+
+def test_blocks_do_not_depend_on_the_threads_or_their_number():
+    digits, threads = _digits(40), torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = compress(small(), digits, block_size=8)
+        torch.set_num_threads(3)
+        seen: list[tuple[int, int]] = []
+        assert compress(small(), digits, block_size=8, progress=lambda *state: seen.append(state)) == one
+        assert seen == [(done, 5) for done in range(1, 6)]
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_previews_end_in_the_exact_images():
+    digits = _digits(10)
+    data = compress(small(), digits)
+    steps = [preview(small(), data, latents, seed=5) for latents in range(small().latents + 1)]
+    _assert_same(steps[-1], digits)
+    assert all(step.shape == digits.shape and step.max() <= 16 for step in steps)
+    assert not np.array_equal(steps[0], digits)
+    _assert_same(preview(small(), data, 1, seed=3), preview(small(), data, 1, seed=3))
+    with pytest.raises(UsageError, match="latents"):
+        preview(small(), data, 99)
+
+
+DAMAGED = compress(small(), _digits(4), block_size=3)
+
+
+def test_truncation_at_every_length():
+    for length in range(len(DAMAGED)):
+        with pytest.raises(CodecError):
+            decompress(small(), DAMAGED[:length])
+
+
+def test_a_flip_of_every_byte_and_bytes_at_the_end():
+    for place in range(len(DAMAGED)):
+        for flip in (1, 128, 255):
+            damaged = bytearray(DAMAGED)
+            damaged[place] ^= flip
+            with pytest.raises(CodecError):
+                decompress(small(), bytes(damaged))
+    with pytest.raises(CodecError):
+        decompress(small(), DAMAGED + b"\0")
+
+
+def test_another_model_another_version_and_other_files():
+    with pytest.raises(CodecError, match="another model"):
+        decompress(small(1), DAMAGED)
+    with pytest.raises(CodecError, match="version"):
+        decompress(small(), DAMAGED[:4] + b"\2" + DAMAGED[5:])
+    with pytest.raises(CodecError, match="something else"):
+        decompress(small(), b"\x89PNG" + DAMAGED)
+
+
+def test_files_beyond_the_memory_limit():
+    bomb = compress(small(), np.zeros(2**20, np.uint8))
+    with pytest.raises(CodecError, match="limit"):
+        decompress(small(), bomb, memory_limit=2**19)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=200))
+def test_random_bytes(data):
+    for content in (data, DAMAGED[:4] + data, DAMAGED[:22] + data):
+        with pytest.raises(CodecError):
+            decompress(small(), content)
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.integers(4, len(DAMAGED) - 9), st.binary(min_size=1, max_size=4), st.booleans())
+def test_forged_files_with_a_right_digest(place, content, insert):
+    """Someone who mends the digest can make another file, but no crash and no unbounded memory."""
+    body = DAMAGED[:place] + content + DAMAGED[place + (0 if insert else len(content)) : -8]
+    forged = body + hashlib.blake2b(body, digest_size=8).digest()
+    try:
+        array = decompress(small(), forged, memory_limit=2**20)
+    except (CodecError, UsageError):
+        return
+    assert array.nbytes <= 2**20
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["u1", "i1", ">u2", "<i4", "f4", "f8", "?"]),
+    st.lists(st.integers(0, 11), min_size=0, max_size=4),
+    st.integers(0, 2**32),
+    st.sampled_from([2, 17, 256, 2**15]),
+)
+def test_arrays_of_any_shape_and_type(dtype, shape, seed, top):
+    generator = np.random.default_rng(seed)
+    array = generator.integers(0, top, shape).astype(dtype)
+    _assert_same(decompress(small(), compress(small(), array, block_size=4)), array)
+
+
+def test_one_block_does_not_need_the_others():
+    digits = _digits(9)
+    data = compress(small(), digits, block_size=3)
+    header, _ = open_container(small(), data)
+    assert len(header.lengths) == 3
+    damaged = bytearray(data)
+    damaged[-8 - header.lengths[-1] // 2] ^= 1
+    damaged[-8:] = hashlib.blake2b(damaged[:-8], digest_size=8).digest()
+    _assert_same(decompress(small(), bytes(damaged), index=2), digits[2])
+    with pytest.raises(CodecError):
+        decompress(small(), bytes(damaged), index=8)
+
+
+def test_an_exported_model_comes_back_from_its_file(tmp_path):
+    path = tmp_path / "codec.safetensors"
+    save_portable(small(), path)
+    back = load_portable(path)
+    assert back.fingerprint == small().fingerprint
+    assert compress(back, _digits(6)) == compress(small(), _digits(6))
+    content = path.read_bytes()
+    for damaged in (content[:100], content[:-10], content.replace(b'"version":"1"', b'"version":"2"'), b""):
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError):
+            load_portable(path)
+    with pytest.raises(CheckpointError):
+        load_portable(tmp_path / "missing.safetensors")
+
+
+def test_the_portable_model_costs_next_to_nothing():
+    flow = _build((1, 8, 8), 17)
+    digits = torch.from_numpy(_digits(200)).long()
+    float_bits = -float(flow.log_prob(digits.float()).sum()) / math.log(2)
+    assert abs(small().bits(digits) / float_bits - 1) < 0.002
+
+
+def test_a_continuous_part_has_no_exact_form():
+    with pytest.raises(UsageError, match="integers"):
+        export(pf.build("realnvp", features=2))
