@@ -10,13 +10,30 @@ import torch
 from torch import Tensor
 
 import pushforward as pf
-from pushforward.distributions import Categorical, CategoricalMass, Discrete, DiscretizedLogistic, GroupedDiscrete
+from pushforward.distributions import (
+    AutoregressiveCategorical,
+    Categorical,
+    CategoricalMass,
+    Discrete,
+    DiscretizedLogistic,
+    GroupedDiscrete,
+)
 from pushforward.distributions.discretized_logistic import DiscretizedLogisticMixture, discretized_logistic_log_mass
 from pushforward.distributions.mass import MassFunction
 from pushforward.networks import DenseMLP, DenseNet, ReZero
-from pushforward.scalar import Affine, CyclicShift, RoundedShift
+from pushforward.scalar import Affine, CyclicShift, ModularAffine, RoundedShift
+from pushforward.scalar.modular import modular_inverses
 from pushforward.testing import randomise
-from pushforward.transforms import Coupling, Integers, Interlace, Multipartite, bipartite, masks, quadripartite
+from pushforward.transforms import (
+    CategoricalEncoding,
+    Coupling,
+    Integers,
+    Interlace,
+    Multipartite,
+    bipartite,
+    masks,
+    quadripartite,
+)
 
 SMALL = partial(DenseMLP, hidden=8, depth=1)
 
@@ -259,6 +276,174 @@ def test_integers_take_any_dtype() -> None:
     x = torch.tensor([[0, 255]], dtype=torch.uint8)
     assert torch.equal(Integers(256)(x)[0], x.float())
     assert Integers(256)(x.double())[0].dtype == torch.float64
+
+
+def test_idf_vector_is_exact_and_sums_to_one() -> None:
+    torch.manual_seed(0)
+    flow = randomise(pf.build("idf-vector", features=3, levels=6, hidden=8, depth=1, components=2), 2.0)
+    x = all_images(6, (3,))
+    assert torch.equal(flow.decode(flow.encode(x.to(torch.uint8))), x)
+    assert flow.log_prob(x).double().exp().sum().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_modular_inverse_of_every_number_up_to_256() -> None:
+    for classes in range(2, 257):
+        inverses = modular_inverses(classes)
+        for number, inverse in enumerate(inverses):
+            if math.gcd(number, classes) == 1:
+                assert number * inverse % classes == 1
+            else:
+                assert inverse == 0
+
+
+@pytest.mark.parametrize("classes", [2, 3, 6, 10, 16, 256])
+def test_modular_affine_is_the_formula_and_permutes(classes: int) -> None:
+    generator = torch.Generator().manual_seed(classes)
+    operation = ModularAffine(classes)
+    parameters = torch.randn(40, 1, 2 * classes, generator=generator)
+    x = torch.eye(classes).expand(40, -1, -1)
+    z, log_dz = operation.forward(x, parameters.expand(-1, classes, -1))
+    location = parameters[:, 0, :classes].argmax(-1)
+    scale_logits = parameters[:, 0, classes:].clone()
+    scale_logits[:, [s for s in range(classes) if math.gcd(s, classes) != 1]] = -torch.inf
+    expected = (location[:, None] + scale_logits.argmax(-1)[:, None] * torch.arange(classes)) % classes
+    assert torch.equal(z.argmax(-1), expected) and torch.equal(z.sum(-1), torch.ones(40, classes))
+    assert torch.equal(z.argmax(-1).sort(-1).values, torch.arange(classes).expand(40, -1))
+    assert torch.equal(operation.inverse(z, parameters.expand(-1, classes, -1))[0], x)
+    assert log_dz.shape == (40, classes) and not log_dz.any()
+    assert torch.equal(operation.forward(x, torch.zeros(40, classes, 2 * classes))[0], x)
+
+
+def test_modular_affine_gradient_is_that_of_every_choice() -> None:
+    """Each logit's gradient is the softmax's, weighted by what the category that it leads to would cost."""
+    classes, tau = 5, 0.1
+    operation = ModularAffine(classes, tau)
+    parameters = (0.1 * torch.randn(2 * classes, generator=torch.Generator().manual_seed(0))).requires_grad_()
+    x = torch.eye(classes)[3].requires_grad_()
+    cost = torch.randn(classes, generator=torch.Generator().manual_seed(1))
+    (operation.forward(x, parameters)[0] * cost).sum().backward()
+    logits = parameters.detach().clone().requires_grad_()
+    location, scale = torch.softmax(logits[:classes] / tau, -1), logits[classes:]
+    scale = torch.softmax(torch.cat([torch.tensor([-torch.inf]), scale[1:]]) / tau, -1)
+    mu, sigma = int(location.argmax()), int(scale.argmax())
+    every = torch.arange(classes)
+    expected = (location * cost[(every + sigma * 3) % classes]).sum() + (scale * cost[(mu + every * 3) % classes]).sum()
+    expected.backward()
+    torch.testing.assert_close(parameters.grad, logits.grad)
+    torch.testing.assert_close(x.grad, cost[(mu + sigma * every) % classes])
+
+
+@pytest.mark.parametrize("autoregressive", [False, True])
+@pytest.mark.parametrize("features, classes", [(2, 2), (3, 4), (2, 6)])
+def test_discrete_flow_is_exact_and_sums_to_one(features: int, classes: int, autoregressive: bool) -> None:
+    torch.manual_seed(0)
+    flow = pf.build(
+        "discrete-flow", features=features, classes=classes, hidden=[16], autoregressive=autoregressive, layers=3
+    )
+    randomise(flow, 3.0)
+    x = all_images(classes, (features,))
+    z = flow.encode(x.long())
+    assert torch.equal(flow.decode(z), x) and not torch.equal(z, x)
+    assert len(torch.unique(z, dim=0)) == len(x)
+    assert flow.log_prob(x).double().exp().sum().item() == pytest.approx(1, abs=1e-5)
+    assert (flow.log_prob(x + classes) == -torch.inf).all()
+    draws = flow.sample((2, 5))
+    assert draws.shape == (2, 5, features) and draws.max() < classes and flow.exact and flow.levels == classes
+
+
+def test_discrete_flow_takes_a_context_and_256_classes() -> None:
+    for autoregressive in (False, True):
+        flow = pf.build("discrete-flow", features=3, classes=256, context=2, hidden=[8], autoregressive=autoregressive)
+        randomise(flow, 2.0)
+        context = torch.randn(4, 2)
+        x = torch.randint(256, (4, 3), dtype=torch.uint8)
+        assert torch.equal(flow.decode(flow.encode(x, context), context), x.float())
+        loss = -flow.log_prob(x, context).mean()
+        loss.backward()
+        assert all(torch.isfinite(p.grad).all() for p in flow.parameters() if p.grad is not None)
+        with pytest.raises(pf.errors.ShapeError, match="context"):
+            flow.log_prob(x)
+
+
+XOR = torch.tensor([[0.63, 0.07], [0.03, 0.27]])
+
+
+def test_xor_factorises_exactly() -> None:
+    """The example of the discrete flows paper: y2 = x1 xor x2 is independent of y1 = x1."""
+    x = all_images(2, (2,))
+    weights = XOR.flatten()
+    torch.manual_seed(0)
+    flow = pf.build("discrete-flow", features=2, classes=2, layers=1, hidden=[8])
+    optimiser = torch.optim.Adam(flow.parameters(), lr=0.05)
+    for _ in range(300):
+        optimiser.zero_grad()
+        (-weights @ flow.log_prob(x)).backward()
+        optimiser.step()
+    entropy = -(weights * weights.log()).sum()
+    independent = [XOR.sum(1), XOR.sum(0)]
+    apart = -sum((p * p.log()).sum() for p in independent)
+    cost = (-weights @ flow.log_prob(x)).item()
+    assert cost == pytest.approx(entropy.item(), abs=1e-3) and cost < apart.item() - 0.2
+    latent = flow.encode(x)
+    assert torch.equal(latent[:, 0], x[:, 0])
+    xor = (x[:, 0] != x[:, 1]).float()
+    assert torch.equal(latent[:, 1], xor) or torch.equal(latent[:, 1], 1 - xor)
+
+
+def test_autoregressive_categorical_sums_to_one_and_follows_its_order() -> None:
+    torch.manual_seed(0)
+    base = randomise(AutoregressiveCategorical(3, 3, hidden=[16], order=[2, 0, 1]), 3.0)
+    x = all_images(3, (3,))
+    log_prob = base.log_prob(x).detach()
+    assert log_prob.double().exp().sum().item() == pytest.approx(1, abs=1e-5)
+    table = log_prob.exp().reshape(3, 3, 3)
+    last = table.sum((0, 1))
+    expected = torch.softmax(base.one_hot.network(torch.zeros(3, 3))[0], -1)
+    torch.testing.assert_close(last, expected, rtol=1e-4, atol=1e-5)
+    draws = base.sample(20_000, generator=torch.Generator().manual_seed(0)).long()
+    counts = torch.bincount(draws[:, 2], minlength=3) / len(draws)
+    torch.testing.assert_close(counts, last, rtol=0, atol=0.015)
+
+
+def test_categorical_encoding_bounds_the_log_mass() -> None:
+    """With one category certain and a base that is the encoder itself, the bound is the exact log-mass."""
+    torch.manual_seed(0)
+    layer = CategoricalEncoding(1, 3, dimensions=1)
+    with torch.no_grad():
+        layer.means.copy_(torch.tensor([[-20.0], [0.0], [20.0]]))
+        layer.logits.copy_(torch.tensor([0.2, 0.5, 0.3]).log())
+    x = torch.tensor([[0], [1], [2]])
+    z, log_det = layer(x)
+    mixture = torch.logsumexp(layer._log_joint(z.unflatten(-1, (1, 1))), -1).sum(-1)
+    torch.testing.assert_close(mixture + log_det, torch.tensor([0.2, 0.5, 0.3]).log())
+    back, inverse_log_det = layer.inverse(z)
+    assert torch.equal(back, x.float())
+    torch.testing.assert_close(inverse_log_det, -log_det)
+
+
+def test_categorical_flow_learns_the_xor_table() -> None:
+    torch.manual_seed(0)
+    flow = pf.build("categorical-flow", features=2, classes=2, layers=2, hidden=[16], dimensions=1)
+    x = all_images(2, (2,))
+    data = x.repeat_interleave((100 * XOR.flatten()).round().long(), 0)
+    flow.initialise(data)
+    optimiser = torch.optim.Adam(flow.parameters(), lr=0.02)
+    for _ in range(200):
+        optimiser.zero_grad()
+        (-flow.log_prob(data.repeat(3, 1)).mean()).backward()
+        optimiser.step()
+    assert not flow.exact
+    weights = XOR.flatten()
+    entropy = -(weights * weights.log()).sum().item()
+    with torch.no_grad():
+        bound = flow.importance_log_prob(x, importance_samples=300)
+    cost = -(weights @ bound).item()
+    assert entropy - 0.02 < cost < entropy + 0.08
+    # A bound on probabilities that sum to at most 1.
+    assert bound.exp().sum().item() < 1.05
+    draws = flow.sample(4000).long()
+    counts = torch.bincount(draws[:, 0] * 2 + draws[:, 1], minlength=4) / 4000
+    torch.testing.assert_close(counts, weights, rtol=0, atol=0.08)
 
 
 def test_idf_sums_to_one_by_enumeration() -> None:

@@ -18,10 +18,20 @@ from pushforward.distributions.logistic import StandardLogistic
 from pushforward.distributions.mass import MassFunction
 from pushforward.distributions.mixture import ConditionalGaussianMixture, GaussianMixture
 from pushforward.distributions.normal import ConditionalNormal, StandardNormal
+from pushforward.distributions.one_hot import (
+    AutoregressiveCategorical,
+    FromOneHot,
+    OneHotAutoregressiveCategorical,
+    OneHotCategorical,
+)
 from pushforward.distributions.student_t import LearnedStudentT, StudentT
 from pushforward.distributions.uniform import Uniform
 
 __all__ = [
+    "AutoregressiveCategorical",
+    "FromOneHot",
+    "OneHotAutoregressiveCategorical",
+    "OneHotCategorical",
     "AutoregressiveDistribution",
     "BernoulliMass",
     "BinaryMADE",

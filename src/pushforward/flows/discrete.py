@@ -7,21 +7,31 @@ from functools import partial
 
 import torch
 
+from pushforward.distributions import Distribution, StandardLogistic
 from pushforward.distributions.discrete import GroupedDiscrete
 from pushforward.distributions.discretized_logistic import DiscretizedLogisticMixture
+from pushforward.distributions.one_hot import FromOneHot, OneHotAutoregressiveCategorical, OneHotCategorical
 from pushforward.errors import UsageError
 from pushforward.flows.factor_out import FactorOut
 from pushforward.flows.flow import Flow
 from pushforward.flows.registry import register
-from pushforward.networks.densenet import DenseNet, ReZero
-from pushforward.networks.factory import NetworkFactory
-from pushforward.scalar.rounded_shift import CyclicShift
-from pushforward.transforms.integers import Integers
-from pushforward.transforms.interlace import Interlace
-from pushforward.transforms.multipartite import quadripartite
-from pushforward.transforms.permutation import Permutation
-from pushforward.transforms.squeeze import Squeeze
-from pushforward.transforms.transform import Transform
+from pushforward.networks import MLP, DenseMLP, DenseNet, NetworkFactory, ReZero
+from pushforward.scalar import CyclicShift, MixtureCDF, ModularAffine
+from pushforward.transforms import (
+    ActNorm,
+    CategoricalEncoding,
+    Coupling,
+    Integers,
+    Interlace,
+    Multipartite,
+    OneHotAutoregressive,
+    Permutation,
+    Squeeze,
+    Transform,
+    flip,
+    masks,
+    multipartite,
+)
 
 
 @register("idf")
@@ -65,13 +75,13 @@ def idf(
     if len(shape) != 3 or min(shape) < 1 or not hidden:
         raise UsageError(f"idf expects shape=(channels, height, width) and a width in hidden, got {shape}, {hidden}")
     half = levels / 2
-    mass = DiscretizedLogisticMixture(components, center=half, unit=half / 2, low=0, high=levels - 1, min_log_scale=-3)
+    mass = _bounded_mixture(levels, components)
     dense = partial(DenseNet, depth=depth, dropout=dropout, center=half, unit=half)
     shift = CyclicShift(levels, unit=shift_unit)
 
     def coupling(event: torch.Size) -> list[Transform]:
         network = _rezero(partial(dense, hidden=coupling_hidden))
-        return [quadripartite(event, shift, network, context) for _ in range(layers)]
+        return [multipartite(event, 4, shift, network, context) for _ in range(layers)]
 
     def smallest(event: torch.Size) -> Flow:
         interlace = Interlace(event)
@@ -92,6 +102,134 @@ def idf(
 
     rest = scale(torch.Size(shape), 0)
     return Flow([Integers(levels, event_dims=3), *rest.transform], rest.base)  # type: ignore[misc]
+
+
+@register("idf-vector")
+def idf_vector(
+    features: int = 8,
+    levels: int = 256,
+    context: int = 0,
+    layers: int = 2,
+    hidden: int = 64,
+    depth: int = 2,
+    components: int = 5,
+    groups: int = 4,
+    shift_unit: float = 1.0,
+) -> Flow:
+    """Integer discrete flow for vectors: couplings in four parts by whole numbers and a base in groups.
+
+    Args:
+        features: the number of dimensions.
+        levels: how many values a dimension takes.
+        context: features of a conditioning vector.
+        layers: couplings, with a reversal of the order before each.
+        hidden: features that a layer of a network adds.
+        depth: layers of each network.
+        components: discretized logistics in each mixture.
+        groups: how many groups of dimensions the base takes one after the other; 1 for independent dimensions.
+        shift_unit: the order of magnitude of the couplings' shifts.
+
+    Source: Hoogeboom et al. 2019, arXiv:1905.07376; Tomczak 2020, arXiv:2011.15056.
+    """
+    if features < 1 or groups < 1:
+        raise UsageError(f"idf-vector expects at least one feature and one group, got {features} and {groups}")
+    half = levels / 2
+    mass = _bounded_mixture(levels, components)
+    network = partial(DenseMLP, hidden=hidden, depth=depth, center=half, unit=half)
+    shift = CyclicShift(levels, unit=shift_unit)
+    parts: list[Transform] = [Integers(levels)]
+    for _ in range(layers if features > 1 else 0):
+        parts += [flip(features), multipartite((features,), min(4, features), shift, _rezero(network), context)]
+    count = min(groups, features)
+    sizes = [features // count + (index < features % count) for index in range(count)]
+    return Flow(parts, GroupedDiscrete(mass, (features,), sizes, network, context))
+
+
+@register("discrete-flow")
+def discrete_flow(
+    features: int = 2,
+    classes: int = 2,
+    context: int = 0,
+    layers: int = 2,
+    hidden: Sequence[int] = (64, 64),
+    autoregressive: bool = False,
+) -> Flow:
+    """Discrete flow of categories: modular location-scale maps, in two parts or autoregressive.
+
+    In two parts the base is independent; autoregressive, the base is autoregressive too, in the opposite order.
+
+    Args:
+        features: the number of variables.
+        classes: the number of categories ``K`` of each, up to 256 or so.
+        context: features of a conditioning vector.
+        layers: how many maps; in two parts they take turns in what they change.
+        hidden: widths of the networks' hidden layers.
+        autoregressive: whether the maps are autoregressive instead of in two parts.
+
+    Source: Tran, Vafa, Agrawal, Dinh, Poole 2019, arXiv:1905.10347.
+    """
+    if features < 2 or classes < 2:
+        raise UsageError(f"discrete-flow expects at least 2 features and 2 classes, got {features} and {classes}")
+    operation = ModularAffine(classes)
+    base: Distribution
+    if autoregressive:
+        parts: list[Transform] = [
+            OneHotAutoregressive(features, operation, context, hidden=hidden) for _ in range(layers)
+        ]
+        backwards = list(reversed(range(features)))
+        base = OneHotAutoregressiveCategorical(features, classes, context, hidden=hidden, order=backwards)
+    else:
+        parts = [_categories_in_two(features, operation, hidden, context, index) for index in range(layers)]
+        base = OneHotCategorical(features, classes)
+    inner = Flow(parts, base) if parts else base
+    return Flow([Integers(classes)], FromOneHot(inner))
+
+
+@register("categorical-flow")
+def categorical_flow(
+    features: int = 2,
+    classes: int = 2,
+    context: int = 0,
+    dimensions: int = 2,
+    layers: int = 4,
+    hidden: Sequence[int] = (64, 64),
+) -> Flow:
+    """Categorical normalizing flow: a learned random code for each category, and a continuous flow of the codes.
+
+    Args:
+        features: the number of variables.
+        classes: the number of categories of each.
+        context: features of a conditioning vector.
+        dimensions: the dimensions of each variable's code.
+        layers: couplings, each a mixture of logistic CDFs behind a permutation.
+        hidden: widths of the networks' hidden layers.
+
+    Source: Lippe, Gavves 2021, arXiv:2006.09790.
+    """
+    width = features * dimensions
+    if width < 2:
+        raise UsageError(f"categorical-flow expects at least 2 dimensions in all, got {width}: raise dimensions")
+    parts: list[Transform] = [CategoricalEncoding(features, classes, dimensions)]
+    for index in range(layers):
+        mask = masks.alternating(width)
+        coupling = Coupling(mask if index % 2 else ~mask, MixtureCDF(), partial(MLP, hidden=hidden), context)
+        parts += [ActNorm(width), coupling]
+    return Flow(parts, StandardLogistic((width,)))
+
+
+def _bounded_mixture(levels: int, components: int) -> DiscretizedLogisticMixture:
+    half = levels / 2
+    return DiscretizedLogisticMixture(components, center=half, unit=half / 2, low=0, high=levels - 1, min_log_scale=-3)
+
+
+def _categories_in_two(
+    features: int, operation: ModularAffine, hidden: Sequence[int], context: int, index: int
+) -> Transform:
+    """One part decides about the other; which is which alternates."""
+    kept = features // 2
+    operations = (operation, None) if index % 2 else (None, operation)
+    parts = (kept, features - kept)
+    return Multipartite((features, operation.classes), parts, operations, partial(MLP, hidden=hidden), context)
 
 
 def _coarse_first(channels: int) -> Permutation:

@@ -8,8 +8,10 @@ from pushforward.networks.gated_convnet import GatedConvNet
 from pushforward.networks.glow_convnet import GlowConvNet
 from pushforward.networks.made import MADE, MaskedNetwork, ResidualMADE
 from pushforward.networks.mlp import MLP
+from pushforward.networks.one_hot_made import OneHotMADE
 
 __all__ = [
+    "OneHotMADE",
     "AttentionConvNet",
     "GatedConvNet",
     "GlowConvNet",

@@ -6,6 +6,7 @@ from pushforward.scalar.combination import Composition, ConicalCombination
 from pushforward.scalar.elementary import Exp, LeakyReLU, Logit, Sigmoid, Softplus, Tanh
 from pushforward.scalar.integral import IntegralNetwork
 from pushforward.scalar.mixture_cdf import GaussianMixtureCDF, LogisticMixtureCDF, MixtureCDF
+from pushforward.scalar.modular import ModularAffine
 from pushforward.scalar.monotone_network import DeepDenseSigmoidal, DeepSigmoidal
 from pushforward.scalar.perturbation import PerturbedAffine
 from pushforward.scalar.polynomial import OddPolynomial
@@ -16,6 +17,7 @@ from pushforward.scalar.spline_quadratic import QuadraticSpline
 from pushforward.scalar.spline_rational_quadratic import CircularRationalQuadraticSpline, RationalQuadraticSpline
 
 __all__ = [
+    "ModularAffine",
     "CyclicShift",
     "RoundedShift",
     "Additive",

@@ -2,6 +2,7 @@
 
 from pushforward.transforms import masks
 from pushforward.transforms.autoregressive import Autoregressive
+from pushforward.transforms.categorical_encoding import CategoricalEncoding
 from pushforward.transforms.chain import Chain
 from pushforward.transforms.convolution import InvertibleConvolution, InvertibleConvolutionLU
 from pushforward.transforms.coupling import Coupling
@@ -12,8 +13,9 @@ from pushforward.transforms.interlace import Interlace
 from pushforward.transforms.inverse import Inverse
 from pushforward.transforms.linear import Householder, MatrixExponential, Triangular, diagonal, lu, qr
 from pushforward.transforms.logit import Logit
-from pushforward.transforms.multipartite import Multipartite, bipartite, quadripartite
+from pushforward.transforms.multipartite import Multipartite, bipartite, multipartite, quadripartite
 from pushforward.transforms.normalisation import ActNorm, BatchNorm
+from pushforward.transforms.one_hot_autoregressive import OneHotAutoregressive
 from pushforward.transforms.permutation import Permutation, flip, random_permutation
 from pushforward.transforms.planar import Planar
 from pushforward.transforms.radial import Radial
@@ -22,10 +24,13 @@ from pushforward.transforms.sylvester import Sylvester
 from pushforward.transforms.transform import Bijection, Transform
 
 __all__ = [
+    "CategoricalEncoding",
+    "OneHotAutoregressive",
     "Integers",
     "Interlace",
     "Multipartite",
     "bipartite",
+    "multipartite",
     "quadripartite",
     "ActNorm",
     "Autoregressive",

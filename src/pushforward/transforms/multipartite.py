@@ -169,17 +169,31 @@ def bipartite(
     return Multipartite(event_shape, (size, event_shape[0] - size), (None, operation), network, context)
 
 
-def quadripartite(
-    event_shape: Sequence[int], operation: ScalarBijection, network: NetworkFactory, context: int = 0
+def multipartite(
+    event_shape: Sequence[int], count: int, operation: ScalarBijection, network: NetworkFactory, context: int = 0
 ) -> Multipartite:
-    """A coupling layer in four parts, each changed in turn (Tomczak 2020, arXiv:2011.15056).
+    """A coupling layer in ``count`` parts of about the same size, each changed in turn.
 
     Example:
         >>> from pushforward.networks import DenseMLP
         >>> from pushforward.scalar import RoundedShift
-        >>> quadripartite((10,), RoundedShift(), DenseMLP).parts
+        >>> multipartite((10,), 4, RoundedShift(), DenseMLP).parts
         (3, 3, 2, 2)
     """
-    size, larger = divmod(event_shape[0], 4)
-    parts = [size + 1] * larger + [size] * (4 - larger)
-    return Multipartite(event_shape, parts, (operation,) * 4, network, context)
+    size, larger = divmod(event_shape[0], count)
+    parts = [size + 1] * larger + [size] * (count - larger)
+    return Multipartite(event_shape, parts, (operation,) * count, network, context)
+
+
+def quadripartite(
+    event_shape: Sequence[int], operation: ScalarBijection, network: NetworkFactory, context: int = 0
+) -> Multipartite:
+    """The coupling layer in four parts of Tomczak 2020, arXiv:2011.15056.
+
+    Example:
+        >>> from pushforward.networks import DenseMLP
+        >>> from pushforward.scalar import RoundedShift
+        >>> quadripartite((8,), RoundedShift(), DenseMLP).parts
+        (2, 2, 2, 2)
+    """
+    return multipartite(event_shape, 4, operation, network, context)

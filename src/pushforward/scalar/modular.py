@@ -1,0 +1,101 @@
+"""Modular arithmetic on categories: shifts and invertible multiplications round the circle of K values."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pushforward.errors import UsageError
+from pushforward.scalar.bijection import ScalarBijection
+
+
+def extended_euclid(a: int, b: int) -> tuple[int, int, int]:
+    """Return ``(g, s, t)`` with ``g = gcd(a, b) = s a + t b``.
+
+    Example:
+        >>> extended_euclid(7, 10)
+        (1, 3, -2)
+    """
+    s, next_s, t, next_t = 1, 0, 0, 1
+    while b:
+        quotient, remainder = divmod(a, b)
+        a, b = b, remainder
+        s, next_s = next_s, s - quotient * next_s
+        t, next_t = next_t, t - quotient * next_t
+    return a, s, t
+
+
+def modular_inverses(classes: int) -> list[int]:
+    """For each number ``0 .. K - 1`` its inverse modulo ``K``, or 0 where it has none (it shares a factor with ``K``).
+
+    Example:
+        >>> modular_inverses(10)
+        [0, 1, 0, 7, 0, 0, 0, 3, 0, 9]
+    """
+    if classes == 1:
+        return [0]
+    found = (extended_euclid(number, classes) for number in range(classes))
+    return [s % classes if divisor == 1 else 0 for divisor, s, _ in found]
+
+
+class ModularAffine(ScalarBijection):
+    r"""The modular location-scale map of categories, ``z = (mu + sigma x) mod K`` (Tran et al. 2019, Discrete Flows,
+    arXiv:1905.10347).
+
+    The elements are one-hot: ``x`` is ``(..., K)``, and parameters are ``(..., 2 K)``: ``K`` logits of ``mu``, then
+    ``K`` of ``sigma``, of which only those coprime to ``K`` count: they have an inverse modulo ``K``, found by the
+    extended Euclid algorithm. The largest logit wins; its gradient is that of ``softmax(logits / temperature)``, and
+    the gradient reaches ``x`` as well. Zeros are the identity. The log-derivative, of shape ``(...)``, is 0.
+
+    Args:
+        classes: the number of categories ``K``.
+        temperature: of the softmax that stands in for the argmax in the backward pass.
+
+    Raises:
+        UsageError: for fewer than two classes or a temperature that is not positive.
+
+    Example:
+        >>> x = torch.eye(3)[[2]]
+        >>> shift_by_two = torch.tensor([[0.0, 0.0, 1.0, 0.0, 0.0, 0.0]])
+        >>> ModularAffine(3).forward(x, shift_by_two)[0].argmax(-1)
+        tensor([1])
+    """
+
+    def __init__(self, classes: int, temperature: float = 0.1) -> None:
+        if classes < 2 or not temperature > 0:
+            raise UsageError(f"Expected at least 2 classes and a temperature > 0, got {classes} and {temperature}.")
+        self.classes = classes
+        self.temperature = temperature
+        self.num_parameters = 2 * classes
+        self._inverses = torch.tensor(modular_inverses(classes))
+
+    def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        location, scale, soft_location, soft_scale = self._choose(parameters)
+        every = torch.arange(self.classes, device=x.device)
+        value = x.argmax(-1, keepdim=True)
+        inverse_scale = self._inverses.to(x.device)[scale]
+        z = x.gather(-1, (inverse_scale * (every - location)) % self.classes)
+        # These two are zero; they carry to each logit the gradient of the category that it would have led to.
+        z = z + _zero(soft_location).gather(-1, (every - scale * value) % self.classes)
+        z = z + torch.zeros_like(x).scatter_add(-1, (location + every * value) % self.classes, _zero(soft_scale))
+        return z, torch.zeros_like(x[..., 0])
+
+    def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        location, scale, _, _ = self._choose(parameters)
+        every = torch.arange(self.classes, device=z.device)
+        return z.gather(-1, (location + scale * every) % self.classes), torch.zeros_like(z[..., 0])
+
+    def _choose(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        location_logits, scale_logits = parameters.chunk(2, -1)
+        scale_logits = scale_logits.masked_fill(self._inverses.to(parameters.device) == 0, -torch.inf)
+        return (
+            location_logits.argmax(-1, keepdim=True),
+            scale_logits.argmax(-1, keepdim=True),
+            torch.softmax(location_logits / self.temperature, -1),
+            torch.softmax(scale_logits / self.temperature, -1),
+        )
+
+
+def _zero(value: Tensor) -> Tensor:
+    """Zero, with the gradient of ``value``."""
+    return value - value.detach()
