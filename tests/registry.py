@@ -69,6 +69,7 @@ SCALARS: dict[str, tuple[Callable[[], ScalarBijection], Tensor]] = {
     "IntegralNetwork": (scalar.IntegralNetwork, 3 * normal(8)),
     "Composition": (lambda: scalar.Composition(Affine(), scalar.MixtureCDF()), normal(8)),
     "ConicalCombination": (lambda: scalar.ConicalCombination(Affine(), scalar.LeakyReLU()), normal(8)),
+    "RoundedShift": (scalar.RoundedShift, integers(17, 8).float()),
     "LinearSpline": (scalar.LinearSpline, 3 * normal(8)),
     "QuadraticSpline": (scalar.QuadraticSpline, 3 * normal(8)),
     "CubicSpline": (scalar.CubicSpline, 3 * normal(8)),
@@ -76,7 +77,9 @@ SCALARS: dict[str, tuple[Callable[[], ScalarBijection], Tensor]] = {
 
 TRANSFORMS: dict[str, Case] = {
     "Coupling/halves": Case(lambda: transforms.Coupling(masks.halves(5), Affine(), SMALL), VECTORS),
-    "Coupling/alternating": Case(lambda: transforms.Coupling(masks.alternating(5), Affine(), SMALL, 2), VECTORS, CONTEXT),
+    "Coupling/alternating": Case(
+        lambda: transforms.Coupling(masks.alternating(5), Affine(), SMALL, 2), VECTORS, CONTEXT
+    ),
     "Coupling/learned bound": Case(
         lambda: transforms.Coupling(~masks.halves(5), scalar.LearnedBoundAffine(), SMALL), VECTORS
     ),
@@ -123,25 +126,85 @@ TRANSFORMS: dict[str, Case] = {
     "InvertibleConvolution": Case(lambda: transforms.InvertibleConvolution(4), IMAGES),
     "InvertibleConvolutionLU": Case(lambda: transforms.InvertibleConvolutionLU(4), IMAGES),
     "Logit": Case(lambda: transforms.Logit(1e-5, event_dims=1), uniform(6, 5)),
+    "Integers": Case(lambda: transforms.Integers(17), integers(17, 6, 5).float()),
+    "Interlace": Case(lambda: transforms.Interlace((4, 4, 4)), IMAGES),
+    "Multipartite": Case(
+        lambda: transforms.Multipartite(
+            (5,), (2, 1, 2), (Affine(), None, Affine()), SMALL, 2, (None, Affine(), scalar.LeakyReLU())
+        ),
+        VECTORS,
+        CONTEXT,
+    ),
+    "Multipartite/two": Case(lambda: transforms.bipartite((5,), Affine(), SMALL, kept=0.75), VECTORS),
+    "Multipartite/four": Case(
+        lambda: transforms.quadripartite((4, 4, 4), scalar.RoundedShift(), partial(networks.DenseNet, hidden=4)),
+        integers(17, 4, 4, 4, 4).float(),
+    ),
     "Dequantization": Case(lambda: transforms.Dequantization(17), integers(17, 4, 1, 4, 4)),
 }
 
 DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
     "AutoregressiveDistribution": (
-        lambda: distributions.AutoregressiveDistribution(3, distributions.CategoricalMass(4), SMALL_MADE), None
+        lambda: distributions.AutoregressiveDistribution(3, distributions.CategoricalMass(4), SMALL_MADE),
+        None,
     ),
     "BinaryMADE": (lambda: distributions.BinaryMADE(3, SMALL_MADE, 2), CONTEXT),
     "RNADE": (lambda: distributions.RNADE(3, 2, SMALL_MADE, 2, [2, 0, 1]), CONTEXT),
+    "AutoregressiveCategorical": (lambda: distributions.AutoregressiveCategorical(3, 4, 2, hidden=(8,)), CONTEXT),
+    "Categorical": (lambda: distributions.Categorical((3,), 4), None),
+    "Discrete": (lambda: distributions.Discrete(distributions.CategoricalMass(4), (1, 2, 2)), None),
+    "DiscretizedLogistic": (lambda: distributions.DiscretizedLogistic((3,), 4, unit=10.0), None),
+    "FromOneHot": (lambda: distributions.FromOneHot(distributions.OneHotCategorical(3, 4)), None),
+    "GroupedDiscrete": (
+        lambda: distributions.GroupedDiscrete(
+            distributions.DiscretizedLogisticMixture(2), (3, 2, 2), (1, 2), partial(networks.DenseNet, hidden=4), 4
+        ),
+        IMAGES[..., :2, :2],
+    ),
+    "OneHotAutoregressiveCategorical": (
+        lambda: distributions.OneHotAutoregressiveCategorical(3, 4, hidden=(8,), order=(2, 0, 1)),
+        None,
+    ),
+    "OneHotCategorical": (lambda: distributions.OneHotCategorical(3, 4), None),
     "StandardNormal": (lambda: distributions.StandardNormal((3,)), None),
     "ConditionalNormal": (lambda: distributions.ConditionalNormal((3,), SMALL, context=2), CONTEXT),
 }
 
 NETWORKS: dict[str, tuple[Callable[..., torch.nn.Module], tuple[int, ...]]] = {
+    "DenseMLP": (networks.DenseMLP, ()),
+    "DenseNet": (networks.DenseNet, ()),
     "MADE": (networks.MADE, ()),
+    "OneHotMADE": (networks.OneHotMADE, ()),
+    "ReZero": (networks.ReZero, ()),
     "MLP": (networks.MLP, ()),
     "ResidualMADE": (networks.ResidualMADE, ()),
 }
 
 # Names in __all__ that are no part of their own: bases, helpers and modules.
-ABSTRACT = {"Conditional", "ScalarBijection", "Transform", "Bijection", "Distribution", "NetworkFactory", "MaskedNetwork"}
-HELPERS = {"BernoulliMass", "GaussianMixtureConditional", "diagonal", "lu", "qr", "masks", "flip", "random_permutation"}
+ABSTRACT = {
+    "Conditional",
+    "MassFunction",
+    "ScalarBijection",
+    "Transform",
+    "Bijection",
+    "Distribution",
+    "NetworkFactory",
+    "MaskedNetwork",
+}
+HELPERS = {
+    "BernoulliMass",
+    "CategoricalMass",
+    "DiscretizedLogisticMixture",
+    "bipartite",
+    "multipartite",
+    "quadripartite",
+    "GaussianMixtureConditional",
+    "diagonal",
+    "lu",
+    "qr",
+    "masks",
+    "flip",
+    "random_permutation",
+}
+# Maps of categories and on a circle have no Jacobian and no order; test_discrete.py has their laws.
+HELPERS |= {"CategoricalEncoding", "CyclicShift", "ModularAffine", "OneHotAutoregressive"}
