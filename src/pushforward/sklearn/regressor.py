@@ -20,7 +20,7 @@ from pushforward.sklearn.likelihood import cell_points, decode, encode, inner, l
 from pushforward.sklearn.table import BoundPair, FeatureCode, LatentCode, Table
 
 LINE_POINTS = 65
-CUBE_POINTS = 512
+CUBE_POINTS = 256
 CHUNK = 1024
 
 
@@ -119,7 +119,7 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
     def predict(self, X: Any) -> Array:
         """Return the conditional mean, ``(n,)`` or ``(n, outputs)``.
 
-        An integral over the latent: 65 points on a line for one target, 512 Sobol points for more.
+        An integral over the latent: 65 points on a line for one target, 256 Sobol points for more.
         """
         contexts = self._contexts(X)
         latents, weights = mean_points(self._code.features)
@@ -129,7 +129,7 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
     def predict_quantiles(self, X: Any, quantiles: Sequence[float] = (0.05, 0.5, 0.95)) -> Array:
         """Return conditional quantiles, ``(n, quantiles)`` or ``(n, quantiles, outputs)``.
 
-        Exact for one target, whose flow is an increasing map of a normal; of 512 Sobol points for more.
+        Exact for one target, whose flow is an increasing map of a normal; of 256 Sobol points for more.
 
         Raises:
             UsageError: if a quantile is not between 0 and 1.

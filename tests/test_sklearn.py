@@ -1,0 +1,380 @@
+"""The estimators: scikit-learn's own checks, densities in the data's units, mixed tables, and what they refuse."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from pushforward.data.toys import toy
+from pushforward.errors import DataError, UsageError
+from pushforward.sklearn import FlowDensity, FlowRegressor
+from pushforward.sklearn.columns import LOG_SQRT_TWO_PI, Cells, Column, fit_cells, fit_continuous, fit_integers
+from pushforward.sklearn.fitting import canonical_rows
+
+
+@parametrize_with_checks([FlowDensity(max_steps=10), FlowRegressor(max_steps=60, learning_rate=0.04)])
+def test_estimator_checks(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([FlowDensity(), FlowRegressor()])
+def test_estimator_checks_at_the_defaults(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+def mixed_frame(rows: int, seed: int = 0) -> pd.DataFrame:
+    """A table with a column of each kind, all of them dependent."""
+    rng = np.random.default_rng(seed)
+    colour = rng.choice(["red", "green", "blue"], rows, p=[0.5, 0.3, 0.2])
+    member = rng.random(rows) < np.where(colour == "red", 0.9, 0.2)
+    visits = rng.poisson(np.where(member, 1.0, 6.0))
+    return pd.DataFrame(
+        {
+            "colour": pd.Categorical(colour, categories=["red", "green", "blue", "black"]),
+            "member": member,
+            "visits": visits,
+            "share": rng.beta(2, np.where(member, 5, 1.5)).astype(np.float32),
+            "height": rng.normal(170 + visits, 5),
+            "unit": "cm",
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def mixed() -> tuple[FlowDensity, pd.DataFrame]:
+    table = mixed_frame(400)
+    return FlowDensity(bounds={"share": (0, 1), "visits": (0, None)}, random_state=0).fit(table), table
+
+
+# Columns
+
+rng = np.random.default_rng(0)
+ones = np.ones(2000)
+COLUMNS: dict[str, tuple[Column, np.ndarray]] = {
+    "free": (fit_continuous("x", rng.normal(5, 3, 2000), ones), np.array([-9.0, 0.0, 5.0, 20.0])),
+    "above": (fit_continuous("x", rng.exponential(1, 2000) + 2, ones, low=2.0), np.array([2.1, 3.0, 8.0])),
+    "below": (fit_continuous("x", -rng.exponential(1, 2000), ones, high=0.0), np.array([-8.0, -1.0, -0.1])),
+    "between": (fit_continuous("x", rng.beta(2, 3, 2000), ones, 0.0, 1.0), np.array([0.01, 0.5, 0.99])),
+    "few integers": (fit_integers("x", rng.poisson(3, 2000).astype(float), ones), np.arange(-3.0, 15.0)),
+    "counts": (fit_integers("x", rng.poisson(3, 2000).astype(float), ones, low=0.0), np.arange(0.0, 15.0)),
+    "many integers": (fit_integers("x", rng.integers(0, 5000, 2000).astype(float), ones), np.arange(0.0, 5000.0, 97)),
+    "categories": (fit_cells(rng.integers(0, 4, 2000).astype(float), ones, 0, 5), np.arange(5.0)),
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_columns_come_back_and_their_derivative_is_true(name: str) -> None:
+    column, x = COLUMNS[name]
+    noise = np.full(len(x), 0.37)
+    u, log_du = column.encode(x, noise)
+    np.testing.assert_allclose(column.decode(u), x, rtol=1e-12, atol=1e-12)
+    step = 1e-6
+    high, low = (noise + step, noise - step) if column.discrete else (x + step, x - step)
+    above = column.encode(x, high)[0] if column.discrete else column.encode(high, noise)[0]
+    below = column.encode(x, low)[0] if column.discrete else column.encode(low, noise)[0]
+    np.testing.assert_allclose(np.log((above - below) / (2 * step)), log_du, atol=1e-3)
+
+
+def test_cells_are_normalised_and_outside_has_no_mass() -> None:
+    cells = Cells(3, np.array([0.2, 0.5, 0.2]), 0.05, 0.05)
+    x = np.arange(-60.0, 70.0)
+    u, log_du = cells.encode(x, np.full(len(x), 0.5))
+    mass = np.exp(log_du - 0.5 * u**2 - LOG_SQRT_TWO_PI)
+    assert abs(mass.sum() - 1) < 1e-9
+    np.testing.assert_allclose(mass[x == 4], 0.5)
+    closed, _ = COLUMNS["counts"]
+    assert np.isneginf(closed.encode(np.array([-1.0]), np.array([0.5]))[1]).all()
+    bounded, _ = COLUMNS["between"]
+    u, log_du = bounded.encode(np.array([-0.5, 0.0, 1.0, 2.0]), np.zeros(4))
+    assert np.isfinite(u).all() and np.isneginf(log_du).all()
+
+
+def test_bounded_values_never_reach_their_bounds() -> None:
+    for name in ("above", "below", "between"):
+        column, _ = COLUMNS[name]
+        x = column.decode(np.array([-1e6, -40.0, 40.0, 1e6]))
+        assert np.isfinite(column.encode(x, x)[1]).all()
+
+
+# Densities
+
+
+def test_density_is_in_the_datas_own_units() -> None:
+    x = np.random.default_rng(0).normal(size=(300, 2))
+    metres = FlowDensity(max_steps=30, random_state=0).fit(x)
+    millimetres = FlowDensity(max_steps=30, random_state=0).fit(1000 * x + 7)
+    difference = metres.score_samples(x) - millimetres.score_samples(1000 * x + 7)
+    np.testing.assert_allclose(difference, 2 * np.log(1000), atol=1e-3)
+
+
+@pytest.mark.parametrize("bounds", [None, {0: (0, None)}, {0: (0, 30)}])
+def test_density_integrates_to_one(bounds: Any) -> None:
+    x = np.random.default_rng(0).gamma(3, 2, size=(300, 1))
+    density = FlowDensity(bounds=bounds, random_state=0).fit(x)
+    grid = np.linspace(1e-6 if bounds else -30, 60, 200_001)[:, None]
+    assert abs(np.trapezoid(np.exp(density.score_samples(grid)), grid[:, 0]) - 1) < 1e-3
+
+
+def test_log_likelihood_of_a_known_density() -> None:
+    truth = stats.multivariate_normal([3, -50], [[1, 8], [8, 100]])
+    train, test = truth.rvs(450, random_state=0), truth.rvs(2000, random_state=1)
+    density = FlowDensity(random_state=0).fit(train)
+    assert density.score(test) > truth.logpdf(test).mean() - 0.1
+    latents = density.transform(test)
+    assert all(stats.kstest(z, "norm").statistic < 0.1 for z in latents.T)
+    np.testing.assert_allclose(density.inverse_transform(latents), test, rtol=1e-7)
+
+
+def test_masses_of_integers_and_categories_sum_to_one() -> None:
+    table = mixed_frame(400)[["colour", "member", "visits"]]
+    density = FlowDensity(bounds={"visits": (0, None)}, quadrature=64, random_state=0).fit(table)
+    grid = pd.MultiIndex.from_product([["red", "green", "blue", "black"], [False, True], range(60)]).to_frame(
+        index=False
+    )
+    grid.columns = table.columns
+    mass = np.exp(density.score_samples(grid))
+    assert abs(mass.sum() - 1) < 0.02
+    colour = grid["colour"].map({"red": 0.5, "green": 0.3, "blue": 0.2, "black": 0.0})
+    chance = np.where(grid["colour"] == "red", 0.9, 0.2)
+    member = np.where(grid["member"], chance, 1 - chance)
+    truth = colour * member * stats.poisson(np.where(grid["member"], 1.0, 6.0)).pmf(grid["visits"])
+    distance = 0.5 * np.abs(mass - truth).sum()
+    assert distance < 0.15
+
+
+def test_mixed_table_comes_back_with_its_types(mixed: tuple[FlowDensity, pd.DataFrame]) -> None:
+    density, table = mixed
+    back = density.inverse_transform(density.transform(table))
+    assert back.dtypes.equals(table.dtypes)
+    pd.testing.assert_frame_equal(back, table, rtol=1e-6)
+    samples = density.sample(500)
+    assert samples.dtypes.equals(table.dtypes) and list(samples.columns) == list(table.columns)
+    assert samples["share"].between(0, 1).all() and (samples["visits"] >= 0).all() and (samples["unit"] == "cm").all()
+    assert np.isfinite(density.score_samples(samples)).all()
+    # The dependence between columns is there, too.
+    members = samples.groupby("member")["visits"].mean()
+    assert members[True] < 3 < members[False]
+    assert list(density.get_feature_names_out()) == [f"flowdensity{index}" for index in range(5)]
+
+
+def test_rows_outside_the_support_are_impossible(mixed: tuple[FlowDensity, pd.DataFrame]) -> None:
+    density, table = mixed
+    row = table.iloc[[0] * 5].copy().reset_index(drop=True)
+    row["colour"] = row["colour"].astype(str)
+    row["colour"] = np.where(np.arange(5) == 1, "violet", row["colour"])
+    row.loc[2, "share"] = 1.5
+    row.loc[3, "visits"] = -1
+    row.loc[4, "unit"] = "mm"
+    scores = density.score_samples(row)
+    assert np.isfinite(scores[0]) and np.isneginf(scores[1:]).all()
+    with pytest.raises(DataError, match="4 rows are outside the support"):
+        density.transform(row)
+
+
+def test_weights_are_repeats_and_order_is_nothing() -> None:
+    rng = np.random.default_rng(0)
+    x, weight = rng.normal(size=(150, 2)), rng.integers(0, 4, 150)
+    grid = rng.normal(size=(50, 2))
+
+    def scores(rows: Any, sample_weight: Any) -> Any:
+        return FlowDensity(max_steps=20, random_state=0).fit(rows, sample_weight=sample_weight).score_samples(grid)
+
+    weighted = scores(x, weight)
+    np.testing.assert_array_equal(weighted, scores(np.repeat(x, weight, axis=0), None))
+    np.testing.assert_array_equal(weighted, scores(x[::-1], weight[::-1]))
+
+
+def test_uneven_weights_move_the_density() -> None:
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(-3, 1, 300), rng.normal(3, 1, 300)])[:, None]
+    weight = np.where(x[:, 0] < 0, 0.85, 0.15) * 1.01
+    density = FlowDensity(random_state=0).fit(x, sample_weight=weight)
+    grid = np.linspace(-9, 0, 2000)
+    share = np.trapezoid(np.exp(density.score_samples(grid[:, None])), grid)
+    assert abs(share - 0.85) < 0.04
+    with pytest.raises(DataError, match="sample_weight"):
+        FlowDensity().fit(x, sample_weight=-weight)
+
+
+def test_canonical_rows_add_weights_of_equal_rows() -> None:
+    rows = canonical_rows(np.array([[2.0], [1.0], [2.0], [3.0]]), np.array([0.5, 1.0, 0.25, 0.0]))
+    assert rows.values.tolist() == [[1.0], [2.0]] and rows.weights.tolist() == [1.0, 0.75]
+
+
+def test_repeatable_clonable_and_picklable(mixed: tuple[FlowDensity, pd.DataFrame]) -> None:
+    density, table = mixed
+    head = table.head(50)
+    restored = pickle.loads(pickle.dumps(density))
+    np.testing.assert_array_equal(restored.score_samples(head), density.score_samples(head))
+    pd.testing.assert_frame_equal(density.sample(5), density.sample(5))
+    assert not density.sample(5, random_state=1).equals(density.sample(5, random_state=2))
+    settings = {"max_steps": 15, "random_state": 3}
+    small = clone(density).set_params(**settings).fit(head)
+    again = clone(density).set_params(**settings).fit(head)
+    np.testing.assert_array_equal(small.score_samples(head), again.score_samples(head))
+
+
+def test_fits_in_scikit_learns_tools() -> None:
+    x = np.random.default_rng(0).normal(size=(120, 2))
+    scores = cross_val_score(FlowDensity(max_steps=10, random_state=0), x, cv=2)
+    assert np.isfinite(scores).all()
+    frame = FlowDensity(max_steps=10).set_output(transform="pandas").fit_transform(pd.DataFrame(x, columns=["a", "b"]))
+    assert list(frame.columns) == ["flowdensity0", "flowdensity1"]
+
+
+def test_columns_option_overrides_the_dtype() -> None:
+    rng = np.random.default_rng(0)
+    x = np.stack([rng.integers(0, 3, 200), rng.normal(size=200)], axis=1)
+    coded = FlowDensity(columns={0: "categorical"}, max_steps=20, random_state=0).fit(x)
+    assert set(np.unique(coded.sample(100)[:, 0])) <= {0.0, 1.0, 2.0}
+    assert np.isneginf(coded.score_samples([[5.0, 0.0]])).all()
+    integers = FlowDensity(max_steps=20, random_state=0).fit(x[:, :1].astype(int))
+    assert integers.sample(3).dtype == x[:, :1].astype(int).dtype
+    assert np.isfinite(integers.score_samples([[5]])).all()
+
+
+def test_constant_columns_are_point_masses() -> None:
+    x = np.full((20, 2), 4.0)
+    density = FlowDensity().fit(x)
+    np.testing.assert_array_equal(density.score_samples([[4.0, 4.0], [4.0, 5.0]]), [0.0, -np.inf])
+    np.testing.assert_array_equal(density.sample(2), x[:2])
+
+
+def test_what_is_wrong_is_named() -> None:
+    frame = mixed_frame(30)
+    broken = frame.astype({"height": float})
+    broken.loc[[1, 4, 5], "height"] = np.nan
+    broken.loc[2, "colour"] = None
+    with pytest.raises(DataError, match=r"NaN: column 'colour' has 1 missing value, column 'height' 3"):
+        FlowDensity().fit(broken)
+    infinite = frame.copy()
+    infinite.loc[3, "height"] = np.inf
+    with pytest.raises(DataError, match="infinity: column 'height' has 1 infinite value"):
+        FlowDensity().fit(infinite)
+    with pytest.raises(DataError, match=r"column 'height' has 30 values on or outside its bounds \(0.0, 1.0\)"):
+        FlowDensity(bounds={"height": (0, 1)}).fit(frame)
+    with pytest.raises(UsageError, match="no column 'heigth'"):
+        FlowDensity(bounds={"heigth": (0, 1)}).fit(frame)
+    with pytest.raises(UsageError, match="low < high"):
+        FlowDensity(bounds={"height": (1, 0)}).fit(frame)
+    with pytest.raises(UsageError, match="categorical and has none"):
+        FlowDensity(bounds={"colour": (1, 2)}).fit(frame)
+    with pytest.raises(UsageError, match="continuous, ordinal, categorical"):
+        FlowDensity(columns={"height": "real"}).fit(frame)
+    with pytest.raises(DataError, match="expects integers"):
+        FlowDensity(columns={"height": "ordinal"}).fit(frame)
+    with pytest.raises(DataError, match="datetime64"):
+        FlowDensity().fit(frame.assign(day=pd.Timestamp("2024-01-01")))
+    with pytest.raises(UsageError, match="power of two"):
+        FlowDensity(quadrature=3).fit(frame)
+    with pytest.raises(UsageError, match="validation_fraction"):
+        FlowDensity(validation_fraction=1.0).fit(frame)
+    with pytest.raises(UsageError, match="unknown model"):
+        FlowDensity("nonsense").fit(frame)
+
+
+# Conditional densities
+
+
+def waves(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A target whose mean and spread both follow the feature."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, (rows, 1))
+    return x, 20 * (np.sin(2 * x[:, 0]) + (0.2 + 0.3 * np.abs(x[:, 0])) * rng.normal(size=rows))
+
+
+@pytest.fixture(scope="module")
+def regressor() -> FlowRegressor:
+    return FlowRegressor(random_state=0).fit(*waves(1500, 0))
+
+
+def test_regressor_knows_mean_spread_and_density(regressor: FlowRegressor) -> None:
+    x, y = waves(1000, 1)
+    scale = 20 * (0.2 + 0.3 * np.abs(x[:, 0]))
+    mean = 20 * np.sin(2 * x[:, 0])
+    assert np.abs(regressor.predict(x) - mean).mean() < 1.5
+    levels = np.array([0.1, 0.5, 0.9])
+    quantiles = regressor.predict_quantiles(x, levels)
+    assert (np.diff(quantiles, axis=1) > 0).all()
+    np.testing.assert_allclose((y[:, None] < quantiles).mean(0), levels, atol=0.05)
+    assert regressor.log_likelihood(x, y) > stats.norm(mean, scale).logpdf(y).mean() - 0.1
+    assert stats.kstest(regressor.pit(x, y), "uniform").statistic < 0.06
+    samples = regressor.sample(x[:50], 400)
+    assert samples.shape == (50, 400)
+    np.testing.assert_allclose(samples.mean(1), regressor.predict(x[:50]), atol=4 * scale.max() / 20)
+
+
+def test_predicted_mean_is_the_mean_of_the_predicted_density(regressor: FlowRegressor) -> None:
+    x = np.array([[-0.7], [0.4]])
+    grid = np.linspace(-80, 80, 8001)
+    for row in x:
+        density = np.exp(regressor.log_prob(np.repeat(row[None], len(grid), axis=0), grid))
+        assert abs(np.trapezoid(density, grid) - 1) < 1e-3
+        assert abs(np.trapezoid(grid * density, grid) - regressor.predict(row[None])[0]) < 0.05
+        median = grid[np.searchsorted(np.cumsum(density), 0.5 * density.sum())]
+        assert abs(median - regressor.predict_quantiles(row[None], [0.5])[0, 0]) < 0.05
+
+
+def test_regressor_of_several_targets() -> None:
+    rng = np.random.default_rng(0)
+    x = pd.DataFrame({"group": rng.choice(list("ab"), 300), "dose": rng.normal(size=300)})
+    first = np.where(x["group"] == "a", 5.0, -5.0) + rng.normal(size=300)
+    y = pd.DataFrame({"first": first, "second": np.exp(0.5 * x["dose"] + 0.3 * rng.normal(size=300))})
+    regressor = FlowRegressor(bounds={"second": (0, None)}, random_state=0).fit(x, y)
+    assert regressor.predict(x).shape == (300, 2)
+    assert regressor.predict_quantiles(x, [0.25, 0.75]).shape == (300, 2, 2)
+    samples = regressor.sample(x, 3)
+    assert samples.shape == (300, 3, 2) and (samples[..., 1] > 0).all()
+    means = pd.Series(regressor.predict(x)[:, 0]).groupby(x["group"]).mean()
+    assert abs(means["a"] - 5) < 1 and abs(means["b"] + 5) < 1
+    assert np.isneginf(regressor.log_prob(x.head(1), pd.DataFrame({"first": [0.0], "second": [-1.0]}))).all()
+    with pytest.raises(DataError, match="none of the 2 categories"):
+        regressor.predict(pd.DataFrame({"group": ["c"], "dose": [0.0]}))
+    with pytest.raises(DataError, match="2 outputs"):
+        regressor.log_prob(x, y["first"])
+
+
+def test_regressor_of_counts_gives_masses() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (450, 1))
+    y = rng.poisson(np.exp(1 + x[:, 0]))
+    regressor = FlowRegressor(target_columns={0: "ordinal"}, bounds={0: (0, None)}, random_state=0).fit(x, y)
+    counts = np.arange(40)
+    mass = np.exp(regressor.log_prob(np.zeros((40, 1)), counts))
+    assert abs(mass.sum() - 1) < 0.02
+    assert 0.5 * np.abs(mass - stats.poisson(np.exp(1)).pmf(counts)).sum() < 0.15
+    quantiles = regressor.predict_quantiles(x, [0.5])
+    assert (quantiles == np.round(quantiles)).all() and (quantiles >= 0).all()
+
+
+def test_regressor_misuse_is_named() -> None:
+    x, y = waves(30, 0)
+    with pytest.raises(DataError, match="y to be passed"):
+        FlowRegressor().fit(x, None)
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        FlowRegressor(max_steps=1).fit(x, y).predict_quantiles(x, [0, 0.5])
+    with pytest.raises(UsageError, match="target_columns"):
+        FlowRegressor(target_columns={0: "categorical"}).fit(x, y)
+
+
+# How good, how fast
+
+
+@pytest.mark.slow
+def test_a_first_fit_of_5000_rows_is_good() -> None:
+    import torch
+
+    moons = toy("moons")
+    train = moons.sample(5000, torch.Generator().manual_seed(0)).double()
+    test = moons.sample(4000, torch.Generator().manual_seed(1)).double()
+    density = FlowDensity(random_state=0).fit(train.numpy())
+    assert density.score(test.numpy()) > moons.log_prob(test).mean().item() - 0.05
