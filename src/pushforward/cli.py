@@ -65,7 +65,8 @@ def run(arguments: list[str]) -> int:
         # Not standalone, so that the errors of the parser come out in one line like all others.
         code = app(arguments or ["--help"], prog_name="pushforward", standalone_mode=False)
         sys.stdout.flush()
-        return code if isinstance(code, int) else 0
+        # The parser turns Ctrl-C into this code without a word.
+        return _fail("interrupted", INTERRUPTED) if code == INTERRUPTED else code if isinstance(code, int) else 0
     except UsageError as error:
         return _fail(str(error), USAGE)
     except PushforwardError as error:
@@ -202,11 +203,13 @@ class _Choice:
 def _start(out: Path, choice: _Choice, training: dict[str, Any], force: bool, quiet: bool, as_json: bool) -> None:
     from pushforward.data import load_data
     from pushforward.files import make_folder
-    from pushforward.runs import CONFIG, plan_run
+    from pushforward.runs import plan_run
+    from pushforward.training.checkpoints import LAST, MODEL
 
     if choice.model is None or choice.data is None:
         raise UsageError("train needs a MODEL and --data, or --resume")
-    if (out / CONFIG).exists() and not force and _first_process():
+    # A configuration alone is what an attempt leaves that failed before its first step.
+    if any((out / name).exists() for name in (MODEL, LAST)) and not force and _first_process():
         raise UsageError(f"{out} already holds a run; --resume it, choose another --out, or --force to write over it")
     loaded = load_data(choice.data, choice.levels)
     training = {"seed": 0, **training}
@@ -214,6 +217,8 @@ def _start(out: Path, choice: _Choice, training: dict[str, Any], force: bool, qu
     flow = _seeded_flow(run)
     make_folder(out)
     if _first_process():
+        # A model of an earlier run would not go with the new configuration.
+        (out / MODEL).unlink(missing_ok=True)
         run.write(out)
     _train(run, flow, out, run.parts(loaded), False, quiet, as_json)
 

@@ -78,7 +78,7 @@ def numeric(
     for name, kind in frame.dtypes.items():
         if not is_numeric_dtype(kind):
             raise DataError(f"{path}: column {name!r} holds no numbers; leave it out or encode it first")
-    values = frame.to_numpy(dtype=np.float32, na_value=np.nan)
+    values = frame.to_numpy(dtype=np.float32, na_value=np.nan, copy=True)
     wrong = ~np.isfinite(values)
     if wrong.any():
         row, column = np.argwhere(wrong)[0]

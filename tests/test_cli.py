@@ -1,0 +1,449 @@
+"""The command line does its work, and says what is wrong in one line with the right exit code."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward import cli
+
+TINY_IMAGES = ["--set", "layers=2", "--set", "hidden=8"]
+TINY_TABLE = ["--set", "layers=2", "--set", "hidden=16"]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Any:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cli")
+
+
+@pytest.fixture(scope="module")
+def images(workplace: Path) -> Path:
+    out = workplace / "images"
+    assert (
+        cli.run(["train", "mnist-simple", "-d", "digits", "-o", str(out), "--max-steps", "30", "-q", *TINY_IMAGES]) == 0
+    )
+    return out
+
+
+@pytest.fixture(scope="module")
+def table(workplace: Path) -> Path:
+    """A csv file in units far from standard; c is 5 (a - b)."""
+    random = np.random.default_rng(0)
+    a, b = random.normal(1000, 50, 600), random.normal(-3, 0.01, 600)
+    path = workplace / "table.csv"
+    pd.DataFrame({"a": a, "b": b, "c": 5 * (a + 5000 * b) + random.normal(size=600)}).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def vectors(workplace: Path, table: Path) -> Path:
+    out = workplace / "vectors"
+    assert cli.run(["train", "maf", "-d", str(table), "-o", str(out), "--max-steps", "80", "-q", *TINY_TABLE]) == 0
+    return out
+
+
+def run(*arguments: object) -> int:
+    return cli.run([str(argument) for argument in arguments])
+
+
+def fails(capsys: pytest.CaptureFixture[str], code: int, *arguments: object) -> str:
+    """Run what must fail with this code and return its one line."""
+    capsys.readouterr()
+    assert run(*arguments) == code
+    output = capsys.readouterr()
+    lines = output.err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("pushforward: "), output
+    return lines[0]
+
+
+def json_of(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
+    capsys.readouterr()
+    assert run(*arguments, "--json") == 0
+    output = capsys.readouterr()
+    assert output.err == ""
+    return json.loads(output.out)
+
+
+# Doing the work
+
+
+def test_help_comes_without_torch() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "pushforward", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "train" in done.stdout and "score" in done.stdout
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+    assert not imported & {"torch", "lightning", "pandas", "sklearn", "matplotlib"}
+
+
+def test_run_folder(images: Path) -> None:
+    names = {path.name for path in images.iterdir()}
+    assert names == {"config.json", "last.ckpt", "metrics.csv", "model.safetensors", "tensorboard"}
+    stored = json.loads((images / "config.json").read_text())
+    assert stored["model"] == "mnist-simple" and stored["data"] == "digits"
+    assert stored["options"] == {"shape": [1, 8, 8], "levels": 17, "layers": 2, "hidden": 8}
+    assert stored["training"] == {"seed": 0, "max_steps": 30}
+
+
+def test_evaluate_agrees_with_the_library(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = json_of(capsys, "evaluate", images, "-m", 3)
+    flow = pf.load(images / "model.safetensors")
+    expected = pf.evaluate(flow, pf.data.load_data("digits").test, importance_samples=3)
+    assert found["bits_per_dim"] == pytest.approx(expected.bits_per_dim, rel=1e-6)
+    assert found["events"] == 447 and found["exact"] is False
+    assert found["importance_samples"]["1"]["bits_per_dim"] > found["bits_per_dim"]
+    assert run("evaluate", images, "-m", 2, "--part", "validation") == 0
+    assert "upper bound" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("ending", ["npz", "npy"])
+def test_sample_arrays_are_integers_of_the_data(images: Path, tmp_path: Path, ending: str) -> None:
+    out = tmp_path / f"samples.{ending}"
+    assert run("sample", images, "-n", 10, "-o", out, "--seed", 3, "--batch-size", 4, "-q") == 0
+    loaded = np.load(out)
+    samples = loaded["data"] if ending == "npz" else loaded
+    assert samples.shape == (10, 1, 8, 8) and samples.dtype == np.uint8 and samples.max() <= 16
+    # What is sampled can be trained on and comes out the same for the same seed.
+    assert pf.data.load_data(str(out)).event_shape == (1, 8, 8)
+    again = tmp_path / f"again.{ending}"
+    run("sample", images, "-n", 10, "-o", again, "--seed", 3, "--batch-size", 4, "-q")
+    assert again.read_bytes() == out.read_bytes()
+
+
+def test_pictures(images: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    assert run("sample", images, "-n", 6, "-o", tmp_path / "s.png", "--temperature", 0.7, "-q") == 0
+    with Image.open(tmp_path / "s.png") as picture:
+        # Three by two tiles of 8 x 8 pixels, seven times as large, with gaps of two.
+        assert picture.size == (3 * 58 + 2, 2 * 58 + 2) and picture.mode == "L"
+    assert run("interpolate", images, "-o", tmp_path / "i.png", "--pairs", 2, "--steps", 5, "-q") == 0
+    with Image.open(tmp_path / "i.png") as picture:
+        assert picture.size == (5 * 58 + 2, 2 * 58 + 2)
+
+
+def test_interpolation_ends_at_the_images(images: Path, tmp_path: Path) -> None:
+    assert run("interpolate", images, "-o", tmp_path / "i.npz", "--pairs", 3, "--steps", 4, "-q") == 0
+    walks = np.load(tmp_path / "i.npz")["data"].reshape(3, 4, 64)
+    test = pf.data.load_data("digits").test.reshape(-1, 64).numpy()
+    for end in (*walks[:, 0], *walks[:, -1]):
+        assert (test == end).all(1).any()
+
+
+def test_score_is_the_density_in_the_tables_units(
+    vectors: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = json_of(capsys, "score", vectors, table, "-o", tmp_path / "scores.csv")
+    scores = pd.read_csv(tmp_path / "scores.csv")
+    assert list(scores["row"]) == list(range(600)) and facts["rows"] == 600
+    assert facts["mean_log_prob"] == pytest.approx(scores["log_prob"].mean(), rel=1e-6)
+    stored = json.loads((vectors / "config.json").read_text())["events"]
+    frame = pd.read_csv(table)
+    u = (frame.to_numpy() - np.array(stored["mean"])) / np.array(stored["scale"])
+    with torch.no_grad():
+        standard = pf.load(vectors / "model.safetensors").log_prob(torch.as_tensor(u, dtype=torch.float32))
+    expected = standard.numpy() - np.log(stored["scale"]).sum()
+    assert np.allclose(scores["log_prob"], expected, atol=1e-3)
+    # The test part's mean is what evaluate says.
+    part = json_of(capsys, "evaluate", vectors)
+    rows = np.random.default_rng(0).permutation(600)[540:]
+    assert part["log_prob"] == pytest.approx(expected[rows].mean(), abs=1e-3)
+
+
+def test_score_streams_parquet_in_chunks(
+    vectors: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pushforward import scoring
+
+    frame = pd.read_csv(table)
+    frame[["c", "a", "b"]].to_parquet(tmp_path / "t.parquet")
+    run("score", vectors, table, "-o", tmp_path / "csv.csv", "-q")
+    sizes = []
+    scored = scoring.log_probs
+    monkeypatch.setattr(scoring, "_ROWS", 70)
+    monkeypatch.setattr(scoring, "log_probs", lambda flow, x, *a, **k: sizes.append(len(x)) or scored(flow, x, *a, **k))
+    assert run("score", vectors, tmp_path / "t.parquet", "-o", tmp_path / "parquet.csv", "-q") == 0
+    assert sizes == [70] * 8 + [40]
+    one, two = (pd.read_csv(tmp_path / name) for name in ("csv.csv", "parquet.csv"))
+    assert list(one["row"]) == list(two["row"]) and np.allclose(one["log_prob"], two["log_prob"], atol=1e-4)
+
+
+def test_score_to_standard_output(vectors: Path, table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert run("score", vectors, table) == 0
+    rows = list(csv.reader(capsys.readouterr().out.splitlines()))
+    assert rows[0] == ["row", "log_prob"] and len(rows) == 601
+
+
+def test_samples_of_a_table_are_in_its_units(vectors: Path, table: Path, tmp_path: Path) -> None:
+    assert run("sample", vectors, "-n", 500, "-o", tmp_path / "s.csv", "--seed", 0, "-q") == 0
+    drawn, data = pd.read_csv(tmp_path / "s.csv"), pd.read_csv(table)
+    assert list(drawn.columns) == ["a", "b", "c"]
+    assert ((drawn.mean() - data.mean()).abs() < 0.5 * data.std()).all()
+
+
+def test_conditional_table(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    arguments = ["-d", table, "-o", out, "--context", "a,b", "--max-steps", 150, "--lr", 0.01, "-q", *TINY_TABLE]
+    assert run("train", "maf", *arguments) == 0
+    given = ["--given", "a=1050", "--given", "b=-3"]
+    assert run("sample", out, "-n", 200, "-o", tmp_path / "c.csv", *given, "-q") == 0
+    drawn = pd.read_csv(tmp_path / "c.csv")
+    # E[c | a, b] = 5 (1050 - 15000); without the context its spread would be about 350.
+    assert list(drawn.columns) == ["c"]
+    assert drawn["c"].mean() == pytest.approx(5 * (1050 - 15000), abs=100)
+    assert run("score", out, table, "-o", tmp_path / "scores.csv", "-q") == 0
+    assert "--given a=VALUE --given b=VALUE" in fails(capsys, 2, "sample", out, "-o", tmp_path / "x.csv")
+    assert "takes numbers" in fails(
+        capsys, 2, "sample", out, "-o", tmp_path / "x.csv", "--given", "a=x", "--given", "b=1"
+    )
+
+
+def test_models_and_inspect(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert set(json_of(capsys, "models")) == set(pf.list_models())
+    assert json_of(capsys, "models", "realnvp")["layers"] == 4
+    assert run("models") == 0 and "realnvp" in capsys.readouterr().out
+    found = json_of(capsys, "inspect", images)
+    flow = pf.load(images / "model.safetensors")
+    assert found["parameters"] == sum(weight.numel() for weight in flow.parameters())
+    assert found["parameters"] == sum(part["parameters"] for part in found["parts"])
+    assert found["exact"] is False and found["parts"][0]["exact"] is False and found["parts"][-1]["exact"] is True
+    assert run("inspect", images) == 0 and "lower bound" in capsys.readouterr().out
+
+
+def test_inspect_goes_through_the_levels() -> None:
+    from pushforward.anatomy import anatomy, count_parameters
+
+    flow = pf.build("glow", shape=[1, 8, 8], levels=17, layers=1, hidden=8, scales=2)
+    parts = anatomy(flow)
+    assert sum(part.parameters for part in parts) == count_parameters(flow)
+    leaves = [part for part in parts if part.inverse == ""]
+    assert sum(int(np.prod(part.shape)) for part in leaves) == 64
+
+
+def test_train_json_and_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = ["--set", "hidden=8,8", "--set", "layers=1", "--clip", 0, "--ema", 0]
+    found = json_of(capsys, "train", "nsf", "-d", "moons", "-o", tmp_path / "r", "--max-steps", 3, *settings)
+    assert found["steps"] == 3 and found["stopped"] == "steps"
+    assert pf.load(tmp_path / "r" / "model.safetensors").config["hidden"] == [8, 8]
+
+
+# Going on
+
+
+def kill_when(process: subprocess.Popen[bytes], metrics: Path, rows: int, number: int) -> int:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if metrics.exists() and len(metrics.read_text().splitlines()) > rows:
+            process.send_signal(number)
+            break
+        time.sleep(0.02)
+    return process.wait(120)
+
+
+def curve(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open() as file:
+        return [{name: row[name] for name in row if name != "seconds"} for row in csv.DictReader(file)]
+
+
+def test_resume_after_kill_goes_on_with_the_same_curve(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["-d", "digits", *TINY_IMAGES, "--max-steps", "60", "--log-every", "1", "--batch-size", "64", "-q"]
+    often = ["--checkpoint-seconds", "0"]
+    assert run("train", "nice", "-o", tmp_path / "straight", *options) == 0
+    killed = tmp_path / "killed"
+    command = [sys.executable, "-m", "pushforward", "train", "nice", "-o", str(killed), *options, *often]
+    code = kill_when(subprocess.Popen(command, env=ENVIRONMENT), killed / "metrics.csv", 7, signal.SIGKILL)
+    assert code == -signal.SIGKILL and len(curve(killed)) < 60
+    # What a killed run left is usable, and the run goes on from its own configuration.
+    assert run("train", "--resume", "-o", killed, "-q") == 0
+    assert curve(killed) == curve(tmp_path / "straight")
+    models = [pf.load(tmp_path / name / "model.safetensors").state_dict() for name in ("straight", "killed")]
+    assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+    assert "not glow" in fails(capsys, 2, "train", "glow", "--resume", "-o", killed)
+
+
+def test_interrupt_saves_and_says_so(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "pushforward", "train", "nice", "-d", "digits", "-o", str(out)]
+    options = [*TINY_IMAGES, "--max-time", "00:02:00", "--log-every", "1", "-q"]
+    process = subprocess.Popen([*command, *options], env=ENVIRONMENT, stderr=subprocess.PIPE)
+    assert kill_when(process, out / "metrics.csv", 5, signal.SIGINT) == 130
+    assert process.stderr is not None and process.stderr.read().decode() == "pushforward: interrupted\n"
+    state = torch.load(out / "last.ckpt", weights_only=True)["pushforward"]
+    assert state["step"] >= 5 and pf.load(out / "model.safetensors").event_shape == (1, 8, 8)
+
+
+# Saying what is wrong
+
+
+def test_wrong_usage(capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path, vectors: Path) -> None:
+    out = tmp_path / "run"
+    assert "No such command" in fails(capsys, 2, "fly")
+    assert "--nonsense" in fails(capsys, 2, "train", "--nonsense")
+    assert "max-steps" in fails(capsys, 2, "train", "nsf", "--max-steps", "many")
+    assert "--out" in fails(capsys, 2, "train", "nsf", "-d", "moons")
+    assert "MODEL and --data" in fails(capsys, 2, "train", "-o", out)
+    assert "unknown model 'nsff'" in fails(capsys, 2, "train", "nsff", "-d", "moons", "-o", out)
+    assert "no option wings" in fails(capsys, 2, "train", "nsf", "-d", "moons", "-o", out, "--set", "wings=2")
+    assert "KEY=VALUE" in fails(capsys, 2, "train", "nsf", "-d", "moons", "-o", out, "--set", "wings")
+    assert "cannot be built" in fails(capsys, 2, "train", "nsf", "-d", "moons", "-o", out, "--set", "hidden=wide")
+    assert "learning_rate" in fails(capsys, 2, "train", "nsf", "-d", "moons", "-o", out, "--lr", "-1")
+    assert "no model of images" in fails(capsys, 2, "train", "nsf", "-d", "digits", "-o", out)
+    assert "no model of vectors" in fails(capsys, 2, "train", "glow", "-d", "moons", "-o", out)
+    assert "are for tables" in fails(capsys, 2, "train", "nsf", "-d", "moons", "-o", out, "--context", "x")
+    assert "ends in" in fails(capsys, 2, "sample", images, "-o", tmp_path / "s.doc")
+    assert "temperature" in fails(capsys, 2, "sample", images, "-o", tmp_path / "s.png", "--temperature", "0")
+    assert "made of images" in fails(capsys, 2, "sample", vectors, "-o", tmp_path / "s.png")
+    assert "takes vectors" in fails(capsys, 2, "sample", images, "-o", tmp_path / "s.csv")
+    assert "no --given" in fails(capsys, 2, "sample", images, "-o", tmp_path / "s.png", "--given", "a=1")
+    assert "flows of vectors" in fails(capsys, 2, "score", images, tmp_path / "t.csv")
+    np.save(tmp_path / "small.npy", np.zeros((20, 4, 4), np.uint8))
+    assert "does not fit" in fails(capsys, 2, "evaluate", images, "-d", tmp_path / "small.npy")
+    assert "--part" in fails(capsys, 2, "evaluate", images, "--part", "best")
+    assert "device" in fails(capsys, 2, "evaluate", images, "--device", "abacus")
+    assert "unknown model" in fails(capsys, 2, "models", "nsff")
+    assert not (out / "model.safetensors").exists()
+
+
+def test_discrete_and_continuous_do_not_mix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "floats.npy", np.random.default_rng(0).random((20, 1, 8, 8)))
+    np.save(tmp_path / "integers.npy", np.random.default_rng(0).integers(0, 5, (20, 3)))
+    out = tmp_path / "run"
+    assert "give their --levels" in fails(capsys, 2, "train", "glow", "-d", tmp_path / "floats.npy", "-o", out)
+    assert "models continuous data" in fails(capsys, 2, "train", "nsf", "-d", tmp_path / "integers.npy", "-o", out)
+    assert "whole numbers" in fails(
+        capsys, 1, "train", "glow", "-d", tmp_path / "floats.npy", "-o", out, "--levels", "8"
+    )
+
+
+def test_a_run_is_not_written_over(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path.name: path.read_bytes() for path in images.iterdir() if path.is_file()}
+    assert "already holds a run" in fails(capsys, 2, "train", "nice", "-d", "digits", "-o", images)
+    assert {path.name: path.read_bytes() for path in images.iterdir() if path.is_file()} == before
+
+
+def test_wrong_data(capsys: pytest.CaptureFixture[str], tmp_path: Path, vectors: Path, table: Path) -> None:
+    out = tmp_path / "run"
+    assert "no such" in fails(capsys, 1, "train", "nice", "-d", "nowhere.npz", "-o", out)
+    (tmp_path / "x-idx3-ubyte").write_bytes(b"\0\0\x08\x03\0\0\0\x09\0\0\0\x02\0\0\0\x02abc")
+    assert "truncated IDX" in fails(capsys, 1, "train", "nice", "-d", tmp_path / "x-idx3-ubyte", "-o", out)
+    np.save(tmp_path / "x.npy", np.full((20, 4, 4), 9))
+    assert "expected values 0..3" in fails(
+        capsys, 1, "train", "nice", "-d", tmp_path / "x.npy", "-o", out, "--levels", "4"
+    )
+    np.save(tmp_path / "x.npy", np.zeros(20))
+    assert "expected (N, D)" in fails(capsys, 1, "train", "nice", "-d", tmp_path / "x.npy", "-o", out)
+    pd.DataFrame({"a": range(50), "b": 3.0}).to_csv(tmp_path / "constant.csv", index=False)
+    assert "'b' is constant" in fails(capsys, 1, "train", "nsf", "-d", tmp_path / "constant.csv", "-o", out)
+    scores = tmp_path / "scores.csv"
+    assert "no such file" in fails(capsys, 1, "score", vectors, tmp_path / "none.csv", "-o", scores)
+    pd.read_csv(table)[["a", "b"]].to_csv(tmp_path / "narrow.csv", index=False)
+    assert "expected a column 'c'" in fails(capsys, 1, "score", vectors, tmp_path / "narrow.csv", "-o", scores)
+    frame = pd.read_csv(table)
+    frame.loc[17, "b"] = None
+    frame.to_csv(tmp_path / "gap.csv", index=False)
+    scores.write_text("from before")
+    assert "row 17" in fails(capsys, 1, "score", vectors, tmp_path / "gap.csv", "-o", scores)
+    assert scores.read_text() == "from before"
+
+
+def test_wrong_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path) -> None:
+    out = tmp_path / "run"
+    assert "no run there" in fails(capsys, 1, "evaluate", out)
+    assert "no run there" in fails(capsys, 1, "train", "--resume", "-o", out)
+    out.mkdir()
+    (out / "config.json").write_text("{half")
+    assert "damaged or foreign" in fails(capsys, 1, "sample", out, "-o", tmp_path / "s.png")
+    (out / "config.json").write_text('{"name": "some other program"}')
+    assert "not the configuration" in fails(capsys, 1, "inspect", out)
+    (out / "config.json").write_bytes((images / "config.json").read_bytes())
+    assert "no model.safetensors there yet" in fails(capsys, 1, "evaluate", out)
+    model = (images / "model.safetensors").read_bytes()
+    for damaged in (b"", b"rubbish", model[: len(model) // 2]):
+        (out / "model.safetensors").write_bytes(damaged)
+        assert "model.safetensors" in fails(capsys, 1, "evaluate", out)
+    from safetensors.torch import save_file
+
+    save_file({"weight": torch.zeros(3)}, out / "model.safetensors")
+    assert "not one that pushforward saved" in fails(capsys, 1, "evaluate", out)
+    (out / "last.ckpt").write_bytes(b"rubbish")
+    assert "last.ckpt: damaged" in fails(capsys, 1, "train", "--resume", "-o", out)
+    assert (out / "last.ckpt").read_bytes() == b"rubbish"
+
+
+def test_places_that_cannot_be_written(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert "cannot write" in fails(capsys, 1, "train", "nsf", "-d", "moons", "-o", tmp_path / "file")
+    assert "cannot write" in fails(capsys, 1, "sample", images, "-o", tmp_path / "file" / "s.png")
+    assert (tmp_path / "file").read_text() == "in the way"
+
+    out = tmp_path / "s.npz"
+    out.write_text("from before")
+    for number in (13, 28, 30):  # no permission, no space, a read-only file system
+
+        def refuse(*arguments: Any, number: int = number, **options: Any) -> None:
+            raise OSError(number, os.strerror(number))
+
+        with monkeypatch.context() as patched:
+            patched.setattr("tempfile.mkstemp", refuse)
+            assert os.strerror(number) in fails(capsys, 1, "sample", images, "-o", out)
+        with monkeypatch.context() as patched:
+            patched.setattr(np, "savez_compressed", refuse)
+            assert os.strerror(number) in fails(capsys, 1, "sample", images, "-o", out)
+    assert out.read_text() == "from before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "s.npz"]
+
+
+def test_training_that_fails_says_where(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pushforward.distributions import StandardNormal
+
+    healthy = StandardNormal.log_prob
+    calls = iter(range(10**6))
+    monkeypatch.setattr(
+        StandardNormal,
+        "log_prob",
+        lambda self, x, context=None: healthy(self, x, context) * (float("nan") if next(calls) > 20 else 1.0),
+    )
+    line = fails(capsys, 1, "train", "nsf", "-d", "moons", "-o", tmp_path / "run", "-q", *TINY_TABLE)
+    assert "not finite at step" in line and "base (StandardNormal)" in line
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_bugs_and_broken_pipes_have_no_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, images: Path
+) -> None:
+    def bug(*arguments: object) -> None:
+        raise AttributeError("two\nlines")
+
+    monkeypatch.setattr("pushforward.anatomy.anatomy", bug)
+    assert "unexpected AttributeError: two lines" in fails(capsys, 1, "inspect", images)
+    monkeypatch.setattr("pushforward.anatomy.anatomy", lambda flow: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert "interrupted" in fails(capsys, 130, "inspect", images)
+    command = f"{sys.executable} -m pushforward models --json | head -c 10"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=ENVIRONMENT, check=True)
+    assert done.stderr == ""
