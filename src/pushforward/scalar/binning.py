@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from pushforward.errors import UsageError
 
@@ -36,38 +35,48 @@ def bounded(raw: Tensor, limit: float) -> Tensor:
     return raw / (1.0 + raw.abs() / limit)
 
 
+def planes(parameters: Tensor) -> Tensor:
+    """The parameters with their own dimension first, ``(P, ...)``.
+
+    A spline sums and searches along its bins. As the first dimension of contiguous memory they make long vector
+    operations; as the last one, eight numbers each.
+    """
+    return parameters.movedim(-1, 0).contiguous()
+
+
 def bin_sizes(raw_widths: Tensor, raw_slopes: Tensor, bound: float) -> Tensor:
-    """Widths and heights ``(..., 2, K)`` of the bins, each adding up to ``2 * bound``.
+    """Widths and heights ``(K, 2, ...)`` of the bins, each adding up to ``2 * bound``, from ``(K, ...)`` each.
 
     A bin's height is proportional to its width times ``exp(bounded raw slope)``. Widths and heights are one softmax:
     the heights' logits are the widths' plus the log-slopes.
     """
     log_widths = bounded(raw_widths, MAX_LOG_WIDTH)
     log_heights = log_widths + bounded(raw_slopes, MAX_LOG_SLOPE)
-    return torch.softmax(torch.stack([log_widths, log_heights], -2), -1) * (2.0 * bound)
+    return shares(torch.stack([log_widths, log_heights], 1)) * (2.0 * bound)
+
+
+def shares(logits: Tensor) -> Tensor:
+    """The softmax over the first dimension of logits that are bounded: no maximum needs to be taken off them."""
+    weights = torch.exp(logits)
+    return weights / weights.sum(0, keepdim=True)
 
 
 def knots(sizes: Tensor, bound: float) -> Tensor:
-    """The ``K + 1`` knots ``(..., K + 1)`` from ``-bound`` to ``bound``, both exactly, of bins of these sizes."""
-    inner = sizes[..., :-1].cumsum(-1) - bound
-    return pad(pad(inner, (1, 0), value=-bound), (0, 1), value=bound)
+    """The ``K + 1`` knots ``(K + 1, ...)`` from ``-bound`` to ``bound`` exactly, from sizes ``(K, ...)``."""
+    end = torch.full_like(sizes[:1], bound)
+    return torch.cat([-end, sizes[:-1].cumsum(0) - bound, end])
 
 
 def find_bin(value: Tensor, positions: Tensor) -> Tensor:
-    """The index ``value.shape + (1,)`` of the bin that holds the value, from the knots ``value.shape + (K + 1,)``."""
-    return (value.unsqueeze(-1) >= positions[..., 1:-1]).sum(-1, keepdim=True)
-
-
-def at_bin(table: Tensor, index: Tensor) -> tuple[Tensor, ...]:
-    """The entries of ``table`` ``(..., S, K)`` in each value's bin: ``S`` tensors of the value's shape, one gather."""
-    return table.gather(-1, index.unsqueeze(-2).expand(*table.shape[:-1], 1)).squeeze(-1).unbind(-1)
+    """The index of the bin that holds each value, from the knots ``(K + 1,) + value.shape``."""
+    return (value >= positions[1:-1]).sum(0)
 
 
 def at_ends(table: Tensor, index: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """The entries of ``table`` ``(..., S, K + 1)`` at the left and at the right knot of each value's bin."""
-    both = torch.cat([index, index + 1], -1).unsqueeze(-2).expand(*table.shape[:-1], 2)
-    left, right = table.gather(-1, both).unbind(-1)
-    return left.unbind(-1), right.unbind(-1)
+    """The ``S`` entries of ``table`` ``(K + 1, S, ...)`` at the left and at the right knot of each value's bin."""
+    both = torch.stack([index, index + 1]).unsqueeze(1)
+    left, right = table.gather(0, both.expand(2, *table.shape[1:])).unbind(0)
+    return left.unbind(0), right.unbind(0)
 
 
 def inside_box(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pushforward.scalar.bijection import ScalarBijection
-from pushforward.scalar.binning import at_ends, bin_sizes, bounded, check_box, find_bin, inside_box, knots
+from pushforward.scalar.binning import at_ends, bin_sizes, bounded, check_box, find_bin, inside_box, knots, planes
 from pushforward.scalar.root import TOLERANCE, invert
 
 MAX_LOGIT = 3.0
@@ -58,32 +58,32 @@ class CubicSpline(ScalarBijection):
         return inside_box(z, self.bound, lambda value: _inverse(value, table))
 
     def _table(self, parameters: Tensor) -> Tensor:
-        """The knots' positions, values and slopes, ``(..., 3, K + 1)``."""
-        raw_widths, raw_slopes, raw_ends = parameters.split([self.bins, self.bins, 2], -1)
+        """The knots' positions, values and slopes, ``(K + 1, 3, ...)``."""
+        raw_widths, raw_slopes, raw_ends = planes(parameters).split([self.bins, self.bins, 2])
         sizes = bin_sizes(raw_widths, raw_slopes, self.bound)
-        slopes = sizes[..., 1, :] / sizes[..., 0, :]
-        ends = 2.0 * torch.sigmoid(bounded(raw_ends, MAX_LOGIT)) * torch.stack([slopes[..., 0], slopes[..., -1]], -1)
-        knot_slopes = torch.cat([ends[..., :1], _steffen(sizes[..., 0, :], slopes), ends[..., 1:]], -1)
-        return torch.cat([knots(sizes, self.bound), knot_slopes.unsqueeze(-2)], -2)
+        slopes = sizes[:, 1] / sizes[:, 0]
+        ends = 2.0 * torch.sigmoid(bounded(raw_ends, MAX_LOGIT)) * torch.stack([slopes[0], slopes[-1]])
+        knot_slopes = torch.cat([ends[:1], _steffen(sizes[:, 0], slopes), ends[1:]])
+        return torch.cat([knots(sizes, self.bound), knot_slopes.unsqueeze(1)], 1)
 
 
 def _steffen(widths: Tensor, slopes: Tensor) -> Tensor:
     """The inner knots' slopes: the parabola's through three knots, but at most twice either bin's."""
-    left_width, right_width = widths[..., :-1], widths[..., 1:]
-    left, right = slopes[..., :-1], slopes[..., 1:]
+    left_width, right_width = widths[:-1], widths[1:]
+    left, right = slopes[:-1], slopes[1:]
     parabola = (left * right_width + right * left_width) / (left_width + right_width)
     return torch.minimum(2.0 * torch.minimum(left, right), parabola)
 
 
 def _forward(x: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
-    (x0, y0, d0), (x1, y1, d1) = at_ends(table, find_bin(x, table[..., 0, :]))
+    (x0, y0, d0), (x1, y1, d1) = at_ends(table, find_bin(x, table[:, 0]))
     width = x1 - x0
     rise, log_slope = _cubic((x - x0) / width, (y1 - y0) / width, d0, d1)
     return y0 + width * rise, log_slope
 
 
 def _inverse(z: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
-    (x0, y0, d0), (x1, y1, d1) = at_ends(table, find_bin(z, table[..., 1, :]))
+    (x0, y0, d0), (x1, y1, d1) = at_ends(table, find_bin(z, table[:, 1]))
     width = x1 - x0
     slope = (y1 - y0) / width
     zero = torch.zeros_like(z)

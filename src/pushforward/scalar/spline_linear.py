@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pushforward.scalar.bijection import ScalarBijection
-from pushforward.scalar.binning import at_ends, bin_sizes, check_box, find_bin, inside_box, knots
+from pushforward.scalar.binning import at_ends, bin_sizes, check_box, find_bin, inside_box, knots, planes
 
 
 class LinearSpline(ScalarBijection):
@@ -46,12 +46,12 @@ class LinearSpline(ScalarBijection):
         return inside_box(z, self.bound, lambda value: _polyline(value, values, positions))
 
     def _knots(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        raw_widths, raw_slopes = parameters.split([self.bins, self.bins], -1)
-        positions, values = knots(bin_sizes(raw_widths, raw_slopes, self.bound), self.bound).unbind(-2)
+        raw_widths, raw_slopes = planes(parameters).split([self.bins, self.bins])
+        positions, values = knots(bin_sizes(raw_widths, raw_slopes, self.bound), self.bound).unbind(1)
         return positions, values
 
 
 def _polyline(x: Tensor, positions: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    (x0, y0), (x1, y1) = at_ends(torch.stack([positions, values], -2), find_bin(x, positions))
+    (x0, y0), (x1, y1) = at_ends(torch.stack([positions, values], 1), find_bin(x, positions))
     slope = (y1 - y0) / (x1 - x0)
     return y0 + slope * (x - x0), torch.log(slope)

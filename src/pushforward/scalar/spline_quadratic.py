@@ -15,6 +15,8 @@ from pushforward.scalar.binning import (
     find_bin,
     inside_box,
     knots,
+    planes,
+    shares,
 )
 
 
@@ -58,26 +60,26 @@ class QuadraticSpline(ScalarBijection):
         return inside_box(z, self.bound, lambda value: _inverse(value, table))
 
     def _table(self, parameters: Tensor) -> Tensor:
-        """The knots' positions, values and slopes, ``(..., 3, K + 1)``."""
-        raw_widths, raw_slopes = parameters.split([self.bins, self.bins + 1], -1)
+        """The knots' positions, values and slopes, ``(K + 1, 3, ...)``."""
+        raw_widths, raw_slopes = planes(parameters).split([self.bins, self.bins + 1])
         box = 2.0 * self.bound
-        widths = torch.softmax(bounded(raw_widths, MAX_LOG_WIDTH), -1) * box
+        widths = shares(bounded(raw_widths, MAX_LOG_WIDTH)) * box
         slopes = torch.exp(bounded(raw_slopes, MAX_LOG_SLOPE))
-        areas = 0.5 * widths * (slopes[..., :-1] + slopes[..., 1:])
-        scale = box / areas.sum(-1, keepdim=True)
-        sizes = torch.stack([widths, areas * scale], -2)
-        return torch.cat([knots(sizes, self.bound), (slopes * scale).unsqueeze(-2)], -2)
+        areas = 0.5 * widths * (slopes[:-1] + slopes[1:])
+        scale = box / areas.sum(0, keepdim=True)
+        sizes = torch.stack([widths, areas * scale], 1)
+        return torch.cat([knots(sizes, self.bound), (slopes * scale).unsqueeze(1)], 1)
 
 
 def _forward(x: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
-    (x0, y0, d0), (x1, _, d1) = at_ends(table, find_bin(x, table[..., 0, :]))
+    (x0, y0, d0), (x1, _, d1) = at_ends(table, find_bin(x, table[:, 0]))
     t = (x - x0) / (x1 - x0)
     slope = d0 + (d1 - d0) * t
     return y0 + 0.5 * (x - x0) * (d0 + slope), torch.log(slope)
 
 
 def _inverse(z: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
-    (x0, y0, d0), (x1, _, d1) = at_ends(table, find_bin(z, table[..., 1, :]))
+    (x0, y0, d0), (x1, _, d1) = at_ends(table, find_bin(z, table[:, 1]))
     # The slope at the root, from the area of the trapezoid beside it; never below the smaller of the two ends.
     rise = (z - y0) / (x1 - x0)
     smallest = torch.minimum(d0, d1)

@@ -6,10 +6,9 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from pushforward.scalar.bijection import ScalarBijection
-from pushforward.scalar.binning import at_ends, bin_sizes, bounded, check_box, find_bin, inside_box, knots
+from pushforward.scalar.binning import at_ends, bin_sizes, bounded, check_box, find_bin, inside_box, knots, planes
 
 MAX_LOG_KNOT_SLOPE = 1.5
 """Bound on the logarithm of a knot's slope relative to the harmonic mean of its two bins' slopes."""
@@ -62,11 +61,12 @@ class RationalQuadraticSpline(ScalarBijection):
         return inside_box(z, self.bound, lambda value: _inverse(value, table))
 
     def _table(self, parameters: Tensor) -> Tensor:
-        raw_widths, raw_slopes, raw_knot_slopes = parameters.split([self.bins, self.bins, self.bins - 1], -1)
+        raw_widths, raw_slopes, raw_knot_slopes = planes(parameters).split([self.bins, self.bins, self.bins - 1])
         sizes = bin_sizes(raw_widths, raw_slopes, self.bound)
-        inverse_slopes = sizes[..., 0, :] / sizes[..., 1, :]
-        inner = _knot_slopes(raw_knot_slopes, inverse_slopes[..., :-1], inverse_slopes[..., 1:])
-        return torch.cat([knots(sizes, self.bound), pad(inner, (1, 1), value=1.0).unsqueeze(-2)], -2)
+        inverse_slopes = sizes[:, 0] / sizes[:, 1]
+        end = torch.ones_like(inverse_slopes[:1])
+        slopes = torch.cat([end, _knot_slopes(raw_knot_slopes, inverse_slopes[:-1], inverse_slopes[1:]), end])
+        return torch.cat([knots(sizes, self.bound), slopes.unsqueeze(1)], 1)
 
 
 class CircularRationalQuadraticSpline(ScalarBijection):
@@ -119,13 +119,14 @@ class CircularRationalQuadraticSpline(ScalarBijection):
         return (angle - 2.0 * self.bound * turns).clamp(-self.bound, self.bound)
 
     def _phase_and_table(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        raw_widths, raw_slopes, raw_knot_slopes, raw_phase = parameters.split([self.bins, self.bins, self.bins, 1], -1)
+        sections = [self.bins, self.bins, self.bins, 1]
+        raw_widths, raw_slopes, raw_knot_slopes, raw_phase = planes(parameters).split(sections)
         sizes = bin_sizes(raw_widths, raw_slopes, self.bound)
-        inverse_slopes = sizes[..., 0, :] / sizes[..., 1, :]
-        slopes = _knot_slopes(raw_knot_slopes, inverse_slopes.roll(1, -1), inverse_slopes)
-        slopes = torch.cat([slopes, slopes[..., :1]], -1)
-        table = torch.cat([knots(sizes, self.bound), slopes.unsqueeze(-2)], -2)
-        return bounded(raw_phase.squeeze(-1), self.bound), table
+        inverse_slopes = sizes[:, 0] / sizes[:, 1]
+        slopes = _knot_slopes(raw_knot_slopes, inverse_slopes.roll(1, 0), inverse_slopes)
+        slopes = torch.cat([slopes, slopes[:1]])
+        table = torch.cat([knots(sizes, self.bound), slopes.unsqueeze(1)], 1)
+        return bounded(raw_phase.squeeze(0), self.bound), table
 
 
 def _knot_slopes(raw: Tensor, inverse_left: Tensor, inverse_right: Tensor) -> Tensor:
@@ -136,8 +137,8 @@ def _knot_slopes(raw: Tensor, inverse_left: Tensor, inverse_right: Tensor) -> Te
 
 
 def _forward(x: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
-    """Value and log-derivative; ``table`` ``(..., 3, K + 1)`` holds the knots' positions, values and slopes."""
-    (x0, y0, d0), (x1, y1, d1) = at_ends(table, find_bin(x, table[..., 0, :]))
+    """Value and log-derivative; ``table`` ``(K + 1, 3, ...)`` holds the knots' positions, values and slopes."""
+    (x0, y0, d0), (x1, y1, d1) = at_ends(table, find_bin(x, table[:, 0]))
     width, height = x1 - x0, y1 - y0
     slope = height / width
     t = (x - x0) / width
@@ -148,7 +149,7 @@ def _forward(x: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
 
 def _inverse(z: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
     """The inverse of :func:`_forward` and its log-derivative."""
-    (x0, y0, d0), (x1, y1, d1) = at_ends(table, find_bin(z, table[..., 1, :]))
+    (x0, y0, d0), (x1, y1, d1) = at_ends(table, find_bin(z, table[:, 1]))
     width, height = x1 - x0, y1 - y0
     slope = height / width
     rise = (z - y0) / height
