@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from pushforward.data.dataset import Dataset
+from pushforward.files import atomic_path, make_folder
 from pushforward.flows.flow import Flow
 
 MODEL = "multiscale"
-CONFIG: dict[str, Any] = {"shape": [1, 8, 8], "levels": 17}
+DATA = "digits"
 TRAINING: dict[str, Any] = {"batch_size": 64, "learning_rate": 2e-3, "ema": 0.99, "schedule": "cosine"}
 IMPORTANCE_SAMPLES = 64
 SEED = 1
@@ -72,23 +73,32 @@ def run(
         FileError: if the folder cannot be written.
     """
     from pushforward.data import load_data
-    from pushforward.flows.registry import build
+    from pushforward.runs import plan_run
     from pushforward.training import evaluate, fit
 
     started = time.perf_counter()
-    data = load_data("digits")
+    data = load_data(DATA)
+    plan = plan_run(MODEL, {}, data, DATA, (), TRAINING)
+    make_folder(out)
+    plan.write(out)
     torch.manual_seed(SEED)
-    flow = build(MODEL, **CONFIG)
+    flow = plan.flow()
     fit(flow, data.train, data.validation, max_time=max_time, out=out, seed=SEED, progress=progress, **TRAINING)
     torch.manual_seed(SEED)
     flow.eval()
     bound, tighter = (evaluate(flow, data.test, importance_samples=count) for count in (1, IMPORTANCE_SAMPLES))
     numbers = {
-        "independent pixels": independent_pixel_bits(data.train, data.test, CONFIG["levels"]),
+        "independent pixels": independent_pixel_bits(data.train, data.test, data.levels or 1),
         f"{MODEL}, one-sample bound": bound.bits_per_dim,
         f"{MODEL}, importance-weighted with {IMPORTANCE_SAMPLES} samples": tighter.bits_per_dim,
     }
-    result: dict[str, Any] = {"test bits/dim": numbers, "parameters": _count(flow), "model": MODEL, "out": str(out)}
+    result: dict[str, Any] = {
+        "model": MODEL,
+        "options": plan.options,
+        "parameters": sum(parameter.numel() for parameter in flow.parameters()),
+        "test bits/dim": numbers,
+        "out": str(out),
+    }
     if report:
         _write_report(flow, data, out, result, time.perf_counter() - started)
     result["seconds"] = time.perf_counter() - started
@@ -106,7 +116,7 @@ def _write_report(flow: Flow, data: Dataset, out: Path, result: dict[str, Any], 
         "dequantization reports an upper bound on them, which importance weighting tightens.",
         tables=[Table(["model", "test bits/dim"], list(numbers.items()), "How many bits a pixel costs")],
         pictures=draw(flow, data, out),
-        configuration={"model": MODEL, **CONFIG, **TRAINING},
+        configuration={"model": MODEL, **result["options"], **TRAINING},
     ).write(out / "report.html")
 
 
@@ -139,8 +149,6 @@ def _draw_dequantization(flow: Flow, images: Tensor, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    from pushforward.files import atomic_path
-
     levels = flow.levels or 1
     first = flow.transform[0]  # type: ignore[index]
     values = torch.stack([first(images)[0] for _ in range(16)]) * levels
@@ -165,8 +173,6 @@ def _draw_curve(metrics: Path, nats: float, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    from pushforward.files import atomic_path
-
     with metrics.open() as file:
         rows = list(csv.DictReader(file))
     figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
@@ -184,7 +190,3 @@ def _draw_curve(metrics: Path, nats: float, path: Path) -> None:
 
 def _as_tuple(latents: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
     return (latents,) if isinstance(latents, Tensor) else tuple(latents)
-
-
-def _count(flow: Flow) -> int:
-    return sum(parameter.numel() for parameter in flow.parameters())
