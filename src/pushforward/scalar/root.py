@@ -13,13 +13,13 @@ Increasing = Callable[[Tensor], tuple[Tensor, Tensor]]
 MIN_LOG_DERIVATIVE = -30.0
 """The flattest derivative that a step divides by: the step, and so every gradient of the inverse, stays finite."""
 
-
 TOLERANCE = 1e-9
 """The error of ``h(x)`` relative to ``1 + |h(x)|`` that is left in float64; in float32 it is the last bits."""
 
-STEPS = {torch.float32: 28, torch.float64: 50}
-"""How many guarded steps each precision takes: as many as bring a bracket ten wide to the last bits by halving
-alone."""
+FEWEST_STEPS = 28
+STEPS = {torch.float64: 50}
+"""How many guarded steps a root takes: 28, and more in a precision with more bits. Halving alone, with no Newton step
+taken, brings a bracket ten wide down to the last bits."""
 
 
 def bisect_newton(h: Increasing, target: Tensor, low: Tensor, high: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ def bisect_newton(h: Increasing, target: Tensor, low: Tensor, high: Tensor) -> T
     with torch.no_grad():
         x = 0.5 * (low + high)
         last_step = high - low
-        for _ in range(STEPS[target.dtype]):
+        for _ in range(STEPS.get(target.dtype, FEWEST_STEPS)):
             value, log_derivative = h(x)
             residual = value - target
             low = torch.where(residual < 0, x, low)
