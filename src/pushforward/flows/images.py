@@ -79,6 +79,7 @@ def multiscale(
     hidden: int = 48,
     scales: int = 2,
     components: int = 4,
+    dropout: float = 0.0,
 ) -> Flow:
     """The flow that we find best on small images: Glow's steps with Flow++'s couplings and dequantization.
 
@@ -93,9 +94,10 @@ def multiscale(
         hidden: width of the coupling networks.
         scales: how often the image is squeezed.
         components: logistics in each mixture.
+        dropout: share of the hidden units that training leaves out; for small data.
     """
     shape = _image(shape)
-    network = partial(GatedConvNet, hidden=hidden, layers=2)
+    network = partial(GatedConvNet, hidden=hidden, layers=2, dropout=dropout)
     mixture = MixtureCDF("logistic", components)
 
     def step(shape: Shape) -> list[Transform]:

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from pushforward.networks.context import join_image_context
-from pushforward.networks.convolution import ChannelConv2d, concat_elu, over_batches
+from pushforward.networks.convolution import ChannelConv2d, concat_elu, gated, layer_norm_channels, over_batches
 
 
 class GatedBlock(nn.Module):
     """A residual block whose branch is gated, ``x + value * sigmoid(gate)``, and a layer norm over the channels."""
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.wide = ChannelConv2d(2 * hidden, hidden, 3)
         self.gate = ChannelConv2d(2 * hidden, 2 * hidden, 1)
         self.norm = nn.LayerNorm(hidden, eps=1e-6)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        branch = self.gate(concat_elu(self.wide(concat_elu(x))))
-        # In channels-last memory the channels are the last dimension of this view, and no copy is made.
-        rows = (x + F.glu(branch, dim=1)).permute(0, 2, 3, 1)
-        return self.norm(rows).permute(0, 3, 1, 2)
+        branch = self.gate(self.dropout(concat_elu(self.wide(concat_elu(x)))))
+        return layer_norm_channels(x + gated(branch), self.norm)
 
 
 class GatedConvNet(nn.Module):
@@ -34,6 +32,7 @@ class GatedConvNet(nn.Module):
         context: features of the context, an image ``(..., context, H, W)`` or a vector ``(..., context)``.
         hidden: width.
         layers: gated blocks.
+        dropout: the share of a block's hidden units that training leaves out.
 
     Raises:
         ShapeError: if the context is missing or does not fit.
@@ -46,11 +45,13 @@ class GatedConvNet(nn.Module):
         torch.Size([5, 6, 4, 4])
     """
 
-    def __init__(self, inputs: int, outputs: int, context: int = 0, *, hidden: int = 32, layers: int = 3) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, context: int = 0, *, hidden: int = 32, layers: int = 3, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.context = context
         self.first = ChannelConv2d(inputs + context, hidden, 3)
-        self.blocks = nn.Sequential(*[GatedBlock(hidden) for _ in range(layers)])
+        self.blocks = nn.Sequential(*[GatedBlock(hidden, dropout) for _ in range(layers)])
         self.last = ChannelConv2d(2 * hidden, outputs, 3, zero=True)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
