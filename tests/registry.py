@@ -16,6 +16,7 @@ from pushforward.scalar import Affine, ScalarBijection
 from pushforward.transforms import Transform, masks
 
 SMALL = partial(MLP, hidden=(8,))
+SMALL_CONVOLUTIONAL = partial(networks.GatedConvNet, hidden=4, layers=1)
 SMALL_MADE = partial(MADE, hidden=(8, 8))
 
 
@@ -38,6 +39,10 @@ def uniform(*shape: int) -> Tensor:
 
 def integers(levels: int, *shape: int) -> Tensor:
     return torch.randint(levels, shape, generator=torch.Generator().manual_seed(3))
+
+
+def plane_coupling(context: int = 0) -> Transform:
+    return transforms.Coupling(masks.checkerboard((1, 4, 4)), Affine(), SMALL_CONVOLUTIONAL, context)
 
 
 VECTORS = normal(6, 5)
@@ -141,6 +146,13 @@ TRANSFORMS: dict[str, Case] = {
         integers(17, 4, 4, 4, 4).float(),
     ),
     "Dequantization": Case(lambda: transforms.Dequantization(17), integers(17, 4, 1, 4, 4)),
+    "VariationalDequantization": Case(
+        lambda: transforms.VariationalDequantization(17, plane_coupling(1)), integers(17, 4, 1, 4, 4)
+    ),
+    "Coupling/checkerboard": Case(plane_coupling, normal(4, 1, 4, 4)),
+    "Coupling/channels and context": Case(
+        lambda: transforms.Coupling(masks.channel((4, 4, 4)), Affine(), SMALL_CONVOLUTIONAL, 2), IMAGES, CONTEXT[:4]
+    ),
 }
 
 DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
@@ -170,15 +182,22 @@ DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
     "ConditionalNormal": (lambda: distributions.ConditionalNormal((3,), SMALL, context=2), CONTEXT),
 }
 
-NETWORKS: dict[str, tuple[Callable[..., torch.nn.Module], tuple[int, ...]]] = {
-    "DenseMLP": (networks.DenseMLP, ()),
-    "DenseNet": (networks.DenseNet, ()),
-    "MADE": (networks.MADE, ()),
-    "OneHotMADE": (networks.OneHotMADE, ()),
-    "ReZero": (networks.ReZero, ()),
-    "MLP": (networks.MLP, ()),
-    "ResidualMADE": (networks.ResidualMADE, ()),
+# Networks: factories called as network(4, 8, context), on vectors of 4 features or images of 4 channels.
+VECTOR_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
+    "DenseMLP": networks.DenseMLP,
+    "MADE": networks.MADE,
+    "MLP": networks.MLP,
+    "ResidualMADE": networks.ResidualMADE,
 }
+IMAGE_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
+    "AttentionConvNet": partial(networks.AttentionConvNet, hidden=8),
+    "DenseNet": networks.DenseNet,
+    "GatedConvNet": partial(networks.GatedConvNet, hidden=8),
+    "GlowConvNet": partial(networks.GlowConvNet, hidden=8),
+}
+# What wraps or prepares a network; tested where it is used.
+NETWORK_HELPERS = {"OneHotMADE", "ReZero", "masked_channels"}
+NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS)}
 
 # Names in __all__ that are no part of their own: bases, helpers and modules.
 ABSTRACT = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import registry
+import torch
 
 import pushforward as pf
 from pushforward import testing
@@ -36,7 +37,24 @@ def test_distribution_obeys_the_laws(name: str) -> None:
     testing.check_distribution(testing.randomise(make()), context)
 
 
-@pytest.mark.parametrize("name", [name for name in registry.TRANSFORMS if registry.TRANSFORMS[name].context is not None])
+@pytest.mark.parametrize("batch", [(), (3,), (2, 3), (0,)])
+@pytest.mark.parametrize("name", registry.VECTOR_NETWORKS | registry.IMAGE_NETWORKS)
+def test_network_starts_at_zero_and_takes_any_batch(name: str, batch: tuple[int, ...]) -> None:
+    plane = () if name in registry.VECTOR_NETWORKS else (4, 6)
+    network = registry.NETWORKS[name](4, 8, 2)
+    x, context = torch.randn(*batch, 4, *plane), torch.randn(*batch, 2)
+    outputs = network(x, context)
+    assert outputs.shape == (*batch, 8, *plane)
+    assert not outputs.any(), "a network's last layer starts at zero"
+    assert network.double()(x.double(), context.double()).dtype == torch.float64
+    for wrong in (None, context[..., :1]):
+        with pytest.raises(pf.errors.ShapeError, match="context"):
+            network(x, wrong)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in registry.TRANSFORMS if registry.TRANSFORMS[name].context is not None]
+)
 def test_missing_or_misshapen_context_is_an_error(name: str) -> None:
     case = registry.TRANSFORMS[name]
     transform = case.make()
