@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import stats
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
@@ -18,9 +19,10 @@ from pushforward.errors import DataError, UsageError
 from pushforward.sklearn import FlowDensity, FlowRegressor
 from pushforward.sklearn.columns import LOG_SQRT_TWO_PI, Cells, Column, fit_cells, fit_continuous, fit_integers
 from pushforward.sklearn.fitting import canonical_rows
+from pushforward.sklearn.whitening import fit_whitening
 
 
-@parametrize_with_checks([FlowDensity(max_steps=10), FlowRegressor(max_steps=60, learning_rate=0.04)])
+@parametrize_with_checks([FlowDensity(max_steps=10), FlowRegressor(max_steps=20)])
 def test_estimator_checks(estimator: Any, check: Any) -> None:
     check(estimator)
 
@@ -205,6 +207,32 @@ def test_uneven_weights_move_the_density() -> None:
         FlowDensity().fit(x, sample_weight=-weight)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_whitening_is_a_bijection_with_a_true_log_determinant(dtype: Any) -> None:
+    rng = np.random.default_rng(0)
+    contexts = rng.normal(size=(500, 2))
+    codes = contexts @ rng.normal(size=(2, 4)) + rng.normal(size=(500, 4)) @ rng.normal(size=(4, 4)) + 3
+    whitening = fit_whitening(codes, contexts, np.ones(500))
+    whitening.to(getattr(torch, np.dtype(dtype).name))
+    x, c = torch.as_tensor(codes.astype(dtype)), torch.as_tensor(contexts.astype(dtype))
+    z, log_det = whitening(x, c)
+    back, log_det_back = whitening.inverse(z, c)
+    tolerance = 1e-4 if dtype == np.float32 else 1e-9
+    torch.testing.assert_close(back, x, atol=tolerance, rtol=tolerance)
+    torch.testing.assert_close(log_det_back, -log_det)
+    jacobian = torch.autograd.functional.jacobian(lambda row: whitening(row, c[0])[0], x[0])
+    torch.testing.assert_close(torch.linalg.slogdet(jacobian).logabsdet, log_det[0], atol=1e-4, rtol=1e-4)
+    np.testing.assert_allclose(np.cov(z.numpy().T), np.eye(4), atol=0.05)
+    np.testing.assert_allclose(z.numpy().T @ contexts / 500, 0, atol=0.05)
+
+
+def test_few_rows_of_many_columns_are_not_explained_away() -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(12, 30))
+    whitening = fit_whitening(codes, np.zeros((12, 0)), np.ones(12))
+    assert whitening.factor.diagonal().max() < 3
+
+
 def test_canonical_rows_add_weights_of_equal_rows() -> None:
     rows = canonical_rows(np.array([[2.0], [1.0], [2.0], [3.0]]), np.array([0.5, 1.0, 0.25, 0.0]))
     assert rows.values.tolist() == [[1.0], [2.0]] and rows.weights.tolist() == [1.0, 0.75]
@@ -371,8 +399,6 @@ def test_regressor_misuse_is_named() -> None:
 
 @pytest.mark.slow
 def test_a_first_fit_of_5000_rows_is_good() -> None:
-    import torch
-
     moons = toy("moons")
     train = moons.sample(5000, torch.Generator().manual_seed(0)).double()
     test = moons.sample(4000, torch.Generator().manual_seed(1)).double()

@@ -42,7 +42,8 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         bounds: ``{column: (low, high)}``, None for no bound, of what a column can ever be.
         quadrature: points for the mass of discrete columns, a power of two.
         max_steps, max_time, batch_size, learning_rate: of the training; None chooses by the number of rows.
-        validation_fraction: the part of the rows that is held out to stop by, of 100 rows and more.
+        validation_fraction: the part of the rows that is held out to stop by, at least 20 rows or a quarter of few;
+            0 trains on all.
         patience: how many validations without progress end the training.
         accelerator: where to train, as Lightning names it; the fitted flow is on the CPU.
         random_state: makes a fit repeatable.

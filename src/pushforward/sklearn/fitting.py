@@ -18,9 +18,11 @@ from pushforward.flows import Flow, build, recipe_options
 from pushforward.sklearn.columns import Array
 from pushforward.sklearn.likelihood import inner
 from pushforward.sklearn.table import LatentCode
+from pushforward.sklearn.whitening import fit_whitening
 from pushforward.training import fit, negative_log_likelihood
 
-ROWS_TO_VALIDATE = 100
+ROWS_TO_VALIDATE = 20
+LEAST_HELD_OUT = 20
 ROWS_IN_MEMORY = 2_000_000
 NOISY_ROWS = 30_000
 WIDTH_FOR_THREADS = 1024
@@ -39,10 +41,12 @@ class Size:
 
 def suitable_size(rows: int) -> Size:
     """Choose by the number of rows; tiny data gets a tiny flow, which cannot overfit much and trains in a moment."""
-    if rows < 500:
-        return Size(1, (16,), 120, 128, 2e-2)
-    if rows < 3000:
-        return Size(2, (32, 32), 600, 256, 5e-3)
+    if rows < 150:
+        return Size(1, (16,), 120, 128, 1e-2)
+    if rows < 1000:
+        return Size(2, (32, 32), 250, 128, 1e-2)
+    if rows < 4000:
+        return Size(3, (64, 64), 600, 256, 5e-3)
     if rows < 50_000:
         return Size(3, (64, 64), 1200, 256, 3e-3)
     return Size(5, (128, 128), 4000, 512, 2e-3)
@@ -100,14 +104,18 @@ def canonical_rows(values: Array, sample_weight: Array) -> Rows:
 
 
 def split_rows(count: int, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows to train on and those to validate on; of few rows, all train.
+    """Return the rows to train on and those to validate on: the fraction, but 20 or a quarter of few rows at least.
+
+    Of less than 20 rows all train; with a fraction of 0 all do.
 
     Raises:
         UsageError: if the fraction is not in [0, 1).
     """
     if not 0 <= fraction < 1:
         raise UsageError(f"validation_fraction expects a number in [0, 1), got {fraction}")
-    held_out = round(fraction * count) if count >= ROWS_TO_VALIDATE else 0
+    held_out = (
+        max(round(fraction * count), min(LEAST_HELD_OUT, count // 4)) if fraction and count >= ROWS_TO_VALIDATE else 0
+    )
     order = np.random.default_rng(seed).permutation(count)
     return order[held_out:], order[:held_out]
 
@@ -160,6 +168,8 @@ def train_flow(
             raise UsageError(
                 f"model expects a recipe with a standard normal base, {training.model!r} has {type(flow.base).__name__}"
             )
+        codes, _ = code.encode(values, inner(rng.random((len(values), code.noises))))
+        flow = Flow([fit_whitening(codes, contexts, weights), flow.transform], flow.base)
         fit(
             WeightedFlow(flow) if weighted else flow,
             noisy(inner_rows),
