@@ -348,7 +348,7 @@ def _from_content(content: Array, form: Form, event_shape: tuple[int, ...]) -> A
     if cut is None:
         return np.frombuffer(content.tobytes(), dtype).reshape(form.shape).copy()
     if form.scheme == DIRECT:
-        return arrays.from_patches(content, cut, form.shape)
+        return arrays.from_patches(content, cut, form.shape).astype(dtype, copy=False)
     place = len(form.shape) - cut.axes
     shape = (*form.shape[:place], dtype.itemsize, *form.shape[place:])
     return arrays.from_byte_planes(arrays.from_patches(content, cut, shape), dtype, cut.axes)

@@ -76,9 +76,7 @@ def load_portable(path: str | Path) -> PortableFlow:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name).long() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path} is no readable safetensors file ({error}): it is missing or damaged"
-        ) from error
+        raise CheckpointError(f"{path} is no readable safetensors file ({error}): it is missing or damaged") from error
     if metadata.get("format") != FORMAT or metadata.get("version") != str(FORMAT_VERSION):
         raise CheckpointError(
             f"{path} expects the format {FORMAT} version {FORMAT_VERSION}, got {metadata.get('format')} version "
