@@ -60,7 +60,7 @@ def test_round_trip_and_gradients(name: str, factor: float, place: str) -> None:
     assert distance(spline, back, x).max() < 2e-4
     z2 = x.detach().clone().requires_grad_()
     x2, log_dx2 = spline.inverse(z2, parameters)
-    assert distance(spline, spline.forward(x2, parameters)[0], z2).max() < 5e-5
+    assert distance(spline, spline.forward(x2, parameters)[0], z2).max() < 1e-4
     for outputs, arguments in [
         (z.sum() + log_dz.sum(), (x, parameters)),
         (back.sum() + log_dx.sum(), (x, parameters)),

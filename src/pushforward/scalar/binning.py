@@ -31,8 +31,9 @@ def check_box(bins: int, bound: float) -> None:
 
 
 def bounded(raw: Tensor, limit: float) -> Tensor:
-    """Squash into ``(-limit, limit)`` with slope 1 at zero and a gradient that fades only as ``1 / raw^2``."""
-    return raw / (1.0 + raw.abs() / limit)
+    """Squash smoothly into ``(-limit, limit)``: nearly the identity up to half the limit, and beyond it a gradient that
+    fades only as ``1 / |raw|^3``, where a tanh's is soon zero."""
+    return raw * torch.rsqrt(1.0 + (raw / limit).square())
 
 
 def planes(parameters: Tensor) -> Tensor:

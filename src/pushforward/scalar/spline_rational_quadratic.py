@@ -10,8 +10,11 @@ from torch import Tensor
 from pushforward.scalar.bijection import ScalarBijection
 from pushforward.scalar.binning import at_ends, bin_sizes, bounded, check_box, find_bin, inside_box, knots, planes
 
-MAX_LOG_KNOT_SLOPE = 1.5
+MAX_LOG_KNOT_SLOPE = 2.0
 """Bound on the logarithm of a knot's slope relative to the harmonic mean of its two bins' slopes."""
+
+MAX_LOG_KNOT_SLOPE_ON_CIRCLE = 1.0
+"""The same on the circle, where turning by the phase costs more of the last digits."""
 
 MIN_DISCRIMINANT = 1e-12
 """Below what the bounds allow; it only keeps rounding from making a square root negative."""
@@ -65,7 +68,8 @@ class RationalQuadraticSpline(ScalarBijection):
         sizes = bin_sizes(raw_widths, raw_slopes, self.bound)
         inverse_slopes = sizes[:, 0] / sizes[:, 1]
         end = torch.ones_like(inverse_slopes[:1])
-        slopes = torch.cat([end, _knot_slopes(raw_knot_slopes, inverse_slopes[:-1], inverse_slopes[1:]), end])
+        log_factors = bounded(raw_knot_slopes, MAX_LOG_KNOT_SLOPE)
+        slopes = torch.cat([end, _knot_slopes(log_factors, inverse_slopes[:-1], inverse_slopes[1:]), end])
         return torch.cat([knots(sizes, self.bound), slopes.unsqueeze(1)], 1)
 
 
@@ -123,17 +127,18 @@ class CircularRationalQuadraticSpline(ScalarBijection):
         raw_widths, raw_slopes, raw_knot_slopes, raw_phase = planes(parameters).split(sections)
         sizes = bin_sizes(raw_widths, raw_slopes, self.bound)
         inverse_slopes = sizes[:, 0] / sizes[:, 1]
-        slopes = _knot_slopes(raw_knot_slopes, inverse_slopes.roll(1, 0), inverse_slopes)
+        log_factors = bounded(raw_knot_slopes, MAX_LOG_KNOT_SLOPE_ON_CIRCLE)
+        slopes = _knot_slopes(log_factors, inverse_slopes.roll(1, 0), inverse_slopes)
         slopes = torch.cat([slopes, slopes[:1]])
         table = torch.cat([knots(sizes, self.bound), slopes.unsqueeze(1)], 1)
         return bounded(raw_phase.squeeze(0), self.bound), table
 
 
-def _knot_slopes(raw: Tensor, inverse_left: Tensor, inverse_right: Tensor) -> Tensor:
+def _knot_slopes(log_factors: Tensor, inverse_left: Tensor, inverse_right: Tensor) -> Tensor:
     """A knot's slope: the harmonic mean of the slopes of the bins beside it times a bounded factor."""
     # A steep knot makes the inside of a flat bin flatter still (its derivative falls to about s^2 / d), and there an
     # inverse loses its digits. A slope relative to the flatter neighbour cannot do that.
-    return 2.0 * torch.exp(bounded(raw, MAX_LOG_KNOT_SLOPE)) / (inverse_left + inverse_right)
+    return 2.0 * torch.exp(log_factors) / (inverse_left + inverse_right)
 
 
 def _forward(x: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
