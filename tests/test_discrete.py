@@ -72,7 +72,7 @@ def test_discretized_logistic_sums_to_one(scale: float, mean: float) -> None:
     log_mass = discretized_logistic_log_mass(x, torch.tensor(mean).double(), torch.tensor(scale).double().log())
     assert log_mass.exp().sum().item() == pytest.approx(1, abs=1e-6)
     single = discretized_logistic_log_mass(x.float(), torch.tensor(mean), torch.tensor(scale).log())
-    assert single.double().exp().sum().item() == pytest.approx(1, abs=1e-5)
+    assert single.double().exp().sum().item() == pytest.approx(1, abs=1e-6)
 
 
 BOUNDED = [

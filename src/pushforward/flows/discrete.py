@@ -45,6 +45,7 @@ def idf(
     coupling_hidden: int = 16,
     last_hidden: int = 32,
     last_group: int = 1,
+    smallest: int = 4,
     components: int = 5,
     dropout: float = 0.0,
     shift_unit: float = 1.0,
@@ -53,7 +54,8 @@ def idf(
 
     At each scale: squeeze, couplings in four parts by whole numbers (modulo ``levels``), then three of every four
     channels are split off into a base that takes them one by one, each given the kept part and those before it. A
-    plane is squeezed while both sides are even and longer than 4; what is left is coded from coarse to fine.
+    plane is squeezed while both sides are even and longer than ``smallest``; what is left is coded value by value, from
+    coarse to fine.
 
     Args:
         shape: channels, height and width.
@@ -65,6 +67,7 @@ def idf(
         coupling_hidden: the same as ``hidden`` for the couplings' networks.
         last_hidden: the same for the networks of the smallest scale.
         last_group: how many values of the smallest scale are coded at once.
+        smallest: a plane with a side of at most this is not squeezed further.
         components: discretized logistics in each mixture.
         dropout: of the networks, in training.
         shift_unit: the order of magnitude of the couplings' shifts.
@@ -83,7 +86,7 @@ def idf(
         network = _rezero(partial(dense, hidden=coupling_hidden))
         return [multipartite(event, 4, shift, network, context) for _ in range(layers)]
 
-    def smallest(event: torch.Size) -> Flow:
+    def coarsest(event: torch.Size) -> Flow:
         interlace = Interlace(event)
         values = event.numel()
         groups = [min(last_group, values - start) for start in range(0, values, last_group)]
@@ -92,8 +95,8 @@ def idf(
         return Flow([interlace], base)
 
     def scale(event: torch.Size, index: int) -> Flow:
-        if event[1] % 2 or event[2] % 2 or min(event[1:]) <= 4:
-            return smallest(event)
+        if event[1] % 2 or event[2] % 2 or min(event[1:]) <= smallest:
+            return coarsest(event)
         squeezed = Squeeze().forward_shape(event)
         kept = torch.Size([event[0], *squeezed[1:]])
         network = partial(dense, hidden=hidden[min(index, len(hidden) - 1)])
