@@ -20,7 +20,7 @@ from pushforward.distributions import (
 )
 from pushforward.distributions.discretized_logistic import DiscretizedLogisticMixture, discretized_logistic_log_mass
 from pushforward.distributions.mass import MassFunction
-from pushforward.networks import DenseMLP, DenseNet, ReZero
+from pushforward.networks import DenseMLP, DenseNet, GatedConvNet, NetworkFactory, ReZero
 from pushforward.scalar import Affine, CyclicShift, ModularAffine, RoundedShift
 from pushforward.scalar.modular import modular_inverses
 from pushforward.testing import randomise
@@ -198,6 +198,19 @@ def test_integer_layers_are_exact_bit_for_bit(name: str, batch: tuple[int, ...])
     assert torch.equal(layer.inverse(z)[0], x)
     if math.prod(batch) > 6:
         assert not torch.equal(z, x)
+
+
+@pytest.mark.parametrize("network", [partial(DenseNet, hidden=4), partial(GatedConvNet, hidden=4, layers=1)])
+def test_integer_couplings_of_images_are_exact_with_dense_and_gated_conditioners(network: NetworkFactory) -> None:
+    torch.manual_seed(0)
+    for layer in (
+        quadripartite((6, 5, 3), RoundedShift(50.0), network, context=2),
+        bipartite((6, 5, 3), RoundedShift(50.0), network, context=2, kept=0.75),
+    ):
+        randomise(layer, 2.0)
+        x, context = torch.randint(0, 256, (7, 6, 5, 3)).float(), torch.randn(7, 2)
+        z, _ = layer(x, context)
+        assert torch.equal(layer.inverse(z, context)[0], x) and not torch.equal(z, x)
 
 
 def test_cyclic_shift_permutes_its_levels() -> None:
