@@ -130,9 +130,14 @@ class Flow(Distribution):
         return ConditionedFlow(self, context)
 
     def compile_blocks(self, **options: Any) -> None:
-        """Compile each part by itself: equal layers share one compiled block, so the first call stays short."""
-        for part in self.transform if isinstance(self.transform, Chain) else [self.transform]:
-            part.compile(**options)
+        """Compile each part by itself: equal layers share one compiled block, so the first call stays short.
+
+        Args:
+            options: for ``torch.compile``. Without any, a part is compiled anew for each shape that it meets (code
+                for all shapes is slower, and the compiler cannot make it for channels-last images), up to 64 times.
+        """
+        for block in self.transform.blocks():
+            block.compile(**{"dynamic": False, "recompile_limit": 64, **options})
         self.base.compile_blocks(**options)
 
     def _draw(

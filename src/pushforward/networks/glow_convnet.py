@@ -44,4 +44,4 @@ class GlowConvNet(nn.Module):
 
     def _network(self, x: Tensor) -> Tensor:
         hidden = torch.relu(self.middle(torch.relu(self.first(x))))
-        return self.last(hidden) * torch.exp(3.0 * self.log_scale.clamp(-2.0, 2.0))
+        return self.last(hidden) * torch.exp(3.0 * self.last.of_outputs(self.log_scale).clamp(-2.0, 2.0))

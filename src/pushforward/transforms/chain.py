@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -79,6 +79,10 @@ class Chain(Transform):
         for part in self:
             x = part.initialise(x, context)
         return x
+
+    def blocks(self) -> Iterator[Transform]:
+        for part in self:
+            yield from part.blocks()
 
     def forward_shape(self, shape: torch.Size) -> torch.Size:
         for part in self:

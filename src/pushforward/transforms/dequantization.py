@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -70,6 +71,10 @@ class Dequantization(Transform):
         noise, _ = self._noise(x, context, generator)
         return self._scaled(x, ENCODE_MARGIN + (1 - 2 * ENCODE_MARGIN) * noise)[0]
 
+    def blocks(self) -> Iterator[Transform]:
+        # The noise is drawn outside of compiled code, so that a seed gives the same numbers with and without.
+        yield from ()
+
     def _noise(self, x: Tensor, context: Tensor | None, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Return noise in [0, 1) and its log-density ``log q(u | x)``."""
         noise = rand(x, x.shape, generator)
@@ -117,6 +122,9 @@ class VariationalDequantization(Dequantization):
         super().__init__(levels, event_dims=3)
         self.noise = noise
         self.alpha = alpha
+
+    def blocks(self) -> Iterator[Transform]:
+        yield from self.noise.blocks()
 
     def _noise(self, x: Tensor, context: Tensor | None, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         image = x / (self.levels - 1) * 2 - 1

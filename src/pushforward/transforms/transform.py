@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -42,6 +43,10 @@ class Transform(nn.Module):
     def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Set what depends on the data (ActNorm) from one batch and return the batch's image."""
         return apply(self, x, context)[0]
+
+    def blocks(self) -> Iterator[Transform]:
+        """Yield the parts that are worth compiling, each by itself."""
+        yield self
 
     def forward_shape(self, shape: torch.Size) -> torch.Size:
         """Return the latent event's shape for data events of ``shape``."""

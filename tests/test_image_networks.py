@@ -1,0 +1,164 @@
+"""Image networks against plain programs of the same formulas, channel by channel and shape by shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pushforward import testing
+from pushforward.errors import ShapeError
+from pushforward.networks import AttentionConvNet, GatedConvNet, GlowConvNet, masked_channels
+from pushforward.networks.convolution import concat_elu, gated, layer_norm_channels
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "gated": partial(GatedConvNet, hidden=8, layers=2),
+    "glow": partial(GlowConvNet, hidden=8),
+    "attention": partial(AttentionConvNet, hidden=8, layers=1, heads=2),
+}
+BATCHES = [(), (0,), (3,), (2, 3)]
+
+
+def normal(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(4), dtype=dtype)
+
+
+def randomised(network: nn.Module, dtype: torch.dtype = torch.float64) -> nn.Module:
+    return testing.randomise(network.to(dtype))
+
+
+def tutorial_program(network: GatedConvNet, x: Tensor) -> Tensor:
+    """The gated network as the tutorial writes it, on the weights of ours."""
+
+    def both(x: Tensor) -> Tensor:
+        return torch.cat([F.elu(x), F.elu(-x)], dim=1)
+
+    x = F.conv2d(x, network.first.weight, network.first.bias, padding=1)
+    for block in network.blocks:
+        hidden = F.conv2d(both(x), block.wide.weight, block.wide.bias, padding=1)  # type: ignore[union-attr, arg-type]
+        value, gate = F.conv2d(both(hidden), block.gate.weight, block.gate.bias).chunk(2, dim=1)  # type: ignore
+        x = x + value * torch.sigmoid(gate)
+        mean, variance = x.mean(1, keepdim=True), x.var(1, keepdim=True, unbiased=False)
+        weight, bias = block.norm.weight[:, None, None], block.norm.bias[:, None, None]  # type: ignore
+        x = (x - mean) / torch.sqrt(variance + 1e-6) * weight + bias
+    return F.conv2d(both(x), network.last.weight, network.last.bias, padding=1)
+
+
+def parameter_count(inputs: int, outputs: int, hidden: int, layers: int) -> int:
+    first = 9 * inputs * hidden + hidden
+    block = 9 * 2 * hidden * hidden + hidden + 4 * hidden**2 + 2 * hidden + 2 * hidden
+    return first + layers * block + 9 * 2 * hidden * outputs + outputs
+
+
+def test_gated_network_is_the_tutorials_program() -> None:
+    network = randomised(GatedConvNet(3, 4, hidden=6, layers=3))
+    x = normal(5, 3, 7, 6)
+    torch.testing.assert_close(network(x), tutorial_program(network, x), rtol=1e-12, atol=1e-12)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("inputs, outputs, hidden", [(1, 2, 32), (2, 2, 16), (4, 8, 48), (8, 16, 64)])
+def test_gated_network_has_the_tutorials_number_of_parameters(inputs: int, outputs: int, hidden: int) -> None:
+    network = GatedConvNet(inputs, outputs, hidden=hidden, layers=3)
+    assert sum(p.numel() for p in network.parameters()) == parameter_count(inputs, outputs, hidden, 3)
+
+
+def test_concat_elu_and_its_gradients_are_those_of_elu() -> None:
+    x = torch.cat([normal(2, 3, 4, 4), torch.zeros(1, 3, 4, 4, dtype=torch.float64)]).requires_grad_()
+    expected = torch.cat([F.elu(x), F.elu(-x)], dim=1)
+    torch.testing.assert_close(concat_elu(x), expected, rtol=1e-14, atol=1e-15)
+    smooth = (x.detach()[:2] + 0.1 * x.detach()[:2].sign()).requires_grad_()
+    assert torch.autograd.gradcheck(concat_elu, smooth)
+    assert torch.autograd.gradgradcheck(concat_elu, smooth)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-6, 3.0, 1e6, -1e6, 1e30])
+def test_concat_elu_keeps_its_absolute_precision_in_float32(value: float) -> None:
+    x = torch.full((1, 1, 1, 1), value, requires_grad=True)
+    result = concat_elu(x)
+    exact = torch.cat([F.elu(x.double()), F.elu(-x.double())], dim=1)
+    torch.testing.assert_close(result.double(), exact, rtol=1e-6, atol=2e-7)
+    (gradient,) = torch.autograd.grad(result.sum(), x)
+    assert bool(gradient.isfinite().all())
+
+
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+def test_gate_and_norm_are_their_formulas_in_any_memory(memory: torch.memory_format) -> None:
+    x = normal(2, 6, 3, 4).contiguous(memory_format=memory)
+    torch.testing.assert_close(gated(x), x[:, :3] * torch.sigmoid(x[:, 3:]))
+    norm = randomised(nn.LayerNorm(6, eps=1e-6))
+    expected = (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True, unbiased=False) + 1e-6).sqrt()
+    weight, bias = norm.weight[:, None, None], norm.bias[:, None, None]  # type: ignore[index]
+    torch.testing.assert_close(layer_norm_channels(x, norm), expected * weight + bias)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kept", [[1, 1, 0, 0], [0, 0, 1, 1], [0, 1, 0, 1], [1, 0, 0]])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_masked_channels_is_multiplication_by_a_mask(name: str, kept: list[int]) -> None:
+    mask = torch.tensor(kept, dtype=torch.bool)
+    channels, changed = len(kept), int((~mask).sum())
+    build, whole = masked_channels(NETWORKS[name], mask), randomised(NETWORKS[name](channels, 2 * channels, 2))
+    network = build(channels - changed, 2 * changed, 2).double()
+    network.load_state_dict(whole.state_dict())
+    x, context = normal(3, channels, 5, 5), normal(3, 2, 5, 5)
+    expected = whole(x * mask[:, None, None], context).unflatten(1, (2, channels))[:, :, ~mask].flatten(1, 2)
+    found = network(x[:, mask], context)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    found.sum().backward()
+    assert network.first.weight.grad[:, :channels][:, ~mask].count_nonzero() == 0  # type: ignore[union-attr, index]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_start_at_zero_and_answer_in_the_asked_shape(name: str) -> None:
+    network = NETWORKS[name](3, 5)
+    assert network(normal(2, 3, 4, 6, dtype=torch.float32)).count_nonzero() == 0
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_take_any_batch_dimensions(name: str, dtype: torch.dtype, batch: tuple[int, ...]) -> None:
+    network = randomised(NETWORKS[name](3, 5, 2), dtype)
+    x, image, vector = (normal(*batch, *shape, dtype=dtype) for shape in ((3, 4, 6), (2, 4, 6), (2,)))
+    result = network(x, image)
+    assert result.shape == (*batch, 5, 4, 6) and result.dtype == dtype
+    spread = vector[..., None, None].expand(*batch, 2, 4, 6)
+    torch.testing.assert_close(network(x, vector), network(x, spread))
+    if batch == (2, 3):
+        one_by_one = torch.stack([network(a, b) for a, b in zip(x.flatten(0, 1), image.flatten(0, 1))])
+        torch.testing.assert_close(result.flatten(0, 1), one_by_one, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_missing_context_is_a_clear_error(name: str) -> None:
+    network = NETWORKS[name](3, 5, 2)
+    with pytest.raises(ShapeError, match="expects a context with 2 features"):
+        network(torch.zeros(1, 3, 4, 4))
+    with pytest.raises(ShapeError):
+        network(torch.zeros(1, 3, 4, 4), torch.zeros(1, 3))
+
+
+@pytest.mark.parametrize("size", [(4, 4), (5, 8)])
+def test_attention_sees_every_pixel_and_tells_places_apart(size: tuple[int, int]) -> None:
+    network = randomised(NETWORKS["attention"](1, 1))
+    x = normal(1, 1, *size).requires_grad_()
+    (gradient,) = torch.autograd.grad(network(x)[0, 0, 0, 0], x)
+    assert gradient.count_nonzero() == x.numel()
+    flat = network(torch.ones(1, 1, 9, 9, dtype=torch.float64))[0, 0, 3:6, 3:6]
+    assert flat.unique().numel() == flat.numel()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_compiled_networks_agree_with_eager_ones(name: str) -> None:
+    network = randomised(NETWORKS[name](2, 3, 1), torch.float32)
+    x, context = normal(2, 2, 4, 4, dtype=torch.float32).requires_grad_(), normal(2, 1, 4, 4, dtype=torch.float32)
+    compiled = torch.compile(network, fullgraph=True, dynamic=False, backend="aot_eager")
+    expected, found = network(x, context), compiled(x, context)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    wanted = torch.autograd.grad(expected.square().sum(), [x, *network.parameters()], allow_unused=True)
+    given = torch.autograd.grad(found.square().sum(), [x, *network.parameters()], allow_unused=True)
+    for left, right in zip(given, wanted):
+        torch.testing.assert_close(left, right, rtol=1e-3, atol=1e-4)
