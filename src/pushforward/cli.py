@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pushforward.codec.commands import register as register_codec
 from pushforward.errors import PushforwardError, UsageError
 
 if TYPE_CHECKING:
@@ -648,6 +649,8 @@ def _fail(message: str, code: int) -> int:
     print("pushforward: " + " ".join(message.split()), file=sys.stderr)
     return code
 
+
+register_codec(app)
 
 if __name__ == "__main__":
     main()

@@ -3,13 +3,29 @@
 >>> from pushforward.codec import compress, decompress, export
 """
 
-from pushforward.codec.compression import Entry, compress, decompress, pack, preview, unpack
-from pushforward.codec.export import export
-from pushforward.codec.portable import PortableFlow
-from pushforward.codec.state import load_portable, save_portable
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pushforward.codec.bitsback import LocalBitsBack
+    from pushforward.codec.compression import Entry, compress, decompress, pack, preview, unpack
+    from pushforward.codec.exporting import export
+    from pushforward.codec.portable import PortableFlow
+    from pushforward.codec.state import load_portable, save_portable
+
+_HOMES = {
+    "LocalBitsBack": "bitsback",
+    **dict.fromkeys(("Entry", "compress", "decompress", "pack", "preview", "unpack"), "compression"),
+    "export": "exporting",
+    "PortableFlow": "portable",
+    **dict.fromkeys(("load_portable", "save_portable"), "state"),
+}
 
 __all__ = [
     "Entry",
+    "LocalBitsBack",
     "PortableFlow",
     "compress",
     "decompress",
@@ -20,3 +36,12 @@ __all__ = [
     "save_portable",
     "unpack",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for at its first use, so that the command line's help need not wait for torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pushforward.codec' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"pushforward.codec.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -226,7 +226,7 @@ def as_model(flow: CodecModel | Distribution) -> CodecModel:
     """What codes with a flow: itself, its portable form, or local bits-back coding."""
     if not isinstance(flow, Distribution):
         return flow
-    from pushforward.codec.export import export
+    from pushforward.codec.exporting import export
     from pushforward.transforms.integers import Integers
 
     if any(isinstance(part, Integers) for part in flow.modules()):
