@@ -108,6 +108,14 @@ class Autoregressive(Bijection):
     def compile(self, *args: Any, **options: Any) -> None:
         """Compile ``forward``, and for ``inverse`` the scalar bijection's inverse that each of its steps applies."""
         super().compile(*args, **options)
+        compiled = self._compiled_call_impl
+
+        def call(x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+            trains = torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.parameters())
+            # Data come without a gradient and activations with one: made alike, all layers share one compiled graph.
+            return compiled(x.detach().requires_grad_() if trains and not x.requires_grad else x, context)
+
+        self._compiled_call_impl = call
         self._compiled_inverse = torch.compile(self.scalar.inverse, *args, **options)
 
     def __getstate__(self) -> dict[str, Any]:
