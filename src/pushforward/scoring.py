@@ -72,7 +72,7 @@ def score_table(
 
 def _chunks(run: Run, source: Path) -> Iterator[Tensor]:
     if is_table(source):
-        for frame in iterate_table(source, _ROWS):
+        for frame in iterate_table(source, _ROWS, run.inputs()):
             yield torch.from_numpy(numeric(source, frame, run.inputs() or None))
         return
     if require_file(source).suffix not in (".npy", ".npz"):

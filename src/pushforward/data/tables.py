@@ -30,8 +30,12 @@ def load_table(path: str | os.PathLike[str]) -> Dataset:
     return split(file.name, np.concatenate([numeric(file, chunk) for chunk in chunks]), columns=names)
 
 
-def iterate_table(path: str | os.PathLike[str], rows: int = 65536) -> Iterator[pd.DataFrame]:
+def iterate_table(
+    path: str | os.PathLike[str], rows: int = 65536, columns: tuple[str, ...] = ()
+) -> Iterator[pd.DataFrame]:
     """Yield a table's rows as data frames of at most ``rows``, holding one of them in memory at a time.
+
+    Of a parquet file only ``columns`` are read, if they are named and all there.
 
     Raises:
         DataError: missing, empty or unreadable file.
@@ -39,10 +43,9 @@ def iterate_table(path: str | os.PathLike[str], rows: int = 65536) -> Iterator[p
     file = require_file(path)
     if not is_table(file):
         raise DataError(f"{file}: expected a .csv, .csv.gz or .parquet table")
-    read = _read_parquet if file.suffix == ".parquet" else _read_csv
     empty = True
     try:
-        for chunk in read(file, rows):
+        for chunk in _read_parquet(file, rows, columns) if file.suffix == ".parquet" else _read_csv(file, rows):
             if len(chunk):
                 empty = False
                 yield chunk
@@ -109,12 +112,13 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _read_parquet(file: Path, rows: int) -> Iterator[pd.DataFrame]:
+def _read_parquet(file: Path, rows: int, columns: tuple[str, ...]) -> Iterator[pd.DataFrame]:
     import pyarrow.parquet as parquet
 
     with parquet.ParquetFile(file) as table:
         start = 0
-        for batch in table.iter_batches(batch_size=rows):
+        wanted = list(columns) if columns and set(columns) <= set(table.schema_arrow.names) else None
+        for batch in table.iter_batches(batch_size=rows, columns=wanted):
             frame = batch.to_pandas()
             frame.index = range(start, start + len(frame))
             start += len(frame)
