@@ -12,8 +12,8 @@ from pushforward.data import load_data
 from pushforward.runs import open_run
 
 FILES = (
-    "config.json curve.png dequantization.png interpolation.png levels.png metrics.csv model.safetensors report.html "
-    "samples.png"
+    "codec.safetensors config.json curve.png dequantization.png interpolation.png levels.png metrics.csv model.safetensors report.html "
+    "samples.png test.pfz"
 ).split()
 
 
