@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from pushforward import testing
 from pushforward.errors import ShapeError
 from pushforward.networks import AttentionConvNet, GatedConvNet, GlowConvNet, masked_channels
-from pushforward.networks.convolution import concat_elu, gated, layer_norm_channels
+from pushforward.networks.convolution import add_gated, concat_elu, layer_norm_channels
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "gated": partial(GatedConvNet, hidden=8, layers=2),
@@ -88,7 +88,7 @@ def test_concat_elu_keeps_its_absolute_precision_in_float32(value: float) -> Non
 @pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
 def test_gate_and_norm_are_their_formulas_in_any_memory(memory: torch.memory_format) -> None:
     x = normal(2, 6, 3, 4).contiguous(memory_format=memory)
-    torch.testing.assert_close(gated(x), x[:, :3] * torch.sigmoid(x[:, 3:]))
+    torch.testing.assert_close(add_gated(x[:, 2:5], x), x[:, 2:5] + x[:, :3] * torch.sigmoid(x[:, 3:]))
     norm = randomised(nn.LayerNorm(6, eps=1e-6))
     expected = (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True, unbiased=False) + 1e-6).sqrt()
     weight, bias = norm.weight[:, None, None], norm.bias[:, None, None]  # type: ignore[index]
@@ -162,3 +162,11 @@ def test_compiled_networks_agree_with_eager_ones(name: str) -> None:
     given = torch.autograd.grad(found.square().sum(), [x, *network.parameters()], allow_unused=True)
     for left, right in zip(given, wanted):
         torch.testing.assert_close(left, right, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_large_batches_go_through_in_parts_with_the_same_result(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, x = randomised(NETWORKS[name](2, 3)), normal(7, 2, 4, 4)
+    whole = network(x)
+    monkeypatch.setattr("pushforward.networks.convolution.CACHED_VALUES", 2 * 8 * 16)
+    torch.testing.assert_close(network(x), whole, rtol=1e-12, atol=1e-12)

@@ -64,7 +64,8 @@ class AttentionConvNet(nn.Module):
         self.last = ChannelConv2d(hidden, outputs, 3, zero=True)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        return over_batches(self._network, join_image_context(x, context, self.context, "AttentionConvNet"))
+        images = join_image_context(x, context, self.context, "AttentionConvNet")
+        return over_batches(self._network, images, self.first.out_channels)
 
     def _network(self, x: Tensor) -> Tensor:
         return self.last(F.elu(self.blocks(self.first(x))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from pushforward.networks.context import join_image_context
-from pushforward.networks.convolution import ChannelConv2d, concat_elu, gated, layer_norm_channels, over_batches
+from pushforward.networks.convolution import ChannelConv2d, add_gated, concat_elu, layer_norm_channels, over_batches
 
 
 class GatedBlock(nn.Module):
@@ -20,7 +20,7 @@ class GatedBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         branch = self.gate(self.dropout(concat_elu(self.wide(concat_elu(x)))))
-        return layer_norm_channels(x + gated(branch), self.norm)
+        return layer_norm_channels(add_gated(x, branch), self.norm)
 
 
 class GatedConvNet(nn.Module):
@@ -55,7 +55,8 @@ class GatedConvNet(nn.Module):
         self.last = ChannelConv2d(2 * hidden, outputs, 3, zero=True)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        return over_batches(self._network, join_image_context(x, context, self.context, "GatedConvNet"))
+        images = join_image_context(x, context, self.context, "GatedConvNet")
+        return over_batches(self._network, images, self.first.out_channels)
 
     def _network(self, x: Tensor) -> Tensor:
         return self.last(concat_elu(self.blocks(self.first(x))))

@@ -40,7 +40,8 @@ class GlowConvNet(nn.Module):
         self.log_scale = nn.Parameter(torch.zeros(outputs, 1, 1))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        return over_batches(self._network, join_image_context(x, context, self.context, "GlowConvNet"))
+        images = join_image_context(x, context, self.context, "GlowConvNet")
+        return over_batches(self._network, images, self.first.out_channels)
 
     def _network(self, x: Tensor) -> Tensor:
         hidden = torch.relu(self.middle(torch.relu(self.first(x))))
