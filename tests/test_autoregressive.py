@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from functools import partial
 
 import pytest
@@ -210,3 +212,12 @@ def test_samples_of_rnade_follow_the_context() -> None:
     draws = rnade.sample(500, torch.tensor([[-5.0], [5.0]]))
     assert draws.shape == (500, 2, 2)
     assert (draws[:, 0] - draws[:, 1]).mean().abs() > 0.1
+
+
+def test_a_compiled_layer_copies_and_pickles() -> None:
+    layer = randomise(Autoregressive(3, scalar.Affine(), NETWORKS["made"]))
+    layer.compile()
+    x = torch.randn(4, 3)
+    for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert torch.equal(twin.inverse(x)[0], layer.__class__.inverse(twin, x)[0])
+        assert twin._compiled_inverse is None and torch.equal(twin.order, layer.order)
