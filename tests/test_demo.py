@@ -11,10 +11,19 @@ from pushforward import demo
 from pushforward.data import load_data
 from pushforward.runs import open_run
 
-FILES = (
-    "codec.safetensors config.json curve.png dequantization.png interpolation.png levels.png metrics.csv model.safetensors report.html "
-    "samples.png test.pfz"
-).split()
+FILES = [
+    "codec.safetensors",
+    "config.json",
+    "curve.png",
+    "dequantization.png",
+    "interpolation.png",
+    "levels.png",
+    "metrics.csv",
+    "model.safetensors",
+    "report.html",
+    "samples.png",
+    "test.pfz",
+]
 
 
 def test_independent_pixels_cost_what_is_known() -> None:

@@ -18,7 +18,7 @@ from pushforward.errors import CheckpointError, ShapeError, UsageError
 from pushforward.flows import FactorOut, Flow
 from pushforward.networks import MLP
 from pushforward.scalar import Affine
-from pushforward.transforms import Coupling, Elementwise, masks
+from pushforward.transforms import Coupling, Elementwise
 
 
 def small_flow(context: int = 0) -> Flow:
@@ -80,7 +80,7 @@ def test_condition_is_a_torch_distribution() -> None:
     x = distribution.sample((4,))
     assert x.shape == (4, 5, 2)
     assert torch.allclose(distribution.log_prob(x)[1], flow.log_prob(x[1], context), atol=1e-5)
-    assert torch.distributions.Independent(flow.condition(None if False else context), 1).log_prob(x).shape == (4,)
+    assert torch.distributions.Independent(flow.condition(context), 1).log_prob(x).shape == (4,)
 
 
 def test_factor_out_is_the_product_of_its_parts() -> None:
