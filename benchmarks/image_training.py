@@ -8,8 +8,8 @@ the same noise; a step is forward, backward, clipping of the gradient's norm to 
     python benchmarks/image_training.py [--steps 9] [--batch 128] [--threads 2] [--out image_training.json]
 
 Times are medians of steps that take turns, so that what else the machine does falls on all alike; on a busy machine
-``--threads 1`` and the processor's time say more than the clock. Peak memory is the
-resident set of a process that takes three steps, less what it held before the first.
+``--threads 1`` and the processor's time say more than the clock. Peak memory is the resident set of a process that
+takes three steps, less what it held before the first.
 """
 
 from __future__ import annotations
@@ -278,8 +278,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
 
 
 def show(results: dict[str, dict[str, float]]) -> None:
-    print(f"{'':10} {'median s':>9} {'least s':>8} {'speedup':>8} {'CPU s':>7} {'speedup':>8} {'bits/dim':>10} {'rel. error':>10} "
-          f"{'peak MB':>8} {'first step s':>12}")  # fmt: skip
+    columns = [("median s", 9), ("least s", 8), ("speedup", 8), ("CPU s", 7), ("speedup", 8), ("bits/dim", 10)]
+    columns += [("rel. error", 10), ("peak MB", 8), ("first step s", 12)]
+    print(" " * 10, *(f"{name:>{width}}" for name, width in columns))
     for variant, row in results.items():
         print(
             f"{variant:10} {row['median_s']:9.3f} {row['least_s']:8.3f} {row['speedup']:7.2f}x "
