@@ -151,11 +151,15 @@ def train_flow(
     weighted = weights.min() != weights.max()
     given = np.concatenate([contexts, (weights / weights.mean())[:, None]], axis=1) if weighted else contexts
 
+    codes, _ = code.encode(values, inner(rng.random((len(values), code.noises))))
+    whitening = fit_whitening(codes, contexts, weights)
+
     def noisy(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:
         rows = np.repeat(rows, repeats)
         codes, _ = code.encode(values[rows], inner(rng.random((len(rows), code.noises))))
         context = torch.as_tensor(given[rows], dtype=torch.float32) if given.shape[1] else None
-        return torch.as_tensor(codes, dtype=torch.float32), context
+        # Whitened in double precision: what two nearly equal columns differ by is lost in single.
+        return whitening(torch.as_tensor(codes), torch.as_tensor(contexts[rows]))[0].float(), context
 
     options = {"features": code.features, "context": contexts.shape[1], "layers": size.layers, "hidden": size.hidden}
     known = recipe_options(training.model)
@@ -168,8 +172,6 @@ def train_flow(
             raise UsageError(
                 f"model expects a recipe with a standard normal base, {training.model!r} has {type(flow.base).__name__}"
             )
-        codes, _ = code.encode(values, inner(rng.random((len(values), code.noises))))
-        flow = Flow([fit_whitening(codes, contexts, weights), flow.transform], flow.base)
         fit(
             WeightedFlow(flow) if weighted else flow,
             noisy(inner_rows),
@@ -187,7 +189,7 @@ def train_flow(
             progress=training.verbose > 0,
         )
     # Estimators promise the same numbers for a row alone and among others, which float32 sums do not keep.
-    return flow.double()
+    return Flow([whitening, flow.transform], flow.base).double()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pushforward.sklearn.columns import Array
 from pushforward.transforms.transform import Bijection, batch_shape
 
 MOST_ROWS = 4000
+LEAST_SPREAD = 1e-3
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1e3, 1e6)
 
 
@@ -24,9 +25,11 @@ class Whitening(Bijection):
         slopes: ``B``, ``(D, C)``.
         center: ``m``, ``(D,)``.
 
+    All are kept in double precision.
+
     Example:
         >>> whitening = Whitening(2 * np.eye(2), np.zeros((2, 0)), np.ones(2))
-        >>> z, log_det = whitening(torch.tensor([2.0, 1.0]))
+        >>> z, log_det = whitening(torch.tensor([2.0, 1.0], dtype=torch.float64))
         >>> z.tolist(), round(log_det.item(), 4)
         ([2.0, 0.0], 1.3863)
     """
@@ -38,7 +41,7 @@ class Whitening(Bijection):
     def __init__(self, factor: Array, slopes: Array, center: Array) -> None:
         super().__init__()
         for name, value in (("factor", factor), ("slopes", slopes), ("center", center)):
-            self.register_buffer(name, torch.as_tensor(value, dtype=torch.get_default_dtype()))
+            self.register_buffer(name, torch.as_tensor(value, dtype=torch.float64))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         z = (x - self._expected(context)) @ self.factor.mT
@@ -73,7 +76,7 @@ def fit_whitening(codes: Array, contexts: Array, weights: Array) -> Whitening:
         before, spread = ridge(residual[:, :index], residual[:, index], weights)
         factor[index, :index] = -before
         # A column that follows from the others has no spread of its own to divide by.
-        factor[index] /= spread if spread > 1e-6 else 1.0
+        factor[index] /= max(spread, LEAST_SPREAD)
     return Whitening(factor, slopes, center - slopes @ context_center)
 
 
