@@ -156,6 +156,18 @@ TRANSFORMS: dict[str, Case] = {
 }
 
 DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
+    "Beta": (lambda: distributions.Beta((3,), 2.0, 3.0), None),
+    "ConditionalGaussianMixture": (
+        lambda: distributions.ConditionalGaussianMixture((3,), SMALL, context=2, components=4),
+        CONTEXT,
+    ),
+    "DiagonalNormal": (lambda: distributions.DiagonalNormal((3,)), None),
+    "FullNormal": (lambda: distributions.FullNormal((3,)), None),
+    "GaussianMixture": (lambda: distributions.GaussianMixture((3,), 4), None),
+    "LearnedStudentT": (lambda: distributions.LearnedStudentT((3,)), None),
+    "StandardLogistic": (lambda: distributions.StandardLogistic((3,)), None),
+    "StudentT": (lambda: distributions.StudentT((3,), 4.0), None),
+    "Uniform": (lambda: distributions.Uniform((3,)), None),
     "AutoregressiveDistribution": (
         lambda: distributions.AutoregressiveDistribution(3, distributions.CategoricalMass(4), SMALL_MADE),
         None,
