@@ -60,7 +60,8 @@ def idf(
     Args:
         shape: channels, height and width.
         levels: how many values a pixel takes.
-        context: channels of a conditioning image or features of a conditioning vector.
+        context: channels of a conditioning image or features of a conditioning vector, of the data's order of
+            magnitude (0 to ``levels - 1``), as the networks scale it with the data.
         layers: couplings at each scale. None measured best where values are few or nearly binary (scikit-learn's
             digits: 1.89 bits/dim without, 2.2 with one a scale): the rounded shifts' gradients are too coarse there.
         hidden: channels that a layer of a base's network adds, at each scale; the last holds for all further scales.
@@ -125,7 +126,7 @@ def idf_vector(
     Args:
         features: the number of dimensions.
         levels: how many values a dimension takes.
-        context: features of a conditioning vector.
+        context: features of a conditioning vector, of the data's order of magnitude as well.
         layers: couplings, with a reversal of the order before each.
         hidden: features that a layer of a network adds.
         depth: layers of each network.
