@@ -67,6 +67,13 @@ def test_two_dimensions_draw_the_flows_own_density(points_2d: Tensor) -> None:
     np.testing.assert_allclose(latents, flow.encode(points_2d).detach().numpy(), atol=1e-5)
 
 
+def test_flows_in_double_precision_are_drawn_and_left_as_they_are(points_2d: Tensor) -> None:
+    flow = affine_flow(2).double()
+    for picture in (plots.flow_2d, plots.warped_grid, plots.steps_2d):
+        assert picture(flow, points_2d).axes
+    assert next(flow.parameters()).dtype == torch.float64
+
+
 def test_density_has_its_corner_at_the_lower_left() -> None:
     figure = plots.density_2d(lambda x: -8 * ((x - torch.tensor([2.0, -1.0])) ** 2).sum(-1), (-3, 3, -3, 3))
     density = figure.axes[0].images[0].get_array()

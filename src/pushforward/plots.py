@@ -6,6 +6,7 @@ writes it to a file.
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -57,8 +58,7 @@ def flow_1d(flows: Flow | Mapping[str, Flow], data: ArrayLike | Tensor) -> Figur
     figure = new_figure(10.5, 3.0 * len(rows))
     grid = figure.subplots(len(rows), 3, squeeze=False)
     for axes, (title, flow) in zip(grid, rows.items()):
-        check_features(flow, 1)
-        draw_1d(axes, flow, x, title)
+        draw_1d(axes, drawable(flow, 1), x, title)
     return figure
 
 
@@ -122,7 +122,7 @@ def flow_2d(flow: Flow, data: ArrayLike | Tensor, *, generator: torch.Generator 
     Raises:
         ShapeError: if the flow's events are not of shape ``(2,)``.
     """
-    check_features(flow, 2)
+    flow = drawable(flow, 2)
     x = points(data, 2)[:DATA_ONLY]
     bounds = plane_bounds(x)
     with torch.no_grad():
@@ -141,7 +141,7 @@ def flow_2d(flow: Flow, data: ArrayLike | Tensor, *, generator: torch.Generator 
 
 def warped_grid(flow: Flow, data: ArrayLike | Tensor) -> Figure:
     """Draw a square grid of the latent plane as the flow bends it in the data's plane, over the data."""
-    check_features(flow, 2)
+    flow = drawable(flow, 2)
     x = points(data, 2)[:DATA_ONLY]
     figure = new_figure(4.6, 4.6)
     axes = figure.subplots()
@@ -164,7 +164,7 @@ def steps_2d(flow: Flow, data: ArrayLike | Tensor, *, columns: int = 4) -> Figur
     Raises:
         ShapeError: if the flow's events are not of shape ``(2,)``.
     """
-    check_features(flow, 2)
+    flow = drawable(flow, 2)
     x = points(data, 2)[:DATA_ONLY]
     stages, titles = [x], ["data"]
     with torch.no_grad():
@@ -451,17 +451,25 @@ def is_normal(flow: Flow) -> bool:
     return isinstance(flow.base, StandardNormal)
 
 
-def check_features(flow: Flow, features: int) -> None:
-    """Raise unless the flow's events are vectors of ``features``."""
+def drawable(flow: Flow, features: int) -> Flow:
+    """The flow, or a copy of it, in single precision on the CPU.
+
+    Raises:
+        ShapeError: unless its events are vectors of ``features``.
+    """
     if tuple(flow.event_shape) != (features,):
         raise ShapeError(
             f"this picture expects a flow with events of shape ({features},), got {tuple(flow.event_shape)}"
         )
+    state = [value for value in flow.state_dict().values() if value.is_floating_point()]
+    if all(value.dtype == torch.float32 and value.device.type == "cpu" for value in state):
+        return flow
+    return copy.deepcopy(flow).cpu().float()
 
 
 def points(data: ArrayLike | Tensor, features: int) -> Tensor:
     """The data as a float tensor ``(n, features)``."""
-    x = torch.as_tensor(array(data), dtype=torch.get_default_dtype())
+    x = torch.as_tensor(array(data), dtype=torch.float32)
     x = x.unsqueeze(-1) if features == 1 and x.dim() == 1 else x
     if x.dim() != 2 or x.shape[1] != features:
         raise ShapeError(f"this picture expects data of shape (n, {features}), got {tuple(x.shape)}")
