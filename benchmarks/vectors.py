@@ -2,7 +2,7 @@
 
     python benchmarks/vectors.py setup                        # once: FlowJAX into an environment of its own
     python benchmarks/vectors.py speed                        # training step, log-density, sampling
-    python benchmarks/vectors.py speed --clock cpu            # in processor time on one thread, for busy machines
+    python benchmarks/vectors.py --threads 1 speed --clock cpu   # in processor time, for busy machines
     python benchmarks/vectors.py tables --data FOLDER         # kin40k, skillcraft, elevators: likelihood and time
     python benchmarks/vectors.py densities --seconds 180      # KL from known densities
 
@@ -32,7 +32,7 @@ import pushforward as pf
 ROOT = Path(__file__).resolve().parents[1]
 FLOWJAX = ROOT / "build" / "benchmark-flowjax"
 LAYERS, HIDDEN, BINS, BOUND = 5, 128, 8, 5.0
-BATCH, ROWS, THREADS = 512, 1000, 2
+BATCH, ROWS = 512, 1000
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 TASKS = ("step", "log_prob", "sample")
 
@@ -187,7 +187,6 @@ def contenders(kind: str, dims: int, clock: str) -> dict[str, Any]:
 
 def speed(rounds: int, clock: str) -> list[dict[str, Any]]:
     """Time every task of every contender at every point, in turn, and keep the median of the rounds."""
-    torch.set_num_threads(1 if clock == "cpu" else THREADS)
     results = []
     for kind in ("nsf", "maf"):
         for dims in (8, 64):
@@ -257,7 +256,6 @@ def read_table(path: Path) -> tuple[Tensor, Tensor, Tensor]:
 
 def tables(folder: Path, steps: int) -> list[dict[str, Any]]:
     """Ours and zuko's NSF: the same steps, batches, optimiser and choice of the best validation."""
-    torch.set_num_threads(THREADS)
     results = []
     for name in ("kin40k", "skillcraft", "elevators"):
         parts = read_table(folder / f"{name}.csv.gz")
@@ -328,7 +326,6 @@ def _is_number(text: str) -> bool:
 
 def densities(seconds: float) -> list[dict[str, Any]]:
     """The KL from the truth, ``mean log p - log q`` over fresh samples of ``p``, after a while of training."""
-    torch.set_num_threads(THREADS)
     results = []
     for name in ("checkerboard", "eight-gaussians"):
         torch.manual_seed(0)
@@ -354,6 +351,7 @@ def setup() -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2, help="1 with --clock cpu, which counts waiting threads too")
     commands = parser.add_subparsers(dest="name", required=True)
     commands.add_parser("setup")
     fast = commands.add_parser("speed")
@@ -364,6 +362,7 @@ def main() -> None:
     table.add_argument("--steps", type=int, default=2000)
     commands.add_parser("densities").add_argument("--seconds", type=float, default=180.0)
     options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     results = {
         "setup": setup,
         "speed": lambda: speed(options.rounds, options.clock),
