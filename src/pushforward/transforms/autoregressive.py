@@ -108,7 +108,7 @@ class Autoregressive(Bijection):
     def compile(self, *args: Any, **options: Any) -> None:
         """Compile ``forward``, and for ``inverse`` the scalar bijection's inverse that each of its steps applies."""
         super().compile(*args, **options)
-        compiled = self._compiled_call_impl
+        compiled: Callable[..., tuple[Tensor, Tensor]] = self._compiled_call_impl  # type: ignore[assignment]
 
         def call(x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
             trains = torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.parameters())
