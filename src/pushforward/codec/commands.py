@@ -331,9 +331,7 @@ def _refuse_to_write_over(place: Path, force: bool) -> None:
 def _refuse_same_names(paths: list[Path]) -> None:
     names = [path.resolve().name for path in paths]
     if len(set(names)) != len(names):
-        raise UsageError(
-            "several inputs have one name: decompressed, they would be written over each other"
-        )
+        raise UsageError("several inputs have one name: decompressed, they would be written over each other")
 
 
 def _verify_written(model: CodecModel, place: Path, entries: list[Entry]) -> None:

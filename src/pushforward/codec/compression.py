@@ -38,9 +38,6 @@ Array = NDArray[Any]
 Progress = Callable[[int, int], None]
 Result = TypeVar("Result")
 
-BLOCK_ELEMENTS = 2**18
-"""About so many elements make a block, unless told otherwise."""
-
 OPAQUE_BLOCK = 2**20
 """Bytes of a block that no model sees."""
 
@@ -154,7 +151,7 @@ def pack(
 ) -> bytes:
     """Compress several named arrays into one file; arrays of one type share blocks."""
     if block_size is None:
-        block_size = min(max(BLOCK_ELEMENTS // max(prod(model.event_shape), 1), 8), 4096)
+        block_size = min(max(model.block_elements // max(prod(model.event_shape), 1), 8), 4096)
     if block_size < 1:
         raise UsageError(f"block_size expects at least 1, got {block_size}")
     header = Header(model.fingerprint, block_size)

@@ -16,6 +16,15 @@ PRECISION = 24
 MAX_TOTAL = 2**52
 
 
+class Table:
+    """One distribution for many symbols, made of integer weights once."""
+
+    def __init__(self, weights: NDArray[np.number]) -> None:
+        from constriction import stream
+
+        self.model = stream.model.Categorical(np.asarray(weights, dtype=np.float64), perfect=False)
+
+
 class AnsCoder:
     """A stack of bits: `push` encodes, `pop` decodes, and what was pushed last is popped first.
 
@@ -42,6 +51,7 @@ class AnsCoder:
         except ValueError as error:
             raise CodecError("the compressed block is damaged: its last word is zero") from error
         self._family = stream.model.Categorical(perfect=False)
+        self._uniform = stream.model.Uniform()
 
     def push(self, symbols: Integers, weights: NDArray[np.number]) -> None:
         """Encode `symbols[i]` with row `weights[i]`; a later `pop(weights)` returns them in the same order."""
@@ -55,6 +65,43 @@ class AnsCoder:
         if not len(weights):
             return np.empty(0, dtype=np.int32)
         return np.asarray(self._stack.decode(self._family, np.ascontiguousarray(weights, np.float64)))
+
+    def push_alike(self, symbols: Integers, table: Table) -> None:
+        """Encode symbols that all have the distribution of ``table``."""
+        if len(symbols):
+            self._stack.encode_reverse(np.ascontiguousarray(symbols, dtype=np.int32), table.model)
+
+    def pop_alike(self, count: int, table: Table) -> NDArray[np.int32]:
+        """Decode ``count`` symbols that all have the distribution of ``table``."""
+        return np.asarray(self._stack.decode(table.model, count)) if count else np.empty(0, dtype=np.int32)
+
+    def push_uniform(self, values: Integers, sizes: Integers) -> None:
+        """Encode ``values[i]``, each as likely as any from 0 to ``sizes[i] - 1``; sizes are from 2 to 2^24."""
+        if len(values):
+            arguments = (np.ascontiguousarray(part, dtype=np.int32) for part in (values, sizes))
+            symbols, counts = arguments
+            self._stack.encode_reverse(symbols, self._uniform, counts)
+
+    def pop_uniform(self, sizes: Integers) -> NDArray[np.int32]:
+        """Decode what :meth:`push_uniform` encoded."""
+        if not len(sizes):
+            return np.empty(0, dtype=np.int32)
+        return np.asarray(self._stack.decode(self._uniform, np.ascontiguousarray(sizes, dtype=np.int32)))
+
+    @property
+    def words(self) -> int:
+        """The number of words of 32 bits on the stack."""
+        return int(self._stack.num_words())
+
+    def drop_bottom(self, words: int) -> None:
+        """Take away words from the bottom of the stack."""
+        from constriction import stream
+
+        self._stack = stream.stack.AnsCoder(self._stack.get_compressed()[words:])
+
+    def refill(self, data: bytes) -> None:
+        """Start anew with this content."""
+        self.__init__(data)  # type: ignore[misc]
 
     @property
     def bits(self) -> int:

@@ -102,7 +102,7 @@ def _transform(part: Transform, shape: torch.Size) -> list[IntegerTransform]:
     if isinstance(part, Integers):
         return []
     if isinstance(part, Permutation | Squeeze | Interlace):
-        return [_reorder(part, shape)]
+        return [reordering(part, shape)]
     if isinstance(part, Multipartite) and part.event_dims in (1, 3) and len(part.event_shape) != 2:
         return [
             IntegerParts(
@@ -114,14 +114,14 @@ def _transform(part: Transform, shape: torch.Size) -> list[IntegerTransform]:
     if isinstance(part, Coupling) and isinstance(part.partition, IndexPartition):
         split = part.partition
         order = torch.cat([split.kept_index, split.changed_index])  # type: ignore[list-item]
-        gather = _reorder(Permutation(order.cpu(), part.event_dims), shape)
+        gather = reordering(Permutation(order.cpu(), part.event_dims), shape)
         shift = _shift(part.scalar, part.network)
         parts = IntegerParts((split.inputs, split.outputs), [None, shift], [None, None])
         return [gather, parts, Reorder(torch.argsort(gather.order), gather.after, gather.before)]
     raise _unknown(part)
 
 
-def _reorder(part: Transform, shape: torch.Size) -> Reorder:
+def reordering(part: Transform, shape: torch.Size) -> Reorder:
     """Any transform that only moves elements, read off from what it does to their numbers."""
     numbers = torch.arange(shape.numel(), dtype=torch.float64).reshape(shape)
     moved = part.to("cpu")(numbers)[0]

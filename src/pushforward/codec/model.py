@@ -10,12 +10,16 @@ from pushforward.codec.entropy import AnsCoder
 
 
 class CodecModel(Protocol):
-    """A model that codes batches of events of one shape, whose elements are integers from ``low`` to ``high``."""
+    """A model that codes batches of events of one shape, whose elements are integers from ``low`` to ``high``.
+
+    ``block_elements`` is about how many elements should share a block.
+    """
 
     event_shape: tuple[int, ...]
     low: int
     high: int
     fingerprint: bytes
+    block_elements: int
 
     def push(self, coder: AnsCoder, x: Tensor) -> None:
         """Encode events (N, *event_shape).

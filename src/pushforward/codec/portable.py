@@ -247,6 +247,8 @@ class PortableFlow:
         batch_size: how many events the networks see at once; it changes the speed, never a bit.
     """
 
+    block_elements = 2**18
+
     def __init__(
         self,
         flow: IntegerBase,

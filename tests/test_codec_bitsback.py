@@ -1,0 +1,188 @@
+"""Local bits-back coding: lossless for every kind of layer, and as short as the bound on the likelihood says."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward.codec import LocalBitsBack, compress, decompress
+from pushforward.codec.bitsback import GRID_BITS, NOISE, _layers, _real, _Stack
+from pushforward.codec.blocks import DEFLATED, MODELLED, RAW
+from pushforward.codec.compression import open_container
+from pushforward.codec.entropy import AnsCoder
+from pushforward.distributions import ConditionalNormal, DiagonalNormal, StandardLogistic, StandardNormal
+from pushforward.errors import UsageError
+from pushforward.flows import FactorOut
+from pushforward.networks import DenseNet
+from pushforward.scalar import Affine, RationalQuadraticSpline
+from pushforward.transforms import (
+    ActNorm,
+    Autoregressive,
+    Coupling,
+    Dequantization,
+    Elementwise,
+    Inverse,
+    InvertibleConvolution,
+    InvertibleConvolutionLU,
+    Logit,
+    Planar,
+    Squeeze,
+    Transform,
+    masks,
+    random_permutation,
+)
+
+SHAPE = torch.Size([4, 2, 2])
+network = partial(DenseNet, hidden=4, depth=1)
+
+
+def _random(part: torch.nn.Module, size: float = 0.2) -> torch.nn.Module:
+    generator = torch.Generator().manual_seed(0)
+    for parameter in part.parameters():
+        parameter.data += size * torch.randn(parameter.shape, generator=generator)
+    return part.double().eval()
+
+
+LAYERS: dict[str, tuple[Transform, torch.Size]] = {
+    "coupling": (Coupling(masks.channel(SHAPE), Affine(), network), SHAPE),
+    "spline-coupling": (
+        Coupling(masks.checkerboard(SHAPE), RationalQuadraticSpline(bins=4, bound=2.0), network),
+        SHAPE,
+    ),
+    "actnorm": (ActNorm(4, event_dims=3), SHAPE),
+    "elementwise": (Elementwise(Affine(), SHAPE), SHAPE),
+    "convolution": (InvertibleConvolution(4), SHAPE),
+    "convolution-lu": (InvertibleConvolutionLU(4), SHAPE),
+    "permutation": (random_permutation(4, event_dims=3), SHAPE),
+    "autoregressive": (Autoregressive(5, Affine()), torch.Size([5])),
+    "inverse-autoregressive": (Inverse(Autoregressive(5, Affine(), order=[4, 2, 0, 1, 3])), torch.Size([5])),
+    "inverse-squeeze": (Inverse(Squeeze()), SHAPE),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_costs_its_log_determinant(name):
+    """The bits that a layer puts on the stack, less those that it takes, are -log2 |det|; and it can be undone."""
+    part, shape = LAYERS[name]
+    part = _random(part)
+    count = 500
+    generator = np.random.default_rng(0)
+    bits = _Stack(AnsCoder(generator.bytes(4 * 400_000)))
+    x = torch.from_numpy(generator.normal(size=(count, *shape)) * 2**28).round().long()
+    with torch.no_grad():
+        before, z = bits.coder.bits, x
+        for layer in _layers(part, shape):
+            z = layer.push(bits, z)
+        image, log_det = part(_real(x))
+        assert float((_real(z) - image).abs().max()) < 1000 * NOISE
+        cost = -float(log_det.sum()) / math.log(2)
+        assert abs(bits.coder.bits - before - cost) < 32 + 0.002 * x.numel()
+        for layer in reversed(_layers(part, shape)):
+            z = layer.pop(bits, z)
+    assert torch.equal(z, x)
+    assert bits.coder.bits == before
+
+
+def _flow() -> pf.Flow:
+    """A small multi-scale flow of images 4 x 4 with 17 levels."""
+    torch.manual_seed(0)
+    rest = pf.Flow(
+        [Coupling(masks.channel(torch.Size([2, 2, 2])), Affine(), network)], DiagonalNormal(torch.Size([2, 2, 2]))
+    )
+    split = ConditionalNormal(torch.Size([2, 2, 2]), network, 2)
+    parts = [
+        Dequantization(17),
+        Logit(0.05),
+        Squeeze(),
+        ActNorm(4, event_dims=3),
+        InvertibleConvolutionLU(4),
+        Coupling(masks.channel(SHAPE), Affine(), network),
+    ]
+    flow = _random(pf.Flow(parts, FactorOut(split, rest)), size=0.02).float()
+    torch.manual_seed(0)
+    with torch.no_grad():
+        flow.initialise(torch.from_numpy(_images(500)).float())
+    return flow
+
+
+def _images(count: int) -> np.ndarray:
+    generator = np.random.default_rng(1)
+    return generator.binomial(16, 0.5, (count, 1, 4, 4)).astype(np.uint8)
+
+
+def test_events_cost_what_the_density_says():
+    """The bits of an event are -log2 of the density where its noise took it, times the volume of the noise."""
+    flow = _flow()
+    model, images = LocalBitsBack(flow), torch.from_numpy(_images(60)).long()
+    behind = pf.Flow(list(flow.double().transform)[1:], flow.base)
+    bits = _Stack(AnsCoder(np.random.default_rng(0).bytes(4 * 100_000)))
+    before, expected = bits.coder.bits, 0.0
+    with torch.no_grad():
+        first, sizes = model._cells(images)
+        points = first + torch.from_numpy(bits.pop_uniform(sizes.flatten().numpy())).view_as(images)
+        model._coder.push(bits, points, None)
+        expected = -float(behind.log_prob(_real(points)).sum()) / math.log(2)
+    expected += GRID_BITS * images.numel() - float(sizes.double().log2().sum())
+    assert abs((bits.coder.bits - before) / expected - 1) < 0.005
+
+
+def test_arrays_come_back_and_other_flows_are_told_apart():
+    flow = _flow()
+    images = flow.sample(200).numpy().astype(np.uint8)
+    data = compress(flow, images)
+    assert np.array_equal(decompress(flow, data), images)
+    assert np.array_equal(decompress(flow, data, index=7), images[7])
+    assert open_container(LocalBitsBack(flow), data)[1][0][0] == MODELLED
+    # The first image alone needs the bits of all its noise to begin with; the others use those before them.
+    one, two = (len(compress(flow, np.concatenate([images] * count)[: count * 200])) for count in (1, 2))
+    assert two < 2 * one
+    for array in (images[:0], images.astype(np.int64) * 1000 - 5, np.zeros((3, 5, 7), np.uint8)):
+        assert np.array_equal(decompress(flow, compress(flow, array)), array)
+    with torch.no_grad():
+        next(flow.parameters()).add_(1e-3)
+    with pytest.raises(pf.errors.CodecError, match="another model"):
+        decompress(flow, data)
+
+
+def test_logistic_base_and_vectors():
+    flow = pf.Flow(
+        [Dequantization(8, event_dims=1), Logit(0.01, event_dims=1), Autoregressive(6, Affine())],
+        StandardLogistic((6,)),
+    )
+    rows = np.random.default_rng(0).integers(0, 8, (50, 6)).astype(np.uint8)
+    assert np.array_equal(decompress(flow, compress(flow, rows)), rows)
+
+
+def test_what_would_not_read_back_is_stored_plainly():
+    """A network whose result depends on the call, as on a machine with another order of sums."""
+
+    class Drifting(torch.nn.Module):
+        calls = 0
+
+        def __init__(self, inputs: int, outputs: int, context: int) -> None:
+            super().__init__()
+            self.outputs = outputs
+
+        def forward(self, x: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
+            Drifting.calls += 1
+            return x.new_full((*x.shape[:-3], self.outputs, *x.shape[-2:]), 1e-3 * Drifting.calls)
+
+    shape = torch.Size([1, 4, 4])
+    coupling = Coupling(masks.checkerboard(shape), Affine(), Drifting)
+    flow = pf.Flow([Dequantization(17), Logit(0.05), coupling], StandardNormal(shape))
+    images = np.full((400, 1, 4, 4), 8, np.uint8) + (_images(400) > 8)
+    data = compress(flow, images)
+    assert open_container(LocalBitsBack(flow), data)[1][0][0] in (RAW, DEFLATED)
+    assert np.array_equal(decompress(flow, data), images)
+
+
+def test_parts_without_a_way_through_are_named():
+    with pytest.raises(UsageError, match="Planar"):
+        LocalBitsBack(pf.Flow([Dequantization(4, event_dims=1), Planar(3)], StandardNormal((3,))))
+    with pytest.raises(UsageError, match="Dequantization"):
+        LocalBitsBack(pf.build("realnvp", features=2))
