@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +18,9 @@ import pushforward as pf
 from pushforward.codec import Entry, compress, decompress, export, load_portable, pack, preview, save_portable, unpack
 from pushforward.codec.compression import open_container
 from pushforward.codec.entropy import AnsCoder
+from pushforward.codec.fixedpoint import IntegerConv, IntegerDenseNet, worst_case_sum
 from pushforward.codec.portable import PortableFlow
+from pushforward.data.idx import read_idx
 from pushforward.errors import CheckpointError, CodecError, UsageError
 
 
@@ -168,6 +172,69 @@ def test_blocks_do_not_depend_on_the_threads_or_their_number():
         torch.set_num_threads(threads)
 
 
+def _reference_ans(symbols: np.ndarray, weights: np.ndarray) -> bytes:
+    """The coder in whole numbers: a state of 64 bits, words of 32, probabilities of 24."""
+    state, words = 0, []
+    for symbol, row in zip(symbols[::-1].tolist(), weights[::-1].tolist(), strict=True):
+        scale = (2**24 - len(row)) / sum(row)
+        edges = [int(sum(row[:place]) * scale) + place for place in range(len(row))] + [2**24]
+        low, share = edges[symbol], edges[symbol + 1] - edges[symbol]
+        if state >> 40 >= share:
+            words.append(state & 0xFFFFFFFF)
+            state >>= 32
+        state = (state // share << 24) + low + state % share
+    words += [state & 0xFFFFFFFF, state >> 32]
+    return np.array(words, "<u4").tobytes().rstrip(b"\0")
+
+
+def test_the_coder_has_defined_bits():
+    """A version of the library that computed other bits would fail here, not on somebody's files."""
+    generator = np.random.default_rng(0)
+    for alphabet in (2, 17, 256):
+        weights = generator.integers(0, 2**44 // alphabet, (300, alphabet))
+        symbols = generator.integers(0, alphabet, 300)
+        coder = AnsCoder()
+        coder.push(symbols, weights)
+        assert coder.to_bytes() == _reference_ans(symbols, weights)
+        assert np.array_equal(AnsCoder(coder.to_bytes()).pop(weights), symbols)
+
+
+def test_networks_compute_in_whole_numbers():
+    """The rows of a convolution against Python's own integers, and the bound that keeps every sum exact."""
+    generator = torch.Generator().manual_seed(0)
+    conv = IntegerConv.from_float(
+        torch.randn(3, 2, 3, 3, generator=generator) * 100, torch.randn(3, generator=generator)
+    )
+    assert worst_case_sum(conv.weight, conv.bias, conv.weight_bits) < 2**53
+    net = IntegerDenseNet(0, 2**20, [conv], IntegerConv.from_float(torch.randn(1, 5, 1, 1), None))
+    x = torch.randint(-4000, 4000, (2, 2, 3, 4), generator=generator)
+    padded = torch.nn.functional.pad(x << 14, (1, 1, 1, 1)).tolist()
+    weight, bias = conv.weight.reshape(3, 3, 2, 3).tolist(), conv.bias.tolist()
+    buffer = torch.zeros(2, 3, 4, 5, dtype=torch.float64)
+    buffer[..., :2] = (x << 14).permute(0, 2, 3, 1)
+    for n, i, j, out in itertools.product(range(2), range(3), range(4), range(3)):
+        total = sum(
+            padded[n][c][i + a][j + b] * weight[a][b][c][out] for a in range(3) for b in range(3) for c in range(2)
+        )
+        rounded = (total + bias[out] + 2 ** (conv.weight_bits - 1)) >> conv.weight_bits
+        buffer[n, i, j, 2 + out] = min(max(rounded, 0), 2**26)
+    last = net.last.weight[0].tolist()
+    expected = [
+        (sum(int(value) * row[0] for value, row in zip(pixel, last)) + 2 ** (net.last.weight_bits - 1))
+        >> net.last.weight_bits
+        for pixel in buffer.reshape(-1, 5).tolist()
+    ]
+    assert net(x, 1).flatten().tolist() == [min(max(value, -(2**26)), 2**26) for value in expected]
+    assert torch.equal(net(x, 1), net(x, 10**6))
+
+
+def test_weights_beyond_exact_arithmetic_are_refused():
+    with pytest.raises(CodecError, match="exact"):
+        IntegerConv.from_float(torch.full((1, 4, 3, 3), 1e8), None)
+    with pytest.raises(CodecError, match="finite"):
+        IntegerConv.from_float(torch.full((1, 4, 3, 3), math.nan), None)
+
+
 def test_previews_end_in_the_exact_images():
     digits = _digits(10)
     data = compress(small(), digits)
@@ -280,10 +347,24 @@ def test_an_exported_model_comes_back_from_its_file(tmp_path):
 def test_the_portable_model_costs_next_to_nothing():
     flow = _build((1, 8, 8), 17)
     digits = torch.from_numpy(_digits(200)).long()
-    float_bits = -float(flow.log_prob(digits.float()).sum()) / math.log(2)
+    with torch.no_grad():
+        float_bits = -float(flow.log_prob(digits.float()).sum()) / math.log(2)
     assert abs(small().bits(digits) / float_bits - 1) < 0.002
 
 
 def test_a_continuous_part_has_no_exact_form():
     with pytest.raises(UsageError, match="integers"):
         export(pf.build("realnvp", features=2))
+
+
+@pytest.mark.slow
+def test_every_test_image_of_mnist():
+    path = Path(__file__).parents[2] / "shared" / "data" / "mnist" / "t10k-images-idx3-ubyte.gz"
+    if not path.exists():
+        pytest.skip(f"no MNIST at {path}")
+    images = torch.from_numpy(read_idx(path)).long()[:, None]
+    model = export(_build((1, 28, 28), 256))
+    for part in images.split(500):
+        coder = AnsCoder()
+        model.push(coder, part)
+        assert torch.equal(model.pop(AnsCoder(coder.to_bytes()), len(part)), part)

@@ -453,9 +453,7 @@ def _in_parallel(
 ) -> list[Result]:
     """Run over all blocks, one block a thread: several threads on one block would mostly wait for each other."""
     threads = torch.get_num_threads()
-    workers = min(threads, len(tasks), os.cpu_count() or 1)
-    if workers < 2:
-        return [_report(function(task), done, len(tasks), progress) for done, task in enumerate(tasks)]
+    workers = max(1, min(threads, len(tasks), os.cpu_count() or 1))
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         try:
             results = pool.map(function, tasks)
