@@ -35,7 +35,8 @@ def _trained_like(flow: pf.Flow, seed: int = 0) -> pf.Flow:
 
 def _build(shape: tuple[int, int, int], levels: int, seed: int = 0) -> pf.Flow:
     torch.manual_seed(seed)
-    return _trained_like(pf.build("idf", shape=shape, levels=levels, hidden=[6], depth=1, coupling_hidden=4), seed)
+    options = {"hidden": [6], "depth": 1, "coupling_hidden": 4, "layers": 1}
+    return _trained_like(pf.build("idf", shape=shape, levels=levels, **options), seed)
 
 
 @cache
@@ -350,6 +351,22 @@ def test_the_portable_model_costs_next_to_nothing():
     with torch.no_grad():
         float_bits = -float(flow.log_prob(digits.float()).sum()) / math.log(2)
     assert abs(small().bits(digits) / float_bits - 1) < 0.002
+
+
+def test_vectors_are_coded_too():
+    torch.manual_seed(0)
+    model = export(_trained_like(pf.build("idf-vector", features=6, levels=16, hidden=8)))
+    rows = model.preview(AnsCoder(), 300, 0).numpy().astype(np.uint8)
+    data = compress(model, rows)
+    assert len(data) <= 1.005 * model.bits(torch.from_numpy(rows).long()) / 8 + 200
+    _assert_same(decompress(model, data), rows)
+
+
+def test_conditional_flows_are_refused():
+    for name, options in (("idf", {"shape": (1, 4, 4), "hidden": [4], "depth": 1}), ("idf-vector", {"features": 4})):
+        for layers in (0, 1):
+            with pytest.raises(UsageError, match="context"):
+                export(pf.build(name, levels=4, context=2, layers=layers, **options))
 
 
 def test_a_continuous_part_has_no_exact_form():

@@ -63,24 +63,27 @@ def export(flow: Distribution) -> PortableFlow:
     if levels is None:
         raise UsageError("export expects a flow on integers whose first part is Integers(levels), such as idf")
     with torch.no_grad():
-        return assemble(_base(flow, flow.event_shape, levels), tuple(flow.event_shape), 0, levels - 1)
+        return assemble(_base(flow, flow.event_shape, levels, 0), tuple(flow.event_shape), 0, levels - 1)
 
 
-def _base(base: Distribution, shape: torch.Size, levels: int) -> IntegerBase:
+def _base(base: Distribution, shape: torch.Size, levels: int, context: int) -> IntegerBase:
+    """``context`` is how many channels the part before this one hands on."""
     if isinstance(base, Flow):
         chain = list(base.transform) if isinstance(base.transform, Chain) else [base.transform]
         transforms: list[IntegerTransform] = []
         for part in chain:
             transforms += _transform(part, shape)
             shape = part.forward_shape(shape)
-        return IntegerFlow(_merged(transforms), _base(base.base, shape, levels))
+        return IntegerFlow(_merged(transforms), _base(base.base, shape, levels, context))
     if isinstance(base, FactorOut):
         return IntegerFactorOut(
             base.kept,
-            _base(base.split, base.split.event_shape, levels),
-            _base(base.rest, base.rest.event_shape, levels),
+            _base(base.split, base.split.event_shape, levels, base.kept),
+            _base(base.rest, base.rest.event_shape, levels, 0),
         )
     if isinstance(base, GroupedDiscrete):
+        if base.context > context:
+            raise _conditional()
         networks = [None if isinstance(network, nn.Identity) else _network(network) for network in base.networks]
         biases = [
             _positions(bias.unflatten(0, (group, -1)).movedim(1, -1)) for bias, group in zip(base.biases, base.groups)
@@ -147,6 +150,8 @@ def _merged(transforms: list[IntegerTransform]) -> list[IntegerTransform]:
 def _shift(operation: ScalarBijection | None, network: nn.Module) -> IntegerShift | None:
     if operation is None:
         return None
+    if getattr(network.network if isinstance(network, ReZero) else network, "context", 0):
+        raise _conditional()
     if isinstance(operation, CyclicShift):
         return IntegerShift(_network(network), round(operation._shift.unit * 1024), operation.levels)
     if isinstance(operation, RoundedShift):
@@ -210,6 +215,12 @@ def _(network: ReZero) -> IntegerDenseNet:
     bias = None if last.bias is None else network.alpha * last.bias  # type: ignore[union-attr, operator]
     result.last = IntegerConv.from_float(network.alpha * last.weight, bias)  # type: ignore[union-attr, operator]
     return result
+
+
+def _conditional() -> UsageError:
+    return UsageError(
+        "export expects a flow without a context, got a conditional one: a file would not hold the context"
+    )
 
 
 def _unknown(part: object) -> UsageError:
