@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import resource
 import statistics
 import subprocess
 import sys
@@ -242,10 +241,16 @@ def peak_memory(variant: str, arguments: argparse.Namespace) -> float:
 
 def report_memory(variant: str, batch: int) -> None:
     step = trainer(build(variant), images(batch))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak_kilobytes()
     for seed in range(3):
         step(seed)
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    print((_peak_kilobytes() - before) / 1024)
+
+
+def _peak_kilobytes() -> int:
+    """This process's own peak; what getrusage says starts from the parent's."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0])
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
@@ -294,7 +299,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=9)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path("image_training.json"))
+    parser.add_argument("--out", type=Path, default=Path("build/image_training.json"))
     parser.add_argument("--memory-of", choices=VARIANTS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -303,6 +308,7 @@ def main() -> None:
     results = measure(arguments)
     show(results)
     settings = {"torch": torch.__version__, "threads": arguments.threads, "batch": arguments.batch}
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps({**settings, "results": results}, indent=2) + "\n")
 
 

@@ -23,7 +23,7 @@ def test_density_in_two_dimensions_integrates_to_one(name: str) -> None:
     with torch.no_grad():
         for parameter in flow.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.15)
-    testing.check_normalised(flow.log_prob, -20.0, 20.0, 2, points=250)
+    testing.check_normalised(flow.log_prob, -14.0, 14.0, 2, points=280)
 
 
 @pytest.mark.parametrize("name", REAL_LINE)

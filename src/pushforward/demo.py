@@ -33,9 +33,9 @@ def independent_pixel_bits(train: Tensor, test: Tensor, levels: int, smoothing: 
     """Return the bits/dim of the simplest model, a histogram for each pixel with ``smoothing`` added to each count.
 
     Example:
-        >>> same = torch.zeros(10, 1, 1, 1)
-        >>> round(independent_pixel_bits(same, same, levels=2, smoothing=0.0), 3)
-        0.0
+        >>> coins = torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1)
+        >>> independent_pixel_bits(coins, coins, levels=2)
+        1.0
     """
     one_hot = torch.nn.functional.one_hot(train.flatten(1).long(), levels).double()
     counts = one_hot.sum(0) + smoothing
