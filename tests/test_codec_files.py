@@ -19,6 +19,7 @@ from PIL import Image, PngImagePlugin
 from typer.testing import CliRunner
 
 import pushforward as pf
+from pushforward.cli import run as run_app
 from pushforward.codec import commands, compress, decompress, load_portable, unpack
 from pushforward.codec.formats import FILE, KINDS, read_entries, safe_path, write_files
 from pushforward.data.idx import read_idx, write_idx
@@ -250,6 +251,26 @@ def test_names_that_lead_out_of_the_folder_are_refused():
     for name in ("../x", "/etc/passwd", "a/../../b", "C:\\x", "a\\b", "", "."):
         with pytest.raises(CodecError):
             safe_path(name)
+
+
+def test_exit_codes(model, tmp_path, capfd):
+    np.save(tmp_path / "x.npy", _images())
+    path = str(tmp_path / "x.npy")
+    for arguments, code in (
+        (["compress", path, "-m", str(model)], 0),
+        (["test", f"{path}.pfz", "-m", str(model)], 0),
+        (["info", f"{path}.pfz"], 0),
+        (["compress", path, "-m", str(model)], 1),
+        (["decompress", path, "-m", str(model)], 1),
+        (["test", path, f"{path}.pfz", "-m", str(model)], 1),
+        (["info", str(tmp_path)], 1),
+        (["compress", path, "-m", str(model), "-c", "-o", "y"], 2),
+        (["compress", path, "--no-such-option"], 2),
+    ):
+        assert run_app(arguments) == code, arguments
+        errors = capfd.readouterr().err
+        assert "Traceback" not in errors
+        assert bool(code) == ("pushforward: " in errors)
 
 
 _SCRIPT = """

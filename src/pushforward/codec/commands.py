@@ -239,11 +239,9 @@ def _each(paths: list[Path], action: Callable[[Path], None]) -> None:
     for path in paths:
         try:
             action(path)
-        except (PushforwardError, OSError) as error:
+        except PushforwardError as error:
             if len(paths) == 1:
-                raise (
-                    error if isinstance(error, PushforwardError) else DataError(f"{path}: {error.strerror}")
-                ) from error
+                raise
             failures += 1
             print(f"pushforward: {path}: {' '.join(str(error).split())}", file=sys.stderr)
     if failures:
@@ -300,15 +298,13 @@ def _read(path: Path) -> list[Entry]:
 
 
 def _read_bytes(path: Path) -> bytes:
-    if path == STREAM:
-        return sys.stdin.buffer.read()
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    from pushforward.codec.formats import read_bytes
+
+    return sys.stdin.buffer.read() if path == STREAM else read_bytes(path)
 
 
 def _write(place: Path, content: bytes) -> None:
+    """Write all of it, or leave what was there."""
     from pushforward.files import atomic_write
 
     if place == STREAM:
@@ -345,8 +341,12 @@ def _verify_written(model: CodecModel, place: Path, entries: list[Entry]) -> Non
 
 def _remove(paths: list[Path]) -> None:
     for path in paths:
-        if path.is_file():
+        if not path.is_file():
+            continue
+        try:
             path.unlink()
+        except OSError as error:
+            raise DataError(f"{path}: cannot be removed ({error.strerror}); what was made of it is whole") from error
 
 
 def _label(paths: list[Path]) -> str:

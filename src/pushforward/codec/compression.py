@@ -283,10 +283,6 @@ class _Group:
                 yield index, low, high
             index += 1
 
-    def offset(self, member: int) -> int:
-        """Where a member's patches begin."""
-        return sum(self.sizes[: self.members.index(member)])
-
 
 @dataclass(frozen=True, eq=False)
 class _Task:

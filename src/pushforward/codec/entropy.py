@@ -43,15 +43,9 @@ class AnsCoder:
     def __init__(self, data: bytes = b"") -> None:
         from constriction import stream
 
-        # The last word of a finished stack is never zero, so its zero bytes at the end are not stored.
-        padded = data + b"\0" * (-len(data) % 4)
-        words = np.frombuffer(padded, dtype="<u4").astype(np.uint32)
-        try:
-            self._stack = stream.stack.AnsCoder(words) if len(words) else stream.stack.AnsCoder()
-        except ValueError as error:
-            raise CodecError("the compressed block is damaged: its last word is zero") from error
         self._family = stream.model.Categorical(perfect=False)
         self._uniform = stream.model.Uniform()
+        self.refill(data)
 
     def push(self, symbols: Integers, weights: NDArray[np.number]) -> None:
         """Encode `symbols[i]` with row `weights[i]`; a later `pop(weights)` returns them in the same order."""
@@ -95,23 +89,27 @@ class AnsCoder:
 
     def drop_bottom(self, words: int) -> None:
         """Take away words from the bottom of the stack."""
-        from constriction import stream
-
-        self._stack = stream.stack.AnsCoder(self._stack.get_compressed()[words:])
+        self.refill(self.to_bytes()[4 * words :])
 
     def refill(self, data: bytes) -> None:
-        """Start anew with this content."""
-        self.__init__(data)  # type: ignore[misc]
+        """Start anew with this content.
+
+        Raises:
+            CodecError: if no stack can have given these bytes.
+        """
+        from constriction import stream
+
+        # The last word of a finished stack is never zero, so its zero bytes at the end are not stored.
+        words = np.frombuffer(data + b"\0" * (-len(data) % 4), dtype="<u4").astype(np.uint32)
+        try:
+            self._stack = stream.stack.AnsCoder(words) if len(words) else stream.stack.AnsCoder()
+        except ValueError as error:
+            raise CodecError("the compressed block is damaged: its last word is zero") from error
 
     @property
     def bits(self) -> int:
         """The number of bits on the stack."""
         return int(self._stack.num_valid_bits())
-
-    @property
-    def is_empty(self) -> bool:
-        """True where everything that was pushed has been popped."""
-        return bool(self._stack.is_empty())
 
     def to_bytes(self) -> bytes:
         """The stack as bytes, little-endian on every machine."""

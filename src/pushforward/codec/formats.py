@@ -64,8 +64,20 @@ def read_folder(folder: Path) -> list[Entry]:
     top = folder.resolve().name
     entries: list[Entry] = []
     for path in files:
-        entries += read_entries(path.read_bytes(), str(PurePosixPath(top, *path.relative_to(folder).parts)))
+        entries += read_entries(read_bytes(path), str(PurePosixPath(top, *path.relative_to(folder).parts)))
     return entries
+
+
+def read_bytes(path: Path) -> bytes:
+    """What is in a file.
+
+    Raises:
+        DataError: if it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def write_files(entries: Iterable[Entry]) -> list[tuple[str, bytes]]:
