@@ -70,8 +70,11 @@ class IntegerLogisticMixture(IntegerMass):
     last: int
 
     def __post_init__(self) -> None:
-        if not (1 <= self.components <= 256 and 0 <= self.depth <= 30 and len(self.middles) == self.components):
-            raise CodecError("the exported mixture is damaged: its sizes do not fit")
+        # 32 components of 2^48 each are the most whose sums float64 holds exactly.
+        if not (1 <= self.components <= 32 and 0 <= self.depth <= 30 and len(self.middles) == self.components):
+            raise CodecError(
+                "a mixture takes 1 to 32 components, each with its middle: the model is damaged or too large"
+            )
 
     def walk(self, parameters: Tensor) -> Walk:
         cdf = _MixtureCdf(self, parameters)

@@ -5,6 +5,7 @@ Each part mirrors one part of the float flow. Events are integer tensors (N, C, 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -72,7 +73,7 @@ class Reorder(IntegerTransform):
 
     def __post_init__(self) -> None:
         if prod(self.before) != prod(self.after) or not torch.equal(
-            self.order.sort().values, torch.arange(prod(self.before))
+            self.order.sort().values, torch.arange(prod(self.before), device=self.order.device)
         ):
             raise CodecError("the exported model holds an order that is no permutation: it is damaged")
         self._inverse = torch.argsort(self.order)
@@ -257,7 +258,6 @@ class PortableFlow:
         high: int,
         fingerprint: bytes,
         batch_size: int | None = None,
-        device: str | torch.device = "cpu",
     ) -> None:
         self.flow = flow
         self.event_shape = tuple(event_shape)
@@ -265,7 +265,13 @@ class PortableFlow:
         self.fingerprint = fingerprint
         plane = prod(self.event_shape[1:])
         self.pixels = PIXELS if batch_size is None else batch_size * plane
-        self.device = torch.device(device)
+        self.device = torch.device("cpu")
+
+    def to(self, device: str | torch.device) -> PortableFlow:
+        """The same model, its networks computed on ``device``: the bits are the same."""
+        moved = copy.copy(self)
+        moved.device = torch.device(device)
+        return moved
 
     @property
     def latents(self) -> int:
