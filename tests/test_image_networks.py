@@ -162,11 +162,3 @@ def test_compiled_networks_agree_with_eager_ones(name: str) -> None:
     given = torch.autograd.grad(found.square().sum(), [x, *network.parameters()], allow_unused=True)
     for left, right in zip(given, wanted):
         torch.testing.assert_close(left, right, rtol=1e-3, atol=1e-4)
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_large_batches_go_through_in_parts_with_the_same_result(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    network, x = randomised(NETWORKS[name](2, 3)), normal(7, 2, 4, 4)
-    whole = network(x)
-    monkeypatch.setattr("pushforward.networks.convolution.CACHED_VALUES", 2 * 8 * 16)
-    torch.testing.assert_close(network(x), whole, rtol=1e-12, atol=1e-12)

@@ -19,6 +19,7 @@ import pushforward as pf
 from pushforward.distributions import StandardNormal
 from pushforward.errors import CheckpointError, DataError, FileError, ShapeError, TrainingError, UsageError
 from pushforward.scalar import Affine
+from pushforward.training.augmentation import shifted
 from pushforward.training.batches import Batches
 from pushforward.training.ema import MovingAverage
 from pushforward.training.plan import parse_duration
@@ -508,3 +509,20 @@ def test_importance_samples_tighten_the_bound() -> None:
 def test_evaluate_refuses_nothing() -> None:
     with pytest.raises(DataError, match="no events"):
         pf.evaluate(small_flow(), torch.zeros(0, 2))
+
+
+def test_shifted_images_are_the_images_moved() -> None:
+    images = torch.arange(16.0).reshape(1, 1, 4, 4).expand(64, 2, 4, 4)
+    assert shifted(images, 0) is images
+    moved = shifted(images, 1, share=1.0)
+    possible = [
+        images[0][:, [max(min(row + up, 3), 0) for row in range(4)]][..., [max(min(c + left, 3), 0) for c in range(4)]]
+        for up in (-1, 0, 1)
+        for left in (-1, 0, 1)
+    ]
+    assert all(any(torch.equal(image, other) for other in possible) for image in moved)
+    assert len({tuple(image.flatten().tolist()) for image in moved}) > 4
+    still = shifted(images, 1)
+    assert 8 < sum(torch.equal(one, other) for one, other in zip(still, images)) < 60
+    with pytest.raises(UsageError, match="shift expects images"):
+        shifted(torch.zeros(3, 2), 1)

@@ -65,7 +65,7 @@ class AttentionConvNet(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         images = join_image_context(x, context, self.context, "AttentionConvNet")
-        return over_batches(self._network, images, self.first.out_channels)
+        return over_batches(self._network, images)
 
     def _network(self, x: Tensor) -> Tensor:
         return self.last(F.elu(self.blocks(self.first(x))))

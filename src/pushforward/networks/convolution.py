@@ -11,10 +11,6 @@ from torch.nn import functional as F
 
 from pushforward.networks.factory import NetworkFactory
 
-# On a CPU, images go through a network a few at a time, so that what one layer writes is in the cache for the next:
-# a layer's values for a few images, which fill about 1.6 MB in float32.
-CACHED_VALUES = 400_000
-
 
 class ChannelConv2d(nn.Conv2d):
     """A convolution that keeps its plane's size, and can leave out channels whose values nobody has or wants.
@@ -69,14 +65,10 @@ def masked_channels(network: NetworkFactory, kept: Tensor) -> NetworkFactory:
     return build
 
 
-def over_batches(network: Callable[[Tensor], Tensor], x: Tensor, hidden: int) -> Tensor:
-    """Apply a network of ``(N, C, H, W)`` with ``hidden`` channels inside to images with any batch dimensions."""
+def over_batches(network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Apply a network of ``(N, C, H, W)`` to images with any batch dimensions."""
     flat = x.reshape(-1, *x.shape[-3:]).contiguous(memory_format=torch.channels_last)
-    if x.device.type != "cpu" or torch.compiler.is_compiling():
-        outputs = network(flat)
-    else:
-        together = max(CACHED_VALUES // (hidden * x.shape[-2] * x.shape[-1]), 1)
-        outputs = torch.cat([network(part) for part in flat.split(together)])
+    outputs = network(flat)
     return outputs.reshape(*x.shape[:-3], *outputs.shape[1:])
 
 

@@ -56,7 +56,7 @@ class GatedConvNet(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         images = join_image_context(x, context, self.context, "GatedConvNet")
-        return over_batches(self._network, images, self.first.out_channels)
+        return over_batches(self._network, images)
 
     def _network(self, x: Tensor) -> Tensor:
         return self.last(concat_elu(self.blocks(self.first(x))))

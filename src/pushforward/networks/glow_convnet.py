@@ -41,7 +41,7 @@ class GlowConvNet(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         images = join_image_context(x, context, self.context, "GlowConvNet")
-        return over_batches(self._network, images, self.first.out_channels)
+        return over_batches(self._network, images)
 
     def _network(self, x: Tensor) -> Tensor:
         hidden = torch.relu(self.middle(torch.relu(self.first(x))))

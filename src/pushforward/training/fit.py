@@ -53,6 +53,7 @@ def fit(
     warmup_steps: int = 0,
     clip: float | None = 1.0,
     ema: float | None = 0.999,
+    shift: int = 0,
     patience: int | None = None,
     validate_every: int | None = None,
     log_every: int = 25,
@@ -87,6 +88,7 @@ def fit(
         warmup_steps: steps in which the rate rises linearly.
         clip: the largest gradient norm of the loss per dimension, or None.
         ema: the decay of the weights' moving average, or None for the weights themselves.
+        shift: move half of the training images by up to so many pixels; for small sets of images.
         patience: stop when so many validations in a row were no better.
         validate_every, log_every: steps; by default a validation follows each epoch of at least 50 steps.
         checkpoint_seconds: how often ``last.ckpt`` is written.
@@ -125,6 +127,7 @@ def fit(
         warmup_steps=warmup_steps,
         clip=clip,
         ema=ema,
+        shift=shift,
         patience=patience,
         max_seconds=parse_duration(max_time),
         max_epochs=max_epochs,

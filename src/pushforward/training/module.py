@@ -18,6 +18,7 @@ from pushforward.errors import TrainingError
 from pushforward.files import unwritable
 from pushforward.flows.flow import Flow
 from pushforward.flows.registry import save
+from pushforward.training.augmentation import shifted
 from pushforward.training.batches import Batch, Batches, take
 from pushforward.training.checkpoints import KEY, LAST, MODEL, VERSION
 from pushforward.training.diagnosis import first_nonfinite_part
@@ -132,7 +133,8 @@ class FlowTraining(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """Forward, backward, check, update."""
-        x, context, _ = batch
+        x, context, rows = batch
+        x = shifted(x, self.plan.shift)
         random_state = _random_state(self.device)
         self._set_rate()
         loss = self.objective(self.flow, x, context)
@@ -143,7 +145,7 @@ class FlowTraining(L.LightningModule):
         # The one synchronisation with the device in a step: no update before the numbers are known to be finite.
         value, length = torch.stack([loss.detach().float(), norm.float()]).tolist()
         if not math.isfinite(value + length):
-            raise self._failure(batch, random_state)
+            raise self._failure((x, context, rows), random_state)
         limit = math.inf if self.plan.clip is None else self.plan.clip * self._dimensions
         if length > limit:
             torch._foreach_mul_(gradients, limit / length)

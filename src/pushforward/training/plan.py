@@ -32,6 +32,7 @@ class Plan:
     schedule: str
     warmup_steps: int
     clip: float | None
+    shift: int
     ema: float | None
     patience: int | None
     max_seconds: float | None
@@ -50,7 +51,7 @@ class Plan:
         for name in ("max_epochs", "max_steps", "patience", "validate_every"):
             value = getattr(self, name)
             _require(value is None or value >= 1, name, "at least 1", value)
-        for name in ("weight_decay", "warmup_steps", "checkpoint_seconds"):
+        for name in ("shift", "weight_decay", "warmup_steps", "checkpoint_seconds"):
             _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         _require(0 < self.learning_rate < math.inf, "learning_rate", "above 0", self.learning_rate)
         _require(self.clip is None or self.clip > 0, "clip", "above 0", self.clip)
