@@ -1,6 +1,6 @@
 """Lossless compression of the same images: our codec beside xz, zstd, PNG, WebP and JPEG XL.
 
-    python benchmarks/compression.py --model codec.safetensors --data mnist:../shared/data/mnist [--count 10000]
+    python benchmarks/compression.py --model codec.safetensors --data mnist:FOLDER [--count 10000]
                                      [--threads 2] [--out compression.json]
 
 ``--model`` is what ``pushforward export-codec`` wrote, a model file or a run; ``--data`` is ``digits`` or
