@@ -57,6 +57,9 @@ Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; by def
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failure, 2 usage, 130 interrupted; never with a traceback."""
+    # Before torch is there: its threads must sleep while they wait, not spin. On a machine that does other work too,
+    # spinning makes small steps several times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     sys.exit(run(sys.argv[1:]))
 
 
