@@ -93,3 +93,22 @@ def test_increasing_under_extreme_parameters(name: str) -> None:
                 parameters[-1] = 0.0
             z, _ = spline.forward(x, parameters.expand(len(x), -1))
             assert (z.diff() > 0).all()
+
+
+@pytest.mark.parametrize("direction", ["forward", "inverse"])
+@pytest.mark.parametrize("bins", [2, 3, 8])
+def test_the_compiled_rational_quadratic_spline_is_the_same_function(direction: str, bins: int) -> None:
+    torch.manual_seed(0)
+    torch.compiler.reset()
+    spline = scalar.RationalQuadraticSpline(bins, BOUND)
+    value = (4 * torch.randn(200, dtype=torch.float64)).requires_grad_()
+    parameters = (3 * torch.randn(200, spline.num_parameters, dtype=torch.float64)).requires_grad_()
+    plain = getattr(spline, direction)
+    compiled = torch.compile(plain, fullgraph=True, backend="aot_eager")
+    results = []
+    for function in (plain, compiled):
+        outputs = function(value, parameters)
+        weighted = sum((output * output.detach().cos()).sum() for output in outputs)
+        results.append((*outputs, *torch.autograd.grad(weighted, (value, parameters))))
+    for one, other in zip(*results):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-11)

@@ -55,6 +55,12 @@ class MaskedLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight * self.mask, self.bias)
 
+    def columns(self, x: Tensor, per_input: int = 1) -> Tensor:
+        """The same for ``x`` with features first, ``(in, rows)``; of every ``per_input`` outputs in turn the first,
+        then of each the second, and so on. To reorder the weights is free beside masking them."""
+        weight = (self.weight * self.mask).unflatten(0, (-1, per_input)).transpose(0, 1).flatten(0, 1)
+        return torch.addmm(self.bias.unflatten(0, (-1, per_input)).t().reshape(-1, 1), weight, x)
+
 
 class MaskedNetwork(nn.Module, ABC):
     r"""What masked networks share: degrees, masks, and evaluation in parallel or in order.
@@ -102,6 +108,19 @@ class MaskedNetwork(nn.Module, ABC):
         """Return the outputs ``(..., outputs)``, those of input 0 first, for ``x`` of shape ``(..., inputs)``."""
         return self._evaluate(x, lambda k, h: self.linears[k](h), self._context_term(x.shape[:-1], context))
 
+    def planes(self, x: Tensor, batch: torch.Size, context: Tensor | None = None) -> Tensor:
+        """Return the outputs ``(outputs per input, inputs, rows)`` for ``x`` ``(inputs, rows)``.
+
+        Rows are the flattened ``batch``. Behind all features they make what a map of each input reads long runs.
+        """
+
+        def linear(k: int, h: Tensor) -> Tensor:
+            layer: MaskedLinear = self.linears[k]  # type: ignore[assignment]
+            return layer.columns(h, self.per_input if k == len(self.linears) - 1 else 1)
+
+        outputs = self._evaluate(x, linear, self._context_columns(batch, context))
+        return outputs.unflatten(0, (self.per_input, self.inputs))
+
     def generate(self, choose: Choose, batch: torch.Size, context: Tensor | None = None) -> Tensor:
         """Choose the inputs in order, each given the outputs for it, which depend on those chosen before.
 
@@ -109,11 +128,7 @@ class MaskedNetwork(nn.Module, ABC):
         ``outputs`` ``(n, rows, outputs per input)``; rows are the flattened ``batch``. Returns all inputs
         ``(inputs, rows)``. The arithmetic is that of one pass of the network.
         """
-        context_term = self._context_term(batch, context)
-        if context_term is not None:
-            width = context_term.shape[-1]
-            context_term = context_term.expand(*batch, width).reshape(batch.numel(), width)
-        sweep = Sweep(self, batch.numel(), context_term)
+        sweep = Sweep(self, batch.numel(), self._context_columns(batch, context))
         chosen = [self.linears[0].weight.new_empty(0, batch.numel())]  # type: ignore[operator, union-attr]
         for step in self.steps:
             chosen.append(choose(step.inputs, sweep.outputs(step, chosen[-1])))
@@ -129,6 +144,14 @@ class MaskedNetwork(nn.Module, ABC):
             )
         return self.context_linear(context)
 
+    def _context_columns(self, batch: torch.Size, context: Tensor | None) -> Tensor | None:
+        """The context's term ``(width, rows)``, a column for each row of the flattened batch."""
+        term = self._context_term(batch, context)
+        if term is None:
+            return None
+        width = term.shape[-1]
+        return term.expand(*batch, width).reshape(batch.numel(), width).t()
+
 
 class Sweep:
     """A masked network evaluated in order: each step is given the inputs of the step before.
@@ -141,7 +164,7 @@ class Sweep:
         self.network = network
         linears: list[MaskedLinear] = list(network.linears)  # type: ignore[arg-type]
         self.layers = [(layer.weight, layer.bias[:, None]) for layer in linears]
-        self.context_term = None if context_term is None else context_term.t()
+        self.context_term = context_term
         like = self.layers[0][0]
         keep = Grown if torch.is_grad_enabled() else Filled
         self.histories = [keep(weight.shape[1], rows, like) for weight, _ in self.layers]

@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from pushforward.scalar.bijection import ScalarBijection
-from pushforward.scalar.binning import at_ends, bin_sizes, bounded, check_box, find_bin, inside_box, knots, planes
+from pushforward.scalar.binning import (
+    MAX_LOG_SLOPE,
+    MAX_LOG_WIDTH,
+    at_ends,
+    bin_sizes,
+    bounded,
+    check_box,
+    find_bin,
+    inside_box,
+    knots,
+    planes,
+)
+
+Knot = Sequence[Tensor]
+"""A knot's position, value and slope."""
+
+InBin = Callable[[Tensor, Knot, Knot], tuple[Tensor, Tensor]]
+"""A value and the two knots of its bin to the mapped value and the log-derivative."""
 
 MAX_LOG_KNOT_SLOPE = 2.0
 """Bound on the logarithm of a knot's slope relative to the harmonic mean of its two bins' slopes."""
@@ -56,12 +76,66 @@ class RationalQuadraticSpline(ScalarBijection):
         self.num_parameters = 3 * bins - 1
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        table = self._table(parameters)
-        return inside_box(x, self.bound, lambda value: _forward(value, table))
+        return self._map(_forward, 0, x, parameters)
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        return self._map(_inverse, 1, z, parameters)
+
+    def _map(self, in_bin: InBin, axis: int, value: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        if torch.compiler.is_compiling():
+            # One loop over the elements computes all again faster than memory gives back what was kept of it.
+            return checkpoint(
+                self._map_unrolled, in_bin, axis, value, parameters, use_reentrant=False, preserve_rng_state=False
+            )
         table = self._table(parameters)
-        return inside_box(z, self.bound, lambda value: _inverse(value, table))
+        return inside_box(value, self.bound, lambda value: in_bin(value, *_ends(value, table, axis)))
+
+    def _map_unrolled(self, in_bin: InBin, axis: int, value: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """The same without sums and searches along the bins, which the compiler could not fuse with what is around."""
+        bins, units = self._unrolled_bins(parameters)
+
+        def mapping(value: Tensor) -> tuple[Tensor, Tensor]:
+            found, beyond = bins[0], []
+            for this in bins[1:]:
+                beyond.append(value >= this[axis] * units[axis] - self.bound)
+                found = [torch.where(beyond[-1], new, old) for new, old in zip(this, found)]
+            left, right = self._knots_of_bin(found, units)
+            one = torch.ones_like(value)
+            left[2], right[2] = torch.where(beyond[0], left[2], one), torch.where(beyond[-1], one, right[2])
+            return in_bin(value, left, right)
+
+        return inside_box(value, self.bound, mapping)
+
+    def _unrolled_bins(self, parameters: Tensor) -> tuple[list[list[Tensor]], tuple[Tensor, Tensor]]:
+        """What :meth:`_knots_of_bin` needs of each bin, and the units of all widths and of all heights."""
+        raw = parameters.movedim(-1, 0).unbind(0)
+        widths = [torch.exp(bounded(width, MAX_LOG_WIDTH)) for width in raw[: self.bins]]
+        slopes = [torch.exp(bounded(slope, MAX_LOG_SLOPE)) for slope in raw[self.bins : 2 * self.bins]]
+        heights = [width * slope for width, slope in zip(widths, slopes)]
+        zero = torch.zeros_like(widths[0])
+        columns = [
+            [zero, *accumulate(widths[:-1])],
+            [zero, *accumulate(heights[:-1])],
+            widths,
+            heights,
+            [slopes[0], *slopes[:-1]],
+            slopes,
+            [*slopes[1:], slopes[-1]],
+            [zero, *raw[2 * self.bins :]],
+            [*raw[2 * self.bins :], zero],
+        ]
+        units = (2.0 * self.bound / sum(widths, zero), 2.0 * self.bound / sum(heights, zero))
+        return [list(row) for row in zip(*columns)], units
+
+    def _knots_of_bin(self, found: list[Tensor], units: tuple[Tensor, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """The left and the right knot, as if both were inner ones."""
+        x, y, width, height, *slopes, raw_left, raw_right = found
+        unit_x, unit_y = units
+        before, here, after = (unit_x / (unit_y * slope) for slope in slopes)
+        x0, y0 = x * unit_x - self.bound, y * unit_y - self.bound
+        d0 = _knot_slopes(bounded(raw_left, MAX_LOG_KNOT_SLOPE), before, here)
+        d1 = _knot_slopes(bounded(raw_right, MAX_LOG_KNOT_SLOPE), here, after)
+        return [x0, y0, d0], [x0 + width * unit_x, y0 + height * unit_y, d1]
 
     def _table(self, parameters: Tensor) -> Tensor:
         raw_widths, raw_slopes, raw_knot_slopes = planes(parameters).split([self.bins, self.bins, self.bins - 1])
@@ -110,11 +184,13 @@ class CircularRationalQuadraticSpline(ScalarBijection):
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         phase, table = self._phase_and_table(parameters)
-        return _forward(self._wrap(x + phase), table)
+        angle = self._wrap(x + phase)
+        return _forward(angle, *_ends(angle, table, 0))
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         phase, table = self._phase_and_table(parameters)
-        x, log_dx = _inverse(self._wrap(z), table)
+        angle = self._wrap(z)
+        x, log_dx = _inverse(angle, *_ends(angle, table, 1))
         return self._wrap(x - phase), log_dx
 
     def _wrap(self, angle: Tensor) -> Tensor:
@@ -141,9 +217,14 @@ def _knot_slopes(log_factors: Tensor, inverse_left: Tensor, inverse_right: Tenso
     return 2.0 * torch.exp(log_factors) / (inverse_left + inverse_right)
 
 
-def _forward(x: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
-    """Value and log-derivative; ``table`` ``(K + 1, 3, ...)`` holds the knots' positions, values and slopes."""
-    (x0, y0, d0), (x1, y1, d1) = at_ends(table, find_bin(x, table[:, 0]))
+def _ends(value: Tensor, table: Tensor, axis: int) -> tuple[Knot, Knot]:
+    """The knots of each value's bin; ``table`` ``(K + 1, 3, ...)`` holds the knots' positions, values and slopes."""
+    return at_ends(table, find_bin(value, table[:, axis]))
+
+
+def _forward(x: Tensor, left: Knot, right: Knot) -> tuple[Tensor, Tensor]:
+    """Value and log-derivative between two knots."""
+    (x0, y0, d0), (x1, y1, d1) = left, right
     width, height = x1 - x0, y1 - y0
     slope = height / width
     t = (x - x0) / width
@@ -152,9 +233,9 @@ def _forward(x: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
     return z, _log_derivative(t, slope, d0, d1)
 
 
-def _inverse(z: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+def _inverse(z: Tensor, left: Knot, right: Knot) -> tuple[Tensor, Tensor]:
     """The inverse of :func:`_forward` and its log-derivative."""
-    (x0, y0, d0), (x1, y1, d1) = at_ends(table, find_bin(z, table[:, 1]))
+    (x0, y0, d0), (x1, y1, d1) = left, right
     width, height = x1 - x0, y1 - y0
     slope = height / width
     rise = (z - y0) / height

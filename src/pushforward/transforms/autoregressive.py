@@ -80,12 +80,14 @@ class Autoregressive(Bijection):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         check_event(x, self.event_shape, "Autoregressive")
-        ordered = x.index_select(-1, self.order)
-        emitted = self.network(ordered, context).unflatten(-1, (-1, self.network.per_input))
+        # Dimensions first: what is done to all elements runs through long contiguous rows.
+        ordered = _permute(x.reshape(-1, x.shape[-1]).t(), self.order, self.inverse_order)
+        emitted = self.network.planes(ordered, x.shape[:-1], context).movedim(0, -1)
         if self.shared is not None:
-            emitted = torch.cat([emitted, self.shared.expand(*x.shape, -1)], dim=-1)
+            emitted = torch.cat([emitted, self.shared[:, None].expand(*ordered.shape, -1)], dim=-1)
         z, log_dz = self.scalar.forward(ordered, emitted)
-        return z.index_select(-1, self.inverse_order), log_dz.sum(-1)
+        z = _permute(z, self.inverse_order, self.order).t().reshape(x.shape)
+        return z, log_dz.sum(0).reshape(x.shape[:-1])
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         check_event(z, self.event_shape, "Autoregressive")
@@ -107,6 +109,9 @@ class Autoregressive(Bijection):
 
     def compile(self, *args: Any, **options: Any) -> None:
         """Compile ``forward``, and for ``inverse`` the scalar bijection's inverse that each of its steps applies."""
+        if not {"backend", "mode", "options"} & options.keys():
+            # A spline's gradient is one loop of hundreds of steps, which the compiler would cut into many.
+            options["options"] = {"max_fusion_size": 1024}
         super().compile(*args, **options)
         compiled: Callable[..., tuple[Tensor, Tensor]] = self._compiled_call_impl  # type: ignore[assignment]
 
@@ -121,3 +126,22 @@ class Autoregressive(Bijection):
     def __getstate__(self) -> dict[str, Any]:
         # Compiled code neither copies nor pickles.
         return super().__getstate__() | {"_compiled_inverse": None}
+
+
+class _Permutation(torch.autograd.Function):
+    """Rows in another order. The gradient of an index is a sum over whatever was picked; of a permutation, a lookup."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, order: Tensor, inverse_order: Tensor) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(inverse_order)
+        return x.index_select(0, order)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (inverse_order,) = ctx.saved_tensors
+        return gradient.index_select(0, inverse_order), None, None
+
+
+def _permute(x: Tensor, order: Tensor, inverse_order: Tensor) -> Tensor:
+    # Not compiled, the plain index keeps second and forward-mode derivatives.
+    return _Permutation.apply(x, order, inverse_order) if torch.compiler.is_compiling() else x.index_select(0, order)
