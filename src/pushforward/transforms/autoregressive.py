@@ -86,6 +86,8 @@ class Autoregressive(Bijection):
         if self.shared is not None:
             emitted = torch.cat([emitted, self.shared[:, None].expand(*ordered.shape, -1)], dim=-1)
         z, log_dz = self.scalar.forward(ordered, emitted)
+        if torch.compiler.is_compiling():
+            z, log_dz = _Boundary.apply(z, log_dz)
         z = _permute(z, self.inverse_order, self.order).t().reshape(x.shape)
         return z, log_dz.sum(0).reshape(x.shape[:-1])
 
@@ -140,6 +142,22 @@ class _Permutation(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
         (inverse_order,) = ctx.saved_tensors
         return gradient.index_select(0, inverse_order), None, None
+
+
+class _Boundary(torch.autograd.Function):
+    """The identity on ``(D, rows)``, whose gradients the compiler writes out before they are used.
+
+    Looked up by order or repeated along ``D``, they would break the one loop of a spline's gradient into many.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, log_dz: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        return z.view_as(z), log_dz.view_as(log_dz)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        # Strides are a matter of memory: to be given them, a tensor must be in it.
+        return tuple(gradient.contiguous().as_strided(gradient.shape, (gradient.shape[1], 1)) for gradient in gradients)
 
 
 def _permute(x: Tensor, order: Tensor, inverse_order: Tensor) -> Tensor:
