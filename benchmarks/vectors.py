@@ -185,11 +185,11 @@ def contenders(kind: str, dims: int, clock: str) -> dict[str, Any]:
 # Speed ---------------------------------------------------------------------------------------------------------------
 
 
-def speed(rounds: int, clock: str) -> list[dict[str, Any]]:
+def speed(rounds: int, clock: str, flows: list[str], dimensions: list[int]) -> list[dict[str, Any]]:
     """Time every task of every contender at every point, in turn, and keep the median of the rounds."""
     results = []
-    for kind in ("nsf", "maf"):
-        for dims in (8, 64):
+    for kind in flows:
+        for dims in dimensions:
             torch.compiler.reset()
             everyone = contenders(kind, dims, clock)
             for task in TASKS:
@@ -356,6 +356,8 @@ def main() -> None:
     commands.add_parser("setup")
     fast = commands.add_parser("speed")
     fast.add_argument("--rounds", type=int, default=5)
+    fast.add_argument("--flows", nargs="+", choices=("nsf", "maf"), default=["nsf", "maf"])
+    fast.add_argument("--dims", nargs="+", type=int, default=[8, 64])
     fast.add_argument("--clock", choices=CLOCKS, default="wall")
     table = commands.add_parser("tables")
     table.add_argument("--data", type=Path, required=True)
@@ -365,7 +367,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     results = {
         "setup": setup,
-        "speed": lambda: speed(options.rounds, options.clock),
+        "speed": lambda: speed(options.rounds, options.clock, options.flows, options.dims),
         "tables": lambda: tables(options.data, options.steps),
         "densities": lambda: densities(options.seconds),
     }[options.name]()
