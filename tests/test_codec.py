@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import os
 from functools import cache
 from pathlib import Path
 
@@ -376,9 +377,10 @@ def test_a_continuous_part_has_no_exact_form():
 
 @pytest.mark.slow
 def test_every_test_image_of_mnist():
-    path = Path(__file__).parents[2] / "shared" / "data" / "mnist" / "t10k-images-idx3-ubyte.gz"
-    if not path.exists():
-        pytest.skip(f"no MNIST at {path}")
+    folder = os.environ.get("PUSHFORWARD_MNIST")
+    if folder is None:
+        pytest.skip("set PUSHFORWARD_MNIST to the folder of MNIST's IDX files")
+    path = Path(folder) / "t10k-images-idx3-ubyte.gz"
     images = torch.from_numpy(read_idx(path)).long()[:, None]
     model = export(_build((1, 28, 28), 256))
     for part in images.split(500):

@@ -103,13 +103,7 @@ class Run:
         Raises:
             UsageError: the model is unknown or does not take these options.
         """
-        try:
-            return build(self.model, **self.options)
-        except (TypeError, RuntimeError, ValueError) as error:
-            if isinstance(error, UsageError):
-                raise
-            reason = str(error).splitlines()[0]
-            raise UsageError(f"{self.model} cannot be built with {self.options}: {reason}") from error
+        return build(self.model, **self.options)
 
     def parts(self, data: Dataset) -> dict[str, Pair]:
         """The three parts of the data as the flow takes them: events and contexts, standardised."""
