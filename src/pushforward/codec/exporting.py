@@ -116,7 +116,7 @@ def _transform(part: Transform, shape: torch.Size) -> list[IntegerTransform]:
         ]
     if isinstance(part, Coupling) and isinstance(part.partition, IndexPartition):
         split = part.partition
-        order = torch.cat([split.kept_index, split.changed_index])  # type: ignore[list-item]
+        order = torch.cat([split.kept.index, split.rest.index])  # type: ignore[list-item]
         gather = reordering(Permutation(order.cpu(), part.event_dims), shape)
         shift = _shift(part.scalar, part.network)
         parts = IntegerParts((split.inputs, split.outputs), [None, shift], [None, None])

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pushforward.networks.factory import NetworkFactory
+from pushforward.selection import Selection
 
 
 class ChannelConv2d(nn.Conv2d):
@@ -19,13 +20,10 @@ class ChannelConv2d(nn.Conv2d):
     multiplication by a mask of zeros and ones would give, without computing it.
     """
 
-    input_index: Tensor | None
-    output_index: Tensor | None
-
     def __init__(self, inputs: int, outputs: int, kernel_size: int, *, zero: bool = False) -> None:
         super().__init__(inputs, outputs, kernel_size, padding=kernel_size // 2)
-        self.register_buffer("input_index", None, persistent=False)
-        self.register_buffer("output_index", None, persistent=False)
+        self.seen: Selection | None = None
+        self.answered: Selection | None = None
         if zero:
             nn.init.zeros_(self.weight)
             assert self.bias is not None
@@ -33,12 +31,12 @@ class ChannelConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         assert self.bias is not None
-        weight = self.weight if self.input_index is None else self.weight.index_select(1, self.input_index)
+        weight = self.weight if self.seen is None else self.seen.pick(self.weight)
         return F.conv2d(x, self.of_outputs(weight), self.of_outputs(self.bias), padding=self.padding)
 
     def of_outputs(self, values: Tensor) -> Tensor:
         """Take, of one value for each output channel, those of the channels that are computed."""
-        return values if self.output_index is None else values.index_select(0, self.output_index)
+        return values if self.answered is None else self.answered.pick(values)
 
 
 def masked_channels(network: NetworkFactory, kept: Tensor) -> NetworkFactory:
@@ -58,8 +56,8 @@ def masked_channels(network: NetworkFactory, kept: Tensor) -> NetworkFactory:
         built = network(channels, each * channels, context)
         seen = torch.cat([kept_index, torch.arange(channels, channels + context)])
         answered = (torch.arange(each)[:, None] * channels + changed_index).flatten()
-        built.first.input_index = seen  # type: ignore[union-attr]
-        built.last.output_index = answered  # type: ignore[union-attr]
+        built.first.seen = Selection(seen, channels + context, dim=1)  # type: ignore[union-attr]
+        built.last.answered = Selection(answered, each * channels, dim=0)  # type: ignore[union-attr]
         return built
 
     return build

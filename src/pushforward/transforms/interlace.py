@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import ShapeError
+from pushforward.selection import reorder
 from pushforward.transforms.transform import Bijection, batch_shape, check_event
 
 
@@ -48,6 +49,8 @@ class Interlace(Bijection):
     """
 
     event_dims = 3
+    order: Tensor
+    inverse_order: Tensor
 
     def __init__(self, event_shape: Sequence[int]) -> None:
         super().__init__()
@@ -62,12 +65,12 @@ class Interlace(Bijection):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         check_event(x, self.event_shape, "Interlace")
-        z = x.flatten(-3).index_select(-1, self.order)  # type: ignore[arg-type]
+        z = reorder(x.flatten(-3), self.order, self.inverse_order, -1)
         return z[..., None, None], self._zero(x)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         check_event(z, self.forward_shape(self.event_shape), "Interlace's inverse")
-        x = z.flatten(-3).index_select(-1, self.inverse_order)  # type: ignore[arg-type]
+        x = reorder(z.flatten(-3), self.inverse_order, self.order, -1)
         return x.unflatten(-1, self.event_shape), self._zero(z)
 
     def forward_shape(self, shape: torch.Size) -> torch.Size:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import UsageError
+from pushforward.selection import Selection
 
 
 class Partition(nn.Module):
@@ -60,36 +61,29 @@ def partition(mask: Tensor) -> Partition:
 class IndexPartition(Partition):
     """A split along one dimension: the features of a vector or the channels of an image."""
 
-    kept_index: Tensor
-    changed_index: Tensor
-    order: Tensor
-
     def __init__(self, kept: Tensor, dim: int, plane: torch.Size) -> None:
         super().__init__()
         self.dim = dim
-        kept_index, changed_index = torch.nonzero(kept)[:, 0], torch.nonzero(~kept)[:, 0]
-        self.inputs, self.outputs = len(kept_index), len(changed_index)
+        self.inputs, self.outputs = int(kept.sum()), int((~kept).sum())
         self.changed_shape = torch.Size([self.outputs, *plane])
         self.kept_first = bool(kept[: self.inputs].all())
         self.kept_last = bool(kept[self.outputs :].all())
-        self.register_buffer("kept_index", kept_index, persistent=False)
-        self.register_buffer("changed_index", changed_index, persistent=False)
-        order = torch.argsort(torch.cat([kept_index, changed_index]))
-        self.register_buffer("order", order, persistent=False)
+        self.kept = Selection(torch.nonzero(kept)[:, 0], len(kept), dim)
+        self.rest = Selection(torch.nonzero(~kept)[:, 0], len(kept), dim)
 
     def condition(self, x: Tensor) -> Tensor:
         if self.kept_first:
             return x.narrow(self.dim, 0, self.inputs)
         if self.kept_last:
             return x.narrow(self.dim, self.outputs, self.inputs)
-        return x.index_select(self.dim, self.kept_index)
+        return self.kept.pick(x)
 
     def changed(self, x: Tensor) -> Tensor:
         if self.kept_first:
             return x.narrow(self.dim, self.inputs, self.outputs)
         if self.kept_last:
             return x.narrow(self.dim, 0, self.outputs)
-        return x.index_select(self.dim, self.changed_index)
+        return self.rest.pick(x)
 
     def parameters_of(self, outputs: Tensor, count: int) -> Tensor:
         if self.dim == -1:
@@ -97,36 +91,34 @@ class IndexPartition(Partition):
         return outputs.unflatten(-3, (count, self.outputs)).movedim(-4, -1)
 
     def merge(self, x: Tensor, changed: Tensor) -> Tensor:
-        kept = self.condition(x)
+        if self.kept_first:
+            return torch.cat([self.condition(x), changed], dim=self.dim)
         if self.kept_last:
-            return torch.cat([changed, kept], dim=self.dim)
-        joined = torch.cat([kept, changed], dim=self.dim)
-        return joined if self.kept_first else joined.index_select(self.dim, self.order)
+            return torch.cat([changed, self.condition(x)], dim=self.dim)
+        return self.rest.put(x, changed)
 
 
 class PlanePartition(Partition):
     """A split of the pixels of an image: the conditioner sees the picture with the changed pixels at zero."""
 
     kept: Tensor
-    index: Tensor
 
     def __init__(self, mask: Tensor) -> None:
         super().__init__()
         self.inputs = self.outputs = mask.shape[0]
-        index = torch.nonzero(~mask.flatten())[:, 0]
-        self.changed_shape = torch.Size([len(index)])
+        self.rest = Selection(torch.nonzero(~mask.flatten())[:, 0], mask.numel(), -1)
+        self.changed_shape = self.rest.index.shape
         self.register_buffer("kept", mask.to(torch.get_default_dtype()), persistent=False)
-        self.register_buffer("index", index, persistent=False)
 
     def condition(self, x: Tensor) -> Tensor:
         return x * self.kept
 
     def changed(self, x: Tensor) -> Tensor:
-        return x.flatten(-3).index_select(-1, self.index)
+        return self.rest.pick(x.flatten(-3))
 
     def parameters_of(self, outputs: Tensor, count: int) -> Tensor:
         by_parameter = outputs.unflatten(-3, (count, self.outputs)).flatten(-3)
-        return by_parameter.index_select(-1, self.index).movedim(-2, -1)
+        return self.rest.pick(by_parameter).movedim(-2, -1)
 
     def merge(self, x: Tensor, changed: Tensor) -> Tensor:
-        return x.flatten(-3).index_copy(-1, self.index, changed).unflatten(-1, x.shape[-3:])
+        return self.rest.put(x.flatten(-3), changed).unflatten(-1, x.shape[-3:])

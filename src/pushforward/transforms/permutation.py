@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import UsageError
+from pushforward.selection import reorder
 from pushforward.transforms.transform import Bijection, batch_shape, check_event
 
 
@@ -24,6 +25,7 @@ class Permutation(Bijection):
         tensor([3., 1., 2.])
     """
 
+    light = True
     order: Tensor
     inverse_order: Tensor
 
@@ -37,16 +39,16 @@ class Permutation(Bijection):
         self.register_buffer("inverse_order", torch.argsort(order))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self._reorder(x, self.order)
+        return self._reorder(x, self.order, self.inverse_order)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self._reorder(z, self.inverse_order)
+        return self._reorder(z, self.inverse_order, self.order)
 
-    def _reorder(self, x: Tensor, order: Tensor) -> tuple[Tensor, Tensor]:
+    def _reorder(self, x: Tensor, order: Tensor, inverse_order: Tensor) -> tuple[Tensor, Tensor]:
         check_event(x, torch.Size([len(order), *x.shape[x.dim() - self.event_dims + 1 :]]), "Permutation")
         dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
         log_det = torch.zeros(batch_shape(x, self.event_dims), dtype=dtype, device=x.device)
-        return x.index_select(-self.event_dims, order), log_det
+        return reorder(x, order, inverse_order, -self.event_dims), log_det
 
 
 def flip(features: int, event_dims: int = 1) -> Permutation:
