@@ -157,6 +157,14 @@ def test_wrong_use_is_said_clearly() -> None:
         layer.inverse(torch.zeros(4, 2), torch.zeros(4, 2))
 
 
+def test_inverses_without_gradients_can_be_trained_on() -> None:
+    layer = randomise(Autoregressive(3, scalar.Affine(), NETWORKS["made"]))
+    with torch.no_grad():
+        x, log_det = layer.inverse(torch.randn(5, 3))
+    assert not x.is_inference() and not log_det.is_inference()
+    layer(x)[0].square().sum().backward()
+
+
 @pytest.mark.slow
 def test_compiled_layer_inverts_the_same() -> None:
     layer = randomise(Autoregressive(5, scalar.RationalQuadraticSpline(), NETWORKS["made"]))

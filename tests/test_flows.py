@@ -36,9 +36,25 @@ def test_density_is_the_change_of_variables_in_closed_form() -> None:
         layer.parameters_per_element.copy_(torch.tensor([[0.5, 1.0]]))
     flow = Flow(layer, StandardNormal((1,)))
     x = torch.linspace(-3, 3, 7)[:, None]
-    scale = torch.exp(-5.0 * torch.tanh(torch.tensor(0.1)))
+    scale = torch.exp(torch.tensor(-0.5 / 1.1))
     expected = torch.distributions.Normal(-1.0, scale).log_prob(x[:, 0])
     assert torch.allclose(flow.log_prob(x), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name, light", [("maf", True), ("realnvp", True), ("planar", True), ("nsf-coupling", False)])
+def test_light_flows_are_compiled_as_one(name: str, light: bool) -> None:
+    flow = testing.randomise(pf.build(name, features=3, layers=2))
+    x = torch.randn(8, 3, requires_grad=True)
+    expected = flow.log_prob(x)
+    (gradient,) = torch.autograd.grad(expected.sum(), x)
+    torch.compiler.reset()
+    flow.compile_blocks(backend="aot_eager", fullgraph=True)
+    assert flow.light == light == (flow._compiled_call_impl is not None)
+    found = flow.log_prob(x)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(torch.autograd.grad(found.sum(), x)[0], gradient)
+    with pytest.raises(ShapeError, match="events of shape"):
+        flow.log_prob(torch.zeros(2, 4))
 
 
 def test_samples_have_the_density_that_log_prob_says() -> None:

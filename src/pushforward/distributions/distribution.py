@@ -22,11 +22,13 @@ class Distribution(nn.Module):
         event_shape: the shape of one event.
         exact: ``False`` where ``log_prob`` is a bound or an estimate.
         reparametrised: whether samples carry gradients to the parameters, so that :meth:`rsample` exists.
+        light: whether ``log_prob`` is so few operations that it is best compiled together with what leads to it.
     """
 
     event_shape: torch.Size
     exact: bool = True
     reparametrised: bool = True
+    light: bool = False
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density (or log-mass) of ``x`` in nats, of shape ``batch_shape``."""

@@ -27,6 +27,8 @@ class StandardLogistic(Distribution):
         0.0625
     """
 
+    light = True
+
     def __init__(self, event_shape: Sequence[int]) -> None:
         super().__init__()
         self.event_shape = torch.Size(event_shape)

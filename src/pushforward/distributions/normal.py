@@ -30,6 +30,7 @@ class StandardNormal(Distribution):
         torch.Size([5, 2])
     """
 
+    light = True
     like: Tensor
 
     def __init__(self, event_shape: Sequence[int]) -> None:

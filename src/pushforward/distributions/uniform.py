@@ -34,6 +34,8 @@ class Uniform(Distribution):
         tensor([0.2500, 0.0000])
     """
 
+    light = True
+
     def __init__(self, event_shape: Sequence[int], low: float = 0.0, high: float = 1.0) -> None:
         super().__init__()
         if not (low < high and math.isfinite(high - low)):

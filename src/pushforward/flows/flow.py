@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.compilation import tuned
 from pushforward.distributions.distribution import Distribution
 from pushforward.errors import ShapeError, UsageError
 from pushforward.flows.conditioned import ConditionedFlow
@@ -41,6 +42,7 @@ class Flow(Distribution):
         self.base = base
         self.event_shape = self.transform.inverse_shape(base.event_shape)
         self.reparametrised = base.reparametrised
+        self.light = self.transform.light and base.light
         self.config: dict[str, Any] | None = None
 
     @property
@@ -61,12 +63,12 @@ class Flow(Distribution):
             ShapeError: if ``x`` does not end in ``event_shape``, or the context does not fit.
         """
         self._check(x)
+        return self(x, context, generator)
+
+    def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """The work of :meth:`log_prob`, where wrappers of modules (compile, data parallel, hooks) find it."""
         z, log_det = apply(self.transform, x, context, generator)
         return self.base.log_prob(z, context) + log_det
-
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """The same as :meth:`log_prob`, so that wrappers of modules (compile, data parallel) find it."""
-        return self.log_prob(x, context)
 
     def encode(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
@@ -132,12 +134,18 @@ class Flow(Distribution):
     def compile_blocks(self, **options: Any) -> None:
         """Compile each part by itself: equal layers share one compiled block, so the first call stays short.
 
+        A flow of light parts alone (a MAF, say) is compiled as one, as calling each would take longer than its work.
+
         Args:
             options: for ``torch.compile``. Without any, a part is compiled anew for each shape that it meets (code
                 for all shapes is slower, and the compiler cannot make it for channels-last images), up to 64 times.
         """
+        options = {"dynamic": False, "recompile_limit": 64, **options}
+        if self.light:
+            self.compile(**tuned(options))
+            return
         for block in self.transform.blocks():
-            block.compile(**{"dynamic": False, "recompile_limit": 64, **options})
+            block.compile(**options)
         self.base.compile_blocks(**options)
 
     def _draw(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from itertools import pairwise, repeat
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,18 +15,10 @@ from torch.nn import functional as F
 
 from pushforward.errors import ShapeError, UsageError
 from pushforward.networks.context import check_context
+from pushforward.networks.sweep import FilledLayer, GrownLayer, plan_sweep
 
-LinearMap = Callable[[int, Tensor], Tensor]
+Map = Callable[[Tensor], Tensor]
 Choose = Callable[[slice, Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a sweep: which inputs' parameters it yields, and which units of each layer it computes."""
-
-    inputs: slice
-    known: tuple[int, ...]
-    rows: tuple[slice, ...]
 
 
 class MaskedLinear(nn.Linear):
@@ -52,14 +46,24 @@ class MaskedLinear(nn.Linear):
             self.weight.uniform_(-1.0, 1.0).mul_(bound)
             self.bias.uniform_(-1.0, 1.0).mul_(bound[:, 0])
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight * self.mask, self.bias)
+    @property
+    def masked_weight(self) -> Tensor:
+        """``W * M``."""
+        return self.weight * self.mask
 
-    def columns(self, x: Tensor, per_input: int = 1) -> Tensor:
-        """The same for ``x`` with features first, ``(in, rows)``; of every ``per_input`` outputs in turn the first,
-        then of each the second, and so on. To reorder the weights is free beside masking them."""
-        weight = (self.weight * self.mask).unflatten(0, (-1, per_input)).transpose(0, 1).flatten(0, 1)
-        return torch.addmm(self.bias.unflatten(0, (-1, per_input)).t().reshape(-1, 1), weight, x)
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.masked_weight, self.bias)
+
+    def columns(self, x: Tensor) -> Tensor:
+        """The same for ``x`` with features first, ``(in, rows)``."""
+        return self.masked_weight @ x + self.bias[:, None]
+
+    def planes(self, x: Tensor, per_input: int) -> Tensor:
+        """The same for ``x`` ``(in, rows)``, as ``(per_input, out / per_input, rows)``: of every ``per_input`` outputs
+        in turn the first, then of each the second, and so on. To reorder the weights is free beside masking them."""
+        weight = self.masked_weight.unflatten(0, (-1, per_input)).transpose(0, 1).flatten(0, 1)
+        bias = self.bias.unflatten(0, (-1, per_input)).t().reshape(-1, 1)
+        return torch.addmm(bias, weight, x).unflatten(0, (per_input, -1))
 
 
 class MaskedNetwork(nn.Module, ABC):
@@ -97,29 +101,25 @@ class MaskedNetwork(nn.Module, ABC):
         nn.init.zeros_(self.linears[-1].bias)  # type: ignore[arg-type]
         self.context_linear = nn.Linear(context, widths[0], bias=False) if context else None
         self.activation = activation()
-        self.steps = plan_steps(degrees, self.per_input)
+        self.plan = plan_sweep(degrees, self.per_input)
 
     @abstractmethod
-    def _evaluate(self, x: Tensor, linear: LinearMap, context_term: Tensor | None) -> Tensor:
-        """Evaluate the network, where ``linear(k, h)`` applies masked layer ``k`` and ``context_term`` is what the
-        context adds to the first layer."""
+    def _evaluate(self, x: Tensor, linears: Sequence[Map], activation: Map, context_term: Tensor | None) -> Tensor:
+        """Evaluate the network with the maps of its masked layers and the activation between them; ``context_term`` is
+        what the context adds to the first layer."""
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the outputs ``(..., outputs)``, those of input 0 first, for ``x`` of shape ``(..., inputs)``."""
-        return self._evaluate(x, lambda k, h: self.linears[k](h), self._context_term(x.shape[:-1], context))
+        return self._evaluate(x, self._masked_linears, self.activation, self._context_term(x.shape[:-1], context))
 
     def planes(self, x: Tensor, batch: torch.Size, context: Tensor | None = None) -> Tensor:
         """Return the outputs ``(outputs per input, inputs, rows)`` for ``x`` ``(inputs, rows)``.
 
         Rows are the flattened ``batch``. Behind all features they make what a map of each input reads long runs.
         """
-
-        def linear(k: int, h: Tensor) -> Tensor:
-            layer: MaskedLinear = self.linears[k]  # type: ignore[assignment]
-            return layer.columns(h, self.per_input if k == len(self.linears) - 1 else 1)
-
-        outputs = self._evaluate(x, linear, self._context_columns(batch, context))
-        return outputs.unflatten(0, (self.per_input, self.inputs))
+        *hidden, last = self._masked_linears
+        maps: list[Map] = [*(linear.columns for linear in hidden), partial(last.planes, per_input=self.per_input)]
+        return self._evaluate(x, maps, self.activation, self._context_columns(batch, context))
 
     def generate(self, choose: Choose, batch: torch.Size, context: Tensor | None = None) -> Tensor:
         """Choose the inputs in order, each given the outputs for it, which depend on those chosen before.
@@ -128,11 +128,26 @@ class MaskedNetwork(nn.Module, ABC):
         ``outputs`` ``(n, rows, outputs per input)``; rows are the flattened ``batch``. Returns all inputs
         ``(inputs, rows)``. The arithmetic is that of one pass of the network.
         """
-        sweep = Sweep(self, batch.numel(), self._context_columns(batch, context))
-        chosen = [self.linears[0].weight.new_empty(0, batch.numel())]  # type: ignore[operator, union-attr]
-        for step in self.steps:
-            chosen.append(choose(step.inputs, sweep.outputs(step, chosen[-1])))
+        rows = batch.numel()
+        context_term = self._context_columns(batch, context)
+        kind = GrownLayer if torch.is_grad_enabled() else FilledLayer
+        linears, plans = self._masked_linears, self.plan.layers
+        # Not the module itself: to call one takes longer than what it does here.
+        activation = self.activation.forward
+        terms = repeat(None) if context_term is None else (context_term[units] for units in plans[0].units)
+        chosen = [linears[0].weight.new_empty(0, rows)]
+        with _recording_nothing():
+            pairs = zip(linears, plans, strict=True)
+            layers = [kind(linear.masked_weight, linear.bias, plan, rows) for linear, plan in pairs]
+            for inputs, term in zip(self.plan.inputs, terms, strict=False):
+                outputs = self._evaluate(chosen[-1], layers, activation, term)
+                outputs = outputs.view(inputs.stop - inputs.start, self.per_input, rows)
+                chosen.append(choose(inputs, outputs.transpose(1, 2)))
         return torch.cat(chosen)
+
+    @property
+    def _masked_linears(self) -> list[MaskedLinear]:
+        return list(self.linears)  # type: ignore[arg-type]
 
     def _context_term(self, batch: torch.Size, context: Tensor | None) -> Tensor | None:
         check_context(context, self.context, -1, type(self).__name__)
@@ -151,58 +166,6 @@ class MaskedNetwork(nn.Module, ABC):
             return None
         width = term.shape[-1]
         return term.expand(*batch, width).reshape(batch.numel(), width).t()
-
-
-class Sweep:
-    """A masked network evaluated in order: each step is given the inputs of the step before.
-
-    Activations are kept features first, so that what is known so far is one contiguous slice and each step is a few
-    small matrix products. Without gradients they live in one preallocated buffer per layer.
-    """
-
-    def __init__(self, network: MaskedNetwork, rows: int, context_term: Tensor | None) -> None:
-        self.network = network
-        linears: list[MaskedLinear] = list(network.linears)  # type: ignore[arg-type]
-        self.layers = [(layer.weight, layer.bias[:, None]) for layer in linears]
-        self.context_term = context_term
-        like = self.layers[0][0]
-        keep = Grown if torch.is_grad_enabled() else Filled
-        self.histories = [keep(weight.shape[1], rows, like) for weight, _ in self.layers]
-
-    def outputs(self, step: Step, previous: Tensor) -> Tensor:
-        """Return the outputs ``(inputs of this step, rows, outputs per input)``, given the inputs ``(n, rows)`` of the
-        step before (none at the first step)."""
-
-        def linear(k: int, block: Tensor) -> Tensor:
-            weight, bias = self.layers[k]
-            known = self.histories[k].extended(block, step.known[k])
-            return torch.addmm(bias[step.rows[k]], weight[step.rows[k], : step.known[k]], known)
-
-        context_term = None if self.context_term is None else self.context_term[step.rows[0]]
-        outputs = self.network._evaluate(previous, linear, context_term)
-        return outputs.unflatten(0, (-1, self.network.per_input)).transpose(1, 2)
-
-
-class Filled:
-    """A layer's activations so far, in one buffer that is filled from the front."""
-
-    def __init__(self, width: int, rows: int, like: Tensor) -> None:
-        self.buffer = like.new_empty(width, rows)
-
-    def extended(self, block: Tensor, known: int) -> Tensor:
-        self.buffer[known - block.shape[0] : known] = block
-        return self.buffer[:known]
-
-
-class Grown:
-    """A layer's activations so far, never overwritten, so that gradients pass through them."""
-
-    def __init__(self, width: int, rows: int, like: Tensor) -> None:
-        self.values = like.new_empty(0, rows)
-
-    def extended(self, block: Tensor, known: int) -> Tensor:
-        self.values = torch.cat([self.values, block])
-        return self.values
 
 
 class MADE(MaskedNetwork):
@@ -242,12 +205,13 @@ class MADE(MaskedNetwork):
     ) -> None:
         super().__init__(inputs, outputs, context, hidden, activation)
 
-    def _evaluate(self, x: Tensor, linear: LinearMap, context_term: Tensor | None) -> Tensor:
-        h = linear(0, x)
+    def _evaluate(self, x: Tensor, linears: Sequence[Map], activation: Map, context_term: Tensor | None) -> Tensor:
+        first, *others = linears
+        h = first(x)
         if context_term is not None:
             h = h + context_term
-        for k in range(1, len(self.linears)):
-            h = linear(k, self.activation(h))
+        for linear in others:
+            h = linear(activation(h))
         return h
 
 
@@ -277,15 +241,20 @@ class ResidualMADE(MaskedNetwork):
     ) -> None:
         super().__init__(inputs, outputs, context, [hidden] * (1 + 2 * blocks), activation)
 
-    def _evaluate(self, x: Tensor, linear: LinearMap, context_term: Tensor | None) -> Tensor:
-        h = linear(0, x)
+    def _evaluate(self, x: Tensor, linears: Sequence[Map], activation: Map, context_term: Tensor | None) -> Tensor:
+        first, *blocks, last = linears
+        h = first(x)
         if context_term is not None:
             h = h + context_term
-        last = len(self.linears) - 1
-        for k in range(1, last, 2):
-            inner = linear(k, self.activation(h))
-            h = h + linear(k + 1, self.activation(inner))
-        return linear(last, self.activation(h))
+        for inner, outer in zip(blocks[::2], blocks[1::2], strict=True):
+            h = h + outer(activation(inner(activation(h))))
+        return last(activation(h))
+
+
+def _recording_nothing() -> AbstractContextManager[Any]:
+    """Where no gradient is wanted, operations as small as a sweep's spend a sixth of their time on what autograd might
+    ask of them. What is computed inside must not leave as it is: gradients could not pass it later."""
+    return nullcontext() if torch.is_grad_enabled() or torch.compiler.is_compiling() else torch.inference_mode()
 
 
 def hidden_degrees(width: int, inputs: int, context: int) -> list[int]:
@@ -300,20 +269,3 @@ def hidden_degrees(width: int, inputs: int, context: int) -> list[int]:
     if width >= count:
         return [lowest + k * count // width for k in range(width)]
     return [lowest + round(k * (count - 1) / max(width - 1, 1)) for k in range(width)]
-
-
-def plan_steps(degrees: Sequence[Sequence[int]], per_input: int) -> list[Step]:
-    """Cut a sweep into steps: one for each degree that hidden units have, and one before the first if need be.
-
-    Inputs between two such degrees see the same hidden units, so their outputs come in one step.
-    """
-    inputs = len(degrees[0])
-    starts = sorted({0, *(degree for layer in degrees[1:-1] for degree in layer)})
-    counts = [[sum(degree <= start for degree in layer) for start in starts] for layer in degrees[:-1]]
-    steps = []
-    for t, (start, stop) in enumerate(pairwise([*starts, inputs])):
-        known = tuple(count[t] for count in counts)
-        rows = [slice(count[t - 1] if t else 0, count[t]) for count in counts[1:]]
-        outputs = slice(start * per_input, stop * per_input)
-        steps.append(Step(slice(start, stop), known, (*rows, outputs)))
-    return steps

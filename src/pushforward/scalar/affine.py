@@ -20,6 +20,7 @@ class Additive(ScalarBijection):
     """
 
     num_parameters = 1
+    light = True
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         return x + parameters[..., 0], torch.zeros_like(x)
@@ -29,10 +30,11 @@ class Additive(ScalarBijection):
 
 
 class Affine(ScalarBijection):
-    r"""A shift and a scaling, ``z = (x + t) exp(s)``, with ``s = bound * tanh(raw / bound)`` (Dinh, Sohl-Dickstein,
+    r"""A shift and a scaling, ``z = (x + t) exp(s)``, with ``s = raw / (1 + |raw| / bound)`` (Dinh, Sohl-Dickstein,
     Bengio 2016, RealNVP, arXiv:1605.08803).
 
-    Parameters per element, in this order: the raw log-scale, the shift ``t``.
+    Parameters per element, in this order: the raw log-scale, the shift ``t``. The softsign bounds like a tanh and
+    costs a division.
 
     Args:
         bound: the largest absolute log-scale; it keeps ``exp`` finite however large the network's output.
@@ -45,21 +47,24 @@ class Affine(ScalarBijection):
     """
 
     num_parameters = 2
+    light = True
 
     def __init__(self, bound: float = 5.0) -> None:
         self.bound = bound
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        log_scale, shift = self._constrain(parameters)
+        minus_log_scale, shift = self._constrain(parameters)
+        log_scale = -minus_log_scale
         return (x + shift) * torch.exp(log_scale), log_scale
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        log_scale, shift = self._constrain(parameters)
-        return z * torch.exp(-log_scale) - shift, -log_scale
+        minus_log_scale, shift = self._constrain(parameters)
+        return z * torch.exp(minus_log_scale) - shift, minus_log_scale
 
     def _constrain(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         raw, shift = parameters.unbind(-1)
-        return self.bound * torch.tanh(raw / self.bound), shift
+        # -1 - |raw| / bound in one operation: sampling an autoregressive flow makes each on a few numbers alone.
+        return raw / torch.rsub(raw.abs(), -1.0, alpha=1.0 / self.bound), shift
 
 
 class LearnedBoundAffine(ScalarBijection):
@@ -78,6 +83,7 @@ class LearnedBoundAffine(ScalarBijection):
 
     num_parameters = 3
     num_shared = 1
+    light = True
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         log_scale, shift = self._constrain(parameters)
@@ -106,6 +112,7 @@ class Scaling(ScalarBijection):
     """
 
     num_parameters = 1
+    light = True
 
     def __init__(self, bound: float = 5.0) -> None:
         self.bound = bound

@@ -20,6 +20,7 @@ class ScalarBijection(ABC):
             network emit them for each element.
         domain, codomain: the open intervals that the map leads from and to.
         tolerance: ``None`` when the inverse is a closed form, else the error at which an iterative inverse stops.
+        light: whether it is a handful of operations, so that flows made of it are compiled as one.
     """
 
     num_parameters: int
@@ -27,6 +28,7 @@ class ScalarBijection(ABC):
     domain: tuple[float, float] = (float("-inf"), float("inf"))
     codomain: tuple[float, float] = (float("-inf"), float("inf"))
     tolerance: float | None = None
+    light: bool = False
 
     @abstractmethod
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:

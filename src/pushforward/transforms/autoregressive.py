@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pushforward.compilation import tuned
 from pushforward.errors import UsageError
 from pushforward.networks.factory import NetworkFactory
 from pushforward.networks.made import MADE, MaskedNetwork
 from pushforward.scalar.bijection import ScalarBijection
+from pushforward.selection import reorder
 from pushforward.transforms.transform import Bijection, check_event
 
 
@@ -67,6 +69,7 @@ class Autoregressive(Bijection):
         self.event_shape = torch.Size([features])
         self.scalar = scalar
         self.tolerance = scalar.tolerance
+        self.light = scalar.light
         emitted = scalar.num_parameters - scalar.num_shared
         self.network: MaskedNetwork = network(features, features * emitted, context)  # type: ignore[assignment]
         if not isinstance(self.network, MaskedNetwork):
@@ -81,14 +84,14 @@ class Autoregressive(Bijection):
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         check_event(x, self.event_shape, "Autoregressive")
         # Dimensions first: what is done to all elements runs through long contiguous rows.
-        ordered = _permute(x.reshape(-1, x.shape[-1]).t(), self.order, self.inverse_order)
+        ordered = reorder(x.reshape(-1, x.shape[-1]).t(), self.order, self.inverse_order, 0)
         emitted = self.network.planes(ordered, x.shape[:-1], context).movedim(0, -1)
         if self.shared is not None:
             emitted = torch.cat([emitted, self.shared[:, None].expand(*ordered.shape, -1)], dim=-1)
         z, log_dz = self.scalar.forward(ordered, emitted)
         if torch.compiler.is_compiling():
             z, log_dz = _Boundary.apply(z, log_dz)
-        z = _permute(z, self.inverse_order, self.order).t().reshape(x.shape)
+        z = reorder(z, self.inverse_order, self.order, 0).t().reshape(x.shape)
         return z, log_dz.sum(0).reshape(x.shape[:-1])
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -110,10 +113,10 @@ class Autoregressive(Bijection):
         return x.index_select(0, self.inverse_order).t().reshape(z.shape), log_det
 
     def compile(self, *args: Any, **options: Any) -> None:
-        """Compile ``forward``, and for ``inverse`` the scalar bijection's inverse that each of its steps applies."""
-        if not {"backend", "mode", "options"} & options.keys():
-            # A spline's gradient is one loop of hundreds of steps, which the compiler would cut into many.
-            options["options"] = {"max_fusion_size": 1024}
+        """Compile ``forward``, and for ``inverse`` the scalar bijection's inverse that each of its steps applies, if
+        that is work enough."""
+        # A spline's gradient is one loop of hundreds of steps, which the compiler would cut into many.
+        options = tuned(options, max_fusion_size=1024)
         super().compile(*args, **options)
         compiled: Callable[..., tuple[Tensor, Tensor]] = self._compiled_call_impl  # type: ignore[assignment]
 
@@ -123,25 +126,12 @@ class Autoregressive(Bijection):
             return compiled(x.detach().requires_grad_() if trains and not x.requires_grad else x, context)
 
         self._compiled_call_impl = call
-        self._compiled_inverse = torch.compile(self.scalar.inverse, *args, **options)
+        if not self.light:
+            self._compiled_inverse = torch.compile(self.scalar.inverse, *args, **options)
 
     def __getstate__(self) -> dict[str, Any]:
         # Compiled code neither copies nor pickles.
         return super().__getstate__() | {"_compiled_inverse": None}
-
-
-class _Permutation(torch.autograd.Function):
-    """Rows in another order. The gradient of an index is a sum over whatever was picked; of a permutation, a lookup."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, order: Tensor, inverse_order: Tensor) -> Tensor:  # type: ignore[override]
-        ctx.save_for_backward(inverse_order)
-        return x.index_select(0, order)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        (inverse_order,) = ctx.saved_tensors
-        return gradient.index_select(0, inverse_order), None, None
 
 
 class _Boundary(torch.autograd.Function):
@@ -158,8 +148,3 @@ class _Boundary(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
         # Strides are a matter of memory: to be given them, a tensor must be in it.
         return tuple(gradient.contiguous().as_strided(gradient.shape, (gradient.shape[1], 1)) for gradient in gradients)
-
-
-def _permute(x: Tensor, order: Tensor, inverse_order: Tensor) -> Tensor:
-    # Not compiled, the plain index keeps second and forward-mode derivatives.
-    return _Permutation.apply(x, order, inverse_order) if torch.compiler.is_compiling() else x.index_select(0, order)

@@ -40,6 +40,7 @@ class Chain(Transform):
         self.event_dims = kinds.pop()
         self.exact = all(part.exact for part in self)
         self.stochastic = any(part.stochastic for part in self)
+        self.light = all(part.light for part in self)
         tolerances = [part.tolerance for part in self if part.tolerance is not None]
         self.tolerance = max(tolerances, default=None)
 

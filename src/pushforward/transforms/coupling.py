@@ -46,6 +46,7 @@ class Coupling(Bijection):
         self.event_dims = mask.dim()
         self.scalar = scalar
         self.tolerance = scalar.tolerance
+        self.light = scalar.light and mask.dim() == 1
         self.partition = partition(mask)
         self.emitted = scalar.num_parameters - scalar.num_shared
         self.network = network(self.partition.inputs, self.emitted * self.partition.outputs, context)

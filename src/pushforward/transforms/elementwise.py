@@ -38,6 +38,7 @@ class Elementwise(Bijection):
         self.event_shape = torch.Size(event_shape)
         self.event_dims = len(self.event_shape)
         self.tolerance = scalar.tolerance
+        self.light = scalar.light
         self.parameters_per_element = nn.Parameter(torch.zeros(*self.event_shape, scalar.num_parameters))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -79,6 +80,7 @@ class ConditionalElementwise(Bijection):
         super().__init__()
         self.scalar = scalar
         self.tolerance = scalar.tolerance
+        self.light = scalar.light
         self.event_shape = torch.Size([features])
         # The network sees nothing but the context, so a missing one is caught by the network's own check.
         self.network = network(0, features * scalar.num_parameters, context)

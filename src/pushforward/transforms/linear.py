@@ -36,6 +36,8 @@ class Triangular(Bijection):
         (torch.Size([2, 3]), torch.Size([2]))
     """
 
+    light = True
+
     def __init__(self, features: int, upper: bool = False) -> None:
         super().__init__()
         self.event_shape = torch.Size([features])
@@ -103,6 +105,8 @@ class Householder(Orthogonal):
         >>> torch.allclose(z.norm(dim=-1), x.norm(dim=-1), atol=1e-5)
         True
     """
+
+    light = True
 
     def __init__(self, features: int, reflections: int | None = None) -> None:
         super().__init__(features)

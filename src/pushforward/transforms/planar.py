@@ -42,6 +42,7 @@ class Planar(Bijection):
         True
     """
 
+    light = True
     tolerance = TOLERANCE
 
     def __init__(self, features: int, network: NetworkFactory = MLP, context: int = 0) -> None:

@@ -42,6 +42,8 @@ class Radial(Bijection):
         True
     """
 
+    light = True
+
     def __init__(self, features: int, network: NetworkFactory = MLP, context: int = 0) -> None:
         super().__init__()
         self.event_shape = torch.Size([features])

@@ -44,6 +44,7 @@ class Sylvester(Bijection):
         True
     """
 
+    light = True
     tolerance = TOLERANCE
 
     def __init__(

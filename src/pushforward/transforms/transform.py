@@ -23,12 +23,14 @@ class Transform(nn.Module):
         exact: ``False`` where ``log_det`` is a bound or a stochastic estimate.
         stochastic: ``True`` where ``forward`` draws random numbers and takes ``generator=``.
         tolerance: ``None`` for an analytic inverse, else the error at which an iterative inverse stops.
+        light: whether ``forward`` is so few operations that it is best compiled together with its neighbours.
     """
 
     event_dims: int = 1
     exact: bool = True
     stochastic: bool = False
     tolerance: float | None = None
+    light: bool = False
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         raise NotImplementedError(f"{type(self).__name__} has no forward: a Transform is abstract")
