@@ -3,6 +3,7 @@
     python benchmarks/vectors.py setup                        # once: FlowJAX into an environment of its own
     python benchmarks/vectors.py speed                        # training step, log-density, sampling
     python benchmarks/vectors.py --threads 1 speed --clock cpu   # in processor time, for busy machines
+    python benchmarks/vectors.py compile                      # the first compiled training step, nothing cached
     python benchmarks/vectors.py tables --data FOLDER         # kin40k, skillcraft, elevators: likelihood and time
     python benchmarks/vectors.py densities --seconds 180      # KL from known densities
 
@@ -18,6 +19,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -237,6 +239,41 @@ def print_comparison(result: dict[str, Any]) -> None:
     )
 
 
+# Compiling -----------------------------------------------------------------------------------------------------------
+
+
+def first_calls() -> list[dict[str, Any]]:
+    """How long the first compiled training step takes in a new process with empty caches: ours by parts, zuko whole."""
+    results = []
+    for kind in ("nsf", "maf"):
+        for dims in (8, 64):
+            seconds = {}
+            for name in ("ours", "zuko"):
+                with tempfile.TemporaryDirectory() as cache:
+                    command = [sys.executable, __file__, "first-call", name, kind, str(dims)]
+                    environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": cache}
+                    process = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+                    seconds[name] = float(process.stdout.split()[-1])
+            results.append({"flow": kind, "dims": dims, "seconds": seconds})
+            print(f"{kind} D={dims}: first training step ours {seconds['ours']:.1f} s, zuko {seconds['zuko']:.1f} s")
+    return results
+
+
+def first_call(name: str, kind: str, dims: int) -> list[dict[str, Any]]:
+    """Print the seconds of one first step, after a trivial program has made what every first compilation makes."""
+    torch.compile(lambda x: (x.sin() * 2).sum())(torch.randn(100, 100, requires_grad=True)).backward()
+    if name == "ours":
+        flow = ours(kind, dims)
+        flow.compile_blocks()
+        module, log_prob = flow, flow.log_prob
+    else:
+        module = zuko_flow(kind, dims)
+        log_prob = torch.compile(lambda x: module().log_prob(x))
+    contender = TorchContender(module, log_prob, lambda count: None, dims, "wall")
+    print(contender.run("step", 1)[0])
+    return []
+
+
 # Tables --------------------------------------------------------------------------------------------------------------
 
 
@@ -359,6 +396,11 @@ def main() -> None:
     fast.add_argument("--flows", nargs="+", choices=("nsf", "maf"), default=["nsf", "maf"])
     fast.add_argument("--dims", nargs="+", type=int, default=[8, 64])
     fast.add_argument("--clock", choices=CLOCKS, default="wall")
+    commands.add_parser("compile")
+    first = commands.add_parser("first-call", help="what compile runs in processes of their own")
+    first.add_argument("library", choices=("ours", "zuko"))
+    first.add_argument("flow", choices=("nsf", "maf"))
+    first.add_argument("dims", type=int)
     table = commands.add_parser("tables")
     table.add_argument("--data", type=Path, required=True)
     table.add_argument("--steps", type=int, default=2000)
@@ -368,6 +410,8 @@ def main() -> None:
     results = {
         "setup": setup,
         "speed": lambda: speed(options.rounds, options.clock, options.flows, options.dims),
+        "compile": first_calls,
+        "first-call": lambda: first_call(options.library, options.flow, options.dims),
         "tables": lambda: tables(options.data, options.steps),
         "densities": lambda: densities(options.seconds),
     }[options.name]()

@@ -85,7 +85,9 @@ class _ConcatELU(torch.autograd.Function):
         # Not expm1, which takes three times as long: the error is absolute, 1e-7 of values of order 1 that are summed.
         below = torch.minimum(x, negative).exp_().sub_(1)
         if torch.compiler.is_compiling():
-            return torch.cat([torch.maximum(x, below), torch.maximum(negative, below)], dim=1)
+            # Joined in the order of channels-last memory, which the compiler would otherwise copy it into.
+            halves = [torch.maximum(half, below).permute(0, 2, 3, 1) for half in (x, negative)]
+            return torch.cat(halves, dim=-1).permute(0, 3, 1, 2)
         batch, channels, height, width = x.shape
         both = x.new_empty(batch, height, width, 2 * channels).permute(0, 3, 1, 2)
         torch.maximum(x, below, out=both[:, :channels])

@@ -121,8 +121,10 @@ class Autoregressive(Bijection):
         compiled: Callable[..., tuple[Tensor, Tensor]] = self._compiled_call_impl  # type: ignore[assignment]
 
         def call(x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+            # Data come rows first and without a gradient, activations features first and with one: made alike, all
+            # layers share one compiled graph.
+            x = x.movedim(-1, 0).contiguous().movedim(0, -1)
             trains = torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.parameters())
-            # Data come without a gradient and activations with one: made alike, all layers share one compiled graph.
             return compiled(x.detach().requires_grad_() if trains and not x.requires_grad else x, context)
 
         self._compiled_call_impl = call
