@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from pushforward.errors import ShapeError, UsageError
 from pushforward.networks.context import check_context
-from pushforward.networks.made import MaskedLinear, hidden_degrees
+from pushforward.networks.made import hidden_degrees
+from pushforward.networks.masked_linear import MaskedLinear
 
 
 class OneHotMADE(nn.Module):

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import torch
 from torch import Tensor
+
+from pushforward.networks.masked_linear import MaskedLinear
 
 # How many inputs more than it knows a step may read, so that neighbouring steps share what they read.
 SLACK = 16
@@ -33,6 +36,16 @@ class LayerPlan:
     known: list[int]
     units: list[slice]
     runs: list[Run]
+
+    @cached_property
+    def arriving(self) -> list[int]:
+        """How many inputs become known at each step."""
+        return [count - before for before, count in pairwise([0, *self.known])]
+
+    @cached_property
+    def exact(self) -> bool:
+        """Whether no step reads more than it knows."""
+        return all(len(run.sizes) == 1 for run in self.runs)
 
 
 @dataclass(frozen=True)
@@ -80,20 +93,21 @@ def _runs(known: list[int], units: list[slice]) -> Iterator[Run]:
 class FilledLayer:
     """A linear layer in a sweep without gradients: its inputs fill one buffer from the front.
 
-    The first input is a constant one, whose weight is the bias. What a run of steps reads is zero before it is known.
+    The first input is a constant one, whose weight is the bias. What a run of steps reads before it is known is zero,
+    and so is its weight.
     """
 
-    def __init__(self, masked_weight: Tensor, bias: Tensor, plan: LayerPlan, rows: int) -> None:
-        weight = torch.cat([bias[:, None], masked_weight], dim=1)
-        buffer = weight.new_zeros(weight.shape[1], rows)
+    def __init__(self, linear: MaskedLinear, plan: LayerPlan, rows: int) -> None:
+        weight = linear.weight if plan.exact else linear.masked_weight
+        weight = torch.cat([linear.bias[:, None], weight], dim=1)
+        buffer = (weight.new_empty if plan.exact else weight.new_zeros)(weight.shape[1], rows)
         buffer[0] = 1.0
-        arriving = [count - before for before, count in pairwise([0, *plan.known])]
         weights: list[Tensor] = []
         seen: list[Tensor] = []
         for run in plan.runs:
-            weights += weight[run.units, : 1 + run.known].split(run.sizes)
+            weights += weight[run.units, : 1 + run.known].split_with_sizes(run.sizes)
             seen += [buffer[: 1 + run.known]] * len(run.sizes)
-        self.steps = zip(buffer[1 : 1 + plan.known[-1]].split(arriving), weights, seen, strict=True)
+        self.steps = zip(buffer[1 : 1 + plan.known[-1]].split_with_sizes(plan.arriving), weights, seen, strict=True)
 
     def __call__(self, arrived: Tensor) -> Tensor:
         """Return the units ``(n, rows)`` that the next step computes, given the inputs not known before it."""
@@ -105,10 +119,10 @@ class FilledLayer:
 class GrownLayer:
     """A linear layer in a sweep whose inputs are never overwritten, so that gradients pass through them."""
 
-    def __init__(self, masked_weight: Tensor, bias: Tensor, plan: LayerPlan, rows: int) -> None:
-        self.inputs = masked_weight.new_empty(0, rows)
+    def __init__(self, linear: MaskedLinear, plan: LayerPlan, rows: int) -> None:
+        self.inputs = linear.weight.new_empty(0, rows)
         self.steps = (
-            (masked_weight[units, :known], bias[units, None])
+            (linear.weight[units, :known], linear.bias[units, None])
             for units, known in zip(plan.units, plan.known, strict=True)
         )
 
