@@ -105,7 +105,7 @@ def compressed_sizes(data: Dataset, out: Path, seconds: float, progress: bool) -
     sizes = {
         f"{CODEC_MODEL}, compressed file": len(compressed),
         "xz -9e": len(lzma.compress(images.tobytes(), preset=9 | lzma.PRESET_EXTREME)),
-        "PNG of all images": _png_size(images),
+        "PNG, one mosaic": _png_size(images),
     }
     return {name: 8 * size / images.size for name, size in sizes.items()}
 
@@ -246,11 +246,18 @@ def _draw_curve(metrics: Path, nats: float, path: Path) -> None:
 
 
 def _png_size(images: np.ndarray[Any, np.dtype[np.uint8]]) -> int:
-    """The size of one PNG of all images, one below the other."""
+    """The size of one PNG of all images as one nearly square mosaic."""
     from PIL import Image
 
+    images = images.reshape(-1, *images.shape[-2:])
+    count, height, width = images.shape
+    rows = math.isqrt(count)
+    columns = math.ceil(count / rows)
+    tiles = np.zeros((rows * columns, height, width), images.dtype)
+    tiles[:count] = images
+    mosaic = tiles.reshape(rows, columns, height, width).swapaxes(1, 2).reshape(rows * height, columns * width)
     content = io.BytesIO()
-    Image.fromarray(images.reshape(-1, images.shape[-1])).save(content, "PNG", optimize=True)
+    Image.fromarray(mosaic).save(content, "PNG", optimize=True)
     return len(content.getvalue())
 
 

@@ -71,10 +71,6 @@ class Dequantization(Transform):
         noise, _ = self._noise(x, context, generator)
         return self._scaled(x, ENCODE_MARGIN + (1 - 2 * ENCODE_MARGIN) * noise)[0]
 
-    def blocks(self) -> Iterator[Transform]:
-        # The noise is drawn outside of compiled code, so that a seed gives the same numbers with and without.
-        yield from ()
-
     def _noise(self, x: Tensor, context: Tensor | None, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Return noise in [0, 1) and its log-density ``log q(u | x)``."""
         noise = rand(x, x.shape, generator)

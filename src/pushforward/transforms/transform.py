@@ -48,7 +48,9 @@ class Transform(nn.Module):
 
     def blocks(self) -> Iterator[Transform]:
         """Yield the parts that are worth compiling, each by itself."""
-        yield self
+        # Random numbers are drawn outside of compiled code, so that a seed gives the same ones with and without.
+        if not self.stochastic:
+            yield self
 
     def forward_shape(self, shape: torch.Size) -> torch.Size:
         """Return the latent event's shape for data events of ``shape``."""
