@@ -98,13 +98,15 @@ class Autoregressive(Bijection):
         check_event(z, self.event_shape, "Autoregressive")
         # Dimensions first: what one step reads and writes is contiguous.
         ordered = z.reshape(-1, z.shape[-1]).t().index_select(0, self.order)
+        sizes = [inputs.stop - inputs.start for inputs in self.network.plan.inputs]
+        pieces = iter(ordered.split_with_sizes(sizes))
         invert = self._compiled_inverse or self.scalar.inverse
         log_dxs = []
 
         def choose(inputs: slice, emitted: Tensor) -> Tensor:
             if self.shared is not None:
                 emitted = torch.cat([emitted, self.shared[inputs, None].expand(*emitted.shape[:-1], -1)], dim=-1)
-            x, log_dx = invert(ordered[inputs], emitted)
+            x, log_dx = invert(next(pieces), emitted)
             log_dxs.append(log_dx)
             return x
 
