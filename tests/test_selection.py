@@ -37,7 +37,7 @@ def test_compiled_selections_have_the_plain_gradients(dim: int) -> None:
 
 @pytest.mark.slow
 def test_compiled_couplings_over_alternating_masks_keep_to_their_memory() -> None:
-    # The compiler's own gradient of an index wrote out of bounds here, which ended the process.
+    # With the compiler's own gradient of an index, memory was corrupted here, which ended the process.
     torch.manual_seed(0)
     flow = pf.testing.randomise(pf.build("realnvp", features=7, layers=2))
     x = torch.randn(256, 7)

@@ -1,8 +1,8 @@
 """Elements picked by index, and put back, in compiled code without sums over the index.
 
 The gradient of a plain index adds up whatever was picked, which the compiler can only do one number after the other
-(and what it generates for it has been seen to write out of bounds). Nothing is picked twice here, so that each
-gradient is a lookup itself.
+(and with what it generates for it, couplings have been seen to corrupt memory). Nothing is picked twice here, so that
+each gradient is a lookup itself.
 """
 
 from __future__ import annotations
