@@ -16,7 +16,6 @@ import argparse
 import io
 import json
 import lzma
-import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -30,6 +29,7 @@ from pushforward.codec import LocalBitsBack, PortableFlow, compress, decompress
 from pushforward.codec.commands import load_model
 from pushforward.codec.entropy import AnsCoder
 from pushforward.data import load_data
+from pushforward.pictures import mosaic
 from pushforward.training.checkpoints import MODEL
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
@@ -161,8 +161,8 @@ def pictures(images: Images, levels: int) -> list[Row]:
         def decode(data: bytes) -> Images:
             return np.asarray(Image.open(io.BytesIO(data)).convert("L")) // stretch
 
-        mosaic, undo = tile(shades)
-        rows.append(measure(f"{name}, mosaic", images, lambda: encode(mosaic), lambda data: undo(decode(data))))  # noqa: B023
+        picture, undo = tile(shades)
+        rows.append(measure(f"{name}, mosaic", images, lambda: encode(picture), lambda data: undo(decode(data))))  # noqa: B023
         rows.append(
             measure(
                 f"{name}, each",
@@ -177,17 +177,12 @@ def pictures(images: Images, levels: int) -> list[Row]:
 def tile(images: Images) -> tuple[Images, Callable[[Images], Images]]:
     """One large picture of all images, and how to cut it again."""
     count, height, width = images.shape
-    columns = math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
-    padded = np.zeros((rows * columns, height, width), np.uint8)
-    padded[:count] = images
-    mosaic = padded.reshape(rows, columns, height, width).swapaxes(1, 2).reshape(rows * height, columns * width)
 
     def undo(picture: Images) -> Images:
-        parts = picture.reshape(rows, height, columns, width).swapaxes(1, 2)
-        return parts.reshape(rows * columns, height, width)[:count]
+        parts = picture.reshape(-1, height, picture.shape[1] // width, width).swapaxes(1, 2)
+        return parts.reshape(-1, height, width)[:count]
 
-    return mosaic, undo
+    return mosaic(images), undo
 
 
 def main() -> None:

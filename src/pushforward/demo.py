@@ -249,15 +249,10 @@ def _png_size(images: np.ndarray[Any, np.dtype[np.uint8]]) -> int:
     """The size of one PNG of all images as one nearly square mosaic."""
     from PIL import Image
 
-    images = images.reshape(-1, *images.shape[-2:])
-    count, height, width = images.shape
-    rows = math.isqrt(count)
-    columns = math.ceil(count / rows)
-    tiles = np.zeros((rows * columns, height, width), images.dtype)
-    tiles[:count] = images
-    mosaic = tiles.reshape(rows, columns, height, width).swapaxes(1, 2).reshape(rows * height, columns * width)
+    from pushforward.pictures import mosaic
+
     content = io.BytesIO()
-    Image.fromarray(mosaic).save(content, "PNG", optimize=True)
+    Image.fromarray(mosaic(images)).save(content, "PNG", optimize=True)
     return len(content.getvalue())
 
 

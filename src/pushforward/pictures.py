@@ -67,3 +67,19 @@ def _page(tiles: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], columns: int) 
         top, left = _GAP + index // columns * height, _GAP + index % columns * width
         page[top : top + height - _GAP, left : left + width - _GAP] = tile
     return page
+
+
+def mosaic(images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Return images ``(..., H, W)`` side by side in one nearly square picture, without gaps; blank where none is left.
+
+    Example:
+        >>> mosaic(np.arange(1, 13, dtype=np.uint8).reshape(3, 2, 2)).tolist()
+        [[1, 2, 5, 6], [3, 4, 7, 8], [9, 10, 0, 0], [11, 12, 0, 0]]
+    """
+    height, width = images.shape[-2:]
+    count = images.size // (height * width)
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    tiles = np.zeros((rows * columns, height, width), images.dtype)
+    tiles[:count] = images.reshape(count, height, width)
+    return tiles.reshape(rows, columns, height, width).swapaxes(1, 2).reshape(rows * height, columns * width)
