@@ -61,7 +61,9 @@ class Selection(nn.Module):
 
 class _Pick(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, dim: int, index: Tensor, place: Tensor, picked: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        ctx: Any, x: Tensor, dim: int, index: Tensor, place: Tensor, picked: Tensor | None
+    ) -> Tensor:
         ctx.save_for_backward(place, picked)
         ctx.dim = dim
         return x.index_select(dim, index)
@@ -69,7 +71,8 @@ class _Pick(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         place, picked = ctx.saved_tensors
-        return torch.where(picked, gradient.index_select(ctx.dim, place), 0.0), None, None, None, None
+        gradient = gradient.index_select(ctx.dim, place)
+        return gradient if picked is None else torch.where(picked, gradient, 0.0), None, None, None, None
 
 
 class _Put(torch.autograd.Function):
@@ -94,17 +97,6 @@ def reorder(x: Tensor, order: Tensor, inverse_order: Tensor, dim: int) -> Tensor
         >>> reorder(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2, 0, 1]), torch.tensor([1, 2, 0]), -1)
         tensor([3., 1., 2.])
     """
-    return _Reorder.apply(x, order, inverse_order, dim) if torch.compiler.is_compiling() else x.index_select(dim, order)
-
-
-class _Reorder(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, order: Tensor, inverse_order: Tensor, dim: int) -> Tensor:  # type: ignore[override]
-        ctx.save_for_backward(inverse_order)
-        ctx.dim = dim
+    if not torch.compiler.is_compiling():
         return x.index_select(dim, order)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        (inverse_order,) = ctx.saved_tensors
-        return gradient.index_select(ctx.dim, inverse_order), None, None, None
+    return _Pick.apply(x, dim, order, inverse_order, None)
