@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from pushforward.errors import UsageError
 from pushforward.transforms.transform import Transform, apply
 
+# The compiler's time grows with the parts that it is given together: for more, the calls saved take long to make up.
+MOST_TOGETHER = 16
+
 
 class Chain(Transform):
     r"""Transforms applied in turn, ``z = f_K(... f_1(x))``; the log-determinants add up.
@@ -40,7 +43,7 @@ class Chain(Transform):
         self.event_dims = kinds.pop()
         self.exact = all(part.exact for part in self)
         self.stochastic = any(part.stochastic for part in self)
-        self.light = all(part.light for part in self)
+        self.light = all(part.light for part in self) and len(self.parts) <= MOST_TOGETHER
         tolerances = [part.tolerance for part in self if part.tolerance is not None]
         self.tolerance = max(tolerances, default=None)
 

@@ -44,7 +44,6 @@ class Sylvester(Bijection):
         True
     """
 
-    light = True
     tolerance = TOLERANCE
 
     def __init__(
