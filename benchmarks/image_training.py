@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -30,9 +31,12 @@ from torch.nn import functional as F
 
 import pushforward as pf
 from pushforward.networks import GatedConvNet
+from pushforward.training.memory import kept_memory
 from pushforward.transforms import Coupling
 
-VARIANTS = ("baseline", "eager", "compiled")
+VARIANTS = ("baseline", "baseline, kept", "eager", "compiled")
+# The first steps compile, and fill the allocator.
+WARM_UP = 3
 SHAPE = (1, 28, 28)
 DIMENSIONS = math.prod(SHAPE)
 
@@ -203,7 +207,7 @@ def build(variant: str) -> nn.Module:
     torch.manual_seed(0)
     baseline = TutorialFlow()
     stir(baseline)
-    if variant == "baseline":
+    if variant.startswith("baseline"):
         return baseline
     flow = pf.build("mnist-multiscale")
     copy_weights(baseline, flow)
@@ -233,19 +237,52 @@ def trainer(model: nn.Module, x: Tensor) -> Callable[[int], float]:
     return step
 
 
-def peak_memory(variant: str, arguments: argparse.Namespace) -> float:
-    """Return the MB that three training steps add to a process of their own."""
-    command = [sys.executable, __file__, "--memory-of", variant, "--batch", str(arguments.batch)]
-    command += ["--threads", str(arguments.threads)]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
+class Program:
+    """One of the programs in a process of its own, as a user would run it, which takes a step when it is told to."""
+
+    def __init__(self, variant: str, arguments: argparse.Namespace) -> None:
+        command = [sys.executable, __file__, "--serve", variant, "--batch", str(arguments.batch)]
+        command += ["--threads", str(arguments.threads)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.steps: list[dict[str, float]] = []
+
+    def step(self, seed: int) -> None:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        print(seed, file=self.process.stdin, flush=True)
+        self.steps.append(json.loads(self.process.stdout.readline()))
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+    def summary(self) -> dict[str, float]:
+        first, measured = self.steps[0], self.steps[WARM_UP:]
+        return {
+            "bits_per_dim": first["bits_per_dim"],
+            "first_step_s": first["seconds"],
+            "median_s": statistics.median(step["seconds"] for step in measured),
+            "least_s": min(step["seconds"] for step in measured),
+            "processor_s": statistics.median(step["processor"] for step in measured),
+            "peak_mb": self.steps[WARM_UP - 1]["peak_mb"],
+        }
 
 
-def report_memory(variant: str, batch: int) -> None:
-    step = trainer(build(variant), images(batch))
-    before = _peak_kilobytes()
-    for seed in range(3):
-        step(seed)
-    print((_peak_kilobytes() - before) / 1024)
+def serve(variant: str, batch: int) -> None:
+    """Take a step for each seed on standard input, and say how it went."""
+    with nullcontext() if variant == "baseline" else kept_memory():
+        step = trainer(build(variant), images(batch))
+        before = _peak_kilobytes()
+        for line in sys.stdin:
+            start, start_processor = time.perf_counter(), time.process_time()
+            loss = step(int(line))
+            result = {
+                "seconds": time.perf_counter() - start,
+                "processor": time.process_time() - start_processor,
+                "bits_per_dim": loss,
+                "peak_mb": (_peak_kilobytes() - before) / 1024,
+            }
+            print(json.dumps(result), flush=True)
 
 
 def _peak_kilobytes() -> int:
@@ -255,29 +292,17 @@ def _peak_kilobytes() -> int:
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
-    x = images(arguments.batch)
-    steps = {variant: trainer(build(variant), x) for variant in VARIANTS}
-    results: dict[str, dict[str, float]] = {}
-    for variant, step in steps.items():
-        start = time.perf_counter()
-        loss = step(0)
-        results[variant] = {"bits_per_dim": loss, "first_step_s": time.perf_counter() - start}
-    times: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
-    processor: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
-    for seed in range(1, arguments.steps + 3):
-        for variant, step in steps.items():
-            start, start_processor = time.perf_counter(), time.process_time()
-            results[variant]["last_bits_per_dim"] = step(seed)
-            times[variant].append(time.perf_counter() - start)
-            processor[variant].append(time.process_time() - start_processor)
-    for variant in VARIANTS:
-        # The first two steps of each fill the allocator.
-        results[variant]["median_s"] = statistics.median(times[variant][2:])
-        results[variant]["least_s"] = min(times[variant][2:])
-        results[variant]["processor_s"] = statistics.median(processor[variant][2:])
-        results[variant]["peak_mb"] = peak_memory(variant, arguments)
-    for row in results.values():
-        row["speedup"] = results["baseline"]["median_s"] / row["median_s"]
+    programs = {variant: Program(variant, arguments) for variant in VARIANTS}
+    for seed in range(WARM_UP + arguments.steps):
+        for program in programs.values():
+            program.step(seed)
+    results = {variant: program.summary() for variant, program in programs.items()}
+    for program in programs.values():
+        program.close()
+    times = {variant: [step["seconds"] for step in programs[variant].steps[WARM_UP:]] for variant in VARIANTS}
+    for variant, row in results.items():
+        # Of steps side by side, so that what else the machine does falls on both alike.
+        row["speedup"] = statistics.median(a / b for a, b in zip(times["baseline"], times[variant]))
         row["processor_speedup"] = results["baseline"]["processor_s"] / row["processor_s"]
         row["loss_error"] = abs(row["bits_per_dim"] / results["baseline"]["bits_per_dim"] - 1)
     return results
@@ -286,10 +311,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
 def show(results: dict[str, dict[str, float]]) -> None:
     columns = [("median s", 9), ("least s", 8), ("speedup", 8), ("CPU s", 7), ("speedup", 8), ("bits/dim", 10)]
     columns += [("rel. error", 10), ("peak MB", 8), ("first step s", 12)]
-    print(" " * 10, *(f"{name:>{width}}" for name, width in columns))
+    print(" " * 14, *(f"{name:>{width}}" for name, width in columns))
     for variant, row in results.items():
         print(
-            f"{variant:10} {row['median_s']:9.3f} {row['least_s']:8.3f} {row['speedup']:7.2f}x "
+            f"{variant:14} {row['median_s']:9.3f} {row['least_s']:8.3f} {row['speedup']:7.2f}x "
             f"{row['processor_s']:7.3f} {row['processor_speedup']:7.2f}x "
             f"{row['bits_per_dim']:10.6f} {row['loss_error']:10.1e} {row['peak_mb']:8.0f} {row['first_step_s']:12.1f}"
         )
@@ -297,15 +322,15 @@ def show(results: dict[str, dict[str, float]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=9)
+    parser.add_argument("--steps", type=int, default=15)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("build/image_training.json"))
-    parser.add_argument("--memory-of", choices=VARIANTS, help=argparse.SUPPRESS)
+    parser.add_argument("--serve", choices=VARIANTS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    if arguments.memory_of:
-        return report_memory(arguments.memory_of, arguments.batch)
+    if arguments.serve:
+        return serve(arguments.serve, arguments.batch)
     results = measure(arguments)
     show(results)
     settings = {"torch": torch.__version__, "threads": arguments.threads, "batch": arguments.batch}

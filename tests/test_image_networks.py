@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from pushforward import testing
 from pushforward.errors import ShapeError
 from pushforward.networks import AttentionConvNet, GatedConvNet, GlowConvNet, masked_channels
-from pushforward.networks.convolution import add_gated, concat_elu, layer_norm_channels
+from pushforward.networks.activations import add_gated, concat_elu, layer_norm_channels
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "gated": partial(GatedConvNet, hidden=8, layers=2),

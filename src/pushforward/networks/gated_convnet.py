@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from pushforward.networks.activations import add_gated, concat_elu, layer_norm_channels
 from pushforward.networks.context import join_image_context
-from pushforward.networks.convolution import ChannelConv2d, add_gated, concat_elu, layer_norm_channels, over_batches
+from pushforward.networks.convolution import ChannelConv2d, over_batches
 
 
 class GatedBlock(nn.Module):

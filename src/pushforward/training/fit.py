@@ -23,6 +23,7 @@ from pushforward.flows.flow import Flow
 from pushforward.flows.registry import save
 from pushforward.training.batches import Batches
 from pushforward.training.checkpoints import LAST, MODEL, read_checkpoint
+from pushforward.training.memory import kept_memory
 from pushforward.training.objectives import Objective, negative_log_likelihood
 from pushforward.training.plan import Plan, parse_duration
 from pushforward.training.progress import ProgressLine
@@ -163,7 +164,7 @@ def _run(trainer: Any, module: FlowTraining, data: Any, checkpoint: Path | None)
         flow.compile_blocks()
     flow.train()
     try:
-        with _interruptible(module, trainer):
+        with kept_memory(), _interruptible(module, trainer):
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except TrainingError:
         # Nothing was updated in the failed step, so a checkpoint of this moment can go on at a lower rate.
