@@ -72,8 +72,9 @@ def add_gated(x: Tensor, branch: Tensor) -> Tensor:
         return x + value * torch.sigmoid(gate)
     if x.shape[1] < RUN:
         return _AddGated.apply(x, branch)  # type: ignore[no-any-return]
-    # Fast where the halves lie in the last dimension, which they do in channels-last memory.
-    return F.glu(branch.permute(0, 2, 3, 1), dim=-1).permute(0, 3, 1, 2).add_(x)
+    # Fast where the halves lie in the last dimension, which they do in channels-last memory. Added before the result
+    # is turned back: autograd copies the gradients of what changes a view.
+    return F.glu(branch.permute(0, 2, 3, 1), dim=-1).add_(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class _AddGated(torch.autograd.Function):
