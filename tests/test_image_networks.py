@@ -12,8 +12,9 @@ from torch.nn import functional as F
 
 from pushforward import testing
 from pushforward.errors import ShapeError
-from pushforward.networks import AttentionConvNet, GatedConvNet, GlowConvNet, masked_channels
-from pushforward.networks.activations import add_gated, concat_elu, layer_norm_channels
+from pushforward.networks import AttentionConvNet, GatedConvNet, GlowConvNet, activations, masked_channels
+from pushforward.networks.activations import add_gated, concat_elu, in_cache, layer_norm_channels
+from pushforward.networks.convolve import convolve
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "gated": partial(GatedConvNet, hidden=8, layers=2),
@@ -93,6 +94,78 @@ def test_gate_and_norm_are_their_formulas_in_any_memory(memory: torch.memory_for
     expected = (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True, unbiased=False) + 1e-6).sqrt()
     weight, bias = norm.weight[:, None, None], norm.bias[:, None, None]  # type: ignore[index]
     torch.testing.assert_close(layer_norm_channels(x, norm), expected * weight + bias)  # type: ignore[arg-type]
+
+
+# Inputs, outputs and size of the kernel, with few channels and more on either side.
+CONVOLUTIONS = [(5, 2, 3), (2, 5, 3), (3, 3, 3), (20, 6, 3), (6, 20, 3), (5, 2, 1), (2, 7, 1), (1, 1, 3), (6, 3, 5)]
+
+
+@pytest.mark.parametrize("inputs, outputs, size", CONVOLUTIONS)
+def test_convolve_is_the_convolution_with_its_gradients(inputs: int, outputs: int, size: int) -> None:
+    x, weight, bias = (normal(*s) for s in ((2, inputs, 5, 4), (outputs, inputs, size, size), (outputs,)))
+    expected = F.conv2d(x, weight, bias, padding=size // 2)
+    for memory in (torch.contiguous_format, torch.channels_last):
+        torch.testing.assert_close(convolve(x.contiguous(memory_format=memory), weight, bias), expected)
+    leaves = [value.requires_grad_() for value in (x, weight, bias)]
+    # In random directions: the whole Jacobian is large.
+    assert torch.autograd.gradcheck(convolve, leaves, fast_mode=True)
+    assert torch.autograd.gradgradcheck(convolve, leaves, fast_mode=True)
+
+
+@pytest.mark.parametrize("inputs, outputs, size", CONVOLUTIONS)
+@pytest.mark.parametrize("batch", [0, 3])
+def test_convolve_and_its_gradients_in_float32(inputs: int, outputs: int, size: int, batch: int) -> None:
+    shapes = ((batch, inputs, 6, 7), (outputs, inputs, size, size), (outputs,))
+    leaves = [normal(*shape, dtype=torch.float32).requires_grad_() for shape in shapes]
+    found, expected = convolve(*leaves), F.conv2d(*leaves, padding=size // 2)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    slopes = normal(*expected.shape, dtype=torch.float32)
+    given, wanted = (torch.autograd.grad((result * slopes).sum(), leaves) for result in (found, expected))
+    for left, right in zip(given, wanted):
+        torch.testing.assert_close(left, right, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("asked", [(True, False, False), (False, True, False), (False, False, True)])
+def test_convolve_gives_the_gradients_that_are_asked_for(asked: tuple[bool, ...]) -> None:
+    leaves = [normal(*s).requires_grad_(a) for s, a in zip(((2, 5, 4, 4), (3, 5, 3, 3), (3,)), asked)]
+    (leaf,) = [value for value in leaves if value.requires_grad]
+    (found,) = torch.autograd.grad(convolve(*leaves).square().sum(), leaf)
+    (expected,) = torch.autograd.grad(F.conv2d(*leaves, padding=1).square().sum(), leaf)
+    torch.testing.assert_close(found, expected)
+
+
+def test_convolve_leaves_the_precision_to_autocast() -> None:
+    x, weight, bias = (normal(*s, dtype=torch.float32) for s in ((2, 8, 4, 4), (3, 8, 3, 3), (3,)))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = convolve(x, weight, bias)
+        assert found.dtype == torch.bfloat16
+        torch.testing.assert_close(found, F.conv2d(x, weight, bias, padding=1))
+
+
+@pytest.mark.parametrize("channels", [1, 3, activations.RUN, activations.RUN + 3])
+def test_gate_and_its_gradients_are_their_formulas(channels: int) -> None:
+    def plain(x: Tensor, branch: Tensor) -> Tensor:
+        return x + branch[:, :channels] * torch.sigmoid(branch[:, channels:])
+
+    leaves = [normal(2, channels * share, 2, 2).requires_grad_() for share in (1, 2)]
+    torch.testing.assert_close(add_gated(*leaves), plain(*leaves))
+    assert torch.autograd.gradcheck(add_gated, leaves, fast_mode=True)
+    assert torch.autograd.gradgradcheck(add_gated, leaves, fast_mode=True)
+
+
+@pytest.mark.parametrize("batch", [0, 1, 7, 8])
+def test_activations_in_pieces_are_those_of_the_whole(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, branch = normal(batch, 3, 4, 5).requires_grad_(), normal(batch, 6, 4, 5).requires_grad_()
+
+    def results() -> list[Tensor]:
+        both, gated = concat_elu(x), add_gated(x, branch)
+        return [both, gated, *torch.autograd.grad((both.square().sum() + gated.square().sum()), [x, branch])]
+
+    whole = results()
+    monkeypatch.setattr(activations, "CACHED", 3 * x[:1].numel() or 1)
+    assert [len(part) for (part,) in in_cache(x)] == [len(part) for part in x.split(3)]
+    for left, right in zip(results(), whole):
+        torch.testing.assert_close(left, right, rtol=1e-13, atol=1e-14)
 
 
 @pytest.mark.parametrize("kept", [[1, 1, 0, 0], [0, 0, 1, 1], [0, 1, 0, 1], [1, 0, 0]])

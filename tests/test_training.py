@@ -22,6 +22,7 @@ from pushforward.scalar import Affine
 from pushforward.training.augmentation import shifted
 from pushforward.training.batches import Batches
 from pushforward.training.ema import MovingAverage
+from pushforward.training.memory import kept_memory
 from pushforward.training.plan import parse_duration
 from pushforward.training.schedules import FINAL_SHARE, SCHEDULES
 from pushforward.transforms import Dequantization, Elementwise, Transform
@@ -227,6 +228,56 @@ def test_validation_leaves_the_training_alone() -> None:
 def test_bf16_mixed() -> None:
     result = fit(small_flow(), moons(), moons(), max_steps=30, precision="bf16-mixed")
     assert math.isfinite(result.best_validation)
+
+
+class Allocator:
+    """A C library that writes down what it is told."""
+
+    gnu_get_libc_version = None
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, int] | str] = []
+
+    def mallopt(self, name: int, value: int) -> None:
+        self.told.append((name, value))
+
+    def malloc_trim(self, pad: int) -> None:
+        self.told.append("trim")
+
+
+@pytest.fixture
+def allocator(monkeypatch: pytest.MonkeyPatch) -> Allocator:
+    for name in [name for name in os.environ if name.startswith(("MALLOC_", "GLIBC_TUNABLES"))]:
+        monkeypatch.delenv(name)
+    library = Allocator()
+    monkeypatch.setattr("ctypes.CDLL", lambda name: library)
+    return library
+
+
+def test_freed_memory_is_kept_in_training_and_given_back(allocator: Allocator) -> None:
+    with pytest.raises(TrainingError), kept_memory():
+        assert allocator.told == [(-1, -1), (-4, 0)]
+        raise TrainingError("in the middle of a step")
+    assert dict(told for told in allocator.told[2:-1] if isinstance(told, tuple)) == {-3: 2**25, -1: 2**26, -4: 2**16}
+    assert allocator.told[-1] == "trim"
+    told = len(allocator.told)
+    fit(affine_flow(), torch.randn(16, 2), max_steps=1)
+    assert len(allocator.told) == 2 * told
+
+
+@pytest.mark.parametrize("setting", ["MALLOC_ARENA_MAX", "GLIBC_TUNABLES"])
+def test_allocator_settings_of_the_user_are_left_alone(
+    allocator: Allocator, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    monkeypatch.setenv(setting, "2")
+    with kept_memory():
+        pass
+    assert allocator.told == []
+
+
+def test_training_needs_no_particular_allocator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda name: object())
+    fit(affine_flow(), torch.randn(16, 2), max_steps=1)
 
 
 @pytest.mark.slow
