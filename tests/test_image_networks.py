@@ -86,6 +86,19 @@ def test_concat_elu_keeps_its_absolute_precision_in_float32(value: float) -> Non
     assert bool(gradient.isfinite().all())
 
 
+def test_compiled_concat_elu_is_the_eager_one_at_every_size_of_number() -> None:
+    edges = [0.0, 1e-30, 1e-8, 1e-7, 3e-4, 0.5, 1.0, 30.0, 100.0, 1e6, 1e38, float("inf")]
+    values = torch.cat([torch.tensor(edges), torch.logspace(-9, 3, 5000)])
+    x = torch.cat([values, -values, torch.tensor([float("nan")])])[None, None, None].requires_grad_()
+    compiled = torch.compile(concat_elu, fullgraph=True, dynamic=False, backend="aot_eager")
+    results = [function(x) for function in (concat_elu, compiled)]
+    torch.testing.assert_close(*results, rtol=1e-6, atol=2e-7, equal_nan=True)
+    weights = torch.tensor([1.0, 0.3])[:, None, None]
+    gradients = [torch.autograd.grad((result * weights).sum(), x)[0] for result in results]
+    # The slope at what is not a number is whatever it is.
+    torch.testing.assert_close(*[gradient[..., :-1] for gradient in gradients], rtol=1e-6, atol=2e-7)
+
+
 @pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
 def test_gate_and_norm_are_their_formulas_in_any_memory(memory: torch.memory_format) -> None:
     x = normal(2, 6, 3, 4).contiguous(memory_format=memory)
