@@ -1,5 +1,6 @@
 """Networks: how the parameters are computed. Plain torch modules that know nothing of flows."""
 
+from pushforward.first_calls import make_first_calls
 from pushforward.networks.attention_convnet import AttentionConvNet
 from pushforward.networks.convolution import masked_channels
 from pushforward.networks.densenet import DenseMLP, DenseNet, ReZero
@@ -25,3 +26,5 @@ __all__ = [
     "ReZero",
     "ResidualMADE",
 ]
+
+make_first_calls()

@@ -1,5 +1,6 @@
 """Scalar bijections: what happens to one number, given parameters."""
 
+from pushforward.first_calls import make_first_calls
 from pushforward.scalar.affine import Additive, Affine, LearnedBoundAffine, Scaling
 from pushforward.scalar.bijection import ScalarBijection
 from pushforward.scalar.combination import Composition, ConicalCombination
@@ -47,3 +48,5 @@ __all__ = [
     "Softplus",
     "Tanh",
 ]
+
+make_first_calls()
