@@ -12,7 +12,7 @@ from torch.nn import functional as F
 # Numbers that fit into a processor's cache with what is computed from them.
 CACHED = 2**20
 # PyTorch's kernels take two vectors at a time: runs of fewer numbers go one by one.
-RUN = 32
+RUN = 32 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 16
 
 
 def concat_elu(x: Tensor) -> Tensor:
