@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from pushforward.cli.codec import load_model
 from pushforward.codec import LocalBitsBack, PortableFlow, compress, decompress
-from pushforward.codec.commands import load_model
 from pushforward.codec.entropy import AnsCoder
 from pushforward.data import load_data
-from pushforward.pictures import mosaic
+from pushforward.plots.pictures import mosaic
 from pushforward.training.checkpoints import MODEL
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]

@@ -32,8 +32,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import pushforward as pf
+from pushforward.kernels.memory import kept_memory
 from pushforward.networks import GatedConvNet
-from pushforward.training.memory import kept_memory
 from pushforward.transforms import Coupling
 
 VARIANTS = ("baseline", "baseline, kept", "eager", "compiled")

@@ -13,7 +13,7 @@ from torch import Tensor
 from pushforward import distributions, scalar
 from pushforward.errors import ShapeError, UsageError
 from pushforward.networks import MADE, ResidualMADE
-from pushforward.networks.made import hidden_degrees
+from pushforward.networks.masked.made import hidden_degrees
 from pushforward.testing import check_normalised, randomise
 from pushforward.transforms import Autoregressive, Inverse
 

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward import cli
+from pushforward.cli import main as cli
 
 TINY_IMAGES = ["--set", "layers=2", "--set", "hidden=8"]
 TINY_TABLE = ["--set", "layers=2", "--set", "hidden=16"]
@@ -174,7 +174,7 @@ def test_score_is_the_density_in_the_tables_units(
 def test_score_streams_parquet_in_chunks(
     vectors: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pushforward import scoring
+    from pushforward.cli import scoring
 
     frame = pd.read_csv(table)
     frame[["c", "a", "b"]].to_parquet(tmp_path / "t.parquet")
@@ -233,7 +233,7 @@ def test_models_and_inspect(images: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_inspect_goes_through_the_levels() -> None:
-    from pushforward.anatomy import anatomy, count_parameters
+    from pushforward.diagnostics.summary import anatomy, count_parameters
 
     flow = pf.build("glow", shape=[1, 8, 8], levels=17, layers=1, hidden=8, scales=2)
     parts = anatomy(flow)
@@ -440,9 +440,10 @@ def test_bugs_and_broken_pipes_have_no_traceback(
     def bug(*arguments: object) -> None:
         raise AttributeError("two\nlines")
 
-    monkeypatch.setattr("pushforward.anatomy.anatomy", bug)
+    monkeypatch.setattr("pushforward.diagnostics.summary.anatomy", bug)
     assert "unexpected AttributeError: two lines" in fails(capsys, 1, "inspect", images)
-    monkeypatch.setattr("pushforward.anatomy.anatomy", lambda flow: (_ for _ in ()).throw(KeyboardInterrupt))
+    interrupted = lambda flow: (_ for _ in ()).throw(KeyboardInterrupt)  # noqa: E731
+    monkeypatch.setattr("pushforward.diagnostics.summary.anatomy", interrupted)
     assert "interrupted" in fails(capsys, 130, "inspect", images)
     command = f"{sys.executable} -m pushforward models --json | head -c 10"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=ENVIRONMENT, check=True)

@@ -11,9 +11,9 @@ import torch
 
 import pushforward as pf
 from pushforward.codec import LocalBitsBack, compress, decompress
-from pushforward.codec.bitsback import GRID_BITS, NOISE, _layers, _real, _Stack
-from pushforward.codec.blocks import DEFLATED, MODELLED, RAW
-from pushforward.codec.compression import open_container
+from pushforward.codec.archive.blocks import DEFLATED, MODELLED, RAW
+from pushforward.codec.archive.compression import open_container
+from pushforward.codec.bitsback.bitsback import GRID_BITS, NOISE, _layers, _real, _Stack
 from pushforward.codec.entropy import AnsCoder
 from pushforward.distributions import ConditionalNormal, DiagonalNormal, StandardLogistic, StandardNormal
 from pushforward.errors import UsageError

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import pushforward as pf
-from pushforward import demo
+from pushforward.cli import demo
+from pushforward.cli.runs import open_run
 from pushforward.data import load_data
-from pushforward.runs import open_run
 
 FILES = [
     "codec.safetensors",

@@ -18,8 +18,11 @@ from pushforward.distributions import (
     DiscretizedLogistic,
     GroupedDiscrete,
 )
-from pushforward.distributions.discretized_logistic import DiscretizedLogisticMixture, discretized_logistic_log_mass
-from pushforward.distributions.mass import MassFunction
+from pushforward.distributions.discrete.discretized_logistic import (
+    DiscretizedLogisticMixture,
+    discretized_logistic_log_mass,
+)
+from pushforward.distributions.discrete.mass import MassFunction
 from pushforward.networks import DenseMLP, DenseNet, GatedConvNet, NetworkFactory, ReZero
 from pushforward.scalar import Affine, CyclicShift, ModularAffine, RoundedShift
 from pushforward.scalar.modular import modular_inverses

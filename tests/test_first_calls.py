@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import pushforward
-from pushforward.first_calls import FUNCTIONS
+from pushforward.kernels.first_calls import FUNCTIONS
 
 RECORD = """
 import sys, torch

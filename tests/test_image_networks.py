@@ -12,9 +12,10 @@ from torch.nn import functional as F
 
 from pushforward import testing
 from pushforward.errors import ShapeError
-from pushforward.networks import AttentionConvNet, GatedConvNet, GlowConvNet, activations, masked_channels
-from pushforward.networks.activations import add_gated, concat_elu, in_cache, layer_norm_channels
-from pushforward.networks.convolve import convolve
+from pushforward.kernels import gates
+from pushforward.kernels.convolution import convolve
+from pushforward.kernels.gates import add_gated, concat_elu, in_cache, layer_norm_channels
+from pushforward.networks import AttentionConvNet, GatedConvNet, GlowConvNet, masked_channels
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "gated": partial(GatedConvNet, hidden=8, layers=2),
@@ -155,7 +156,7 @@ def test_convolve_leaves_the_precision_to_autocast() -> None:
         torch.testing.assert_close(found, F.conv2d(x, weight, bias, padding=1))
 
 
-@pytest.mark.parametrize("channels", [1, 3, activations.RUN, activations.RUN + 3])
+@pytest.mark.parametrize("channels", [1, 3, gates.RUN, gates.RUN + 3])
 def test_gate_and_its_gradients_are_their_formulas(channels: int) -> None:
     def plain(x: Tensor, branch: Tensor) -> Tensor:
         return x + branch[:, :channels] * torch.sigmoid(branch[:, channels:])
@@ -167,7 +168,7 @@ def test_gate_and_its_gradients_are_their_formulas(channels: int) -> None:
 
 
 @pytest.mark.parametrize("batch", [0, 1, 7, 8])
-def test_activations_in_pieces_are_those_of_the_whole(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gates_in_pieces_are_those_of_the_whole(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     x, branch = normal(batch, 3, 4, 5).requires_grad_(), normal(batch, 6, 4, 5).requires_grad_()
 
     def results() -> list[Tensor]:
@@ -175,7 +176,7 @@ def test_activations_in_pieces_are_those_of_the_whole(batch: int, monkeypatch: p
         return [both, gated, *torch.autograd.grad((both.square().sum() + gated.square().sum()), [x, branch])]
 
     whole = results()
-    monkeypatch.setattr(activations, "CACHED", 3 * x[:1].numel() or 1)
+    monkeypatch.setattr(gates, "CACHED", 3 * x[:1].numel() or 1)
     assert [len(part) for (part,) in in_cache(x)] == [len(part) for part in x.split(3)]
     for left, right in zip(results(), whole):
         torch.testing.assert_close(left, right, rtol=1e-13, atol=1e-14)

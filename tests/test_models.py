@@ -10,7 +10,7 @@ import torch
 
 import pushforward as pf
 from pushforward import testing
-from pushforward.flows import recipe_options
+from pushforward.models import recipe_options
 
 SMALL = {"layers": 2, "hidden": 8}
 # What a model cannot do without, or what keeps it small here.

@@ -13,6 +13,7 @@ from pushforward import plots
 from pushforward.distributions import DiagonalNormal, Distribution, StandardLogistic, StandardNormal, Uniform
 from pushforward.errors import ShapeError, UsageError
 from pushforward.flows import Flow
+from pushforward.plots import figures
 from pushforward.scalar import Affine
 from pushforward.transforms import Elementwise
 
@@ -117,7 +118,7 @@ def test_corner_has_every_pair_once() -> None:
 
 def test_contours_hold_their_share_of_the_mass() -> None:
     density = np.random.default_rng(0).random((30, 30)) ** 3
-    levels = plots.mass_levels(density, (0.9, 0.5))
+    levels = figures.mass_levels(density, (0.9, 0.5))
     shares = [density[density >= level].sum() / density.sum() for level in levels]
     np.testing.assert_allclose(shares, [0.9, 0.5], atol=0.01)
 

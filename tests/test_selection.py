@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 import pushforward as pf
-from pushforward.selection import Selection, reorder
+from pushforward.kernels.selection import Selection, reorder
 
 
 def with_gradients(function, *inputs: Tensor) -> tuple[Tensor, ...]:  # type: ignore[no-untyped-def]

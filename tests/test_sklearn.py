@@ -14,12 +14,12 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from pushforward.data.toys import toy
+from pushforward.data.toys.toys import toy
 from pushforward.errors import DataError, UsageError
 from pushforward.sklearn import FlowDensity, FlowRegressor
-from pushforward.sklearn.columns import LOG_SQRT_TWO_PI, Cells, Column, fit_cells, fit_continuous, fit_integers
-from pushforward.sklearn.fitting import canonical_rows
-from pushforward.sklearn.whitening import fit_whitening
+from pushforward.tables.columns import LOG_SQRT_TWO_PI, Cells, Column, fit_cells, fit_continuous, fit_integers
+from pushforward.tables.fitting import canonical_rows
+from pushforward.tables.whitening import fit_whitening
 
 
 @parametrize_with_checks([FlowDensity(max_steps=10), FlowRegressor(max_steps=20)])

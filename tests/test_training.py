@@ -18,11 +18,11 @@ from torch import Tensor, nn
 import pushforward as pf
 from pushforward.distributions import StandardNormal
 from pushforward.errors import CheckpointError, DataError, FileError, ShapeError, TrainingError, UsageError
+from pushforward.kernels.memory import kept_memory
 from pushforward.scalar import Affine
 from pushforward.training.augmentation import shifted
 from pushforward.training.batches import Batches
 from pushforward.training.ema import MovingAverage
-from pushforward.training.memory import kept_memory
 from pushforward.training.plan import parse_duration
 from pushforward.training.schedules import FINAL_SHARE, SCHEDULES
 from pushforward.transforms import Dequantization, Elementwise, Transform

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         distributions,
         errors,
         flows,
+        models,
         networks,
         plots,
         scalar,
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
         training,
         transforms,
     )
-    from pushforward.flows import Flow, build, list_models, load, register, save
+    from pushforward.flows import Flow
+    from pushforward.models import build, list_models, load, register, save
     from pushforward.training import evaluate, fit
 
 __version__ = "0.1.0"
@@ -37,6 +39,7 @@ __all__ = [
     "flows",
     "list_models",
     "load",
+    "models",
     "networks",
     "plots",
     "register",
@@ -49,7 +52,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    **dict.fromkeys(("Flow", "build", "list_models", "load", "register", "save"), "pushforward.flows"),
+    "Flow": "pushforward.flows",
+    **dict.fromkeys(("build", "list_models", "load", "register", "save"), "pushforward.models"),
     **dict.fromkeys(("evaluate", "fit"), "pushforward.training"),
 }
 

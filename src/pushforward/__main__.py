@@ -1,6 +1,6 @@
 """``python -m pushforward`` is the command line."""
 
-from pushforward.cli import main
+from pushforward.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -18,10 +18,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pushforward.distributions.distribution import Distribution
-from pushforward.scalar.bijection import ScalarBijection
+from pushforward.distributions.base import Distribution
+from pushforward.scalar.base import ScalarBijection
+from pushforward.transforms.base import Transform, apply
 from pushforward.transforms.elementwise import Elementwise
-from pushforward.transforms.transform import Transform, apply
 
 ANALYTIC_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
 EXTREME_FACTORS = (1.0, 10.0, 50.0, 200.0)

@@ -9,18 +9,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pushforward.codec.bitsback import LocalBitsBack
-    from pushforward.codec.compression import Entry, compress, decompress, pack, preview, unpack
-    from pushforward.codec.exporting import export
-    from pushforward.codec.portable import PortableFlow
-    from pushforward.codec.state import load_portable, save_portable
+    from pushforward.codec.archive.compression import Entry, compress, decompress, pack, preview, unpack
+    from pushforward.codec.bitsback.bitsback import LocalBitsBack
+    from pushforward.codec.exact.exporting import export
+    from pushforward.codec.exact.portable import PortableFlow
+    from pushforward.codec.exact.state import load_portable, save_portable
 
 _HOMES = {
-    "LocalBitsBack": "bitsback",
-    **dict.fromkeys(("Entry", "compress", "decompress", "pack", "preview", "unpack"), "compression"),
-    "export": "exporting",
-    "PortableFlow": "portable",
-    **dict.fromkeys(("load_portable", "save_portable"), "state"),
+    "LocalBitsBack": "bitsback.bitsback",
+    **dict.fromkeys(("Entry", "compress", "decompress", "pack", "preview", "unpack"), "archive.compression"),
+    "export": "exact.exporting",
+    "PortableFlow": "exact.portable",
+    **dict.fromkeys(("load_portable", "save_portable"), "exact.state"),
 }
 
 __all__ = [

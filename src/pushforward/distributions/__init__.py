@@ -1,6 +1,6 @@
 """Base distributions: where a flow ends."""
 
-from pushforward.distributions.autoregressive import (
+from pushforward.distributions.autoregressive.masked import (
     RNADE,
     AutoregressiveDistribution,
     BernoulliMass,
@@ -8,24 +8,24 @@ from pushforward.distributions.autoregressive import (
     Conditional,
     GaussianMixtureConditional,
 )
-from pushforward.distributions.beta import Beta
-from pushforward.distributions.categorical import CategoricalMass
-from pushforward.distributions.discrete import Categorical, Discrete, DiscretizedLogistic, GroupedDiscrete
-from pushforward.distributions.discretized_logistic import DiscretizedLogisticMixture
-from pushforward.distributions.distribution import Distribution
-from pushforward.distributions.learned_normal import DiagonalNormal, FullNormal
-from pushforward.distributions.logistic import StandardLogistic
-from pushforward.distributions.mass import MassFunction
-from pushforward.distributions.mixture import ConditionalGaussianMixture, GaussianMixture
-from pushforward.distributions.normal import ConditionalNormal, StandardNormal
-from pushforward.distributions.one_hot import (
+from pushforward.distributions.base import Distribution
+from pushforward.distributions.continuous.beta import Beta
+from pushforward.distributions.continuous.learned_normal import DiagonalNormal, FullNormal
+from pushforward.distributions.continuous.logistic import StandardLogistic
+from pushforward.distributions.continuous.mixture import ConditionalGaussianMixture, GaussianMixture
+from pushforward.distributions.continuous.normal import ConditionalNormal, StandardNormal
+from pushforward.distributions.continuous.student_t import LearnedStudentT, StudentT
+from pushforward.distributions.continuous.uniform import Uniform
+from pushforward.distributions.discrete.categorical import CategoricalMass
+from pushforward.distributions.discrete.discretized_logistic import DiscretizedLogisticMixture
+from pushforward.distributions.discrete.integers import Categorical, Discrete, DiscretizedLogistic, GroupedDiscrete
+from pushforward.distributions.discrete.mass import MassFunction
+from pushforward.distributions.discrete.one_hot import (
     AutoregressiveCategorical,
     FromOneHot,
     OneHotAutoregressiveCategorical,
     OneHotCategorical,
 )
-from pushforward.distributions.student_t import LearnedStudentT, StudentT
-from pushforward.distributions.uniform import Uniform
 
 __all__ = [
     "AutoregressiveCategorical",

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.distributions.distribution import Distribution
+from pushforward.distributions.base import Distribution
 from pushforward.errors import UsageError
 from pushforward.networks.context import condition_on, join_vector_context
 

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.compilation import tuned
-from pushforward.distributions.distribution import Distribution
+from pushforward.distributions.base import Distribution
 from pushforward.errors import ShapeError, UsageError
 from pushforward.flows.conditioned import ConditionedFlow
+from pushforward.kernels.compilation import tuned
+from pushforward.transforms.base import Transform, apply
 from pushforward.transforms.chain import Chain
-from pushforward.transforms.transform import Transform, apply
 
 
 class Flow(Distribution):

@@ -1,15 +1,15 @@
 """Networks: how the parameters are computed. Plain torch modules that know nothing of flows."""
 
-from pushforward.first_calls import make_first_calls
-from pushforward.networks.attention_convnet import AttentionConvNet
-from pushforward.networks.convolution import masked_channels
-from pushforward.networks.densenet import DenseMLP, DenseNet, ReZero
+from pushforward.kernels.first_calls import make_first_calls
+from pushforward.networks.dense import DenseMLP, DenseNet, ReZero
 from pushforward.networks.factory import NetworkFactory
-from pushforward.networks.gated_convnet import GatedConvNet
-from pushforward.networks.glow_convnet import GlowConvNet
-from pushforward.networks.made import MADE, MaskedNetwork, ResidualMADE
+from pushforward.networks.images.attention import AttentionConvNet
+from pushforward.networks.images.convolution import masked_channels
+from pushforward.networks.images.gated import GatedConvNet
+from pushforward.networks.images.glow import GlowConvNet
+from pushforward.networks.masked.made import MADE, MaskedNetwork, ResidualMADE
+from pushforward.networks.masked.one_hot import OneHotMADE
 from pushforward.networks.mlp import MLP
-from pushforward.networks.one_hot_made import OneHotMADE
 
 __all__ = [
     "OneHotMADE",

@@ -1,21 +1,21 @@
 """Scalar bijections: what happens to one number, given parameters."""
 
-from pushforward.first_calls import make_first_calls
+from pushforward.kernels.first_calls import make_first_calls
 from pushforward.scalar.affine import Additive, Affine, LearnedBoundAffine, Scaling
-from pushforward.scalar.bijection import ScalarBijection
-from pushforward.scalar.combination import Composition, ConicalCombination
+from pushforward.scalar.base import ScalarBijection
+from pushforward.scalar.composition import Composition, ConicalCombination
 from pushforward.scalar.elementary import Exp, LeakyReLU, Logit, Sigmoid, Softplus, Tanh
 from pushforward.scalar.integral import IntegralNetwork
 from pushforward.scalar.mixture_cdf import GaussianMixtureCDF, LogisticMixtureCDF, MixtureCDF
 from pushforward.scalar.modular import ModularAffine
-from pushforward.scalar.monotone_network import DeepDenseSigmoidal, DeepSigmoidal
+from pushforward.scalar.monotone import DeepDenseSigmoidal, DeepSigmoidal
 from pushforward.scalar.perturbation import PerturbedAffine
 from pushforward.scalar.polynomial import OddPolynomial
 from pushforward.scalar.rounded_shift import CyclicShift, RoundedShift
-from pushforward.scalar.spline_cubic import CubicSpline
-from pushforward.scalar.spline_linear import LinearSpline
-from pushforward.scalar.spline_quadratic import QuadraticSpline
-from pushforward.scalar.spline_rational_quadratic import CircularRationalQuadraticSpline, RationalQuadraticSpline
+from pushforward.scalar.splines.cubic import CubicSpline
+from pushforward.scalar.splines.linear import LinearSpline
+from pushforward.scalar.splines.quadratic import QuadraticSpline
+from pushforward.scalar.splines.rational_quadratic import CircularRationalQuadraticSpline, RationalQuadraticSpline
 
 __all__ = [
     "ModularAffine",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pushforward.scalar.bijection import ScalarBijection
+from pushforward.scalar.base import ScalarBijection
 
 
 class Additive(ScalarBijection):

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from pushforward.errors import UsageError
-from pushforward.scalar.bijection import ScalarBijection
+from pushforward.scalar.base import ScalarBijection
 
 
 class Sigmoid(ScalarBijection):

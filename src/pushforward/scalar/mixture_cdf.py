@@ -11,10 +11,10 @@ from torch.nn.functional import logsigmoid, softplus
 
 from pushforward.errors import UsageError
 from pushforward.scalar.affine import Affine
-from pushforward.scalar.bijection import ScalarBijection
-from pushforward.scalar.binning import bounded
+from pushforward.scalar.base import ScalarBijection
 from pushforward.scalar.elementary import into_unit_interval
 from pushforward.scalar.root import TOLERANCE, invert
+from pushforward.scalar.splines.box import bounded
 
 MAX_LOG_SCALE = 5.0
 """Bound on a component's log-scale."""

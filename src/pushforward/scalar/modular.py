@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import UsageError
-from pushforward.scalar.bijection import ScalarBijection
+from pushforward.scalar.base import ScalarBijection
 
 
 def extended_euclid(a: int, b: int) -> tuple[int, int, int]:

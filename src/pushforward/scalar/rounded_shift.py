@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import UsageError
-from pushforward.scalar.bijection import ScalarBijection
+from pushforward.scalar.base import ScalarBijection
 
 # Integers up to 2^24 are exact in float32; shifts stay so far below it that thousands of units of data fit beside them.
 LARGEST_SHIFT = 2.0**22

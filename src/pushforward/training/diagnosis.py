@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pushforward.distributions.distribution import Distribution
-from pushforward.transforms.transform import Transform
+from pushforward.distributions.base import Distribution
+from pushforward.transforms.base import Transform
 
 
 def first_nonfinite_part(flow: nn.Module, run: Callable[[], Tensor], inputs: Tensor) -> str:

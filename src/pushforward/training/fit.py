@@ -20,10 +20,10 @@ from pushforward.data.dataset import Dataset
 from pushforward.errors import DataError, ShapeError, TrainingError, UsageError
 from pushforward.files import make_folder
 from pushforward.flows.flow import Flow
-from pushforward.flows.registry import save
+from pushforward.kernels.memory import kept_memory
+from pushforward.models.registry import save
 from pushforward.training.batches import Batches
 from pushforward.training.checkpoints import LAST, MODEL, read_checkpoint
-from pushforward.training.memory import kept_memory
 from pushforward.training.objectives import Objective, negative_log_likelihood
 from pushforward.training.plan import Plan, parse_duration
 from pushforward.training.progress import ProgressLine

@@ -17,7 +17,7 @@ from torch import Tensor
 from pushforward.errors import TrainingError
 from pushforward.files import unwritable
 from pushforward.flows.flow import Flow
-from pushforward.flows.registry import save
+from pushforward.models.registry import save
 from pushforward.training.augmentation import shifted
 from pushforward.training.batches import Batch, Batches, take
 from pushforward.training.checkpoints import KEY, LAST, MODEL, VERSION

@@ -1,27 +1,27 @@
 """Transforms: which dimensions see which, and what reshapes or re-represents the data."""
 
-from pushforward.transforms import masks
-from pushforward.transforms.autoregressive import Autoregressive
-from pushforward.transforms.categorical_encoding import CategoricalEncoding
+from pushforward.transforms.autoregressive.autoregressive import Autoregressive
+from pushforward.transforms.autoregressive.one_hot import OneHotAutoregressive
+from pushforward.transforms.base import Bijection, Transform
 from pushforward.transforms.chain import Chain
-from pushforward.transforms.convolution import InvertibleConvolution, InvertibleConvolutionLU
-from pushforward.transforms.coupling import Coupling
-from pushforward.transforms.dequantization import Dequantization, VariationalDequantization
+from pushforward.transforms.coupling import masks
+from pushforward.transforms.coupling.coupling import Coupling
+from pushforward.transforms.coupling.parts import Multipartite, bipartite, multipartite, quadripartite
 from pushforward.transforms.elementwise import ConditionalElementwise, Elementwise
-from pushforward.transforms.integers import Integers
-from pushforward.transforms.interlace import Interlace
 from pushforward.transforms.inverse import Inverse
-from pushforward.transforms.linear import Householder, MatrixExponential, Triangular, diagonal, lu, qr
+from pushforward.transforms.linear.convolution import InvertibleConvolution, InvertibleConvolutionLU
+from pushforward.transforms.linear.matrices import Householder, MatrixExponential, Triangular, diagonal, lu, qr
+from pushforward.transforms.linear.normalisation import ActNorm, BatchNorm
+from pushforward.transforms.linear.permutation import Permutation, flip, random_permutation
 from pushforward.transforms.logit import Logit
-from pushforward.transforms.multipartite import Multipartite, bipartite, multipartite, quadripartite
-from pushforward.transforms.normalisation import ActNorm, BatchNorm
-from pushforward.transforms.one_hot_autoregressive import OneHotAutoregressive
-from pushforward.transforms.permutation import Permutation, flip, random_permutation
-from pushforward.transforms.planar import Planar
-from pushforward.transforms.radial import Radial
-from pushforward.transforms.squeeze import Squeeze
-from pushforward.transforms.sylvester import Sylvester
-from pushforward.transforms.transform import Bijection, Transform
+from pushforward.transforms.reshape.interlace import Interlace
+from pushforward.transforms.reshape.squeeze import Squeeze
+from pushforward.transforms.residual.planar import Planar
+from pushforward.transforms.residual.radial import Radial
+from pushforward.transforms.residual.sylvester import Sylvester
+from pushforward.transforms.surjections.categorical_encoding import CategoricalEncoding
+from pushforward.transforms.surjections.dequantization import Dequantization, VariationalDequantization
+from pushforward.transforms.surjections.integers import Integers
 
 __all__ = [
     "CategoricalEncoding",

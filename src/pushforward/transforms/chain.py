@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import UsageError
-from pushforward.transforms.transform import Transform, apply
+from pushforward.transforms.base import Transform, apply
 
 # The compiler's time grows with the parts that it is given together: for more, the calls saved take long to make up.
 MOST_TOGETHER = 16

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.networks.factory import NetworkFactory
-from pushforward.scalar.bijection import ScalarBijection
-from pushforward.transforms.transform import Bijection, check_event
+from pushforward.scalar.base import ScalarBijection
+from pushforward.transforms.base import Bijection, check_event
 
 
 class Elementwise(Bijection):

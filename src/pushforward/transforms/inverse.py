@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import UsageError
-from pushforward.transforms.transform import Bijection, Transform
+from pushforward.transforms.base import Bijection, Transform
 
 
 class Inverse(Bijection):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pushforward.transforms.transform import Bijection, sum_event
+from pushforward.transforms.base import Bijection, sum_event
 
 
 class Logit(Bijection):

@@ -1,0 +1,1 @@
+"""The container of compressed files and the formats of what goes into it."""

@@ -1,0 +1,1 @@
+"""Continuous flows as codecs: local bits-back coding."""

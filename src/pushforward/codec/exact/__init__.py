@@ -1,0 +1,1 @@
+"""Integer flows as codecs: exact, portable arithmetic."""

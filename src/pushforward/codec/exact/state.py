@@ -1,0 +1,154 @@
+"""A portable model as a file: its parts' sizes as JSON, its integers as tensors, and the fingerprint of both."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.codec.exact import fixedpoint, masses, portable, tables
+from pushforward.codec.exact.portable import IntegerBase, PortableFlow
+from pushforward.codec.model import FINGERPRINT_BYTES
+from pushforward.errors import CheckpointError, CodecError, UsageError
+
+FORMAT = "pushforward-codec"
+FORMAT_VERSION = 1
+_PARTS: dict[str, type] = {
+    part.__name__: part
+    for part in (
+        fixedpoint.IntegerConv,
+        fixedpoint.IntegerDenseNet,
+        masses.IntegerCategorical,
+        masses.IntegerLogisticMixture,
+        portable.Reorder,
+        portable.IntegerShift,
+        portable.IntegerParts,
+        portable.IntegerGroups,
+        portable.IntegerFlow,
+        portable.IntegerFactorOut,
+    )
+}
+_TABLES = ("logistic_cdf", "softmax_weights", "inverse_scales")
+
+
+def assemble(flow: IntegerBase, event_shape: tuple[int, ...], low: int, high: int) -> PortableFlow:
+    """Put a portable model together and compute its fingerprint."""
+    config, tensors = _describe(flow, event_shape, low, high)
+    return PortableFlow(flow, event_shape, low, high, fingerprint(config, tensors))
+
+
+def fingerprint(config: str, tensors: dict[str, Tensor]) -> bytes:
+    """16 bytes that identify a portable model: a digest of its canonical description."""
+    digest = hashlib.blake2b(config.encode(), digest_size=FINGERPRINT_BYTES)
+    for name in sorted(tensors):
+        tensor = tensors[name].long()
+        digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().numpy().astype("<i8").tobytes())
+    return digest.digest()
+
+
+def save_portable(model: PortableFlow, path: str | Path) -> None:
+    """Write a portable model as safetensors; :func:`load_portable` reads it back with the same fingerprint."""
+    from safetensors.torch import save as to_bytes
+
+    from pushforward.files import atomic_write
+
+    config, tensors = _describe(model.flow, model.event_shape, model.low, model.high)
+    metadata = {"format": FORMAT, "version": str(FORMAT_VERSION), "config": config}
+    atomic_write(path, to_bytes({name: _narrow(tensor) for name, tensor in tensors.items()}, metadata))
+
+
+def load_portable(path: str | Path) -> PortableFlow:
+    """Read a portable model.
+
+    Raises:
+        CheckpointError: if the file is missing, damaged, foreign or of another version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name).long() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is no readable safetensors file ({error}): it is missing or damaged") from error
+    if metadata.get("format") != FORMAT or metadata.get("version") != str(FORMAT_VERSION):
+        raise CheckpointError(
+            f"{path} expects the format {FORMAT} version {FORMAT_VERSION}, got {metadata.get('format')} version "
+            f"{metadata.get('version')}: write it with export-codec of this version"
+        )
+    try:
+        config = json.loads(metadata["config"])
+        for name in _TABLES:
+            # The decoder's bits hang on these tables; a program with others must not read the file.
+            if not torch.equal(tensors[f"table.{name}"], torch.from_numpy(getattr(tables, name)())):
+                raise CheckpointError(f"{path} was exported with other tables than this version has")
+        flow = _load(config["flow"], tensors, "flow")
+        model = assemble(flow, tuple(config["event_shape"]), int(config["low"]), int(config["high"]))
+    except (KeyError, TypeError, ValueError, AttributeError, CodecError, RuntimeError, IndexError) as error:
+        raise CheckpointError(f"{path} does not hold a whole exported model ({error}): export it anew") from error
+    return model
+
+
+def is_portable_file(path: str | Path) -> bool:
+    """Whether a file says that it is an exported model."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return (file.metadata() or {}).get("format") == FORMAT
+    except (SafetensorError, OSError):
+        return False
+
+
+def _describe(flow: IntegerBase, event_shape: tuple[int, ...], low: int, high: int) -> tuple[str, dict[str, Tensor]]:
+    tensors = {f"table.{name}": torch.from_numpy(getattr(tables, name)()) for name in _TABLES}
+    described = _dump(flow, "flow", tensors)
+    config = {"flow": described, "event_shape": list(event_shape), "low": low, "high": high}
+    return json.dumps(config, sort_keys=True, separators=(",", ":")), tensors
+
+
+def _dump(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+    """What JSON can hold of a part; its tensors go into ``tensors`` under the names of their places."""
+    if isinstance(value, Tensor):
+        tensors[name] = value.cpu()
+        return {"tensor": list(value.shape)}
+    if isinstance(value, list | tuple):
+        return [_dump(item, f"{name}.{index}", tensors) for index, item in enumerate(value)]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {
+            field.name: _dump(getattr(value, field.name), f"{name}.{field.name}", tensors)
+            for field in dataclasses.fields(value)
+            if field.init
+        }
+        return {"part": type(value).__name__, **fields}
+    if value is None or isinstance(value, bool | int):
+        return value
+    raise UsageError(f"a portable model cannot hold {type(value).__name__}")
+
+
+def _load(value: Any, tensors: dict[str, Tensor], name: str) -> Any:
+    if isinstance(value, list):
+        items = [_load(item, tensors, f"{name}.{index}") for index, item in enumerate(value)]
+        return tuple(items) if items and all(isinstance(item, int) for item in items) else items
+    if isinstance(value, dict) and "tensor" in value:
+        return tensors[name]
+    if isinstance(value, dict):
+        part = _PARTS[value["part"]]
+        fields = {field.name for field in dataclasses.fields(part) if field.init}
+        return part(**{key: _load(value[key], tensors, f"{name}.{key}") for key in sorted(fields)})
+    return value
+
+
+def _narrow(tensor: Tensor) -> Tensor:
+    """The smallest integer type that holds the values, so that files stay small."""
+    for dtype in (torch.int8, torch.int16, torch.int32):
+        limits = torch.iinfo(dtype)
+        if not tensor.numel() or (int(tensor.min()) >= limits.min and int(tensor.max()) <= limits.max):
+            return tensor.to(dtype).contiguous()
+    return tensor.contiguous()

@@ -1,0 +1,1 @@
+"""Toy densities with known log-density."""

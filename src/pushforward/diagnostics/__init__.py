@@ -1,0 +1,1 @@
+"""What a flow is made of and how well it does."""

@@ -1,0 +1,1 @@
+"""Distributions that take one variable after the other."""

@@ -1,0 +1,62 @@
+"""The uniform distribution on a box."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pushforward.distributions.base import Distribution
+from pushforward.distributions.discrete.mass import uniform_noise
+from pushforward.errors import UsageError
+
+
+class Uniform(Distribution):
+    r"""Independent uniforms on ``[low, high]``, ``log p(x) = -D log(high - low)`` inside the box.
+
+    It is the base of CDF flows, whose transform is a distribution function. Outside the box the density is zero, so
+    ``log_prob`` is ``-inf`` there, which is the truth; its gradient is zero on both sides. Samples lie strictly
+    inside. A temperature below 1 shrinks the box around its middle.
+
+    Args:
+        event_shape: the shape of one event.
+        low, high: the ends of the interval, the same for every dimension.
+
+    Raises:
+        UsageError: unless ``low < high`` and both are finite; for sampling at a temperature above 1, which would
+            leave the box.
+
+    Example:
+        >>> base = Uniform((2,), 0.0, 2.0)
+        >>> base.log_prob(torch.tensor([[0.5, 1.0], [0.5, 3.0]])).exp()
+        tensor([0.2500, 0.0000])
+    """
+
+    light = True
+
+    def __init__(self, event_shape: Sequence[int], low: float = 0.0, high: float = 1.0) -> None:
+        super().__init__()
+        if not (low < high and math.isfinite(high - low)):
+            raise UsageError(f"Uniform expects finite low < high, got low={low} and high={high}")
+        self.event_shape = torch.Size(event_shape)
+        self.low = low
+        self.high = high
+        self.register_buffer("like", torch.zeros(()), persistent=False)
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        dims = tuple(range(-len(self.event_shape), 0))
+        # 0 * x keeps the result attached to x, so that a chain in front of it still gets its (zero) gradient.
+        inside = (x >= self.low) & (x <= self.high)
+        level = torch.where(inside, 0.0 * x - math.log(self.high - self.low), -math.inf)
+        return level.sum(dims)
+
+    def _draw(
+        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    ) -> Tensor:
+        if temperature > 1:
+            raise UsageError(f"Uniform expects a temperature of at most 1, got {temperature}: more would leave its box")
+        noise = uniform_noise(self.like, batch_shape + self.event_shape, generator)  # type: ignore[arg-type]
+        middle, half = 0.5 * (self.low + self.high), 0.5 * (self.high - self.low)
+        return middle + temperature * half * (2.0 * noise - 1.0)

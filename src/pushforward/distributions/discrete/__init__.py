@@ -1,0 +1,1 @@
+"""Probability masses on integers and categories."""

@@ -1,0 +1,177 @@
+"""Bases on one-hot categories, and the integers that stand for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.distributions.base import Distribution
+from pushforward.distributions.discrete.mass import gumbel_argmax
+from pushforward.errors import ShapeError
+from pushforward.networks.masked.one_hot import OneHotMADE
+
+
+def one_hot(index: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
+    """``(...)`` integers as ``(..., classes)`` one-hot vectors.
+
+    Example:
+        >>> one_hot(torch.tensor([2]), 3, torch.float32)
+        tensor([[0., 0., 1.]])
+    """
+    return torch.nn.functional.one_hot(index, classes).to(dtype)
+
+
+class OneHotCategorical(Distribution):
+    r"""Independent categories with learned probabilities, ``log P(x) = sum_d x_d . log softmax(theta_d)``.
+
+    Events are one-hot, ``(D, K)``. The log-mass is linear in ``x``, which is what a straight-through gradient needs.
+
+    Example:
+        >>> OneHotCategorical(2, 3).log_prob(torch.eye(3)[None, [0, 2]]).exp()
+        tensor([0.1111], grad_fn=<ExpBackward0>)
+    """
+
+    reparametrised = False
+
+    def __init__(self, variables: int, classes: int) -> None:
+        super().__init__()
+        self.event_shape = torch.Size([variables, classes])
+        self.logits = nn.Parameter(torch.zeros(variables, classes))
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        return (x * torch.log_softmax(self.logits, -1)).sum((-2, -1))
+
+    def _draw(
+        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    ) -> Tensor:
+        logits = self.logits.expand(*batch_shape, *self.event_shape)
+        return one_hot(gumbel_argmax(logits, temperature, generator), self.event_shape[1], logits.dtype)
+
+
+class OneHotAutoregressiveCategorical(Distribution):
+    r"""Categories one after the other, ``log P(x) = sum_d x_d . log softmax(theta_d(x_<d))``, or from the last to the
+    first, ``theta_d(x_>d)``, in which order it complements an autoregressive flow (Tran et al. 2019, arXiv:1905.10347).
+
+    Args:
+        variables, classes, context, hidden: see :class:`OneHotMADE`.
+        order: the order of the variables, a permutation of ``0 .. D - 1``; by default as they come.
+
+    Example:
+        >>> OneHotAutoregressiveCategorical(2, 3).sample(5).shape
+        torch.Size([5, 2, 3])
+    """
+
+    reparametrised = False
+    order: Tensor
+    inverse_order: Tensor
+
+    def __init__(
+        self,
+        variables: int,
+        classes: int,
+        context: int = 0,
+        *,
+        hidden: Sequence[int] = (64, 64),
+        order: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__()
+        self.event_shape = torch.Size([variables, classes])
+        self.network = OneHotMADE(variables, classes, classes, context, hidden=hidden)
+        index = torch.arange(variables) if order is None else torch.as_tensor(order)
+        if not torch.equal(index.sort().values, torch.arange(variables)):
+            raise ShapeError(f"Expected an order of 0 ... {variables - 1}, got {order}.")
+        self.register_buffer("order", index)
+        self.register_buffer("inverse_order", torch.argsort(index))
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        ordered = x.index_select(-2, self.order)
+        return (ordered * torch.log_softmax(self.network(ordered, context), -1)).sum((-2, -1))
+
+    def _draw(
+        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    ) -> Tensor:
+        variables, classes = self.event_shape
+        x = self.network.layers[0].weight.new_zeros(*batch_shape, variables, classes)  # type: ignore[union-attr, operator]
+        for variable in range(variables):
+            logits = self.network(x, context)[..., variable, :]
+            chosen = one_hot(gumbel_argmax(logits, temperature, generator), classes, x.dtype)
+            x = torch.cat([x[..., :variable, :], chosen.unsqueeze(-2), x[..., variable + 1 :, :]], -2)
+        return x.index_select(-2, self.inverse_order)
+
+
+class FromOneHot(Distribution):
+    r"""A distribution of one-hot categories ``(D, K)`` as one of the integers ``(D,)`` that number them.
+
+    Args:
+        one_hot: the distribution of one-hot events, for example a flow of them.
+
+    Values outside ``0 .. K - 1`` have no mass: they get ``-inf``.
+
+    Example:
+        >>> FromOneHot(OneHotCategorical(2, 3)).log_prob(torch.tensor([[0, 2]])).exp()
+        tensor([0.1111], grad_fn=<ExpBackward0>)
+    """
+
+    reparametrised = False
+
+    def __init__(self, one_hot: Distribution) -> None:
+        super().__init__()
+        self.one_hot = one_hot
+        self.event_shape, self.classes = one_hot.event_shape[:-1], one_hot.event_shape[-1]
+        self.register_buffer("like", torch.zeros(()), persistent=False)
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        if x.shape[max(x.dim() - 1, 0) :] != self.event_shape:
+            raise ShapeError(f"FromOneHot expects events of shape {tuple(self.event_shape)}, got {tuple(x.shape)}")
+        outside = ((x < 0) | (x >= self.classes)).any(-1)
+        return self.one_hot.log_prob(self._encode(x), context).masked_fill(outside, -torch.inf)
+
+    def latents(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, ...]:
+        return tuple(self._decode(z) for z in self.one_hot.latents(self._encode(x), context, generator))
+
+    def from_latents(self, latents: Sequence[Tensor | None], context: Tensor | None = None) -> Tensor:
+        codes = [None if z is None else self._encode(z) for z in latents]
+        return self._decode(self.one_hot.from_latents(codes, context))
+
+    def _draw(
+        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    ) -> Tensor:
+        return self._decode(self.one_hot._draw(batch_shape, context, temperature, generator))
+
+    def _encode(self, x: Tensor) -> Tensor:
+        return one_hot(x.long().clamp(0, self.classes - 1), self.classes, self.like.dtype)  # type: ignore[arg-type]
+
+    def _decode(self, x: Tensor) -> Tensor:
+        return x.argmax(-1).to(x.dtype)
+
+
+class AutoregressiveCategorical(FromOneHot):
+    r"""Categorical variables one after the other, ``P(x) = prod_d softmax(theta_d(x_<d))_(x_d)``, values
+    ``0 .. classes - 1``.
+
+    Args:
+        variables: the number of variables ``D``.
+        classes: the number of categories ``K``.
+        context: features of the context, 0 for none.
+        hidden: widths of the masked network's hidden layers.
+        order: the order of the variables, by default as they come.
+
+    Example:
+        >>> AutoregressiveCategorical(3, 4).log_prob(torch.tensor([[0, 3, 1]])).exp()
+        tensor([0.0156], grad_fn=<ExpBackward0>)
+    """
+
+    def __init__(
+        self,
+        variables: int,
+        classes: int,
+        context: int = 0,
+        *,
+        hidden: Sequence[int] = (64, 64),
+        order: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(OneHotAutoregressiveCategorical(variables, classes, context, hidden=hidden, order=order))

@@ -1,0 +1,1 @@
+"""Networks for images: convolutional, with gates, attention or dense connections."""

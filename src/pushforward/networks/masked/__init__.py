@@ -1,0 +1,1 @@
+"""Masked networks: what they say of an input depends on the inputs before it."""

@@ -1,0 +1,124 @@
+"""New increasing functions from old: composition and conical combination."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pushforward.errors import UsageError
+from pushforward.scalar.base import ScalarBijection
+from pushforward.scalar.root import TOLERANCE, invert
+from pushforward.scalar.splines.box import bounded
+
+MAX_LOG_WEIGHT = 5.0
+
+
+class Composition(ScalarBijection):
+    r"""Scalar bijections one after the other, ``z = h_n(... h_1(x))``.
+
+    Parameters per element: those of ``h_1``, then of ``h_2``, and so on.
+
+    Args:
+        *bijections: the functions, the first to be applied first.
+
+    Raises:
+        UsageError: no function, or a function learned per dimension (``num_shared``).
+
+    Example:
+        >>> from pushforward.scalar import Affine, Sigmoid
+        >>> bijection = Composition(Affine(), Sigmoid())
+        >>> bijection.num_parameters, bijection.codomain
+        (2, (0.0, 1.0))
+    """
+
+    def __init__(self, *bijections: ScalarBijection) -> None:
+        _check_parts(bijections)
+        self.bijections = bijections
+        self.num_parameters = sum(part.num_parameters for part in bijections)
+        self.domain = bijections[0].domain
+        self.codomain = bijections[-1].codomain
+        self.tolerance = max((part.tolerance for part in bijections if part.tolerance is not None), default=None)
+
+    def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        total = torch.zeros_like(x)
+        for part, own in zip(self.bijections, _split(self.bijections, parameters)):
+            x, log_derivative = part.forward(x, own)
+            total = total + log_derivative
+        return x, total
+
+    def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        total = torch.zeros_like(z)
+        for part, own in reversed(list(zip(self.bijections, _split(self.bijections, parameters)))):
+            z, log_derivative = part.inverse(z, own)
+            total = total + log_derivative
+        return z, total
+
+
+class ConicalCombination(ScalarBijection):
+    r"""A combination with positive weights, ``z = sum_k a_k h_k(x) + b``, ``a_k > 0``.
+
+    Parameters per element, in this order: those of ``h_1``, ``h_2``, ..., the ``K`` log-weights (bounded, relative to
+    ``1 / K``), the shift ``b``. The root lies between those that the functions give one by one for ``(z - b) / sum_k
+    a_k``. The inverse is iterative, see ``tolerance``; gradients through it are by implicit differentiation.
+
+    Args:
+        *bijections: the functions; all lead from the reals onto the reals.
+
+    Raises:
+        UsageError: no function, one that is not from the reals onto the reals, or one learned per dimension.
+
+    Example:
+        >>> from pushforward.scalar import Affine, LeakyReLU
+        >>> bijection = ConicalCombination(Affine(), LeakyReLU(0.5))
+        >>> parameters = torch.randn(3, bijection.num_parameters)
+        >>> x = torch.tensor([-1.0, 0.5, 1e6])
+        >>> bool(torch.allclose(bijection.inverse(bijection.forward(x, parameters)[0], parameters)[0], x, atol=1e-5))
+        True
+    """
+
+    tolerance = TOLERANCE
+
+    def __init__(self, *bijections: ScalarBijection) -> None:
+        _check_parts(bijections)
+        reals = (float("-inf"), float("inf"))
+        for part in bijections:
+            if part.domain != reals or part.codomain != reals:
+                raise UsageError(f"A conical combination takes functions from the reals onto the reals, got {part}.")
+        self.bijections = bijections
+        self.num_parameters = sum(part.num_parameters for part in bijections) + len(bijections) + 1
+
+    def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        own, log_weights, shift = self._constrain(parameters)
+        return self._combine(x, own, log_weights, shift)
+
+    def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        own, log_weights, shift = self._constrain(parameters)
+        with torch.no_grad():
+            mean = (z - shift) * torch.exp(-torch.logsumexp(log_weights, -1))
+            roots = torch.stack([part.inverse(mean, mine)[0] for part, mine in zip(self.bijections, own)])
+            low, high = roots.amin(0), roots.amax(0)
+            slack = 1e-5 * (1.0 + torch.maximum(low.abs(), high.abs()))
+        return invert(lambda x: self._combine(x, own, log_weights, shift), z, low - slack, high + slack)
+
+    def _combine(self, x: Tensor, own: list[Tensor], log_weights: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+        values, log_derivatives = zip(*(part.forward(x, mine) for part, mine in zip(self.bijections, own)))
+        z = (torch.exp(log_weights) * torch.stack(values, -1)).sum(-1) + shift
+        return z, torch.logsumexp(log_weights + torch.stack(log_derivatives, -1), -1)
+
+    def _constrain(self, parameters: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
+        count = len(self.bijections)
+        inner, raw_weights, shift = parameters.split([self.num_parameters - count - 1, count, 1], -1)
+        log_weights = bounded(raw_weights, MAX_LOG_WEIGHT) - torch.log(torch.full_like(shift, count))
+        return _split(self.bijections, inner), log_weights, shift.squeeze(-1)
+
+
+def _check_parts(bijections: tuple[ScalarBijection, ...]) -> None:
+    if not bijections:
+        raise UsageError("A combination of scalar bijections needs at least one, got none.")
+    for part in bijections:
+        if part.num_shared:
+            raise UsageError(f"A combination takes functions whose parameters all come per element, got {part}.")
+
+
+def _split(bijections: tuple[ScalarBijection, ...], parameters: Tensor) -> list[Tensor]:
+    return list(parameters.split([part.num_parameters for part in bijections], -1))

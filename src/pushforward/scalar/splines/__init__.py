@@ -1,0 +1,1 @@
+"""Monotone splines: a box of bins with identity tails, or a circle."""

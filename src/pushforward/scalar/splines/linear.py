@@ -1,0 +1,57 @@
+"""Piecewise linear splines."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pushforward.scalar.base import ScalarBijection
+from pushforward.scalar.splines.box import at_ends, bin_sizes, check_box, find_bin, inside_box, knots, planes
+
+
+class LinearSpline(ScalarBijection):
+    r"""A monotone polyline inside ``(-bound, bound)``, the identity outside (Müller, McWilliams, Rousselle, Gross,
+    Novák 2019, Neural Importance Sampling, arXiv:1808.03856, here with bins of learned widths).
+
+    Parameters per element, ``2 * bins`` in this order: log-widths, log-slopes of the bins, both bounded. Zeros give the
+    identity. The density that it makes is piecewise constant.
+
+    Args:
+        bins: the number of bins, at least 2.
+        bound: half the width of the box.
+
+    Raises:
+        UsageError: fewer than two bins, or an empty box.
+
+    Example:
+        >>> spline = LinearSpline(bins=4)
+        >>> parameters = torch.randn(3, spline.num_parameters)
+        >>> x = torch.tensor([-1.0, 0.5, 70.0])
+        >>> bool(torch.allclose(spline.inverse(spline.forward(x, parameters)[0], parameters)[0], x, atol=1e-4))
+        True
+    """
+
+    def __init__(self, bins: int = 8, bound: float = 5.0) -> None:
+        check_box(bins, bound)
+        self.bins = bins
+        self.bound = bound
+        self.num_parameters = 2 * bins
+
+    def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        positions, values = self._knots(parameters)
+        return inside_box(x, self.bound, lambda value: _polyline(value, positions, values))
+
+    def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        positions, values = self._knots(parameters)
+        return inside_box(z, self.bound, lambda value: _polyline(value, values, positions))
+
+    def _knots(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        raw_widths, raw_slopes = planes(parameters).split([self.bins, self.bins])
+        positions, values = knots(bin_sizes(raw_widths, raw_slopes, self.bound), self.bound).unbind(1)
+        return positions, values
+
+
+def _polyline(x: Tensor, positions: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    (x0, y0), (x1, y1) = at_ends(torch.stack([positions, values], 1), find_bin(x, positions))
+    slope = (y1 - y0) / (x1 - x0)
+    return y0 + slope * (x - x0), torch.log(slope)

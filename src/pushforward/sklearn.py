@@ -1,0 +1,6 @@
+"""Estimators for scikit-learn: the density of a table, and the conditional density of a target."""
+
+from pushforward.tables.density import FlowDensity
+from pushforward.tables.regressor import FlowRegressor
+
+__all__ = ["FlowDensity", "FlowRegressor"]

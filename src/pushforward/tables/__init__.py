@@ -1,0 +1,1 @@
+"""Tables as flows see them: columns and their codes, likelihoods, estimators."""

@@ -1,0 +1,171 @@
+"""A density estimator for tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from pushforward.errors import DataError, UsageError
+from pushforward.tables.columns import Array
+from pushforward.tables.fitting import Training, canonical_rows, train_flow
+from pushforward.tables.inputs import checked_table, checked_weights
+from pushforward.tables.likelihood import cell_points, decode, encode, log_density
+from pushforward.tables.table import BoundPair, LatentCode, Table
+
+
+class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator):
+    r"""The joint density of a table's columns, by a normalizing flow.
+
+    ``log p(x) = log N(f(u(x))) + log |det df/du| + sum_i log |du_i/dx_i|``: each column is brought to the real line by
+    ``u``, standardised, and a flow ``f`` takes the rows to a normal distribution. Log-densities are in the data's own
+    units, nats. Columns may be
+
+    - continuous (floats): a density;
+    - ordinal (integers) or categorical (strings, booleans, pandas categories): a probability mass. Uniform noise
+      spreads each value over a cell, and the mass is the density's mean over the cell, by ``quadrature`` points that
+      are the same for every row;
+    - constant: the one value has probability 1, any other 0.
+
+    Rows outside the support (beyond a bound, an unknown category) have a log-density of ``-inf``. The fit does not
+    depend on the order of the rows, and a weight of 2 is the same as the row twice.
+
+    Args:
+        model: the name of a recipe of ``pushforward.build`` with a standard normal base.
+        model_options: configuration for it, e.g. ``{"layers": 5, "hidden": (128, 128)}``; what is left out is chosen
+            by the number of rows.
+        columns: ``{column: "continuous" | "ordinal" | "categorical"}`` where the dtype does not say what is meant.
+        bounds: ``{column: (low, high)}``, None for no bound, of what a column can ever be.
+        quadrature: points for the mass of discrete columns, a power of two.
+        max_steps, max_time, batch_size, learning_rate: of the training; None chooses by the number of rows.
+        validation_fraction: the part of the rows that is held out to stop by, at least 20 rows or a quarter of few;
+            0 trains on all.
+        patience: how many validations without progress end the training.
+        accelerator: where to train, as Lightning names it; the fitted flow is on the CPU.
+        random_state: makes a fit repeatable.
+        verbose: 1 shows the training's progress.
+
+    Attributes:
+        flow_: the trained flow, in double precision, over the codes of the columns that are not constant.
+        n_features_in_, feature_names_in_: the columns it was fitted on.
+
+    Raises:
+        UsageError: for an option that does not fit.
+        DataError: for missing or infinite values, naming the columns and how many.
+
+    Example:
+        >>> X = np.random.default_rng(0).normal(5.0, 2.0, (60, 2))
+        >>> density = FlowDensity(random_state=0).fit(X)
+        >>> density.score_samples(X).shape, density.sample(3).shape
+        ((60,), (3, 2))
+    """
+
+    def __init__(
+        self,
+        model: str = "nsf",
+        *,
+        model_options: Mapping[str, Any] | None = None,
+        columns: Mapping[Any, str] | None = None,
+        bounds: Mapping[Any, BoundPair] | None = None,
+        quadrature: int = 16,
+        max_steps: int | None = None,
+        max_time: str | float | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        validation_fraction: float = 0.1,
+        patience: int = 6,
+        accelerator: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.model = model
+        self.model_options = model_options
+        self.columns = columns
+        self.bounds = bounds
+        self.quadrature = quadrature
+        self.max_steps = max_steps
+        self.max_time = max_time
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.accelerator = accelerator
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> FlowDensity:
+        """Fit the density to a table ``(n, columns)``.
+
+        Args:
+            X: a data frame or array of at least two rows.
+            y: ignored.
+            sample_weight: one number of at least 0 for each row.
+        """
+        X = checked_table(self, X, reset=True, min_rows=2)
+        weights = checked_weights(sample_weight, X)
+        self._table = Table(X, self.columns)
+        rows = canonical_rows(self._table.read(X), weights)
+        self._code = LatentCode(self._table, rows.values, rows.weights, self.bounds)
+        self._n_features_out = self._code.features
+        self._cell_points = cell_points(self.quadrature, self._code.noises)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        none = np.empty((len(rows.values), 0))
+        self.flow_ = train_flow(Training.of(self), seed, self._code, rows.values, none, rows.weights)
+        return self
+
+    def score_samples(self, X: Any) -> Array:
+        """Return the log-density of each row, ``(n,)``; log-mass in discrete columns, ``-inf`` outside the support."""
+        numbers = self._read(X)
+        return log_density(self.flow_, self._code, self._cell_points, numbers, np.empty((len(numbers), 0)))
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the mean log-density of the rows."""
+        values = self.score_samples(X)
+        return float(np.average(values, weights=checked_weights(sample_weight, values)))
+
+    def sample(self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> Any:
+        """Draw rows, as a table like the one that was fitted on, with its dtypes and categories.
+
+        Args:
+            n_samples: how many.
+            random_state: in place of the estimator's own.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise UsageError(f"n_samples expects at least 1, got {n_samples}")
+        state = check_random_state(self.random_state if random_state is None else random_state)
+        return self.inverse_transform(state.standard_normal((n_samples, self._code.features)))
+
+    def transform(self, X: Any) -> Array:
+        """Return the rows as normal latents, ``(n, columns that vary)``; discrete values from the middle of their cell.
+
+        Raises:
+            DataError: if a row is outside the support and so has no latent.
+        """
+        numbers = self._read(X)
+        noise = np.full((len(numbers), self._code.noises), 0.5)
+        codes, log_du = self._code.encode(numbers, noise)
+        outside = int(np.isneginf(log_du).sum())
+        if outside:
+            raise DataError(
+                f"{outside} rows are outside the support (a bound, an unknown category, another value in a constant "
+                f"column) and have no latent: remove them"
+            )
+        return encode(self.flow_, codes, np.empty((len(codes), 0)))
+
+    def inverse_transform(self, Z: Any) -> Any:
+        """Return the rows of latents ``(n, columns that vary)`` as a table like the one that was fitted on."""
+        check_is_fitted(self)
+        z = np.asarray(Z, dtype=np.float64)
+        if z.ndim != 2 or z.shape[1] != self._code.features:
+            raise DataError(f"inverse_transform expects latents (n, {self._code.features}), got shape {z.shape}")
+        codes = decode(self.flow_, z, np.empty((len(z), 0)))
+        return self._table.write(self._code.decode(codes))
+
+    def _read(self, X: Any) -> Array:
+        check_is_fitted(self)
+        return self._table.read(checked_table(self, X, reset=False))

@@ -1,0 +1,1 @@
+"""Autoregressive structures: each dimension changes as the dimensions before it decide."""

@@ -1,0 +1,1 @@
+"""Coupling: some parts of an event decide how the others change."""

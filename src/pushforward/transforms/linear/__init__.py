@@ -1,0 +1,1 @@
+"""Linear maps, permutations and normalisations."""

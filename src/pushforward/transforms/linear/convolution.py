@@ -1,0 +1,114 @@
+"""Invertible 1 x 1 convolutions: a learned linear mixing of the channels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.transforms.base import Bijection, batch_shape, check_event
+
+# The diagonal of the LU form stays within exp(+-MAX_LOG_DIAGONAL), so that the inverse exists and stays finite.
+MAX_LOG_DIAGONAL = 7.0
+
+
+class InvertibleConvolution(Bijection):
+    r"""A 1 x 1 convolution with a full matrix, ``z_hw = W x_hw``, ``log_det = H W log |det W|``.
+
+    Starts as a random rotation. The determinant costs ``O(C^3)``; :class:`InvertibleConvolutionLU` costs ``O(C)``.
+
+    Args:
+        channels: the number of channels ``C``.
+
+    Source: Kingma, Dhariwal (2018), Glow, arXiv:1807.03039.
+
+    Example:
+        >>> layer = InvertibleConvolution(3)
+        >>> x = torch.randn(2, 3, 4, 4)
+        >>> bool(torch.allclose(layer.inverse(layer(x)[0])[0], x, atol=1e-5))
+        True
+    """
+
+    event_dims = 3
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(_random_rotation(channels))
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        _check(x, len(self.weight))
+        log_det = torch.linalg.slogdet(self.weight).logabsdet
+        return _mix(self.weight, x), _over_pixels(log_det, x)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        _check(z, len(self.weight))
+        log_det = torch.linalg.slogdet(self.weight).logabsdet
+        x = torch.linalg.solve(self.weight, z.flatten(-2)).reshape(z.shape)
+        return x, -_over_pixels(log_det, z)
+
+
+class InvertibleConvolutionLU(Bijection):
+    r"""A 1 x 1 convolution by its LU factors, ``W = P L (U + diag(sign * exp(s)))``, ``log_det = H W sum s``.
+
+    ``P`` and the signs are fixed at the start, where ``W`` is a random rotation; ``L`` is unit lower and ``U`` strictly
+    upper triangular. ``s`` is bounded, so ``W`` is invertible whatever is learned.
+
+    Args:
+        channels: the number of channels ``C``.
+
+    Source: Kingma, Dhariwal (2018), Glow, arXiv:1807.03039.
+
+    Example:
+        >>> layer = InvertibleConvolutionLU(3)
+        >>> x = torch.randn(2, 3, 4, 4)
+        >>> bool(torch.allclose(layer.inverse(layer(x)[0])[0], x, atol=1e-5))
+        True
+    """
+
+    event_dims = 3
+    permutation: Tensor
+    sign: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        permutation, lower, upper = torch.linalg.lu(_random_rotation(channels))
+        diagonal = upper.diagonal()
+        self.register_buffer("permutation", permutation)
+        self.register_buffer("sign", diagonal.sign())
+        self.lower = nn.Parameter(lower.tril(-1))
+        self.upper = nn.Parameter(upper.triu(1))
+        self.log_diagonal = nn.Parameter(diagonal.abs().log())
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        _check(x, len(self.lower))
+        lower, upper, log_diagonal = self._factors()
+        return _mix(self.permutation @ lower @ upper, x), _over_pixels(log_diagonal.sum(), x)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        _check(z, len(self.lower))
+        lower, upper, log_diagonal = self._factors()
+        rows = self.permutation.T @ z.flatten(-2)
+        rows = torch.linalg.solve_triangular(lower, rows, upper=False, unitriangular=True)
+        rows = torch.linalg.solve_triangular(upper, rows, upper=True)
+        return rows.reshape(z.shape), -_over_pixels(log_diagonal.sum(), z)
+
+    def _factors(self) -> tuple[Tensor, Tensor, Tensor]:
+        log_diagonal = MAX_LOG_DIAGONAL * torch.tanh(self.log_diagonal / MAX_LOG_DIAGONAL)
+        lower = self.lower.tril(-1) + torch.eye(len(self.lower), dtype=self.lower.dtype, device=self.lower.device)
+        upper = self.upper.triu(1) + torch.diag(self.sign * torch.exp(log_diagonal))
+        return lower, upper, log_diagonal
+
+
+def _random_rotation(channels: int) -> Tensor:
+    return torch.linalg.qr(torch.randn(channels, channels)).Q
+
+
+def _mix(weight: Tensor, x: Tensor) -> Tensor:
+    return (weight @ x.flatten(-2)).reshape(x.shape)
+
+
+def _over_pixels(log_det: Tensor, x: Tensor) -> Tensor:
+    return (log_det * (x.shape[-1] * x.shape[-2])).expand(batch_shape(x, 3))
+
+
+def _check(x: Tensor, channels: int) -> None:
+    check_event(x, torch.Size([channels, *x.shape[-2:]]), "an invertible convolution")

@@ -1,0 +1,200 @@
+"""Linear maps of vectors whose determinants are cheap: diagonal, triangular, LU, orthogonal, QR."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.errors import UsageError
+from pushforward.scalar.affine import Affine
+from pushforward.transforms.base import Bijection, batch_shape, check_event
+from pushforward.transforms.chain import Chain
+from pushforward.transforms.elementwise import Elementwise
+
+MAX_LOG_DIAGONAL = 5.0
+"""Bound on the log-diagonal of a triangular matrix."""
+
+
+class Triangular(Bijection):
+    r"""A triangular linear map, ``z = T x + b``, ``log_det = sum_i log t_ii``.
+
+    The diagonal is ``exp(5 tanh(raw / 5))``, so it is positive and bounded. It starts at the identity. The inverse is
+    one triangular solve.
+
+    Args:
+        features: the number of dimensions ``D``.
+        upper: whether ``T`` is upper triangular, else lower.
+
+    Raises:
+        ShapeError: if the input does not end in ``D``.
+
+    Example:
+        >>> z, log_det = Triangular(3)(torch.ones(2, 3))
+        >>> z.shape, log_det.shape
+        (torch.Size([2, 3]), torch.Size([2]))
+    """
+
+    light = True
+
+    def __init__(self, features: int, upper: bool = False) -> None:
+        super().__init__()
+        self.event_shape = torch.Size([features])
+        self.upper = upper
+        self.raw_diagonal = nn.Parameter(torch.zeros(features))
+        self.raw = nn.Parameter(torch.zeros(features, features))
+        self.bias = nn.Parameter(torch.zeros(features))
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        check_event(x, self.event_shape, "Triangular")
+        matrix, log_det = self._matrix()
+        return nn.functional.linear(x, matrix, self.bias), log_det.expand(batch_shape(x, 1))
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        check_event(z, self.event_shape, "Triangular")
+        matrix, log_det = self._matrix()
+        # One matrix for all rows: x T' = z - b, with the rows flattened to one right-hand side.
+        rows = (z - self.bias).reshape(-1, z.shape[-1])
+        x = torch.linalg.solve_triangular(matrix.t(), rows, upper=not self.upper, left=False)
+        return x.reshape(z.shape), -log_det.expand(batch_shape(z, 1))
+
+    def _matrix(self) -> tuple[Tensor, Tensor]:
+        log_diagonal = MAX_LOG_DIAGONAL * torch.tanh(self.raw_diagonal / MAX_LOG_DIAGONAL)
+        rest = self.raw.triu(1) if self.upper else self.raw.tril(-1)
+        return rest + torch.diag(torch.exp(log_diagonal)), log_diagonal.sum()
+
+
+class Orthogonal(Bijection):
+    """What orthogonal maps share, ``z = Q x``: the inverse is the transpose and ``log_det = 0``."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.event_shape = torch.Size([features])
+
+    def _apply_to(self, x: Tensor) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} does not say how to apply Q: Orthogonal is abstract")
+
+    def _apply_transpose_to(self, z: Tensor) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} does not say how to apply Q^T: Orthogonal is abstract")
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        check_event(x, self.event_shape, type(self).__name__)
+        return self._apply_to(x), x.new_zeros(batch_shape(x, 1))
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        check_event(z, self.event_shape, type(self).__name__)
+        return self._apply_transpose_to(z), z.new_zeros(batch_shape(z, 1))
+
+
+class Householder(Orthogonal):
+    r"""A product of reflections, ``z = H_K ... H_1 x`` with ``H x = x - 2 v (v . x) / |v|^2`` (Householder 1958;
+    Tomczak, Welling 2016, arXiv:1611.09630).
+
+    Args:
+        features: the number of dimensions ``D``.
+        reflections: the number of reflections ``K``; by default ``D``, which reaches every orthogonal matrix of
+            determinant ``(-1)^D``.
+
+    Raises:
+        UsageError: for no reflection.
+
+    Example:
+        >>> x = torch.randn(8, 3)
+        >>> z, _ = Householder(3)(x)
+        >>> torch.allclose(z.norm(dim=-1), x.norm(dim=-1), atol=1e-5)
+        True
+    """
+
+    light = True
+
+    def __init__(self, features: int, reflections: int | None = None) -> None:
+        super().__init__(features)
+        reflections = features if reflections is None else reflections
+        if reflections < 1:
+            raise UsageError(f"Householder expects at least 1 reflection, got {reflections}")
+        self.vectors = nn.Parameter(torch.randn(reflections, features))
+
+    def _apply_to(self, x: Tensor) -> Tensor:
+        return reflect(x, self.vectors)
+
+    def _apply_transpose_to(self, z: Tensor) -> Tensor:
+        return reflect(z, self.vectors.flip(-2))
+
+
+class MatrixExponential(Orthogonal):
+    r"""A rotation, ``z = exp(A) x`` with ``A`` skew-symmetric (Lezcano-Casado, Martinez-Rubio 2019,
+    arXiv:1901.08428).
+
+    The entries of ``A`` are bounded to ``(-pi, pi)``, which still reaches every rotation and keeps the exponential
+    accurate. It starts at a small random rotation.
+
+    Args:
+        features: the number of dimensions ``D``.
+
+    Example:
+        >>> x = torch.randn(8, 3)
+        >>> z, _ = MatrixExponential(3)(x)
+        >>> torch.allclose(z.norm(dim=-1), x.norm(dim=-1), atol=1e-5)
+        True
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features)
+        self.raw = nn.Parameter(torch.randn(features, features) / features)
+
+    def matrix(self) -> Tensor:
+        """Return the rotation ``(D, D)``."""
+        upper = (math.pi * torch.tanh(self.raw / math.pi)).triu(1)
+        return torch.linalg.matrix_exp(upper - upper.t())
+
+    def _apply_to(self, x: Tensor) -> Tensor:
+        return x @ self.matrix().t()
+
+    def _apply_transpose_to(self, z: Tensor) -> Tensor:
+        return z @ self.matrix()
+
+
+def diagonal(features: int) -> Elementwise:
+    """A diagonal linear map with a shift, ``z = (x + t) exp(s)``.
+
+    Example:
+        >>> diagonal(3)(torch.ones(2, 3))[0].shape
+        torch.Size([2, 3])
+    """
+    return Elementwise(Affine(), (features,))
+
+
+def lu(features: int) -> Chain:
+    """A linear map ``z = L (U x + b) + c``; put a :class:`Permutation` beside it to reach every matrix.
+
+    Example:
+        >>> len(lu(3))
+        2
+    """
+    return Chain([Triangular(features, upper=True), Triangular(features)])
+
+
+def qr(features: int, reflections: int | None = None) -> Chain:
+    """A linear map ``z = Q (R x + b)`` with ``R`` upper triangular and ``Q`` a product of reflections.
+
+    Example:
+        >>> len(qr(3))
+        2
+    """
+    return Chain([Triangular(features, upper=True), Householder(features, reflections)])
+
+
+def reflect(x: Tensor, vectors: Tensor) -> Tensor:
+    """Apply the reflections along ``vectors`` ``(..., K, D)``, the first first, to ``x`` ``(..., D)``.
+
+    Example:
+        >>> reflect(torch.tensor([1.0, 2.0]), torch.tensor([[3.0, 0.0]]))
+        tensor([-1.,  2.])
+    """
+    largest = vectors.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(vectors.dtype).tiny)
+    scaled = vectors / largest
+    unit = scaled / torch.linalg.vector_norm(scaled, dim=-1, keepdim=True).clamp_min(0.5)
+    for v in unit.unbind(-2):
+        x = x - 2.0 * (v * x).sum(-1, keepdim=True) * v
+    return x

@@ -1,0 +1,1 @@
+"""Pixels moved about: squeeze and interlacing."""

@@ -1,0 +1,1 @@
+"""Flows that add a bounded perturbation to the identity: planar, radial, Sylvester."""

@@ -1,0 +1,86 @@
+"""Radial flows: expansions and contractions around a point."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pushforward.networks.factory import NetworkFactory
+from pushforward.networks.mlp import MLP
+from pushforward.transforms.base import Bijection, check_event
+from pushforward.transforms.residual.parameters import GlobalParameters, small_normal
+
+MIN_RADIUS = 0.01
+"""Least value of ``alpha`` and of ``alpha + beta``: the contraction at the centre stays invertible in float32."""
+
+
+class Radial(Bijection):
+    r"""A radial flow, ``z = x + beta (x - c) / (alpha + r)`` with ``r = |x - c|`` (Rezende, Mohamed 2015,
+    arXiv:1505.05770, equation 14).
+
+    With ``gamma = alpha + beta``, ``log_det = (D - 1) log((gamma + r) / (alpha + r)) + log((r^2 + 2 alpha r + alpha
+    gamma) / (alpha + r)^2)``. It is invertible if ``alpha > 0`` and ``beta > -alpha`` (appendix A.2): ``alpha`` and
+    ``gamma`` are softplus of what is learned. The radius of the inverse is the root of a quadratic, so the inverse is
+    a closed form.
+
+    Args:
+        features: the number of dimensions ``D``.
+        network: with a context, a network factory, called as ``network(context, D + 2, 0)``.
+        context: features of the context that decides ``c``, ``alpha``, ``beta``; 0 learns them freely.
+
+    Raises:
+        ShapeError: if the input does not end in ``D``, or the context is missing or misshapen.
+
+    Example:
+        >>> layer = Radial(3)
+        >>> x = torch.randn(8, 3)
+        >>> z, log_det = layer(x)
+        >>> torch.allclose(layer.inverse(z)[0], x, atol=1e-5)
+        True
+    """
+
+    light = True
+
+    def __init__(self, features: int, network: NetworkFactory = MLP, context: int = 0) -> None:
+        super().__init__()
+        self.event_shape = torch.Size([features])
+        self.parameters_of = GlobalParameters(small_normal(features + 2), network, context, "Radial")
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        check_event(x, self.event_shape, "Radial")
+        center, alpha, gamma = self._constrained(context)
+        r = torch.linalg.vector_norm(x - center, dim=-1)
+        ratio = (gamma + r) / (alpha + r)
+        return center + (x - center) * ratio[..., None], self._log_det(r, alpha, gamma)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        check_event(z, self.event_shape, "Radial")
+        center, alpha, gamma = self._constrained(context)
+        r = _inner_radius(torch.linalg.vector_norm(z - center, dim=-1), alpha, gamma)
+        ratio = (alpha + r) / (gamma + r)
+        return center + (z - center) * ratio[..., None], -self._log_det(r, alpha, gamma)
+
+    def _log_det(self, r: Tensor, alpha: Tensor, gamma: Tensor) -> Tensor:
+        across = torch.log((gamma + r) / (alpha + r))
+        # (r^2 + 2 alpha r + alpha gamma) / (alpha + r)^2 = 1 + alpha (gamma - alpha) / (alpha + r)^2
+        share = alpha / (alpha + r)
+        along = torch.log((1.0 - share) * (1.0 + share) + share * gamma / (alpha + r))
+        return (self.event_shape[0] - 1) * across + along
+
+    def _constrained(self, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the centre, ``alpha`` and ``gamma = alpha + beta``, both positive."""
+        center, raw = self.parameters_of(context).split([self.event_shape[0], 2], -1)
+        alpha, gamma = (F.softplus(raw + math.log(math.expm1(1.0 - MIN_RADIUS))) + MIN_RADIUS).unbind(-1)
+        return center, alpha, gamma
+
+
+def _inner_radius(outer: Tensor, alpha: Tensor, gamma: Tensor) -> Tensor:
+    """The root ``r >= 0`` of ``r (gamma + r) / (alpha + r) = outer``, in the form in which nothing cancels."""
+    half = 0.5 * (outer - gamma)
+    root = torch.sqrt(half.square() + alpha * outer + torch.finfo(outer.dtype).tiny)
+    grown = half.clamp_min(0.0) + root
+    shrunk = alpha * outer / (root - half.clamp_max(0.0))
+    return torch.where(half > 0, grown, shrunk)

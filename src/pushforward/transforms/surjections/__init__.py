@@ -1,0 +1,1 @@
+"""Where discrete data enter a continuous flow, and integers an integer flow."""

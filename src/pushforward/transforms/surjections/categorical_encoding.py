@@ -1,0 +1,95 @@
+"""Categories into continuous space, by an encoder that is learned with the flow behind it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pushforward.distributions.discrete.mass import uniform_noise
+from pushforward.errors import UsageError
+from pushforward.transforms.base import Transform, check_event
+
+
+class CategoricalEncoding(Transform):
+    r"""A learned, random code for each category, ``z_d ~ q(z | x_d)``, as the first part of a categorical flow.
+
+    Every category has a logistic distribution with learned means and scales in ``dimensions`` dimensions. A code is
+    read back by the posterior ``p(x_d | z_d)``, proportional to ``p(x_d) q(z_d | x_d)`` with learned ``p``, so
+
+    .. math:: \log P(x) \ge E_q \Bigl[\log p(z) + \sum_d \log p(x_d \mid z_d) - \log q(z_d \mid x_d)\Bigr]:
+
+    a lower bound, hence ``exact`` is False; ``log_det`` is the sum. Training pulls the codes of different categories
+    apart or lets them overlap, as the flow behind finds it easier. The inverse takes the most probable category.
+
+    Args:
+        features: the number of variables ``D``.
+        classes: the number of categories ``K``.
+        dimensions: the dimensions ``d`` of each variable's code.
+
+    Shapes: integers ``(..., D)`` to codes ``(..., D d)``, the dimensions of a variable together.
+
+    Raises:
+        UsageError: for fewer than two classes, or no dimension.
+
+    Source: Lippe, Gavves 2021, Categorical Normalizing Flows via Continuous Transformations, arXiv:2006.09790.
+
+    Example:
+        >>> layer = CategoricalEncoding(3, 5, dimensions=2)
+        >>> z, log_det = layer(torch.tensor([[0, 4, 2]]))
+        >>> z.shape, log_det.shape
+        (torch.Size([1, 6]), torch.Size([1]))
+    """
+
+    exact = False
+    stochastic = True
+
+    def __init__(self, features: int, classes: int, dimensions: int = 2) -> None:
+        super().__init__()
+        if classes < 2 or dimensions < 1 or features < 1:
+            raise UsageError(
+                f"CategoricalEncoding expects features, dimensions >= 1 and classes >= 2, got {features}, {dimensions} "
+                f"and {classes}"
+            )
+        self.levels = classes
+        self.features, self.dimensions = features, dimensions
+        self.event_shape = torch.Size([features])
+        self.means = nn.Parameter(torch.randn(classes, dimensions))
+        self.log_scales = nn.Parameter(torch.full((classes, dimensions), -2.0))
+        self.logits = nn.Parameter(torch.zeros(classes))
+
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        check_event(x, self.event_shape, "CategoricalEncoding")
+        index = x.long()
+        log_scales = self._log_scales()
+        noise = uniform_noise(self.means, torch.Size([*index.shape, self.dimensions]), generator)
+        z = self.means[index] + log_scales[index].exp() * torch.logit(noise)
+        joint = self._log_joint(z)
+        log_prior = torch.log_softmax(self.logits, -1)[index]
+        # log p(x | z) - log q(z | x) = log p(x) - log sum_k p(k) q(z | k): the densities of x itself cancel.
+        return z.flatten(-2), (log_prior - torch.logsumexp(joint, -1)).sum(-1)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        check_event(z, torch.Size([self.features * self.dimensions]), "CategoricalEncoding's inverse")
+        joint = self._log_joint(z.unflatten(-1, (self.features, self.dimensions)))
+        index = joint.argmax(-1)
+        log_prior = torch.log_softmax(self.logits, -1)[index]
+        return index.to(z.dtype), -(log_prior - torch.logsumexp(joint, -1)).sum(-1)
+
+    def forward_shape(self, shape: torch.Size) -> torch.Size:
+        return torch.Size([self.features * self.dimensions])
+
+    def inverse_shape(self, shape: torch.Size) -> torch.Size:
+        return self.event_shape
+
+    def _log_joint(self, z: Tensor) -> Tensor:
+        """``log p(k) + log q(z_d | k)`` for every category ``k``, ``(..., D, K)``."""
+        log_scales = self._log_scales()
+        standard = (z.unsqueeze(-2) - self.means) * torch.exp(-log_scales)
+        log_density = F.logsigmoid(standard) + F.logsigmoid(-standard) - log_scales
+        return torch.log_softmax(self.logits, -1) + log_density.sum(-1)
+
+    def _log_scales(self) -> Tensor:
+        return 7.0 * torch.tanh(self.log_scales / 7.0)
