@@ -21,8 +21,9 @@ if TYPE_CHECKING:
         training,
         transforms,
     )
-    from pushforward.flows import Flow
-    from pushforward.models import build, list_models, load, register, save
+    from pushforward.flows import Flow, load, save
+    from pushforward.models import build, list_models
+    from pushforward.parts import register
     from pushforward.training import evaluate, fit
 
 __version__ = "0.1.0"
@@ -52,8 +53,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Flow": "pushforward.flows",
-    **dict.fromkeys(("build", "list_models", "load", "register", "save"), "pushforward.models"),
+    **dict.fromkeys(("Flow", "load", "save"), "pushforward.flows"),
+    **dict.fromkeys(("build", "list_models"), "pushforward.models"),
+    "register": "pushforward.parts",
     **dict.fromkeys(("evaluate", "fit"), "pushforward.training"),
 }
 
