@@ -43,7 +43,7 @@ def list_models() -> dict[str, str]:
 
 def recipe_options(name: str) -> dict[str, inspect.Parameter]:
     """Return the keyword options that the recipe ``name`` takes."""
-    return dict(inspect.signature(_recipe(name)).parameters)
+    return dict(inspect.signature(find_recipe(name)).parameters)
 
 
 def build(name: str, **config: Any) -> Flow:
@@ -58,7 +58,7 @@ def build(name: str, **config: Any) -> Flow:
         >>> flow.log_prob(torch.zeros(3, 2)).shape
         torch.Size([3])
     """
-    recipe = _recipe(name)
+    recipe = find_recipe(name)
     known = recipe_options(name)
     unknown = sorted(set(config) - set(known))
     if unknown:
@@ -117,7 +117,12 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Flow:
     return flow.to(device).eval()
 
 
-def _recipe(name: str) -> Recipe:
+def find_recipe(name: str) -> Recipe:
+    """Return the recipe ``name``, a function.
+
+    Raises:
+        UsageError: if there is none of that name.
+    """
     if name not in _recipes:
         raise UsageError(f"unknown model {name!r}: the models are {', '.join(sorted(_recipes))}")
     return _recipes[name]
