@@ -306,7 +306,7 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str], tmp_path: Path, images:
     assert "unknown model 'nsff'" in fails(capsys, 2, "train", "nsff", "-d", "moons", "-o", out)
     assert "no option wings" in fails(capsys, 2, "train", "nsf", "-d", "moons", "-o", out, "--set", "wings=2")
     assert "KEY=VALUE" in fails(capsys, 2, "train", "nsf", "-d", "moons", "-o", out, "--set", "wings")
-    assert "learning_rate" in fails(capsys, 2, "train", "nsf", "-d", "moons", "-o", out, "--lr", "-1")
+    assert "learning_rate" in fails(capsys, 2, "train", "nsf", "-d", "moons", "-o", out, "--lr", "-1", "-q")
     assert "no model of images" in fails(capsys, 2, "train", "nsf", "-d", "digits", "-o", out)
     assert "no model of vectors" in fails(capsys, 2, "train", "glow", "-d", "moons", "-o", out)
     assert "are for tables" in fails(capsys, 2, "train", "nsf", "-d", "moons", "-o", out, "--context", "x")
