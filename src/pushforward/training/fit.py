@@ -81,12 +81,9 @@ def fit(
         validation: the same for validation.
         objective: the loss of a batch, ``objective(flow, x, context)``.
         max_time: stop after this time, ``"HH:MM:SS"`` or seconds.
-        max_epochs: stop after so many passes over the data; where nothing limits the training, after 100.
-        max_steps: stop after so many steps.
+        max_epochs, max_steps: stop after so many; of no limit at all, 100 epochs are taken.
         batch_size: rows in a batch, over all processes together.
-        learning_rate: the optimizer's full rate.
-        optimizer: ``"adam"`` or ``"adamw"``.
-        weight_decay: the optimizer's weight decay.
+        learning_rate, optimizer, weight_decay: ``"adam"`` or ``"adamw"`` and its settings.
         schedule: ``"constant"``, ``"cosine"`` or ``"exponential"`` over the steps or the time, whichever is nearer to
             its end.
         warmup_steps: steps in which the rate rises linearly.
@@ -94,15 +91,11 @@ def fit(
         ema: the decay of the weights' moving average, or None for the weights themselves.
         shift: move half of the training images by up to so many pixels; for small sets of images.
         patience: stop when so many validations in a row were no better.
-        validate_every: steps between validations; by default whole epochs, as many as have at least 50 steps.
-        log_every: steps between rows of ``metrics.csv``.
+        validate_every, log_every: steps; by default a validation follows each epoch of at least 50 steps.
         checkpoint_seconds: how often ``last.ckpt`` is written.
         precision: ``"32"``, ``"64"`` or ``"bf16-mixed"``.
         compile: compile the parts of the flow (``flow.compile_blocks()``).
-        accelerator: ``"auto"``, ``"cpu"``, ``"gpu"``, ...; it and the next three are those of Lightning's Trainer.
-        devices: how many devices, or which.
-        strategy: ``"auto"``, ``"ddp"``, ...: how several devices work together.
-        num_nodes: how many machines.
+        accelerator, devices, strategy, num_nodes: as for Lightning's Trainer.
         out: a folder for ``metrics.csv``, ``last.ckpt``, TensorBoard logs and ``model.safetensors`` (of a flow made by
             name).
         resume: go on from ``out/last.ckpt``.
