@@ -73,7 +73,14 @@ def _separated(pair: Any, name: str) -> tuple[Any, Any]:
 def _from_dataset(dataset: Any, name: str, dtype: torch.dtype) -> Pair:
     if isinstance(dataset, torch_data.TensorDataset):
         return _parts(tuple(dataset.tensors), name, dtype)
-    return _drained(DataLoader(dataset, batch_size=_ROWS), name, dtype)
+    return _drained(DataLoader(dataset, batch_size=_ROWS, collate_fn=_collated), name, dtype)
+
+
+def _collated(items: list[Any]) -> Any:
+    try:
+        return torch_data.default_collate(items)
+    except (RuntimeError, TypeError) as error:
+        raise DataError(f"the items of a dataset must be numbers of one shape ({str(error).splitlines()[0]})") from error
 
 
 def _goes_through_once(loader: DataLoader[Any]) -> bool:
