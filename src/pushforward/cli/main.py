@@ -15,10 +15,8 @@ import typer
 
 from pushforward.cli import codec, describe, train, use
 from pushforward.cli.options import Json, Quiet
-from pushforward.cli.terminal import fail, print_json, print_table, say
+from pushforward.cli.terminal import FAILURE, INTERRUPTED, USAGE, fail, print_json, print_table, say
 from pushforward.errors import PushforwardError, UsageError
-
-FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
     help="Normalizing flows: train, evaluate, sample, score, compress.",

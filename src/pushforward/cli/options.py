@@ -23,6 +23,10 @@ DataSpec = Annotated[
 ImportanceSamples = Annotated[
     int, typer.Option("--importance-samples", "-m", min=1, help="Draws that tighten the bound of a dequantized flow.")
 ]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(min=1, help="Events at a time; by default so many that little memory is needed.", show_default=False),
+]
 Seed = Annotated[int | None, typer.Option(help="Seed of the random numbers.", show_default=False)]
 Device = Annotated[
     str | None,

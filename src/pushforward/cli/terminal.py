@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+#: Exit codes.
+FAILURE, USAGE, INTERRUPTED = 1, 2, 130
+
 
 class Advance(Protocol):
     """Tells a progress bar how much is done, and of how much where that was not known before."""

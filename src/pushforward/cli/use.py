@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pushforward.cli.options import DataSpec, Device, ImportanceSamples, Json, Quiet, RunFolder, Seed
+from pushforward.cli.options import BatchSize, DataSpec, Device, ImportanceSamples, Json, Quiet, RunFolder, Seed
 from pushforward.cli.terminal import print_json, print_table, progress, report_file
 from pushforward.errors import UsageError
 
@@ -29,7 +29,7 @@ def evaluate(
     importance_samples: ImportanceSamples = 64,
     data: DataSpec = None,
     part: Annotated[str, typer.Option(help="Which part of the data: train, validation or test.")] = "test",
-    batch_size: Annotated[int, typer.Option(min=1, help="Events at a time.")] = 256,
+    batch_size: BatchSize = None,
     seed: Seed = 0,
     device: Device = None,
     quiet: Quiet = False,
@@ -175,7 +175,7 @@ def score(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="A csv file, or - for standard output.")] = Path("-"),
     importance_samples: ImportanceSamples = 1,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows at a time.")] = 4096,
+    batch_size: BatchSize = None,
     device: Device = None,
     quiet: Quiet = False,
     as_json: Json = False,
