@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from pushforward.data.toys.toys import toy
+from pushforward.data.toys import toy
 from pushforward.errors import DataError, UsageError
 from pushforward.sklearn import FlowDensity, FlowRegressor
 from pushforward.tables.columns import LOG_SQRT_TWO_PI, Cells, Column, fit_cells, fit_continuous, fit_integers
