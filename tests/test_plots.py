@@ -14,7 +14,7 @@ import pushforward as pf
 from pushforward import plots
 from pushforward.diagnostics.calibration import directions
 from pushforward.distributions import DiagonalNormal, Distribution, StandardLogistic, StandardNormal, Uniform
-from pushforward.errors import ShapeError, UsageError
+from pushforward.errors import DataError, ShapeError, UsageError
 from pushforward.flows import Flow
 from pushforward.plots.pairs import mass_levels
 from pushforward.scalar import Affine
@@ -136,6 +136,10 @@ def test_what_cannot_be_drawn_is_named(conditional_flow: Flow, points_1d: Tensor
         plots.density_2d(torch.distributions.Normal(torch.zeros(2), torch.ones(2)), (-1, 1, -1, 1))
     with pytest.raises(UsageError, match="flow, a distribution or a function"):
         plots.density_2d("moons", (-1, 1, -1, 1))
+    with pytest.raises(DataError, match="got 1 that are missing or infinite"):
+        plots.corner([[1.0, 2.0], [float("nan"), 0.0]], points_2d)
+    with pytest.raises(DataError, match="got none"):
+        plots.flow_2d(conditional_flow.condition(torch.zeros(3)), points_2d[:0])
     with pytest.raises(UsageError, match="fixed context already"):
         plots.pit_values(conditional_flow.condition(torch.zeros(3)), points_2d, torch.zeros(3))
 

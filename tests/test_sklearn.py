@@ -318,10 +318,15 @@ def test_a_model_that_fits_no_table_is_named_with_those_that_do() -> None:
         FlowDensity("glow").fit(x)
     with pytest.raises(UsageError, match=r"'cdf-2d' has the base Uniform on .*: choose one of"):
         FlowDensity("cdf-2d").fit(x)
+    for model in ("idf-vector", "cdf-1d"):
+        with pytest.raises(UsageError, match=rf"'{model}' does not model 2 columns .*: choose one of"):
+            FlowDensity(model).fit(x)
     with pytest.raises(UsageError, match=r"'categorical-flow' has the base StandardLogistic on events .* levels"):
         FlowDensity("categorical-flow").fit(x)
     with pytest.raises(UsageError, match="model_options: nsf has no option 'layerz'; it takes layers, hidden"):
         FlowDensity(model_options={"layerz": 2}).fit(x)
+    with pytest.raises(UsageError, match=r"nsf cannot be built from .* hidden='wide'"):
+        FlowDensity(model_options={"hidden": "wide"}).fit(x)
     with pytest.raises(UsageError, match="model_options cannot set 'features'"):
         FlowDensity(model_options={"features": 3}).fit(x)
     with pytest.raises(UsageError, match="expects a mapping"):

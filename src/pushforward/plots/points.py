@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from pushforward.errors import ShapeError
+from pushforward.errors import DataError, ShapeError
 
 DATA_ONLY = 2000
 
@@ -24,8 +24,20 @@ def points(data: ArrayLike | Tensor, features: int) -> Tensor:
 
 
 def array(data: ArrayLike | Tensor) -> NDArray[Any]:
-    """The data as a float array."""
-    return data.detach().cpu().double().numpy() if isinstance(data, Tensor) else np.asarray(data, dtype=np.float64)
+    """The data as a float array.
+
+    Raises:
+        DataError: if there is none, or a value is missing or infinite.
+    """
+    values = data.detach().cpu().double().numpy() if isinstance(data, Tensor) else np.asarray(data, dtype=np.float64)
+    if not values.size:
+        raise DataError(f"a picture expects data, got none (shape {values.shape})")
+    wrong = int((~np.isfinite(values)).sum())
+    if wrong:
+        raise DataError(
+            f"a picture expects finite numbers, got {wrong} that are missing or infinite: remove these rows"
+        )
+    return values
 
 
 def span(x: Tensor, margin: float) -> tuple[float, float]:

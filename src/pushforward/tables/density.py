@@ -39,7 +39,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
     depend on the order of the rows, and a weight of 2 is the same as the row twice.
 
     Args:
-        model: the name of a recipe of ``pushforward.build`` with a standard normal base.
+        model: the name of a recipe of ``pushforward.build`` for vectors with a standard normal base.
         model_options: configuration for it, e.g. ``{"layers": 5, "hidden": (128, 128)}``; what is left out is chosen
             by the number of rows.
         columns: ``{column: "continuous" | "ordinal" | "categorical"}`` where the dtype does not say what is meant.

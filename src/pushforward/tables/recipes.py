@@ -61,12 +61,17 @@ def build_flow(model: str, model_options: Mapping[str, Any] | None, size: Size, 
     """Build the flow of a recipe over rows of ``features`` numbers given ``context`` numbers.
 
     Raises:
-        UsageError: if its latents are not standard normal, or its events no real numbers.
+        UsageError: if its latents are not standard normal, its events no real numbers, or an option does not fit.
     """
     known = recipe_options(model)
     sized = {key: value for key, value in (("layers", size.layers), ("hidden", size.hidden)) if key in known}
     given = {"features": features} | ({"context": context} if context else {})
-    flow = build(model, **given | sized | dict(model_options or {}))
+    try:
+        flow = build(model, **given | sized | dict(model_options or {}))
+    except UsageError as error:
+        if _suits(model, context > 0):
+            raise
+        raise _misfit(model, f"does not model {features} columns ({error})", context > 0) from error
     if not models_rows(flow, features):
         raise _misfit(model, f"has the base {type(flow.base).__name__} on {_events(flow)}", context > 0)
     return flow

@@ -33,7 +33,7 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
     may be numbers (standardised) or categories (one-hot).
 
     Args:
-        model: the name of a recipe of ``pushforward.build`` with a standard normal base.
+        model: the name of a recipe of ``pushforward.build`` for vectors with a standard normal base.
         model_options: configuration for it; what is left out is chosen by the number of rows.
         columns: ``{column: kind}`` of features whose dtype does not say what is meant, as in :class:`FlowDensity`.
         target_columns: ``{target: "ordinal"}`` of targets that are integers and get a mass; others are continuous.
