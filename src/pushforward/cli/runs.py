@@ -16,7 +16,7 @@ from pushforward.accuracy import Accuracy
 from pushforward.data.dataset import Dataset
 from pushforward.data.load import load_data
 from pushforward.data.standardise import Standardiser
-from pushforward.data.toys.toys import TOYS
+from pushforward.data.toys import TOYS
 from pushforward.errors import CheckpointError, UsageError
 from pushforward.files import atomic_write
 from pushforward.flows.flow import Flow
