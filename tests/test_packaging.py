@@ -14,7 +14,7 @@ import pytest
 
 import pushforward as pf
 from pushforward.errors import MissingExtraError, PushforwardError
-from pushforward.extras import extra
+from pushforward.extras import requires
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "pushforward"
@@ -133,14 +133,14 @@ def test_everything_that_the_suite_imports_is_in_the_extra_for_tests() -> None:
 
 def test_a_missing_extra_is_one_sentence_with_what_to_do() -> None:
     sentence = r"pictures needs pillow, which is not installed: pip install 'pushforward\[codec\]'"
-    with pytest.raises(MissingExtraError, match=f"^{sentence}$") as raised, extra("codec", purpose="pictures"):
+    with pytest.raises(MissingExtraError, match=f"^{sentence}$") as raised, requires("codec", purpose="pictures"):
         raise ModuleNotFoundError("No module named 'PIL.Image'", name="PIL.Image")
     assert isinstance(raised.value, PushforwardError)
     assert isinstance(raised.value, ImportError)
 
 
 def test_a_bug_in_an_import_of_our_own_is_not_told_as_a_missing_extra() -> None:
-    with pytest.raises(ModuleNotFoundError, match=r"pushforward\.nowhere"), extra("codec", purpose="pictures"):
+    with pytest.raises(ModuleNotFoundError, match=r"pushforward\.nowhere"), requires("codec", purpose="pictures"):
         __import__("pushforward.nowhere")
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 
 from pushforward.errors import MissingExtraError
-from pushforward.extras import extra
+from pushforward.extras import requires
 
 
 def main() -> None:
     """Run the command line and exit; without its packages say which extra brings them, and exit with 1."""
     try:
-        with extra("cli", purpose="the command line"):
+        with requires("cli", purpose="the command line"):
             from pushforward.cli.main import main as command_line
     except MissingExtraError as error:
         sys.exit(f"pushforward: {error}")

@@ -12,7 +12,7 @@ _INSTALLED_AS = {"PIL": "pillow", "sklearn": "scikit-learn"}
 
 
 @contextmanager
-def extra(name: str, purpose: str) -> Iterator[None]:
+def requires(name: str, purpose: str) -> Iterator[None]:
     """Guard the imports of an extra's packages: where one is not installed, say what to install.
 
     Args:
@@ -23,7 +23,7 @@ def extra(name: str, purpose: str) -> Iterator[None]:
         MissingExtraError: if a package that is imported inside is not installed.
 
     Example:
-        >>> with extra("train", purpose="fit"):
+        >>> with requires("train", purpose="fit"):
         ...     import package_that_nobody_has
         Traceback (most recent call last):
             ...
