@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pushforward import (
+        accuracy,
         codec,
         data,
+        diagnostics,
         distributions,
         errors,
         flows,
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
         plots,
         scalar,
         sklearn,
+        spaces,
         testing,
         training,
         transforms,
@@ -30,9 +33,11 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Flow",
+    "accuracy",
     "build",
     "codec",
     "data",
+    "diagnostics",
     "distributions",
     "errors",
     "evaluate",
@@ -47,6 +52,7 @@ __all__ = [
     "save",
     "scalar",
     "sklearn",
+    "spaces",
     "testing",
     "training",
     "transforms",
@@ -61,7 +67,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for at its first use, so that the command line's help need not wait for torch."""
+    """Import what is asked for at its first use: help need not wait for torch, nor a flow for what draws it."""
     if name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
         globals()[name] = value
