@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         training,
         transforms,
     )
+    from pushforward.diagnostics import summary
     from pushforward.flows import Flow, load, save
     from pushforward.models import build, list_models
     from pushforward.parts import register
@@ -53,6 +54,7 @@ __all__ = [
     "scalar",
     "sklearn",
     "spaces",
+    "summary",
     "testing",
     "training",
     "transforms",
@@ -62,6 +64,7 @@ _HOMES = {
     **dict.fromkeys(("Flow", "load", "save"), "pushforward.flows"),
     **dict.fromkeys(("build", "list_models"), "pushforward.models"),
     "register": "pushforward.parts",
+    "summary": "pushforward.diagnostics",
     **dict.fromkeys(("evaluate", "fit"), "pushforward.training"),
 }
 

@@ -56,17 +56,18 @@ def inspect(folder: RunFolder, as_json: Json = False) -> None:
     """Show what a trained flow is made of: parts, parameters, shapes, and how exact its log-density is."""
     from dataclasses import asdict
 
-    from pushforward.cli.runs import accuracy_of, open_run
-    from pushforward.diagnostics.summary import anatomy, count_parameters
+    from pushforward.cli.runs import open_run
+    from pushforward.diagnostics.summary import summary
 
     run, flow = open_run(folder)
-    parts, accuracy = anatomy(flow), accuracy_of(flow).describe()
+    found = summary(flow)
+    parts, accuracy = found.parts, found.accuracy
     whole = {
         "model": run.model,
         "options": run.options,
         "data": run.data,
         "event_shape": list(flow.event_shape),
-        "parameters": count_parameters(flow),
+        "parameters": found.parameters,
         "accuracy": accuracy,
     }
     if as_json:
@@ -78,7 +79,7 @@ def inspect(folder: RunFolder, as_json: Json = False) -> None:
             part.kind,
             f"{part.parameters:,}",
             "x".join(map(str, part.shape)),
-            "exact" if part.exact else "lower bound",
+            part.accuracy,
             part.inverse,
         )
         for part in parts

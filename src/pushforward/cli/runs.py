@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.accuracy import Accuracy
 from pushforward.data.dataset import Dataset
 from pushforward.data.load import load_data
 from pushforward.data.standardise import Standardiser
@@ -20,8 +19,8 @@ from pushforward.data.toys import TOYS
 from pushforward.errors import CheckpointError, UsageError
 from pushforward.files import atomic_write
 from pushforward.flows.flow import Flow
-from pushforward.models.registry import build, load, recipe_options
-from pushforward.training.checkpoints import MODEL
+from pushforward.flows.saving import MODEL, load
+from pushforward.models.registry import build, recipe_options
 
 CONFIG = "config.json"
 FORMAT = "pushforward run"
@@ -194,11 +193,6 @@ def open_run(folder: Path, device: str | None = "cpu") -> tuple[Run, Flow]:
 def bit_unit(flow: Flow) -> float:
     """How many nats one bit per dimension is."""
     return math.log(2) * math.prod(flow.event_shape)
-
-
-def accuracy_of(flow: Flow) -> Accuracy:
-    """How exact the flow's log-density is."""
-    return Accuracy.EXACT if flow.exact else Accuracy.LOWER_BOUND
 
 
 def run_data(run: Run, spec: str | None = None) -> Dataset:

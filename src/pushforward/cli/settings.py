@@ -7,7 +7,7 @@ from typing import Any
 from pushforward.cli.signature import Option, options_of
 from pushforward.cli.values import parse_value
 from pushforward.errors import UsageError
-from pushforward.models.registry import find_recipe
+from pushforward.parts import model_named
 
 
 def model_options(model: str) -> dict[str, Option]:
@@ -16,7 +16,7 @@ def model_options(model: str) -> dict[str, Option]:
     Raises:
         UsageError: there is no model of that name.
     """
-    return options_of(find_recipe(model))
+    return options_of(model_named(model))
 
 
 def parse_settings(model: str, settings: list[str]) -> dict[str, Any]:

@@ -142,7 +142,8 @@ def _started(request: _Request, force: bool) -> _Work:
     from pushforward.cli.settings import parse_settings
     from pushforward.data import load_data
     from pushforward.files import make_folder
-    from pushforward.training.checkpoints import LAST, MODEL
+    from pushforward.flows.saving import MODEL
+    from pushforward.training.checkpoints import LAST
 
     if request.model is None or request.data is None:
         raise UsageError("train needs a MODEL and --data, or --resume")

@@ -37,7 +37,7 @@ def evaluate(
 ) -> None:
     """Measure the likelihood of held-out data: bits per dimension of images, nats of anything else."""
     from pushforward.accuracy import Accuracy
-    from pushforward.cli.runs import accuracy_of, bit_unit, open_run, run_data
+    from pushforward.cli.runs import bit_unit, open_run, run_data
     from pushforward.training import evaluate as measure
 
     run, flow = open_run(folder, device)
@@ -45,7 +45,7 @@ def evaluate(
         raise UsageError(f"--part must be train, validation or test, got {part!r}")
     x, context = run.parts(run_data(run, data))[part]
     _check_shape(flow, x, data or run.data)
-    accuracy, volume = accuracy_of(flow), run.log_volume
+    accuracy, volume = flow.accuracy, run.log_volume
     found: dict[str, dict[str, float]] = {}
     for draws in dict.fromkeys([1, importance_samples] if accuracy is Accuracy.LOWER_BOUND else [1]):
         with progress(quiet or as_json, len(x), f"{draws} draw{'s' * (draws > 1)}") as advance:
@@ -181,7 +181,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Write the log-density of every row of a table, of any length, a chunk at a time."""
-    from pushforward.cli.runs import accuracy_of, open_run
+    from pushforward.cli.runs import open_run
     from pushforward.cli.scoring import score_table
     from pushforward.files import choose_writer
 
@@ -204,7 +204,7 @@ def score(
             progress=advance,
         )
     if not to_stdout:
-        facts = {"rows": rows, "mean_log_prob": mean, "accuracy": accuracy_of(flow).describe()}
+        facts = {"rows": rows, "mean_log_prob": mean, "accuracy": flow.accuracy.describe()}
         report_file(out, facts, quiet, as_json)
 
 

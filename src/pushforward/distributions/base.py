@@ -169,6 +169,11 @@ class Distribution(ModulePart):
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         """Set what depends on the data from one batch; most distributions have nothing to set."""
 
+    def composition(self) -> list[tuple[str, Any]]:
+        """Return the transforms and distributions that this one is made of, by their names in it; none for one that is
+        not composed."""
+        return []
+
     def compile_blocks(self, **options: Any) -> None:
         """Compile the parts that are worth it; most distributions are too small to gain."""
 

@@ -72,14 +72,14 @@ class FactorOut(Distribution):
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, ...]:
         kept, split = self._parts(x)
-        return (split, *self.rest.latents(kept, self._for_rest(context), generator))
+        return (split, *self.rest.latents(kept, self._taken_by_rest(context), generator))
 
     def from_latents(
         self, latents: Latents, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """Put ``x`` together from all its latents; one that is ``None`` is drawn given those behind it."""
         split, *rest = latents
-        kept = self.rest.from_latents(rest, self._for_rest(context), generator)
+        kept = self.rest.from_latents(rest, self._taken_by_rest(context), generator)
         if split is None:
             split = self._draw_split(kept, context, 1.0, generator)
         return torch.cat([kept, split], dim=self.dim)
@@ -89,6 +89,9 @@ class FactorOut(Distribution):
         self.rest.initialise(kept, self._for_rest(context))
         self.split.initialise(split, self._condition(kept, context))
 
+    def composition(self) -> list[tuple[str, Any]]:
+        return [("split", self.split), ("rest", self.rest)]
+
     def compile_blocks(self, **options: Any) -> None:
         """Compile the blocks of the part that flows on."""
         self.rest.compile_blocks(**options)
@@ -97,14 +100,13 @@ class FactorOut(Distribution):
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        kept = self.rest.draw(batch, self.rest.take_context(self._for_rest(context)), temperature, generator)
+        kept = self.rest.draw(batch, self._taken_by_rest(context), temperature, generator)
         return torch.cat([kept, self._draw_split(kept, context, temperature, generator)], dim=self.dim)
 
     def draw_and_score(
         self, batch: torch.Size, context: Tensor | None, generator: torch.Generator | None
     ) -> tuple[Tensor, Tensor]:
-        given = self.rest.take_context(self._for_rest(context))
-        kept, log_prob = self.rest.draw_and_score(batch, given, generator)
+        kept, log_prob = self.rest.draw_and_score(batch, self._taken_by_rest(context), generator)
         condition = self.split.take_context(self._condition(kept, context))
         split, log_split = self.split.draw_and_score(batch, condition, generator)
         return torch.cat([kept, split], dim=self.dim), log_prob + log_split
@@ -122,6 +124,9 @@ class FactorOut(Distribution):
 
     def _for_rest(self, context: Tensor | None) -> Tensor | None:
         return None if self.rest.context is None else context
+
+    def _taken_by_rest(self, context: Tensor | None) -> Tensor | None:
+        return self.rest.take_context(self._for_rest(context))
 
     def _condition(self, kept: Tensor, context: Tensor | None) -> Tensor | None:
         """What the split-off part is given: the kept part, joined by the user's context."""

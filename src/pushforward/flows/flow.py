@@ -132,12 +132,12 @@ class Flow(Distribution):
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, ...]:
         z = self.transform.encode(x, self._for(self.transform, context), generator)
-        return self.base.latents(z, self._for(self.base, context), generator)
+        return self.base.latents(z, self._taken_by_base(context), generator)
 
     def from_latents(
         self, latents: Latents, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
-        z = self.base.from_latents(latents, self._for(self.base, context), generator)
+        z = self.base.from_latents(latents, self._taken_by_base(context), generator)
         return self.transform.decode(z, self._for(self.transform, context), generator)
 
     def initialise(self, x: Any, context: Any = None) -> None:
@@ -197,6 +197,9 @@ class Flow(Distribution):
     def condition(self, context: Any = None) -> ConditionedFlow:
         """Return ``p(x | context)`` as a ``torch.distributions.Distribution``."""
         return ConditionedFlow(self, as_context(self, context))
+
+    def composition(self) -> list[tuple[str, Any]]:
+        return [("transform", self.transform), ("base", self.base)]
 
     def compile_blocks(self, **options: Any) -> None:
         """Compile each part by itself: equal layers share one compiled block, so the first call stays short.

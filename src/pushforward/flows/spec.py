@@ -1,8 +1,8 @@
 """How a composition of parts is written down: as JSON of constructors and their arguments, and tensors beside it.
 
 A description holds names and values alone, so that reading one runs no code of the file: a name stands for a class of
-Pushforward, for one that was registered, for a module of ``torch.nn``, or for a distribution of ``torch.distributions``.
-What stands in several places of a flow is written once and comes back as one.
+Pushforward, for one that was registered, for a module of ``torch.nn``, or for one of ``torch.distributions``. What
+stands in several places of a flow is written once and comes back as one.
 """
 
 from __future__ import annotations

@@ -271,7 +271,9 @@ def _tutorial_couplings(
     return couplings
 
 
-def _tutorial_dequantization(shape: Sequence[int], levels: int, hidden: int, context: int) -> VariationalDequantization:
+def _tutorial_dequantization(
+    shape: Sequence[int], levels: int, hidden: int, context: Context
+) -> VariationalDequantization:
     noise = Chain(_tutorial_couplings(shape, 4, hidden, image_with(context, shape)))
     return VariationalDequantization(levels, noise, context)
 
@@ -299,7 +301,7 @@ def _standard(split: Shape, kept: Shape) -> Distribution:
     return StandardNormal(split)
 
 
-def _conditional(network: NetworkFactory, context: int) -> Prior:
+def _conditional(network: NetworkFactory, context: Context) -> Prior:
     return lambda split, kept: ConditionalNormal(split, network, image_with(context, kept))
 
 

@@ -143,7 +143,7 @@ class DenseMLP(_Dense):
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         if x.dim() < 1 or x.shape[-1] != self.inputs:
             raise ShapeError(f"DenseMLP expects vectors (..., {self.inputs}), got shape {tuple(x.shape)}")
-        joined = join_vector(x, context, self.context, "DenseMLP")
+        joined = join_vector(x, context, channels(self.context), "DenseMLP")
         return self._run((joined - self.center) / self.unit, self.dropout)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ class NetworkFactory(Protocol):
     """A callable that makes a conditioner: ``network(inputs, outputs, context)``, for instance a network class or
     ``functools.partial(MLP, hidden=(64, 64))``. ``context`` is a number of features, or the shape of an image."""
 
-    def __call__(self, inputs: int, outputs: int, context: int | tuple[int, ...], /) -> nn.Module: ...
+    def __call__(self, inputs: int, outputs: int, context: Any, /) -> nn.Module: ...
 
 
 class Joined(ModulePart):

@@ -107,18 +107,19 @@ class DrawnFlow:
     @torch.no_grad()
     def steps(self, x: Tensor) -> list[tuple[str, Tensor]]:
         """Return the title and the image of events ``(n, D)`` after each part of the flow's chain."""
-        contexts = self.contexts(len(x))
+        given = self.flow.take_context(self.contexts(len(x)))
         steps = []
         transform = self.flow.transform
         for index, part in enumerate(transform if isinstance(transform, Chain) else [transform]):
-            x = part.encode(x, contexts)
+            x = part.encode(x, given if part.context is not None else None)
             steps.append((f"{index + 1}: {type(part).__name__}", x))
         return steps
 
     @torch.no_grad()
     def base_log_prob(self, z: Tensor) -> Tensor:
         """Return the base's log-density of latents ``(n, D)``."""
-        return self.base.log_prob(z, self.contexts(len(z)))
+        given = self.flow.take_context(self.contexts(len(z)))
+        return self.base.log_prob(z, given if self.base.context is not None else None)
 
 
 def on_cpu(flow: Flow) -> Flow:

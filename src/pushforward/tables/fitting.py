@@ -104,7 +104,7 @@ def train_flow(
             progress=training.verbose > 0,
         )
     # Estimators promise the same numbers for a row alone and among others, which float32 sums do not keep.
-    return Flow([whitening, flow.transform], flow.base).double()
+    return Flow([whitening], flow).double()
 
 
 @contextmanager

@@ -48,7 +48,11 @@ def given(contexts: Array) -> Tensor | None:
 
 @torch.no_grad()
 def _encode(flow: Flow | None, codes: Array, contexts: Array) -> Array:
-    return codes if flow is None else flow.latents(torch.as_tensor(codes), given(contexts))[0].numpy()
+    if flow is None:
+        return codes
+    latents = flow.encode(torch.as_tensor(codes), given(contexts))
+    assert isinstance(latents, Tensor)
+    return latents.numpy()
 
 
 @torch.no_grad()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor
 
 from pushforward.flows import Flow
@@ -11,9 +14,15 @@ class WeightedFlow(Flow):
     """A flow whose training contexts have each row's weight as a last column."""
 
     def __init__(self, flow: Flow) -> None:
-        super().__init__(flow.transform, flow.base)
+        context = 0 if flow.context is None else flow.context
+        super().__init__(flow.transform, flow.base, context=context, embedding=flow.embedding)
 
-    def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
+    @property
+    def context_shape(self) -> torch.Size:
+        """The shape of a context with its row's weight behind it."""
+        return torch.Size([1 + (0 if self.context is None else self.context.shape[0])])
+
+    def initialise(self, x: Any, context: Any = None) -> None:
         super().initialise(x, unweighted(context))
 
 

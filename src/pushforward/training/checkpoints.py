@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from pushforward.errors import CheckpointError
+from pushforward.errors import CheckpointError, UsageError
 from pushforward.files import unwritable
 from pushforward.flows.flow import Flow
-from pushforward.models.registry import save
+from pushforward.flows.saving import MODEL, save
 
 #: Where our own state lies in a Lightning checkpoint, and its version.
 KEY = "pushforward"
 VERSION = 1
 LAST = "last.ckpt"
-#: The finished model beside it.
-MODEL = "model.safetensors"
 
 
 def write_checkpoint(trainer: Any, folder: Path) -> None:
@@ -39,8 +38,9 @@ def write_checkpoint(trainer: Any, folder: Path) -> None:
 
 
 def write_model(flow: Flow, folder: Path) -> None:
-    """Write a flow made by name into the run folder; one put together by hand has no recipe to be saved with."""
-    if flow.config is not None:
+    """Write a flow into the run folder, if files can name its parts; one with parts of the user's own that are not
+    registered keeps its weights in the checkpoint alone."""
+    with contextlib.suppress(UsageError):
         save(flow, folder / MODEL)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.accuracy import Accuracy
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.training.batches import take
@@ -25,11 +26,11 @@ class Evaluation:
     """The mean log-likelihood of held-out data.
 
     Attributes:
-        log_prob: the mean of ``log p(x)`` in nats per event; a lower bound where ``exact`` is False.
+        log_prob: the mean of ``log p(x)`` in nats per event; what ``accuracy`` says.
         log_prob_error: its standard error over the events.
         bits_per_dim: ``-log_prob / (D log 2)``.
         bits_per_dim_error: its standard error.
-        exact: False where the flow gives a bound.
+        accuracy: what the flow's log-likelihood is: exact, a lower bound or an estimate.
         events: how many events were scored.
     """
 
@@ -37,7 +38,7 @@ class Evaluation:
     log_prob_error: float
     bits_per_dim: float
     bits_per_dim_error: float
-    exact: bool
+    accuracy: Accuracy
     events: int
 
 
@@ -84,7 +85,7 @@ def evaluate(
     unit = math.log(2) * math.prod(flow.event_shape)
     mean = values.mean().item()
     error = values.std(unbiased=False).item() / math.sqrt(len(values))
-    return Evaluation(mean, error, -mean / unit, error / unit, flow.exact, len(values))
+    return Evaluation(mean, error, -mean / unit, error / unit, flow.accuracy, len(values))
 
 
 @torch.no_grad()

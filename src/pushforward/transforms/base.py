@@ -85,6 +85,10 @@ class Transform(ModulePart):
         """The shape of the context, None where the transform takes none."""
         return None if self.context is None else self.context.shape
 
+    def composition(self) -> list[tuple[str, Transform]]:
+        """Return the transforms that this one is made of in turn, by their names in it; none for a part of its own."""
+        return []
+
     def blocks(self) -> Iterator[Transform]:
         """Yield the parts that are worth compiling, each by itself."""
         # Random numbers are drawn outside of compiled code, so that a seed gives the same ones with and without.

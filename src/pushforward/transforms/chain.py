@@ -109,6 +109,9 @@ class Chain(Transform):
             z = part.initialise_inverse(z, _given(part, context, None)[0])
         return z
 
+    def composition(self) -> list[tuple[str, Transform]]:
+        return [(str(index), part) for index, part in enumerate(self)]
+
     def blocks(self) -> Iterator[Transform]:
         for part in self:
             yield from part.blocks()
@@ -164,7 +167,7 @@ def common_context(parts: Iterable[Transform | object], owner: str) -> Space | N
             continue
         if found is not None and context != found:
             raise UsageError(
-                f"{owner} expects parts that take the same context, got {found} and, by {type(part).__name__}, {context}"
+                f"{owner} expects parts that take the same context, got {found} and {context} ({type(part).__name__})"
             )
         found = context
     return found

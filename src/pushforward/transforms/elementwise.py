@@ -79,7 +79,7 @@ class ConditionalElementwise(Bijection):
     Args:
         scalar: the scalar bijection.
         features: the number of dimensions ``D`` of ``x``.
-        network: a network factory, called as ``network(0, D * scalar.num_parameters, context)``, or a ready-made module.
+        network: a network factory, called as ``network(0, D * P, context)``, or a ready-made module.
         context: a number of features or a space of vectors.
 
     Raises:

@@ -125,7 +125,7 @@ class CouplingLayer(Layer):
         self.part = part
 
     def run(self, bits: BitStack, x: Tensor, exchange: Exchange, backwards: bool) -> Tensor:
-        maps = _maps_of(self.part.scalar, self.part._scalar_parameters(as_real(x), None))
+        maps = _maps_of(self.part.scalar, self.part.scalar_parameters(as_real(x), None))
         split = self.part.partition
         return split.merge(x, exchange(bits, split.changed(x), *maps))
 
@@ -176,14 +176,10 @@ class AutoregressiveLayer(Layer):
         return x
 
     def _parameters(self, x: Tensor, place: int) -> Tensor:
-        part = self.part
-        ordered = as_real(x).index_select(-1, part.order)
+        ordered = as_real(x).index_select(-1, self.part.order)
         # What comes later must not even be added as zero times something.
         ordered[..., place:] = 0.0
-        parameters = part.network(ordered, None).unflatten(-1, (-1, part.network.per_input))[..., place, :]
-        if part.shared is None:
-            return parameters
-        return torch.cat([parameters, part.shared[place].expand(*parameters.shape[:-1], -1)], dim=-1)
+        return self.part.parameters_in_order(ordered, None)[..., place, :]
 
 
 class ReversedLayer(Layer):

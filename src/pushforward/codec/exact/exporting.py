@@ -3,8 +3,10 @@
 What a part becomes is registered by its class, so that parts of one's own can be exported too:
 
 >>> import pushforward as pf
+>>> from pushforward.spaces import ANY, Anything
 >>> class Swap(Transform):
 ...     \"\"\"The halves of a vector change places.\"\"\"
+...     domain = codomain = Anything((ANY,))
 ...     def forward(self, x, context=None, generator=None):
 ...         return x.roll(x.shape[-1] // 2, -1), x.new_zeros(x.shape[:-1])
 >>> @export_transform.register
@@ -128,7 +130,7 @@ def _(part: Chain, place: Place) -> list[IntegerTransform]:
 
 @export_transform.register
 def _(part: Inverse, place: Place) -> list[IntegerTransform]:
-    steps = export_transform(part.bijection, place.behind(part))
+    steps = export_transform(part.transform, place.behind(part))
     return [turned for step in reversed(steps) for turned in step.turned()]
 
 

@@ -13,12 +13,13 @@ from torch.nn import functional as F
 from pushforward.distributions.base import Distribution
 from pushforward.distributions.continuous.learned_normal import bounded_log_scale
 from pushforward.distributions.continuous.mixture import check_components, mixture_log_prob, mixture_sample
-from pushforward.distributions.discrete.mass import MassFunction, uniform_noise
+from pushforward.distributions.discrete.mass import MassFunction
 from pushforward.errors import UsageError
 from pushforward.kernels.autoregressive import is_sweepable
 from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory, make_network
 from pushforward.networks.masked.made import MADE, by_variable
+from pushforward.numerics import uniform_noise
 from pushforward.parts import Part
 from pushforward.spaces import Reals, Space
 
@@ -27,7 +28,10 @@ class Conditional(Protocol):
     """The distribution of one number given parameters: a mass function, or a density of the same form."""
 
     num_parameters: int
-    support: Space
+
+    @property
+    def support(self) -> Space:
+        """Where the number lives, of shape ``()``."""
 
     def log_prob(self, x: Tensor, parameters: Tensor) -> Tensor:
         """Return ``log p(x)`` of ``x``'s shape; ``parameters`` is ``x.shape + (num_parameters,)``."""

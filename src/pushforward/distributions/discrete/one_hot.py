@@ -140,13 +140,17 @@ class FromOneHot(Distribution):
     def latents(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, ...]:
-        return tuple(self._decode(z) for z in self.one_hot.latents(self._encode(x), context, generator))
+        given = self.one_hot.take_context(context)
+        return tuple(self._decode(z) for z in self.one_hot.latents(self._encode(x), given, generator))
 
     def from_latents(
         self, latents: Latents, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         codes = [None if z is None else self._encode(z) for z in latents]
-        return self._decode(self.one_hot.from_latents(codes, context, generator))
+        return self._decode(self.one_hot.from_latents(codes, self.one_hot.take_context(context), generator))
+
+    def composition(self) -> list[tuple[str, Distribution]]:
+        return [("one_hot", self.one_hot)]
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         self.one_hot.initialise(self._encode(x), context)
@@ -154,7 +158,7 @@ class FromOneHot(Distribution):
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        return self._decode(self.one_hot.draw(batch, context, temperature, generator))
+        return self._decode(self.one_hot.draw(batch, self.one_hot.take_context(context), temperature, generator))
 
     def _encode(self, x: Tensor) -> Tensor:
         return one_hot(x.long().clamp(0, self.classes - 1), self.classes, self.like.dtype)  # type: ignore[arg-type]

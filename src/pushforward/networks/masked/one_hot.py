@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import ShapeError, UsageError
-from pushforward.networks.context import check_context, vector_context
+from pushforward.networks.context import Context, check_context, vector_context
 from pushforward.networks.masked.linear import MaskedLinear
 from pushforward.networks.masked.made import hidden_degrees
 from pushforward.parts import ModulePart
@@ -38,7 +38,7 @@ class OneHotMADE(ModulePart):
     """
 
     def __init__(
-        self, variables: int, classes: int, outputs: int, context: int = 0, *, hidden: Sequence[int] = (64, 64)
+        self, variables: int, classes: int, outputs: int, context: Context = 0, *, hidden: Sequence[int] = (64, 64)
     ) -> None:
         super().__init__()
         if min(variables, classes, outputs, *hidden) < 1 or not hidden:

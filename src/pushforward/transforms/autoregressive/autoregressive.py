@@ -139,13 +139,13 @@ class Autoregressive(Bijection):
         z = z.index_select(-1, self.order)
         x, log_det = self.domain.nearest(torch.zeros_like(z)), torch.zeros_like(z[..., 0])
         for i in range(z.shape[-1]):
-            parameters = self._parameters(x, context)[..., i, :]
+            parameters = self.parameters_in_order(x, context)[..., i, :]
             found, log_dx = self.scalar.inverse(z[..., i], parameters)
             x, log_det = torch.cat([x[..., :i], found[..., None], x[..., i + 1 :]], -1), log_det + log_dx
         return x.index_select(-1, self.inverse_order), log_det
 
-    def _parameters(self, ordered: Tensor, context: Tensor | None) -> Tensor:
-        """The parameters ``(..., D, P)`` of dimensions in the order of dependence."""
+    def parameters_in_order(self, ordered: Tensor, context: Tensor | None) -> Tensor:
+        """Return the scalar bijection's parameters ``(..., D, P)`` for dimensions in the order of dependence."""
         outputs = self.network(self.domain.features(ordered), context)
         check_outputs(outputs, -1, ordered.shape[-1] * self.emitted, "Autoregressive")
         emitted = outputs.unflatten(-1, (self.emitted, -1)).movedim(-2, -1)

@@ -18,9 +18,9 @@ MAX_LOG_SCALE = 15.0
 class ActNorm(Bijection):
     r"""A learned scale and shift per feature or channel that starts from the data, ``z = (x - m) exp(s)``.
 
-    :meth:`initialise` (which ``fit`` and ``flow.initialise`` call once, with a first batch) sets ``m`` and ``s`` so that
-    the outputs have mean 0 and variance 1; from then on they are ordinary parameters. Until then, and in a channel that
-    is constant, the layer is the identity. ``log_det = H W sum_c s_c``.
+    :meth:`initialise` (which ``fit`` and ``flow.initialise`` call once, with a first batch) sets ``m`` and ``s`` so
+    that the outputs have mean 0 and variance 1; from then on they are ordinary parameters. Until then, and in a channel
+    that is constant, the layer is the identity. ``log_det = H W sum_c s_c``.
 
     Args:
         features: features of vectors, or channels of images.

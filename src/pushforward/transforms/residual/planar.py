@@ -31,7 +31,7 @@ class Planar(Bijection):
     Args:
         features: the number of dimensions ``D``.
         network: with a context, a network factory, called as ``network(context, 2 D + 1, 0)``.
-        context: a number of features or a space of vectors; the context decides ``u``, ``w``, ``b``; 0 learns them freely.
+        context: a number of features or a space of vectors, which decides ``u``, ``w``, ``b``; 0 learns them freely.
 
     Raises:
         ShapeError: if the input does not end in ``D``, or the context is missing or misshapen.

@@ -31,7 +31,8 @@ class Radial(Bijection):
     Args:
         features: the number of dimensions ``D``.
         network: with a context, a network factory, called as ``network(context, D + 2, 0)``.
-        context: a number of features or a space of vectors; the context decides ``c``, ``alpha``, ``beta``; 0 learns them freely.
+        context: a number of features or a space of vectors, which decides ``c``, ``alpha``, ``beta``; 0 learns them
+            freely.
 
     Raises:
         ShapeError: if the input does not end in ``D``, or the context is missing or misshapen.
