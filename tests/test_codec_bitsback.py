@@ -23,6 +23,7 @@ from pushforward.errors import UsageError
 from pushforward.flows import FactorOut
 from pushforward.networks import DenseNet
 from pushforward.scalar import Affine, RationalQuadraticSpline
+from pushforward.spaces import Reals
 from pushforward.transforms import (
     ActNorm,
     Autoregressive,
@@ -98,7 +99,7 @@ def _flow() -> pf.Flow:
     rest = pf.Flow(
         [Coupling(masks.channel(torch.Size([2, 2, 2])), Affine(), network)], DiagonalNormal(torch.Size([2, 2, 2]))
     )
-    split = ConditionalNormal(torch.Size([2, 2, 2]), network, 2)
+    split = ConditionalNormal(torch.Size([2, 2, 2]), network, (2, 2, 2))
     parts = [
         Dequantization(17),
         Logit(0.05),
@@ -187,6 +188,8 @@ def test_what_would_not_read_back_is_stored_plainly():
 class Cube(Transform):
     """A transform of one's own that maps each element by itself."""
 
+    domain = codomain = Reals((3,))
+
     def forward(self, x, context=None, generator=None):
         return x**3 + x, torch.log1p(3 * x**2).sum(-1)
 
@@ -213,7 +216,7 @@ def _assert_coded(flow: pf.Flow, events: np.ndarray) -> None:
 
 
 def test_chains_in_chains_and_conditional_bases_behind_flows():
-    base = pf.Flow([random_permutation(1, event_dims=3)], ConditionalNormal(torch.Size([1, 2, 2]), network, 3))
+    base = pf.Flow([random_permutation(1, event_dims=3)], ConditionalNormal(torch.Size([1, 2, 2]), network, (3, 2, 2)))
     first = Chain([Chain([Dequantization(17)]), Logit(0.05)])
     coupling = Coupling(masks.channel(SHAPE), Affine(), network)
     flow = pf.Flow(Chain([first, Chain([Squeeze(), coupling])]), FactorOut(base, StandardNormal((3, 2, 2))))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import pushforward as pf
+from pushforward import spaces
 from pushforward.codec import PortableFlow, export, load_portable, save_portable
 from pushforward.codec.entropy import AnsCoder
 from pushforward.codec.exact.bases import IntegerBase
@@ -25,6 +26,7 @@ from pushforward.errors import UsageError
 from pushforward.flows import FactorOut
 from pushforward.networks import MLP, DenseMLP, DenseNet, ReZero
 from pushforward.scalar import Affine, CyclicShift, RoundedShift
+from pushforward.scalar.base import ScalarBijection
 from pushforward.transforms import (
     Chain,
     Coupling,
@@ -44,9 +46,10 @@ IMAGE, SQUEEZED = torch.Size([2, 4, 4]), torch.Size([8, 2, 2])
 class ReluNet(nn.Sequential):
     """A ready-made network of convolutions, which takes a context beside its input."""
 
-    def __init__(self, inputs: int, outputs: int, context: int = 0) -> None:
+    def __init__(self, inputs: int, outputs: int, context: int | tuple[int, ...] = 0) -> None:
+        channels = inputs + (context if isinstance(context, int) else context[0])
         super().__init__(
-            nn.Sequential(nn.Conv2d(inputs + context, 5, 3, padding=1), nn.ReLU(inplace=True), nn.Dropout2d(0.5)),
+            nn.Sequential(nn.Conv2d(channels, 5, 3, padding=1), nn.ReLU(inplace=True), nn.Dropout2d(0.5)),
             nn.Conv2d(5, 4, 1, bias=False),
             nn.ReLU(),
             nn.Conv2d(4, outputs, 3, padding="same"),
@@ -60,7 +63,7 @@ class ReluNet(nn.Sequential):
 dense = partial(DenseNet, hidden=4, depth=1, unit=4.0)
 dense_mlp = partial(DenseMLP, hidden=4, unit=4.0)
 relu_mlp = partial(MLP, hidden=(6, 5), activation=nn.ReLU)
-shift = RoundedShift(2.0)
+shift, cyclic = RoundedShift(2.0), CyclicShift(LEVELS, 2.0)
 mixture = DiscretizedLogisticMixture(2, center=4.0, unit=4.0)
 
 
@@ -68,11 +71,11 @@ def _image_flow(split: pf.distributions.Distribution, rest: pf.distributions.Dis
     return pf.Flow([Integers(LEVELS, event_dims=3), Squeeze()], FactorOut(split, rest))
 
 
-def _half(network: object, context: int = 0) -> GroupedDiscrete:
+def _half(network: object, context: int | tuple[int, ...] = 0) -> GroupedDiscrete:
     return GroupedDiscrete(mixture, (4, 2, 2), (1, 3), network, context)  # type: ignore[arg-type]
 
 
-def _coupling(network: object, context: int = 0) -> Coupling:
+def _coupling(network: object, context: int | tuple[int, ...] = 0) -> Coupling:
     return Coupling(masks.channel((4, 2, 2)), shift, network, context)  # type: ignore[arg-type]
 
 
@@ -80,9 +83,13 @@ COMPOSITIONS = {
     "chain-in-chain": lambda: pf.Flow(
         [
             Chain([Integers(LEVELS), Chain([random_permutation(5), Coupling(masks.halves(5), shift, dense_mlp)])]),
-            Coupling(~masks.halves(5), CyclicShift(LEVELS), dense_mlp),
+            Coupling(~masks.halves(5), shift, dense_mlp),
         ],
         DiscretizedLogistic((5,), 2, center=4.0, unit=4.0),
+    ),
+    "circle": lambda: pf.Flow(
+        [Integers(LEVELS), Coupling(~masks.halves(5), cyclic, dense_mlp), Inverse(_parts(cyclic))],
+        Categorical((5,), LEVELS),
     ),
     "flow-in-flow": lambda: pf.Flow(
         [Integers(LEVELS)],
@@ -91,7 +98,7 @@ COMPOSITIONS = {
     "inverse": lambda: pf.Flow(
         [
             Integers(LEVELS),
-            Inverse(Chain([random_permutation(5), Coupling(masks.alternating(5), shift, relu_mlp), _parts()])),
+            Inverse(Chain([random_permutation(5), Coupling(masks.alternating(5), shift, relu_mlp), _parts(shift)])),
         ],
         _vector_base(),
     ),
@@ -103,17 +110,20 @@ COMPOSITIONS = {
         [Integers(LEVELS, event_dims=3), Squeeze(), Coupling(masks.channel(SQUEEZED), shift, ReluNet)],
         GroupedDiscrete(mixture, SQUEEZED, (3, 5), ReluNet),
     ),
-    "split-that-sees-the-kept": lambda: _image_flow(_half(dense, context=4), _half(dense)),
+    "split-that-sees-the-kept": lambda: _image_flow(_half(dense, context=(4, 2, 2)), _half(dense)),
     "split-that-does-not": lambda: _image_flow(_half(dense), _half(ReluNet)),
     "split-flow-with-context": lambda: _image_flow(
-        pf.Flow([_coupling(ReluNet, 4), Inverse(_coupling(dense, 4))], _half(dense, context=4)), _half(dense)
+        pf.Flow([_coupling(ReluNet, (4, 2, 2)), Inverse(_coupling(dense, (4, 2, 2)))], _half(dense, context=(4, 2, 2))),
+        _half(dense),
     ),
     "split-of-other-pixels": lambda: _image_flow(
         pf.Flow([Squeeze()], DiscretizedLogistic((16, 1, 1), center=4.0, unit=4.0)), _half(dense)
     ),
     "split-in-split": lambda: _image_flow(
         FactorOut(
-            GroupedDiscrete(mixture, (3, 2, 2), (3,), dense, 5), GroupedDiscrete(mixture, (1, 2, 2), (1,), dense, 4)
+            GroupedDiscrete(mixture, (3, 2, 2), (3,), dense, (5, 2, 2)),
+            GroupedDiscrete(mixture, (1, 2, 2), (1,), dense, (4, 2, 2)),
+            context=(4, 2, 2),
         ),
         _half(dense),
     ),
@@ -124,9 +134,9 @@ def _vector_base() -> pf.distributions.Distribution:
     return GroupedDiscrete(mixture, (5,), (2, 3), relu_mlp)
 
 
-def _parts() -> Transform:
-    cyclic = CyclicShift(LEVELS, 2.0)
-    return Multipartite((5,), (2, 2, 1), (shift, None, cyclic), dense_mlp, first_operations=(None, cyclic, cyclic))
+def _parts(operation: ScalarBijection) -> Transform:
+    firsts = (None, operation, operation)
+    return Multipartite((5,), (2, 2, 1), (operation, None, operation), dense_mlp, first_operations=firsts)
 
 
 def _unsqueeze() -> Transform:
@@ -176,7 +186,7 @@ def test_exact_networks_compute_what_the_networks_do(network):
 
 def test_turned_transforms_are_inverses():
     torch.manual_seed(0)
-    part = _parts().double()
+    part = _parts(cyclic).double()
     for parameter in part.parameters():
         nn.init.normal_(parameter, std=0.5)
     with torch.no_grad():
@@ -217,7 +227,7 @@ def test_parts_without_an_exact_form_are_named_with_their_registry():
         with pytest.raises(UsageError, match=reason):
             export_transform(part, Place(torch.Size(shape), 4))
     with pytest.raises(UsageError, match=r"StandardNormal.*export_base.register"):
-        export(pf.Flow([Integers(4)], pf.distributions.StandardNormal((2,))))
+        export_base(pf.distributions.StandardNormal((2,)), Place(torch.Size([2]), 4))
     with pytest.raises(UsageError, match=r"object.*export_mass.register"):
         export_mass(object(), 4)
     with pytest.raises(UsageError, match="context"):
@@ -226,6 +236,8 @@ def test_parts_without_an_exact_form_are_named_with_their_registry():
 
 class Swap(Transform):
     """A transform of one's own: two dimensions change places."""
+
+    domain = codomain = spaces.Integers(0, LEVELS - 1, (2,))
 
     def forward(self, x, context=None, generator=None):
         return x.flip(-1), x.new_zeros(x.shape[:-1])
@@ -236,6 +248,8 @@ class Swap(Transform):
 
 class Negated(Transform):
     """A transform of one's own that no exact form has yet: it subtracts from the largest value."""
+
+    domain = codomain = spaces.Integers(0, LEVELS - 1, (2,))
 
     def forward(self, x, context=None, generator=None):
         return LEVELS - 1 - x, x.new_zeros(x.shape[:-1])

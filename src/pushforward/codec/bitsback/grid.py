@@ -77,7 +77,7 @@ def noise_table() -> Table:
 
 @cache
 def table(family: str) -> Table:
-    """Bins of a ``"normal"`` or ``"logistic"`` distribution up to :data:`REACH` times its scale, and the symbol beyond."""
+    """Bins of a ``"normal"`` or ``"logistic"`` distribution up to :data:`REACH` times its scale, and what is beyond."""
     edges = _edges(REACH)
     below = _normal_cdf(edges) if family == "normal" else 1 / (1 + np.exp(-edges))
     return _table(np.append(np.diff(below), 1e-9))
