@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,13 +22,12 @@ from pushforward.cli.codec_files import (
     verify_written,
     write_content,
 )
-from pushforward.cli.terminal import fail, progress, say
+from pushforward.cli.options import Json, Quiet
+from pushforward.cli.terminal import FAILURE, fail, print_json, progress, say
 from pushforward.errors import CodecError, PushforwardError, UsageError
 
 if TYPE_CHECKING:
     from pushforward.codec.archive.entry import Entry
-
-FAILURE = 1
 
 Inputs = Annotated[list[Path] | None, typer.Argument(metavar="IN...", help="Files; - or none for standard input.")]
 Model = Annotated[
@@ -42,8 +40,6 @@ Output = Annotated[
 ToStdout = Annotated[bool, typer.Option("--stdout", "-c", help="Write to standard output, keep the input.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Write over files that are there.")]
 Keep = Annotated[bool, typer.Option("--keep/--rm", "-k", help="Keep the input (the default), or remove it when done.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No messages and no progress.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -149,7 +145,7 @@ def info_command(
     def show(path: Path) -> None:
         facts = describe(read_content(path))
         if as_json:
-            print(json.dumps({"file": str(path), **facts}))
+            print_json({"file": str(path), **facts})
             return
         print(f"{path}: {facts['bytes']:,} bytes for {facts['array_bytes']:,} ({100 * facts['ratio']:.2f}%)")
         print(f"  model {facts['model']}, format {facts['format']}, {facts['blocks']} blocks")

@@ -1,7 +1,8 @@
-"""Reading ``last.ckpt`` before the training believes it."""
+"""The files of a run folder: ``last.ckpt``, written whole and checked before it is believed, and the model."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import torch
 from torch import nn
 
 from pushforward.errors import CheckpointError
+from pushforward.files import unwritable
+from pushforward.flows.flow import Flow
+from pushforward.models.registry import save
 
 #: Where our own state lies in a Lightning checkpoint, and its version.
 KEY = "pushforward"
@@ -16,6 +20,28 @@ VERSION = 1
 LAST = "last.ckpt"
 #: The finished model beside it.
 MODEL = "model.safetensors"
+
+
+def write_checkpoint(trainer: Any, folder: Path) -> None:
+    """Write a Lightning checkpoint to a temporary name and rename it; every process must call this.
+
+    Raises:
+        FileError: the file cannot be written there; the one before is left as it was.
+    """
+    path = folder / LAST
+    temporary = path.with_name(f".{LAST}.writing")
+    try:
+        trainer.save_checkpoint(temporary)
+        if trainer.is_global_zero:
+            os.replace(temporary, path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def write_model(flow: Flow, folder: Path) -> None:
+    """Write a flow made by name into the run folder; one put together by hand has no recipe to be saved with."""
+    if flow.config is not None:
+        save(flow, folder / MODEL)
 
 
 def read_checkpoint(path: Path, flow: nn.Module) -> dict[str, Any]:

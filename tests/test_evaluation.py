@@ -1,0 +1,48 @@
+"""Evaluation scores every event."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from training_helpers import moons, small_flow
+
+import pushforward as pf
+from pushforward.distributions import StandardNormal
+from pushforward.errors import DataError
+from pushforward.scalar import Affine
+from pushforward.transforms import Dequantization, Elementwise
+
+
+def test_evaluate_is_the_mean_over_all_events() -> None:
+    flow = small_flow()
+    x = moons(301)
+    found = pf.evaluate(flow, x, batch_size=64)
+    values = flow.log_prob(x).double()
+    assert found.log_prob == pytest.approx(values.mean().item(), rel=1e-6)
+    assert found.bits_per_dim == pytest.approx(-values.mean().item() / (2 * math.log(2)), rel=1e-6)
+    assert found.log_prob_error == pytest.approx(values.std(correction=0).item() / math.sqrt(301), rel=1e-5)
+    assert found.exact and found.events == 301
+
+
+def test_importance_samples_tighten_the_bound() -> None:
+    x = torch.randint(0, 2, (200, 1, 4, 4), generator=torch.Generator().manual_seed(0)).float()
+    flow = pf.Flow([Dequantization(2), Elementwise(Affine(), (1, 4, 4))], StandardNormal((1, 4, 4)))
+    with torch.no_grad():
+        for weight in flow.parameters():
+            weight.fill_(0.5)
+    state = torch.get_rng_state()
+    one, many = (pf.evaluate(flow, x, importance_samples=samples) for samples in (1, 64))
+    assert torch.equal(state, torch.get_rng_state())
+    # The truth: each pixel's mass is an integral of the normal over its cell, z = (u + 0.5) exp(0.5 / 1.1).
+    normal = torch.distributions.Normal(0.0, 1.0)
+    low, high = ((edge + 0.5) * math.exp(0.5 / 1.1) for edge in (x / 2, x / 2 + 0.5))
+    truth = (normal.cdf(high) - normal.cdf(low)).log().sum((1, 2, 3)).mean().item()
+    assert one.log_prob < many.log_prob - 0.5 and not many.exact
+    assert many.log_prob == pytest.approx(truth, abs=0.1)
+
+
+def test_evaluate_refuses_nothing() -> None:
+    with pytest.raises(DataError, match="no events"):
+        pf.evaluate(small_flow(), torch.zeros(0, 2))
