@@ -21,13 +21,14 @@ from pushforward.codec.entropy import AnsCoder
 from pushforward.distributions import ConditionalNormal, DiagonalNormal, StandardLogistic, StandardNormal
 from pushforward.errors import UsageError
 from pushforward.flows import FactorOut
-from pushforward.networks import DenseNet
+from pushforward.networks import MLP, DenseNet
 from pushforward.scalar import Affine, RationalQuadraticSpline
 from pushforward.spaces import Reals
 from pushforward.transforms import (
     ActNorm,
     Autoregressive,
     Chain,
+    ConditionalElementwise,
     Coupling,
     Dequantization,
     Elementwise,
@@ -215,8 +216,9 @@ def _assert_coded(flow: pf.Flow, events: np.ndarray) -> None:
     assert torch.equal(model.pop(AnsCoder(coder.to_bytes()), len(x)), x)
 
 
-def test_chains_in_chains_and_conditional_bases_behind_flows():
-    base = pf.Flow([random_permutation(1, event_dims=3)], ConditionalNormal(torch.Size([1, 2, 2]), network, (3, 2, 2)))
+def test_chains_in_chains_and_split_off_flows_given_the_kept_part():
+    conditional = Coupling(masks.checkerboard((1, 2, 2)), Affine(), network, context=(3, 2, 2))
+    base = pf.Flow([conditional, Inverse(conditional)], ConditionalNormal(torch.Size([1, 2, 2]), network, (3, 2, 2)))
     first = Chain([Chain([Dequantization(17)]), Logit(0.05)])
     coupling = Coupling(masks.channel(SHAPE), Affine(), network)
     flow = pf.Flow(Chain([first, Chain([Squeeze(), coupling])]), FactorOut(base, StandardNormal((3, 2, 2))))
@@ -224,7 +226,25 @@ def test_chains_in_chains_and_conditional_bases_behind_flows():
     _assert_coded(flow, _images(30))
 
 
+def test_conditional_layers_of_vectors():
+    split = pf.Flow(
+        [
+            Autoregressive(3, Affine(), context=2),
+            ConditionalElementwise(Affine(), 3, MLP, 2),
+            Inverse(Autoregressive(3, Affine(), context=2)),
+        ],
+        StandardNormal((3,)),
+    )
+    parts = [Dequantization(8, event_dims=1), Logit(0.01, event_dims=1)]
+    flow = pf.Flow(parts, FactorOut(split, StandardNormal((2,))))
+    _random(flow, size=0.1).float()
+    _assert_coded(flow, np.random.default_rng(0).integers(0, 8, (30, 5)))
+
+
 def test_parts_without_a_way_through_are_named():
+    coupling = Coupling(masks.halves(2), Affine(), MLP, context=2)
+    with pytest.raises(UsageError, match="without a context"):
+        LocalBitsBack(pf.Flow([Dequantization(4, event_dims=1), coupling], StandardNormal((2,))))
     with pytest.raises(UsageError, match="Dequantization"):
         LocalBitsBack(pf.Flow([Dequantization(4), Logit(0.05), Dequantization(4)], StandardNormal((1, 2, 2))))
     with pytest.raises(UsageError, match=r"StudentT.*code_base.register"):

@@ -24,7 +24,7 @@ def load_model(path: Path) -> CodecModel:
     """
     from pushforward.codec.api import as_model
     from pushforward.codec.exact.state import is_portable_file, load_portable
-    from pushforward.models.registry import load
+    from pushforward.flows.saving import load
     from pushforward.training.checkpoints import MODEL
 
     file = path / MODEL if path.is_dir() else path

@@ -45,6 +45,7 @@ from pushforward.transforms.inverse import Inverse
 from pushforward.transforms.linear.convolution import InvertibleConvolution, InvertibleConvolutionLU
 from pushforward.transforms.linear.normalisation import ActNorm, BatchNorm
 from pushforward.transforms.linear.permutation import Permutation
+from pushforward.transforms.linear.standardisation import Standardise
 from pushforward.transforms.logit import Logit
 from pushforward.transforms.reshape.interlace import Interlace
 from pushforward.transforms.reshape.squeeze import Squeeze
@@ -99,6 +100,7 @@ def _(part: Transform, shape: torch.Size) -> list[Layer]:
 @code_transform.register(Logit)
 @code_transform.register(ActNorm)
 @code_transform.register(BatchNorm)
+@code_transform.register(Standardise)
 @code_transform.register(Elementwise)
 @code_transform.register(ConditionalElementwise)
 def _(part: Transform, shape: torch.Size) -> list[Layer]:

@@ -186,7 +186,7 @@ class AutoregressiveLayer(Layer):
         ordered = as_real(x).index_select(-1, self.part.order)
         # What comes later must not even be added as zero times something.
         ordered[..., place:] = 0.0
-        return self.part.scalar_parameters(ordered, _features(self.part, context))[..., place, :]
+        return self.part.parameters_in_order(ordered, _features(self.part, context))[..., place, :]
 
 
 class ReversedLayer(Layer):
