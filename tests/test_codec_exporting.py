@@ -113,9 +113,9 @@ COMPOSITIONS = {
     "ready-made-modules": lambda: pf.Flow(
         [
             Integers(LEVELS),
-            Coupling(masks.halves(5), shift, nn.Sequential(nn.Linear(2, 6), nn.ReLU(), nn.Linear(6, 3))),
+            Coupling(masks.halves(5), RoundedShift(0.5), nn.Sequential(nn.Linear(2, 6), nn.ReLU(), nn.Linear(6, 3))),
         ],
-        pf.Flow([Coupling(~masks.halves(5), shift, nn.Linear(3, 2))], _vector_base()),
+        pf.Flow([Coupling(~masks.halves(5), RoundedShift(0.5), nn.Linear(3, 2))], _vector_base()),
     ),
     "support-of-the-parts-alone": lambda: pf.Flow(
         [Coupling(masks.halves(5), CyclicShift(LEVELS), dense_mlp)], Categorical((5,), LEVELS)
