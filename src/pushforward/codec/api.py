@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pushforward.accuracy import Accuracy
 from pushforward.codec.archive.container import MEMORY_LIMIT
 from pushforward.codec.archive.decoding import Decoder
 from pushforward.codec.archive.entry import Entry
@@ -113,10 +114,10 @@ def as_model(flow: CodecModel | Distribution) -> CodecModel:
     """What codes with a flow: itself, its portable form, or local bits-back coding."""
     if not isinstance(flow, Distribution):
         return flow
-    from pushforward.codec.exact.exporting import export
-    from pushforward.transforms.surjections.integers import Integers
+    # The density of integers is exact where nothing makes them continuous.
+    if flow.support.discrete and flow.accuracy is Accuracy.EXACT:
+        from pushforward.codec.exact.exporting import export
 
-    if any(isinstance(part, Integers) for part in flow.modules()):
         return export(flow)
     from pushforward.codec.bitsback.model import LocalBitsBack
 

@@ -40,7 +40,7 @@ from pushforward.transforms.autoregressive.autoregressive import Autoregressive
 from pushforward.transforms.base import Transform
 from pushforward.transforms.chain import Chain
 from pushforward.transforms.coupling.coupling import Coupling
-from pushforward.transforms.elementwise import Elementwise
+from pushforward.transforms.elementwise import ConditionalElementwise, Elementwise
 from pushforward.transforms.inverse import Inverse
 from pushforward.transforms.linear.convolution import InvertibleConvolution, InvertibleConvolutionLU
 from pushforward.transforms.linear.normalisation import ActNorm, BatchNorm
@@ -102,6 +102,7 @@ def _(part: Transform, shape: torch.Size) -> list[Layer]:
 @code_transform.register(BatchNorm)
 @code_transform.register(Standardise)
 @code_transform.register(Elementwise)
+@code_transform.register(ConditionalElementwise)
 def _(part: Transform, shape: torch.Size) -> list[Layer]:
     return [ElementwiseLayer(part)]
 
@@ -136,13 +137,12 @@ def _triangular(permutation: Tensor, lower: Tensor, upper: Tensor, shape: torch.
 
 @code_base.register
 def _(base: Flow) -> Prior:
-    latent_shape = base.transform.forward_shape(base.event_shape)
-    return FlowPrior(code_transform(base.transform, base.event_shape), latent_shape, code_base(base.base))
+    return FlowPrior(base, code_transform(base.transform, base.event_shape), code_base(base.base))
 
 
 @code_base.register
 def _(base: FactorOut) -> Prior:
-    return SplitPrior(base.kept, code_base(base.split), code_base(base.rest))
+    return SplitPrior(base, code_base(base.split), code_base(base.rest))
 
 
 @code_base.register

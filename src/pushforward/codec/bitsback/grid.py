@@ -21,10 +21,10 @@ BINS = 32
 """Bins of a distribution's table for each unit of its scale."""
 
 NOISE_REACH = 8
-"""Noise lies within so many scales: what is drawn must be harmless, so nothing lies beyond."""
+"""Noise lies within so many times its scale: what is drawn must be harmless, so nothing lies beyond."""
 
 REACH = 32
-"""Other distributions have bins within so many scales; one more symbol stands for all that lies beyond."""
+"""Other distributions have bins up to so many times their scale; one more symbol stands for all that lies beyond."""
 
 FARTHEST = 2.0**30
 """Values beyond are taken for a flow that has lost its way."""
@@ -71,13 +71,13 @@ def codable(sizes: Numbers) -> Numbers:
 
 @cache
 def noise_table() -> Table:
-    """Bins of a normal distribution within :data:`NOISE_REACH` scales."""
+    """Bins of a normal distribution up to :data:`NOISE_REACH` times its scale."""
     return _table(np.diff(_normal_cdf(_edges(NOISE_REACH))))
 
 
 @cache
 def table(family: str) -> Table:
-    """Bins of a ``"normal"`` or ``"logistic"`` distribution within :data:`REACH` scales, and the symbol beyond."""
+    """Bins of a ``"normal"`` or ``"logistic"`` distribution up to :data:`REACH` times its scale, and what is beyond."""
     edges = _edges(REACH)
     below = _normal_cdf(edges) if family == "normal" else 1 / (1 + np.exp(-edges))
     return _table(np.append(np.diff(below), 1e-9))

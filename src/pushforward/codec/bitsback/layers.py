@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -68,19 +69,24 @@ def _maps_of(scalar: ScalarBijection, parameters: Tensor) -> tuple[Scalar, Scala
     return forward, inverse
 
 
+def _features(part: Transform, context: Tensor | None) -> Tensor | None:
+    """The context as a part's network sees it, where it takes one."""
+    return None if part.context is None or context is None else part.context.features(context)
+
+
 class Layer(ABC):
     """A step of a flow on the grid. A subclass writes :meth:`run`."""
 
-    def push(self, bits: BitStack, x: Tensor) -> Tensor:
+    def push(self, bits: BitStack, x: Tensor, context: Tensor | None = None) -> Tensor:
         """From data to latent."""
-        return self.run(bits, x, exchange, backwards=False)
+        return self.run(bits, x, context, exchange, backwards=False)
 
-    def pop(self, bits: BitStack, z: Tensor) -> Tensor:
+    def pop(self, bits: BitStack, z: Tensor, context: Tensor | None = None) -> Tensor:
         """From latent to data."""
-        return self.run(bits, z, exchange_back, backwards=True)
+        return self.run(bits, z, context, exchange_back, backwards=True)
 
     @abstractmethod
-    def run(self, bits: BitStack, x: Tensor, exchange: Exchange, backwards: bool) -> Tensor:
+    def run(self, bits: BitStack, x: Tensor, context: Tensor | None, exchange: Exchange, backwards: bool) -> Tensor:
         """Change ``x`` step by step, each by an exchange with the stack; ``backwards`` in the order of the inverse."""
 
 
@@ -91,7 +97,7 @@ class ReorderingLayer(Layer):
         self.order = Reorder.from_transform(part, before)
         self.before, self.after = before, part.forward_shape(before)
 
-    def run(self, bits: BitStack, x: Tensor, exchange: Exchange, backwards: bool) -> Tensor:
+    def run(self, bits: BitStack, x: Tensor, context: Tensor | None, exchange: Exchange, backwards: bool) -> Tensor:
         if backwards:
             return self.order.move_back(x).reshape(len(x), *self.before)
         return self.order.move(x).reshape(len(x), *self.after)
@@ -103,19 +109,20 @@ class ElementwiseLayer(Layer):
     def __init__(self, part: Transform) -> None:
         self.part = part
 
-    def run(self, bits: BitStack, x: Tensor, exchange: Exchange, backwards: bool) -> Tensor:
-        return exchange(bits, x, self._forward, self._inverse)
+    def run(self, bits: BitStack, x: Tensor, context: Tensor | None, exchange: Exchange, backwards: bool) -> Tensor:
+        given = None if self.part.context is None else context
+        return exchange(bits, x, partial(self._forward, given), partial(self._inverse, given))
 
-    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _forward(self, context: Tensor | None, x: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
             inputs = x.detach().requires_grad_()
-            z = self.part(inputs)[0]
+            z = self.part.encode(inputs, context)
             (slope,) = torch.autograd.grad(z.sum(), inputs)
         return z.detach(), slope.abs().log()
 
-    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.part.inverse(z)[0]
-        return x, -self._forward(x)[1]
+    def _inverse(self, context: Tensor | None, z: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.part.decode(z, context)
+        return x, -self._forward(context, x)[1]
 
 
 class CouplingLayer(Layer):
@@ -124,8 +131,8 @@ class CouplingLayer(Layer):
     def __init__(self, part: Coupling) -> None:
         self.part = part
 
-    def run(self, bits: BitStack, x: Tensor, exchange: Exchange, backwards: bool) -> Tensor:
-        maps = _maps_of(self.part.scalar, self.part.scalar_parameters(as_real(x), None))
+    def run(self, bits: BitStack, x: Tensor, context: Tensor | None, exchange: Exchange, backwards: bool) -> Tensor:
+        maps = _maps_of(self.part.scalar, self.part.scalar_parameters(as_real(x), _features(self.part, context)))
         split = self.part.partition
         return split.merge(x, exchange(bits, split.changed(x), *maps))
 
@@ -139,7 +146,7 @@ class TriangularLayer(Layer):
         upper = bool((matrix.tril(-1) == 0).all())
         self.turns = list(range(len(matrix))) if upper else list(reversed(range(len(matrix))))
 
-    def run(self, bits: BitStack, x: Tensor, exchange: Exchange, backwards: bool) -> Tensor:
+    def run(self, bits: BitStack, x: Tensor, context: Tensor | None, exchange: Exchange, backwards: bool) -> Tensor:
         x = x.clone()
         for turn in reversed(self.turns) if backwards else self.turns:
             x[:, turn] = exchange(bits, x[:, turn], *self._maps(x, turn))
@@ -167,19 +174,19 @@ class AutoregressiveLayer(Layer):
     def __init__(self, part: Autoregressive) -> None:
         self.part = part
 
-    def run(self, bits: BitStack, x: Tensor, exchange: Exchange, backwards: bool) -> Tensor:
+    def run(self, bits: BitStack, x: Tensor, context: Tensor | None, exchange: Exchange, backwards: bool) -> Tensor:
         x, count = x.clone(), x.shape[-1]
         for place in range(count) if backwards else reversed(range(count)):
-            maps = _maps_of(self.part.scalar, self._parameters(x, place))
+            maps = _maps_of(self.part.scalar, self._parameters(x, context, place))
             dimension = int(self.part.order[place])
             x[..., dimension] = exchange(bits, x[..., dimension], *maps)
         return x
 
-    def _parameters(self, x: Tensor, place: int) -> Tensor:
+    def _parameters(self, x: Tensor, context: Tensor | None, place: int) -> Tensor:
         ordered = as_real(x).index_select(-1, self.part.order)
         # What comes later must not even be added as zero times something.
         ordered[..., place:] = 0.0
-        return self.part.parameters_in_order(ordered, None)[..., place, :]
+        return self.part.parameters_in_order(ordered, _features(self.part, context))[..., place, :]
 
 
 class ReversedLayer(Layer):
@@ -188,8 +195,8 @@ class ReversedLayer(Layer):
     def __init__(self, layer: Layer) -> None:
         self.layer = layer
 
-    def run(self, bits: BitStack, x: Tensor, exchange: Exchange, backwards: bool) -> Tensor:
+    def run(self, bits: BitStack, x: Tensor, context: Tensor | None, exchange: Exchange, backwards: bool) -> Tensor:
         def turned(bits: BitStack, x: Tensor, forward: Scalar, inverse: Scalar) -> Tensor:
             return exchange(bits, x, inverse, forward)
 
-        return self.layer.run(bits, x, turned, not backwards)
+        return self.layer.run(bits, x, context, turned, not backwards)

@@ -72,12 +72,14 @@ class LocalBitsBack:
         parts = _parts(own.transform) if isinstance(own, Flow) else []
         if not isinstance(own, Flow) or not parts or not isinstance(parts[0], Dequantization):
             raise UsageError("local bits-back coding expects a flow of integers that begins with a Dequantization")
+        if own.context is not None:
+            raise UsageError("local bits-back coding expects a flow without a context: a file would not hold it")
         self.levels = parts[0].levels
         self.low, self.high = 0, self.levels - 1
         self.event_shape = tuple(flow.event_shape)
         # Where in its cell a value lies is decoded from the stack, all places alike.
         layers = code_transform(Chain(parts[1:]), own.event_shape) if parts[1:] else []
-        self.prior = FlowPrior(layers, own.transform.forward_shape(own.event_shape), code_base(own.base))
+        self.prior = FlowPrior(own, layers, code_base(own.base))
 
     def push(self, coder: AnsCoder, x: Tensor) -> None:
         """Encode events (N, *event_shape) of integers."""

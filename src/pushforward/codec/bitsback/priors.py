@@ -11,6 +11,8 @@ from torch import Tensor
 from pushforward.codec.bitsback.grid import as_real
 from pushforward.codec.bitsback.layers import Layer
 from pushforward.codec.bitsback.stack import BitStack
+from pushforward.flows.factor_out import FactorOut
+from pushforward.flows.flow import Flow
 
 Parameters = Callable[[Tensor | None], tuple[Tensor, Tensor]]
 """The mean and the log-scale, given the context."""
@@ -46,42 +48,42 @@ class LocationScalePrior(Prior):
 
 
 class SplitPrior(Prior):
-    """Factor-out: the first ``kept`` channels have a prior of their own, the others one that is given the kept ones."""
+    """Factor-out: the kept channels have a prior of their own, the others one that is given the kept ones."""
 
-    def __init__(self, kept: int, split: Prior, rest: Prior) -> None:
-        self.kept, self.split, self.rest = kept, split, rest
+    def __init__(self, part: FactorOut, split: Prior, rest: Prior) -> None:
+        self.part, self.split, self.rest = part, split, rest
 
     def push(self, bits: BitStack, z: Tensor, context: Tensor | None) -> None:
-        kept, split = z[:, : self.kept], z[:, self.kept :]
-        self.split.push(bits, split, self._condition(kept, context))
-        self.rest.push(bits, kept, context)
+        kept, split = z[:, : self.part.kept], z[:, self.part.kept :]
+        self.split.push(bits, split, self.part._condition(as_real(kept), context))
+        self.rest.push(bits, kept, self.part._for_rest(context))
 
     def pop(self, bits: BitStack, shape: tuple[int, ...], context: Tensor | None) -> Tensor:
-        kept = self.rest.pop(bits, (shape[0], self.kept, *shape[2:]), context)
-        rest = (shape[0], shape[1] - self.kept, *shape[2:])
-        return torch.cat([kept, self.split.pop(bits, rest, self._condition(kept, context))], 1)
-
-    def _condition(self, kept: Tensor, context: Tensor | None) -> Tensor:
-        return as_real(kept) if context is None else torch.cat([as_real(kept), context], 1)
+        kept = self.rest.pop(bits, (shape[0], self.part.kept, *shape[2:]), self.part._for_rest(context))
+        rest = (shape[0], shape[1] - self.part.kept, *shape[2:])
+        return torch.cat([kept, self.split.pop(bits, rest, self.part._condition(as_real(kept), context))], 1)
 
 
 class FlowPrior(Prior):
     """A flow: its layers, then the prior of what they make."""
 
-    def __init__(self, layers: Sequence[Layer], latent_shape: torch.Size, base: Prior) -> None:
-        self.layers, self.latent_shape, self.base = list(layers), latent_shape, base
+    def __init__(self, flow: Flow, layers: Sequence[Layer], base: Prior) -> None:
+        self.flow, self.layers, self.base = flow, list(layers), base
+        self.latent_shape = flow.transform.forward_shape(flow.event_shape)
 
     def push(self, bits: BitStack, z: Tensor, context: Tensor | None) -> None:
+        given = self._taken(context)
         for layer in self.layers:
-            z = layer.push(bits, z)
-        self.base.push(bits, z, self._handed_on(context))
+            z = layer.push(bits, z, given)
+        self.base.push(bits, z, self.flow._for(self.flow.base, given))
 
     def pop(self, bits: BitStack, shape: tuple[int, ...], context: Tensor | None) -> Tensor:
-        z = self.base.pop(bits, (shape[0], *self.latent_shape), self._handed_on(context))
+        given = self._taken(context)
+        z = self.base.pop(bits, (shape[0], *self.latent_shape), self.flow._for(self.flow.base, given))
         for layer in reversed(self.layers):
-            z = layer.pop(bits, z)
+            z = layer.pop(bits, z, given)
         return z
 
-    def _handed_on(self, context: Tensor | None) -> Tensor | None:
-        """The context, where its pixels are still those of the latent."""
-        return context if context is not None and context.shape[2:] == self.latent_shape[1:] else None
+    def _taken(self, context: Tensor | None) -> Tensor | None:
+        """The context behind the flow's embedding."""
+        return self.flow.take_context(self.flow._for(self.flow, context))

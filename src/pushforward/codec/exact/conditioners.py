@@ -14,6 +14,7 @@ from pushforward.codec.exact.transforms import IntegerShift
 from pushforward.codec.registry import no_exact_form
 from pushforward.errors import UsageError
 from pushforward.networks.dense import DenseMLP, DenseNet, ReZero
+from pushforward.networks.factory import Joined
 from pushforward.networks.mlp import MLP
 from pushforward.scalar.base import ScalarBijection
 from pushforward.scalar.rounded_shift import CyclicShift, RoundedShift
@@ -107,6 +108,17 @@ def _(network: ReZero) -> IntegerDenseNet:
 @export_network.register
 def _(network: MLP) -> IntegerDenseNet:
     return export_network(network.layers)
+
+
+@export_network.register
+def _(network: Joined) -> IntegerDenseNet:
+    return export_network(network.module)
+
+
+@export_network.register(nn.Linear)
+@export_network.register(nn.Conv2d)
+def _(network: nn.Module) -> IntegerDenseNet:
+    return export_network(nn.Sequential(network))
 
 
 @export_network.register

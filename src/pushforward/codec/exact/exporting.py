@@ -3,10 +3,9 @@
 What a part becomes is registered by its class, so that parts of one's own can be exported too:
 
 >>> import pushforward as pf
->>> from pushforward.spaces import ANY, Anything
 >>> class Swap(Transform):
 ...     \"\"\"The halves of a vector change places.\"\"\"
-...     domain = codomain = Anything((ANY,))
+...     domain = codomain = spaces.Integers(0, 2, (4,))
 ...     def forward(self, x, context=None, generator=None):
 ...         return x.roll(x.shape[-1] // 2, -1), x.new_zeros(x.shape[:-1])
 >>> @export_transform.register
@@ -30,6 +29,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
+from pushforward import spaces
 from pushforward.codec.exact.bases import IntegerBase, IntegerFactorOut, IntegerFlow, IntegerGroups
 from pushforward.codec.exact.conditioners import export_network_for, export_shift
 from pushforward.codec.exact.fixedpoint import quantise
@@ -90,13 +90,17 @@ def export(flow: Distribution) -> PortableFlow:
         >>> model.event_shape, model.low, model.high
         ((1, 4, 4), 0, 3)
     """
-    levels = next((part.levels for part in flow.modules() if isinstance(part, Integers)), None)
-    if levels is None or len(flow.event_shape) not in (1, 3):
+    values = flow.support
+    if flow.context is not None:
+        raise UsageError("export expects a flow without a context: a file would not hold it")
+    if not isinstance(values, spaces.Integers) or None in (values.low, values.high) or len(values.shape) not in (1, 3):
         raise UsageError(
-            "export expects a flow on vectors or images of integers whose first part is Integers(levels), such as idf"
+            "export expects a flow on vectors or images of integers within bounds, such as one that begins with "
+            f"Integers(levels), got one on {values}"
         )
+    place = Place(flow.event_shape, int(values.count))  # type: ignore[arg-type]
     with torch.no_grad():
-        return assemble(export_base(flow, Place(flow.event_shape, levels)), tuple(flow.event_shape), 0, levels - 1)
+        return assemble(export_base(flow, place), tuple(flow.event_shape), int(values.low), int(values.high))  # type: ignore[arg-type]
 
 
 @singledispatch
@@ -200,7 +204,8 @@ def _merged(transforms: list[IntegerTransform]) -> list[IntegerTransform]:
 
 @export_base.register
 def _(base: FactorOut, place: Place) -> IntegerBase:
-    split = Place(base.split.event_shape, place.levels, base.kept + place.context)
+    context = 0 if base.context is None else place.context
+    split = Place(base.split.event_shape, place.levels, base.kept + context)
     rest = replace(place, shape=base.rest.event_shape)
     return IntegerFactorOut(base.kept, export_base(base.split, split), export_base(base.rest, rest))
 
