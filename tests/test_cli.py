@@ -109,7 +109,7 @@ def test_run_folder(images: Path) -> None:
 def test_evaluate_agrees_with_the_library(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = json_of(capsys, "evaluate", images, "-m", 3)
     flow = pf.load(images / "model.safetensors")
-    expected = pf.evaluate(flow, pf.data.load_data("digits").test, importance_samples=3)
+    expected = pf.evaluate(flow, pf.data.load_data("digits").test, importance_samples=3, batch_size=256)
     assert found["bits_per_dim"] == pytest.approx(expected.bits_per_dim, rel=1e-6)
     assert found["events"] == 447 and found["exact"] is False
     assert found["importance_samples"]["1"]["bits_per_dim"] > found["bits_per_dim"]
