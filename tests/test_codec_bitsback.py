@@ -12,8 +12,11 @@ import torch
 import pushforward as pf
 from pushforward.codec import LocalBitsBack, compress, decompress
 from pushforward.codec.archive.blocks import DEFLATED, MODELLED, RAW
-from pushforward.codec.archive.compression import open_container
-from pushforward.codec.bitsback.bitsback import GRID_BITS, NOISE, _layers, _real, _Stack
+from pushforward.codec.archive.packing import open_container
+from pushforward.codec.bitsback.coding import code_transform
+from pushforward.codec.bitsback.grid import GRID_BITS, as_real
+from pushforward.codec.bitsback.layers import NOISE
+from pushforward.codec.bitsback.stack import BitStack
 from pushforward.codec.entropy import AnsCoder
 from pushforward.distributions import ConditionalNormal, DiagonalNormal, StandardLogistic, StandardNormal
 from pushforward.errors import UsageError
@@ -72,17 +75,17 @@ def test_a_layer_costs_its_log_determinant(name):
     part = _random(part)
     count = 500
     generator = np.random.default_rng(0)
-    bits = _Stack(AnsCoder(generator.bytes(4 * 400_000)))
+    bits = BitStack(AnsCoder(generator.bytes(4 * 400_000)))
     x = torch.from_numpy(generator.normal(size=(count, *shape)) * 2**28).round().long()
     with torch.no_grad():
         before, z = bits.coder.bits, x
-        for layer in _layers(part, shape):
+        for layer in code_transform(part, shape):
             z = layer.push(bits, z)
-        image, log_det = part(_real(x))
-        assert float((_real(z) - image).abs().max()) < 1000 * NOISE
+        image, log_det = part(as_real(x))
+        assert float((as_real(z) - image).abs().max()) < 1000 * NOISE
         cost = -float(log_det.sum()) / math.log(2)
         assert abs(bits.coder.bits - before - cost) < 32 + 0.002 * x.numel()
-        for layer in reversed(_layers(part, shape)):
+        for layer in reversed(code_transform(part, shape)):
             z = layer.pop(bits, z)
     assert torch.equal(z, x)
     assert bits.coder.bits == before
@@ -120,14 +123,13 @@ def test_events_cost_what_the_density_says():
     flow = _flow()
     model, images = LocalBitsBack(flow), torch.from_numpy(_images(60)).long()
     behind = pf.Flow(list(flow.double().transform)[1:], flow.base)
-    bits = _Stack(AnsCoder(np.random.default_rng(0).bytes(4 * 100_000)))
+    bits = BitStack(AnsCoder(np.random.default_rng(0).bytes(4 * 100_000)))
     before, expected = bits.coder.bits, 0.0
     with torch.no_grad():
-        first, sizes = model._cells(images)
-        points = first + torch.from_numpy(bits.pop_uniform(sizes.flatten().numpy())).view_as(images)
-        model._coder.push(bits, points, None)
-        expected = -float(behind.log_prob(_real(points)).sum()) / math.log(2)
-    expected += GRID_BITS * images.numel() - float(sizes.double().log2().sum())
+        points = model.draw_points(bits, images)
+        model.prior.push(bits, points, None)
+        expected = -float(behind.log_prob(as_real(points)).sum()) / math.log(2)
+    expected += GRID_BITS * images.numel() - float(model.cells(images)[1].double().log2().sum())
     assert abs((bits.coder.bits - before) / expected - 1) < 0.005
 
 

@@ -89,6 +89,10 @@ class Space(Part):
         """Whether the spaces are equal but for their shapes."""
         return isinstance(other, Anything) or isinstance(self, Anything) or self._kind() == other._kind()
 
+    def within(self, other: Space) -> bool:
+        """Whether every point of this space is one of ``other``, shapes aside."""
+        return self.same_kind(other)
+
     def fits(self, other: Space) -> bool:
         """Whether the spaces are equal where both know their shape."""
         return self.same_kind(other) and fits_shape(self.shape, other.shape)
@@ -177,6 +181,11 @@ class Interval(Space):
         if math.isfinite(self.low):
             return _independent(constraints.greater_than_eq(self.low), self.shape)
         return _independent(constraints.less_than(self.high), self.shape)
+
+    def within(self, other: Space) -> bool:
+        if isinstance(other, Interval):
+            return self.low >= other.low and self.high <= other.high
+        return isinstance(other, Reals | Anything)
 
     def with_shape(self, shape: Sequence[int]) -> Interval:
         return Interval(self.low, self.high, shape)
@@ -330,7 +339,6 @@ class Integers(Space):
         return Integers(self.low, self.high, shape)
 
     def within(self, other: Space) -> bool:
-        """Whether every point of this space is one of ``other``, shapes aside."""
         if not isinstance(other, Integers):
             return isinstance(other, Anything)
         above = other.low is None or (self.low is not None and self.low >= other.low)

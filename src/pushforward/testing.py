@@ -230,7 +230,8 @@ def _batches(x: Tensor, context: Tensor | None) -> list[tuple[torch.Size, Tensor
 def _extreme_inputs(transform: Transform, x: Tensor) -> dict[str, Tensor]:
     if not x.is_floating_point():
         return {"usual": x}
-    low, high = getattr(getattr(transform, "scalar", None), "domain", (float("-inf"), float("inf")))
+    domain = getattr(getattr(transform, "scalar", None), "domain", None)
+    low, high = getattr(domain, "low", float("-inf")), getattr(domain, "high", float("inf"))
     inputs = {"usual": x, "zero": torch.zeros_like(x)}
     inputs |= {f"{value:g}": torch.full_like(x, value) for value in (1.0, -1.0, 1e3, 1e6, -1e6)}
     return {name: values.clamp(low, high) for name, values in inputs.items()}

@@ -20,7 +20,6 @@ class Additive(ScalarBijection):
     """
 
     num_parameters = 1
-    light = True
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         return x + parameters[..., 0], torch.zeros_like(x)
@@ -47,7 +46,6 @@ class Affine(ScalarBijection):
     """
 
     num_parameters = 2
-    light = True
 
     def __init__(self, bound: float = 5.0) -> None:
         self.bound = bound
@@ -83,7 +81,6 @@ class LearnedBoundAffine(ScalarBijection):
 
     num_parameters = 3
     num_shared = 1
-    light = True
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         log_scale, shift = self._constrain(parameters)
@@ -112,7 +109,6 @@ class Scaling(ScalarBijection):
     """
 
     num_parameters = 1
-    light = True
 
     def __init__(self, bound: float = 5.0) -> None:
         self.bound = bound

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
 from pushforward.errors import UsageError
+from pushforward.numerics import bounded
 from pushforward.scalar.base import ScalarBijection
 from pushforward.scalar.root import TOLERANCE, invert
-from pushforward.scalar.splines.box import bounded
+from pushforward.spaces import Reals
 
 MAX_LOG_WEIGHT = 5.0
 
@@ -28,11 +31,17 @@ class Composition(ScalarBijection):
         >>> from pushforward.scalar import Affine, Sigmoid
         >>> bijection = Composition(Affine(), Sigmoid())
         >>> bijection.num_parameters, bijection.codomain
-        (2, (0.0, 1.0))
+        (2, Interval(low=0.0, high=1.0))
     """
 
     def __init__(self, *bijections: ScalarBijection) -> None:
         _check_parts(bijections)
+        for before, after in pairwise(bijections):
+            if not before.codomain.fits(after.domain):
+                raise UsageError(
+                    f"A composition expects each function to lead onto the domain of the next, got {before} onto "
+                    f"{before.codomain} before {after} from {after.domain}"
+                )
         self.bijections = bijections
         self.num_parameters = sum(part.num_parameters for part in bijections)
         self.domain = bijections[0].domain
@@ -80,9 +89,8 @@ class ConicalCombination(ScalarBijection):
 
     def __init__(self, *bijections: ScalarBijection) -> None:
         _check_parts(bijections)
-        reals = (float("-inf"), float("inf"))
         for part in bijections:
-            if part.domain != reals or part.codomain != reals:
+            if part.domain != Reals() or part.codomain != Reals():
                 raise UsageError(f"A conical combination takes functions from the reals onto the reals, got {part}.")
         self.bijections = bijections
         self.num_parameters = sum(part.num_parameters for part in bijections) + len(bijections) + 1

@@ -15,6 +15,7 @@ from torch.nn.functional import logsigmoid
 
 from pushforward.errors import UsageError
 from pushforward.scalar.base import ScalarBijection
+from pushforward.spaces import Interval
 
 
 class Sigmoid(ScalarBijection):
@@ -27,7 +28,7 @@ class Sigmoid(ScalarBijection):
     """
 
     num_parameters = 0
-    codomain = (0.0, 1.0)
+    codomain = Interval(0.0, 1.0)
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         return into_unit_interval(torch.sigmoid(x)), logsigmoid(x) + logsigmoid(-x)
@@ -48,7 +49,7 @@ class Logit(ScalarBijection):
     """
 
     num_parameters = 0
-    domain = (0.0, 1.0)
+    domain = Interval(0.0, 1.0)
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         return Sigmoid().inverse(x, parameters)
@@ -67,7 +68,7 @@ class Exp(ScalarBijection):
     """
 
     num_parameters = 0
-    codomain = (0.0, float("inf"))
+    codomain = Interval(0.0, math.inf)
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         info = torch.finfo(x.dtype)
@@ -89,7 +90,7 @@ class Softplus(ScalarBijection):
     """
 
     num_parameters = 0
-    codomain = (0.0, float("inf"))
+    codomain = Interval(0.0, math.inf)
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         # Not torch's softplus, which is the identity above 20: that is 2e-9 off.
@@ -111,7 +112,7 @@ class Tanh(ScalarBijection):
     """
 
     num_parameters = 0
-    codomain = (-1.0, 1.0)
+    codomain = Interval(-1.0, 1.0)
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         return _into_signed_interval(torch.tanh(x)), math.log(4.0) + logsigmoid(2.0 * x) + logsigmoid(-2.0 * x)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import UsageError
+from pushforward.numerics import bounded
 from pushforward.scalar.base import ScalarBijection
 from pushforward.scalar.root import TOLERANCE, invert
-from pushforward.scalar.splines.box import bounded
 
 MAX_LOG_INTEGRAND = 2.0
 MAX_WEIGHT = 2.0

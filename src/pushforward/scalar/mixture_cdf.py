@@ -10,11 +10,12 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from pushforward.errors import UsageError
+from pushforward.numerics import bounded
 from pushforward.scalar.affine import Affine
 from pushforward.scalar.base import ScalarBijection
 from pushforward.scalar.elementary import into_unit_interval
 from pushforward.scalar.root import TOLERANCE, invert
-from pushforward.scalar.splines.box import bounded
+from pushforward.spaces import Interval
 
 MAX_LOG_SCALE = 5.0
 """Bound on a component's log-scale."""
@@ -182,7 +183,7 @@ def _log_mills(u: Tensor) -> Tensor:
 class _CDF(ScalarBijection):
     """The CDF of a mixture, onto the unit interval."""
 
-    codomain = (0.0, 1.0)
+    codomain = Interval(0.0, 1.0)
     tolerance = TOLERANCE
 
     def __init__(self, component: Component, components: int) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.scalar.base import ScalarBijection
+from pushforward.spaces import OneHot
 
 
 def extended_euclid(a: int, b: int) -> tuple[int, int, int]:
@@ -65,6 +66,7 @@ class ModularAffine(ScalarBijection):
         if classes < 2 or not temperature > 0:
             raise UsageError(f"Expected at least 2 classes and a temperature > 0, got {classes} and {temperature}.")
         self.classes = classes
+        self.domain = self.codomain = OneHot(1, classes)
         self.temperature = temperature
         self.num_parameters = 2 * classes
         self._inverses = torch.tensor(modular_inverses(classes))

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from pushforward.errors import UsageError
+from pushforward.numerics import bounded
 from pushforward.scalar.base import ScalarBijection
 from pushforward.scalar.root import TOLERANCE, invert
-from pushforward.scalar.splines.box import bounded
 
 MAX_LOG_SLOPE = 4.0
 """Bound on the logarithm of a unit's slope ``a``."""

@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+from pushforward.numerics import bounded
 from pushforward.scalar.base import ScalarBijection
 from pushforward.scalar.root import TOLERANCE, invert
-from pushforward.scalar.splines.box import bounded
 
 MAX_LOG_SLOPE = 5.0
 MAX_LOG_FREQUENCY = 3.0

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import UsageError
+from pushforward.numerics import bounded
 from pushforward.scalar.base import ScalarBijection
 from pushforward.scalar.root import TOLERANCE, invert
-from pushforward.scalar.splines.box import bounded
 
 MAX_LOG_COEFFICIENT = 5.0
 

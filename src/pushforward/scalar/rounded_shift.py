@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.scalar.base import ScalarBijection
+from pushforward.spaces import Integers
 
 # Integers up to 2^24 are exact in float32; shifts stay so far below it that thousands of units of data fit beside them.
 LARGEST_SHIFT = 2.0**22
@@ -47,6 +48,7 @@ class RoundedShift(ScalarBijection):
     """
 
     num_parameters = 1
+    domain = codomain = Integers()
 
     def __init__(self, unit: float = 1.0) -> None:
         if not unit > 0:
@@ -92,7 +94,7 @@ class CyclicShift(ScalarBijection):
         if levels < 1:
             raise UsageError(f"Expected at least one level, got {levels}.")
         self.levels = levels
-        self.domain = self.codomain = (0.0, float(levels))
+        self.domain = self.codomain = Integers(0, levels - 1)
         self._shift = RoundedShift(unit)
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:

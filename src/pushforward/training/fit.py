@@ -85,9 +85,12 @@ def fit(
         validation: the same for validation.
         objective: the loss of a batch, ``objective(flow, x, context)``.
         max_time: stop after this time, ``"HH:MM:SS"`` or seconds.
-        max_epochs, max_steps: stop after so many; of no limit at all, 100 epochs are taken.
+        max_epochs: stop after so many passes over the data; where nothing limits the training, after 100.
+        max_steps: stop after so many steps.
         batch_size: rows in a batch, over all processes together; by default 256, or that of a ``DataLoader``.
-        learning_rate, optimizer, weight_decay: ``"adam"`` or ``"adamw"`` and its settings.
+        learning_rate: the optimizer's full rate.
+        optimizer: ``"adam"`` or ``"adamw"``.
+        weight_decay: the optimizer's weight decay.
         schedule: ``"constant"``, ``"cosine"`` or ``"exponential"`` over the steps or the time, whichever is nearer to
             its end.
         warmup_steps: steps in which the rate rises linearly.
@@ -96,11 +99,15 @@ def fit(
         shift: move half of the training images by up to so many pixels, and contexts that are images of the same plane
             with them; for small sets of images.
         patience: stop when so many validations in a row were no better.
-        validate_every, log_every: steps; by default a validation follows each epoch of at least 50 steps.
+        validate_every: steps between validations; by default whole epochs, as many as have at least 50 steps.
+        log_every: steps between rows of ``metrics.csv``.
         checkpoint_seconds: how often ``last.ckpt`` is written.
         precision: ``"32"`` (as the flow is), ``"64"`` (the flow stays in double precision) or ``"bf16-mixed"``.
         compile: compile the parts of the flow (``flow.compile_blocks()``).
-        accelerator, devices, strategy, num_nodes: as for Lightning's Trainer.
+        accelerator: ``"auto"``, ``"cpu"``, ``"gpu"``, ...; it and the next three are those of Lightning's Trainer.
+        devices: how many devices, or which.
+        strategy: ``"auto"``, ``"ddp"``, ...: how several devices work together.
+        num_nodes: how many machines.
         out: a folder for ``metrics.csv``, ``last.ckpt``, TensorBoard logs and ``model.safetensors`` (of a flow made by
             name).
         resume: go on from ``out/last.ckpt``.

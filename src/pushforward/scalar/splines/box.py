@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import UsageError
+from pushforward.numerics import bounded
 
 MAX_LOG_WIDTH = 3.0
 """Bound on a bin's raw log-width: with 8 bins every width is above 1/2800 of the box."""
@@ -28,12 +29,6 @@ def check_box(bins: int, bound: float) -> None:
         raise UsageError(f"A spline needs at least 2 bins, got bins={bins}; give a larger number.")
     if not 0.0 < bound < float("inf"):
         raise UsageError(f"A spline's box is (-bound, bound) with a positive, finite bound, got bound={bound}.")
-
-
-def bounded(raw: Tensor, limit: float) -> Tensor:
-    """Squash smoothly into ``(-limit, limit)``: nearly the identity up to half the limit, and beyond it a gradient that
-    fades only as ``1 / |raw|^3``, where a tanh's is soon zero."""
-    return raw * torch.rsqrt(1.0 + (raw / limit).square())
 
 
 def planes(parameters: Tensor) -> Tensor:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pushforward.numerics import bounded
 from pushforward.scalar.base import ScalarBijection
 from pushforward.scalar.root import TOLERANCE, invert
-from pushforward.scalar.splines.box import at_ends, bin_sizes, bounded, check_box, find_bin, inside_box, knots, planes
+from pushforward.scalar.splines.box import at_ends, bin_sizes, check_box, find_bin, inside_box, knots, planes
 
 MAX_LOGIT = 3.0
 """Bound on the logits of the slopes at the two ends of the box, which must not be flat."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pushforward.numerics import bounded
 from pushforward.scalar.base import ScalarBijection
 from pushforward.scalar.splines.box import (
     MAX_LOG_SLOPE,
     MAX_LOG_WIDTH,
     at_ends,
-    bounded,
     check_box,
     find_bin,
     inside_box,

@@ -10,19 +10,20 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from pushforward.numerics import bounded
 from pushforward.scalar.base import ScalarBijection
 from pushforward.scalar.splines.box import (
     MAX_LOG_SLOPE,
     MAX_LOG_WIDTH,
     at_ends,
     bin_sizes,
-    bounded,
     check_box,
     find_bin,
     inside_box,
     knots,
     planes,
 )
+from pushforward.spaces import Circle
 
 Knot = Sequence[Tensor]
 """A knot's position, value and slope."""
@@ -180,7 +181,7 @@ class CircularRationalQuadraticSpline(ScalarBijection):
         self.bins = bins
         self.bound = bound
         self.num_parameters = 3 * bins + 1
-        self.domain = self.codomain = (-bound, bound)
+        self.domain = self.codomain = Circle((), -bound, bound)
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         phase, table = self._phase_and_table(parameters)
