@@ -80,9 +80,8 @@ def _collated(items: list[Any]) -> Any:
     try:
         return torch_data.default_collate(items)
     except (RuntimeError, TypeError) as error:
-        raise DataError(
-            f"the items of a dataset must be numbers of one shape ({str(error).splitlines()[0]})"
-        ) from error
+        reason = str(error).splitlines()[0]
+        raise DataError(f"the items of a dataset must be numbers of one shape ({reason})") from error
 
 
 def _goes_through_once(loader: DataLoader[Any]) -> bool:
