@@ -10,8 +10,8 @@ from training_helpers import moons, small_flow
 
 import pushforward as pf
 from pushforward.distributions import StandardNormal
-from pushforward.errors import DataError
 from pushforward.scalar import Affine
+from pushforward.training.evaluate import default_batch_size, log_probs
 from pushforward.transforms import Dequantization, Elementwise
 
 
@@ -43,6 +43,24 @@ def test_importance_samples_tighten_the_bound() -> None:
     assert many.log_prob == pytest.approx(truth, abs=0.1)
 
 
-def test_evaluate_refuses_nothing() -> None:
-    with pytest.raises(DataError, match="no events"):
-        pf.evaluate(small_flow(), torch.zeros(0, 2))
+def test_the_batch_size_changes_nothing_but_the_memory() -> None:
+    flow, x = small_flow(), moons(301)
+    expected = log_probs(flow, x)
+    assert all(torch.allclose(log_probs(flow, x, batch_size=rows), expected, atol=1e-6) for rows in (1, 7, 301, 1000))
+
+
+@pytest.mark.parametrize("dimensions", [1, 8, 784, 3072, 10**6])
+def test_default_batches_are_bounded(dimensions: int) -> None:
+    rows = default_batch_size(dimensions)
+    assert 32 <= rows <= 8192 and (rows == 32 or rows * dimensions <= 2**17)
+
+
+def test_mode_comes_back_after_an_error() -> None:
+    flow = small_flow().train()
+
+    def stop(done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pf.evaluate(flow, moons(10), progress=stop)
+    assert flow.training

@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 import os
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
-from training_helpers import affine_flow, fit, moons, small_flow, weights
+from training_helpers import affine_flow, fit, moons, same, small_flow, weights
 
 import pushforward as pf
 from pushforward.distributions import StandardNormal
-from pushforward.errors import TrainingError, UsageError
+from pushforward.errors import DataError, TrainingError, UsageError
 from pushforward.kernels.memory import kept_memory
 from pushforward.scalar import Affine
 from pushforward.training.batches import Batches
 from pushforward.training.ema import MovingAverage
 from pushforward.training.plan import parse_duration
 from pushforward.training.schedules import FINAL_SHARE, SCHEDULES
-from pushforward.transforms import Dequantization, Elementwise
+from pushforward.transforms import Dequantization, Elementwise, Transform
 
 
 @pytest.mark.parametrize("name", list(SCHEDULES))
@@ -164,9 +165,75 @@ def test_validation_leaves_the_training_alone() -> None:
     assert curve() == curve(x, validate_every=3)
 
 
-def test_bf16_mixed() -> None:
-    result = fit(small_flow(), moons(), moons(), max_steps=30, precision="bf16-mixed")
+# Precision
+
+
+@pytest.mark.parametrize("precision", ["32", "64", "bf16-mixed"])
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.uint8])
+def test_pairs_of_any_type_in_every_precision(precision: str, kind: torch.dtype) -> None:
+    pair = (moons().to(kind), moons()[:, :1].to(kind))
+    result = fit(pf.build("maf", features=2, context=1), pair, pair, max_steps=20, precision=precision)
     assert math.isfinite(result.best_validation)
+
+
+def test_double_precision_stays_with_the_flow(tmp_path: Path) -> None:
+    flow = small_flow()
+    x = moons().double() + 1e-9
+    result = fit(flow, x, x, max_steps=10, precision="64", out=tmp_path)
+    assert {value.dtype for value in weights(flow)} == {torch.float64}
+    # No digit of the data is lost on the way.
+    assert result.best_validation == pytest.approx(-flow.log_prob(x).mean().item(), rel=1e-14)
+    loaded = pf.load(tmp_path / "model.safetensors")
+    assert same(weights(loaded), weights(flow)) and loaded.log_prob(x).dtype == torch.float64
+    again = small_flow()
+    fit(again, x, x, max_steps=20, precision="64", out=tmp_path, resume=True)
+    assert {value.dtype for value in weights(again)} == {torch.float64}
+
+
+def test_a_flow_in_double_precision_takes_whole_numbers() -> None:
+    flow = affine_flow().double()
+    assert fit(flow, torch.ones(64, 2, dtype=torch.uint8), torch.ones(64, 2).long(), max_steps=2).steps == 2
+    assert {value.dtype for value in weights(flow)} == {torch.float64}
+
+
+# What is trained
+
+
+def test_frozen_parameters_stay_and_the_others_are_trained() -> None:
+    flow = pf.Flow([Elementwise(Affine(), (2,)), Elementwise(Affine(), (2,))], StandardNormal((2,)))
+    frozen = [weight.requires_grad_(False) for weight in flow.transform[0].parameters()]
+    before = [weight.clone() for weight in frozen]
+    fit(flow, 3 * moons(), moons(), max_steps=5, optimizer="adamw", weight_decay=0.1, learning_rate=0.1)
+    assert same(before, frozen)
+    assert all(weight.abs().max() > 0.01 for weight in flow.transform[1].parameters())
+    with pytest.raises(UsageError, match="every parameter of the flow is frozen"):
+        fit(flow.requires_grad_(False), moons())
+    with pytest.raises(UsageError, match="no parameters to train"):
+        fit(pf.Flow([pf.transforms.Permutation(torch.tensor([1, 0]))], StandardNormal((2,))), moons())
+
+
+def test_parts_are_initialised_once_from_one_large_batch() -> None:
+    seen = []
+
+    class Watch(Transform):
+        def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+            return x, x.new_zeros(x.shape[:-1])
+
+        def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+            seen.append(x)
+            return x
+
+    flow = pf.Flow([Watch(), Elementwise(Affine(), (2,))], StandardNormal((2,)))
+    x = torch.arange(4000.0).reshape(2000, 2)
+    fit(flow, x, x, max_steps=3)
+    # Rows of the whole data, not its first ones.
+    assert len(seen) == 1 and seen[0].shape == (1024, 2) and seen[0].max() > 3900
+    with pytest.raises(DataError, match="no rows"):
+        fit(flow, x[:0])
+    assert len(seen) == 1
+
+
+# Memory
 
 
 class Allocator:

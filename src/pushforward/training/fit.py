@@ -161,17 +161,18 @@ def fit(
         make_folder(plan.out)
     checkpoint = plan.out / LAST if resume and plan.out is not None else None
     resumed = None if checkpoint is None else read_checkpoint(checkpoint, flow)
+    with quiet_lightning():
+        trainer = make_trainer(plan.precision, accelerator, devices, strategy, num_nodes)
+    seed = _seeded(seed if resumed is None else resumed["seed"])
+    if plan.double:
+        flow.double()
+    if resumed is None:
+        _initialise(flow, pair, seed, dtype)
+    device = _device(flow)
     with quiet_lightning(), tempfile.TemporaryDirectory() as scratch:
         from pushforward.training.datamodule import FlowData
         from pushforward.training.module import FlowTraining
 
-        trainer = make_trainer(plan.precision, accelerator, devices, strategy, num_nodes)
-        seed = _seeded(seed if resumed is None else resumed["seed"])
-        if plan.double:
-            flow.double()
-        if resumed is None:
-            _initialise(flow, pair, seed, dtype)
-        device = _device(flow)
         data = FlowData(pair, held_out, plan.batch_size, seed, dtype)
         handover = Handover(Path(scratch))
         line = ProgressLine(tuple(flow.event_shape), progress)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import nullcontext
 from typing import Any
 
 import lightning as L
@@ -31,6 +30,7 @@ from pushforward.training.recorder import Recorder
 from pushforward.training.result import FitResult
 from pushforward.training.schedules import SCHEDULES
 from pushforward.training.stopping import Limits
+from pushforward.training.validation import summed_loss
 
 
 class FlowTraining(L.LightningModule):
@@ -199,22 +199,10 @@ class FlowTraining(L.LightningModule):
         self._stopped = reason or self._stopped
         return reason is not None
 
-    @torch.no_grad()
     def _validate(self) -> float:
-        total, count = 0.0, 0
-        devices = [self.device] if self.device.type == "cuda" else []
-        self.flow.eval()
-        # The last batch is smaller, which a compiled part would be compiled for once more.
-        eager = torch.compiler.set_stance("force_eager") if self.plan.compile else nullcontext()
-        # The draws are the same every time and leave the training's alone.
-        with self._ema.applied(), torch.random.fork_rng(devices), eager:
-            torch.manual_seed(self.trainer.global_rank)
-            for batch in self._data.validation_batches():
-                x, context, rows = self.transfer_batch_to_device(batch, self.device, 0)
-                with self.trainer.precision_plugin.forward_context():
-                    loss = self.objective(self.flow, x, context)
-                total, count = total + loss.item() * len(rows), count + len(rows)
-        self.flow.train()
+        batches, seed = self._data.validation_batches(), self.trainer.global_rank
+        with self._ema.applied(), self.trainer.precision_plugin.forward_context():
+            total, count = summed_loss(self.flow, self.objective, batches, self.device, seed)
         return mean_over_processes(total, count, self.device)
 
     def _record(self, validation: float | None, seconds: float) -> None:
