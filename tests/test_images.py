@@ -107,7 +107,7 @@ def test_uniform_dequantization_of_a_uniform_density_is_exact() -> None:
 
 def test_variational_dequantization_noise_is_a_density() -> None:
     """The importance weights of a uniform target, mean 1 / q(u|x) over u ~ q, average to the cell's volume, 1."""
-    network = partial(pf.networks.GatedConvNet, hidden=4, layers=1)
+    network = partial(pf.networks.GatedConvNet, hidden=4, blocks=1)
     noise = pf.transforms.Coupling(masks.checkerboard((1, 2, 2)), pf.scalar.Affine(), network, context=1)
     layer = testing.randomise(VariationalDequantization(4, noise)).double()
     x = integers(4, 1, 1, 2, 2).expand(20_000, 1, 2, 2)

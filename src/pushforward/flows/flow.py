@@ -148,8 +148,9 @@ class Flow(Distribution):
         """
         with torch.no_grad():
             given = as_context(self, context)
-            if given is not None and hasattr(self.embedding, "initialise"):
-                self.embedding.initialise(given)  # type: ignore[union-attr, operator]
+            check_context(given, self.context, "the flow")
+            if given is not None and self.context is not None and hasattr(self.embedding, "initialise"):
+                self.embedding.initialise(self.context.features(given))  # type: ignore[union-attr, operator]
             x, given = self.check(as_events(self, x, discrete=self.support.discrete), given)
             z = self.transform.initialise(x, self._for(self.transform, given))
             self.base.initialise(z, self._for(self.base, given))
