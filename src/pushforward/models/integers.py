@@ -72,7 +72,9 @@ def idf(
         True
     """
     given = conditioning(context, embedding, levels / 2, levels / 2)
-    bases = CoarseToFine(levels, given, widths_by_scale(hidden), blocks, last_hidden, last_groups, smallest, components, dropout)
+    bases = CoarseToFine(
+        levels, given, widths_by_scale(hidden), blocks, last_hidden, last_groups, smallest, components, dropout
+    )
     network, shift = Rezeroed(bases.network(coupling_hidden)), CyclicShift(levels, unit=shift_unit)
 
     def couplings(event: torch.Size) -> list[Transform]:
@@ -129,7 +131,9 @@ def coarse_to_fine(
         torch.Size([3])
     """
     given = conditioning(context, embedding, levels / 2, levels / 2)
-    bases = CoarseToFine(levels, given, widths_by_scale(hidden), blocks, last_hidden, last_groups, smallest, components, dropout)
+    bases = CoarseToFine(
+        levels, given, widths_by_scale(hidden), blocks, last_hidden, last_groups, smallest, components, dropout
+    )
     return bases.flow(image_shape(shape), lambda event: [])
 
 
