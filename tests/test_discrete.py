@@ -144,7 +144,9 @@ def all_images(levels: int, shape: tuple[int, ...]) -> Tensor:
 @pytest.mark.parametrize("mass", [CategoricalMass(3), DiscretizedLogisticMixture(2, center=1, low=0, high=2)], ids=repr)
 @pytest.mark.parametrize("groups", [(1, 1), (2,)])
 def test_grouped_base_sums_to_one(mass: MassFunction, groups: tuple[int, ...]) -> None:
-    base = randomise(GroupedDiscrete(mass, (2, 1, 2), groups, partial(DenseNet, hidden=4, blocks=1), context=1), 2.0)
+    base = randomise(
+        GroupedDiscrete(mass, (2, 1, 2), groups, partial(DenseNet, hidden=4, blocks=1), context=(1, 1, 2)), 2.0
+    )
     context = torch.tensor([[[[0.0, 1.0]]]])
     x = all_images(3, (2, 1, 2))
     total = base.log_prob(x, context.expand(len(x), -1, -1, -1)).double().exp().sum()
@@ -365,7 +367,12 @@ def test_discrete_flow_is_exact_and_sums_to_one(features: int, classes: int, aut
     assert flow.log_prob(x).double().exp().sum().item() == pytest.approx(1, abs=1e-5)
     assert (flow.log_prob(x + classes) == -torch.inf).all()
     draws = flow.sample((2, 5))
-    assert draws.shape == (2, 5, features) and draws.max() < classes and flow.accuracy is Accuracy.EXACT and flow.levels == classes
+    assert (
+        draws.shape == (2, 5, features)
+        and draws.max() < classes
+        and flow.accuracy is Accuracy.EXACT
+        and flow.levels == classes
+    )
 
 
 def test_discrete_flow_takes_a_context_and_256_classes() -> None:
@@ -465,7 +472,9 @@ def test_categorical_flow_learns_the_xor_table() -> None:
 
 def test_idf_sums_to_one_by_enumeration() -> None:
     torch.manual_seed(0)
-    flow = randomise(pf.build("idf", shape=(1, 2, 2), levels=5, layers=1, hidden=[4], blocks=1, last_hidden=8, components=2), 2.0)
+    flow = randomise(
+        pf.build("idf", shape=(1, 2, 2), levels=5, layers=1, hidden=[4], blocks=1, last_hidden=8, components=2), 2.0
+    )
     assert flow.log_prob(all_images(5, (1, 2, 2))).double().exp().sum().item() == pytest.approx(1, abs=1e-5)
 
 
