@@ -19,9 +19,9 @@ from torch import nn
 
 import pushforward as pf
 from pushforward.networks import MLP
-from pushforward.transforms import bipartite, flip, quadripartite
+from pushforward.transforms import Integers, bipartite, flip, quadripartite
 
-PIXELS = 64
+PIXELS, LEVELS = 64, 17
 LAYERS = {2: bipartite, 4: quadripartite}
 
 
@@ -30,7 +30,7 @@ def integer_flow(parts: int, flows: int = 8, hidden: int = 256) -> pf.Flow:
     network = partial(MLP, hidden=(hidden, hidden), activation=nn.LeakyReLU)
     shift = pf.scalar.RoundedShift()
     layers = [part for _ in range(flows) for part in (LAYERS[parts]((PIXELS,), shift, network), flip(PIXELS))]
-    return pf.Flow(layers, pf.distributions.DiscretizedLogistic((PIXELS,), center=8.0, unit=4.0))
+    return pf.Flow([Integers(LEVELS), *layers], pf.distributions.DiscretizedLogistic((PIXELS,), center=8.0, unit=4.0))
 
 
 def main() -> None:

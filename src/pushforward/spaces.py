@@ -45,6 +45,15 @@ class Space(Part):
         """Return ``x`` with elements outside of the space moved into it, so that what follows stays finite."""
         return x
 
+    def inside(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``x`` with the events outside of the space moved into it, and which lie inside.
+
+        Those stay as they are: gradients pass through integers that a straight-through estimator rounded.
+        """
+        inside = self.contains(x)
+        whole = inside.reshape(*inside.shape, *[1] * len(self.shape))
+        return torch.where(whole, x, self.nearest(x)), inside
+
     @property
     def everywhere(self) -> bool:
         """Whether every tensor of the shape is a point, so that nothing needs to be checked."""
@@ -245,7 +254,8 @@ class Circle(Space):
         return Circle(shape, self.low, self.high)
 
     def _kind(self) -> tuple[object, ...]:
-        return (Circle, self.low, self.high)
+        # Cut open it is an interval to all but the networks: a uniform base on one is a base of the other.
+        return (Interval, self.low, self.high)
 
 
 class Sphere(Space):
@@ -270,10 +280,13 @@ class Sphere(Space):
         return (torch.linalg.vector_norm(x, dim=-1) - 1).abs() < self.TOLERANCE
 
     def nearest(self, x: Tensor) -> Tensor:
-        norm = torch.linalg.vector_norm(torch.nan_to_num(x), dim=-1, keepdim=True)
+        # Scaled first, so that no square over- or underflows.
+        x = torch.nan_to_num(x)
+        x = x / x.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
+        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         north = torch.zeros_like(x)
         north[..., -1] = 1.0
-        return torch.where(norm > 0, torch.nan_to_num(x) / norm.clamp_min(torch.finfo(x.dtype).tiny), north)
+        return torch.where(norm > 0.5, x / norm.clamp_min(0.5), north)
 
     @property
     def dimensions(self) -> int:

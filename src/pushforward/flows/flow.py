@@ -238,8 +238,8 @@ class Flow(Distribution):
     def _within_support(self, x: Tensor, context: Tensor | None, generator: torch.Generator | None) -> Tensor:
         if self.support.everywhere:
             return self(x, context, generator)
-        inside = self.support.contains(x)
-        return torch.where(inside, self(self.support.nearest(x), context, generator), -torch.inf)
+        x, inside = self.support.inside(x)
+        return torch.where(inside, self(x, context, generator), -torch.inf)
 
     @staticmethod
     def _for(part: Transform | Distribution, context: Tensor | None) -> Tensor | None:
