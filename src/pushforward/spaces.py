@@ -49,6 +49,11 @@ class Space(Part):
         """Return ``x`` with the events outside of the space moved into it, and which lie inside.
 
         Those stay as they are: gradients pass through integers that a straight-through estimator rounded.
+
+        Example:
+            >>> Interval(0.0, 1.0, (2,)).inside(torch.tensor([[0.5, 1.0], [0.5, 1.5]]))
+            (tensor([[0.5000, 1.0000],
+                    [0.5000, 1.0000]]), tensor([ True, False]))
         """
         inside = self.contains(x)
         whole = inside.reshape(*inside.shape, *[1] * len(self.shape))
