@@ -107,9 +107,6 @@ def test_fit_shifts_pairs_together() -> None:
     class Scaled(pf.transforms.Elementwise):
         context = Reals((1, 4, 4))
 
-        def forward(self, x: Tensor, context: Any = None, generator: Any = None) -> tuple[Tensor, Tensor]:
-            return super().forward(x)
-
     flow = pf.Flow([Scaled(pf.scalar.Affine(), (1, 4, 4))], pf.distributions.StandardNormal((1, 4, 4)))
     fit(flow, (images, -images), max_steps=3, shift=2, objective=objective)
     assert all(torch.equal(x, -context) for x, context in seen)
