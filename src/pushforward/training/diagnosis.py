@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pushforward.kernels.compilation import compiled_call, set_compiled_call
+
 # More rows than these at fault together are a fault of the flow's.
 _FEW_ROWS = 8
 
@@ -77,7 +79,8 @@ def _watched(part: nn.Module, name: str, found: list[str]) -> Iterator[None]:
             found.append(f"{name} ({type(part).__name__})")
 
     # A compiled part would run the graph that it has, without the hook.
-    compiled, part._compiled_call_impl = part._compiled_call_impl, None  # type: ignore[assignment]
+    compiled = compiled_call(part)
+    set_compiled_call(part, None)
     handle = part.register_forward_hook(
         lambda module, arguments, options, output: watch((arguments, options), output), with_kwargs=True
     )
@@ -85,4 +88,4 @@ def _watched(part: nn.Module, name: str, found: list[str]) -> Iterator[None]:
         yield
     finally:
         handle.remove()
-        part._compiled_call_impl = compiled
+        set_compiled_call(part, compiled)
