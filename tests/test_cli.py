@@ -536,12 +536,12 @@ def test_training_that_fails_says_where(
 ) -> None:
     from pushforward.distributions import StandardNormal
 
-    healthy = StandardNormal.log_prob
+    healthy = StandardNormal.forward
     calls = iter(range(10**6))
     monkeypatch.setattr(
         StandardNormal,
-        "log_prob",
-        lambda self, x, context=None: healthy(self, x, context) * (float("nan") if next(calls) > 20 else 1.0),
+        "forward",
+        lambda self, x, *given: healthy(self, x, *given) * (float("nan") if next(calls) > 20 else 1.0),
     )
     line = fails(capsys, 1, "train", "nsf", "-d", "moons", "-o", tmp_path / "run", "-q", *TINY_TABLE)
     assert "not finite at step" in line and "base (StandardNormal)" in line

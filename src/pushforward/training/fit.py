@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import TrainingError, UsageError
@@ -199,7 +200,7 @@ def _run(trainer: Any, module: FlowTraining, data: Any, checkpoint: Path | None,
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except TrainingError as error:
         failure = error
-    except torch.multiprocessing.ProcessRaisedException:
+    except ProcessRaisedException:
         outcome = handover.take()
         if outcome is None:
             raise
