@@ -26,7 +26,7 @@ class Standardise(Bijection):
     Example:
         >>> layer = Standardise(1)
         >>> z = layer.initialise(170 + 10 * torch.randn(4000, 1))
-        >>> bool((z.median().abs() < 1e-5) & ((z.std() - 1).abs() < 0.1))
+        >>> bool((z.median().abs() < 0.01) & ((z.std() - 1).abs() < 0.1))
         True
     """
 
