@@ -72,7 +72,7 @@ def _follow(h: Increasing, target: Tensor, x: Tensor) -> Tensor:
 @torch.no_grad()
 def _find(h: Increasing, target: Tensor, low: Tensor, high: Tensor) -> Tensor:
     low, high = _finite_bracket(*torch.broadcast_tensors(low, high))
-    start = rank(0.5 * low + 0.5 * high)
+    start = rank(_middle(low, high))
     # The ends themselves are not looked at, so that rounding can't have put the root on one of them.
     low, high = rank(low) - 1, rank(high) + 1
     nothing = torch.zeros_like(low, dtype=target.dtype)
@@ -101,6 +101,13 @@ def _finite_bracket(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     return torch.minimum(low, high), torch.maximum(low, high)
 
 
+def _middle(low: Tensor, high: Tensor) -> Tensor:
+    """A number between two: their mean where they are small, their geometric mean where they are large."""
+    logs = [torch.sign(end) * torch.log1p(end.abs()) for end in (low, high)]
+    mean = 0.5 * (logs[0] + logs[1])
+    return torch.sign(mean) * torch.expm1(mean.abs())
+
+
 def _apart(below: Tensor, above: Tensor) -> Tensor:
     """Whether there are numbers between these two ranks."""
     # Not above - below > 1, which may overflow.
@@ -123,13 +130,13 @@ def _search(
         The bracket, and the number whose value is closest to the target with its distance.
     """
     dtype = target.dtype
-    limit = torch.iinfo(below.dtype).bits + SPARE_STEPS
+    limit = 2 * torch.iinfo(below.dtype).bits + SPARE_STEPS
 
     def unfinished(below: Tensor, above: Tensor, *rest: Tensor) -> Tensor:
         return _apart(below, above)
 
     def step(remaining: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        below, above, x, last_step, best, miss = state
+        below, above, x, last_newton, best, miss = state
         going = _apart(below, above)
         here = rank(x)
         value, log_slope = h(x)
@@ -146,23 +153,24 @@ def _search(
         best, miss = torch.where(closer, x, best), torch.where(closer, residual.abs(), miss)
 
         low, high = number(below, dtype), number(above, dtype)
-        middle = rank(0.5 * low + 0.5 * high)
+        middle = rank(_middle(low, high))
         proposal = rank(following)
         inside = (proposal > below) & (proposal < above)
-        further = torch.where(
-            residual < 0,
-            torch.minimum(rank(x - 4.0 * newton) + 2, middle),
-            torch.maximum(rank(x - 4.0 * newton) - 2, middle),
-        )
-        shorter = newton.abs() <= 0.5 * last_step
-        proposal = torch.where(shorter, proposal, torch.where(inside, further, middle))
-        late = half_distance(below, above) > torch.exp2((remaining - 3).to(dtype))
+        shorter = newton.abs() <= 0.5 * last_newton
+        further = rank(x - 4.0 * newton)
+        further = torch.where(residual < 0, torch.minimum(further + 2, middle), torch.maximum(further - 2, middle))
+        margin = 0.1 * (high - low)
+        at_end = ((below == first_below) & (following > low - margin)) & ~inside
+        at_end = at_end | ((above == first_above) & (following < high + margin) & ~inside)
+        proposal = torch.where(inside & ~shorter, further, torch.where(inside | at_end, proposal, middle))
+        late = half_distance(below, above) > torch.exp2(0.5 * (remaining - 4).to(dtype))
         proposal = torch.where(late, halfway(below, above), proposal)
         proposal = torch.minimum(torch.maximum(proposal, below + 1), above - 1)
         following = torch.where(_apart(below, above), number(proposal, dtype), x)
-        return below, above, following, (following - x).abs(), best, miss
+        return below, above, following, newton.abs(), best, miss
 
     origin = number(start, dtype)
-    width = number(above, dtype) - number(below, dtype)
-    below, above, _, _, best, miss = iterate(step, unfinished, (below, above, origin, width, best, miss), limit)
+    first_below, first_above = below, above
+    state = (below, above, origin, torch.full_like(best, torch.inf), best, miss)
+    below, above, _, _, best, miss = iterate(step, unfinished, state, limit)
     return below, above, best, miss
