@@ -4,12 +4,15 @@ code, where it may not."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch._C import _functorch
 from torch._higher_order_ops.while_loop import while_loop
+from torch.utils._pytree import tree_map
 
+Tensors = TypeVar("Tensors")
 State = tuple[Tensor, ...]
 
 
@@ -37,6 +40,18 @@ def iterate(step: Callable[..., State], unfinished: Callable[..., Tensor], state
     return state
 
 
+def separate(tensors: Tensors) -> Tensors:
+    """What a loop's functions are to close over, in any nest of tuples and lists: copies in compiled code, whose loops
+    do not take two views of one tensor; itself elsewhere.
+
+    Example:
+        >>> first, second = separate(torch.eye(2).unbind(0))
+        >>> second
+        tensor([0., 1.])
+    """
+    return tree_map(torch.clone, tensors) if torch.compiler.is_compiling() else tensors
+
+
 def any_true(values: Tensor) -> bool:
     """Whether any element is true; within ``torch.func.vmap`` and its kin, any element of the whole batch."""
     while _functorch.is_functorch_wrapped_tensor(values):
@@ -60,9 +75,7 @@ def derivatives_wanted() -> bool:
     return not torch.compiler.is_compiling() and torch.autograd.forward_ad._current_level >= 0
 
 
-def _iterate_compiled(
-    step: Callable[..., State], unfinished: Callable[..., Tensor], state: State, limit: int
-) -> State:
+def _iterate_compiled(step: Callable[..., State], unfinished: Callable[..., Tensor], state: State, limit: int) -> State:
     def goes_on(remaining: Tensor, *state: Tensor) -> Tensor:
         return (remaining > 0) & unfinished(*state).any()
 
@@ -70,4 +83,5 @@ def _iterate_compiled(
         return remaining - 1, *step(remaining, *state)
 
     start = torch.full((), limit, dtype=torch.int64, device=state[0].device)
-    return while_loop(goes_on, body, (start, *state))[1:]
+    # What is carried must not share memory with what the functions have closed over.
+    return while_loop(goes_on, body, (start, *(part.clone() for part in state)))[1:]

@@ -22,14 +22,14 @@ TOLERANCE = 1e-9
 """The error of ``h(x)`` relative to ``1 + |h(x)|`` that is left in float64; in float32 it is the last bits."""
 
 SPARE_STEPS = 16
-"""How many steps may be spent on Newton steps that do less than a halving would, before halving takes over."""
+"""How many steps may do less than a halving of the ranks every second time would, before halving takes over."""
 
 
 def solve(h: Increasing, target: Tensor, low: Tensor, high: Tensor) -> Tensor:
     r"""The root ``x`` of ``h(x) = target``, differentiable with respect to the target and to what ``h`` depends on.
 
-    The derivative is that of the implicit function theorem, ``dx = (d target - dh) / h'``. It is written as Newton steps
-    from the root, whose values are zero but whose derivatives are not: each step doubles the order to which the
+    The derivative is that of the implicit function theorem, ``dx = (d target - dh) / h'``. It is written as Newton
+    steps from the root, whose values are zero but whose derivatives are not: each step doubles the order to which the
     derivatives are right, so two of them give first, second and third derivatives.
 
     Args:
@@ -119,12 +119,13 @@ def _search(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Narrow the bracket until its ends are neighbours, or one, where the root is met.
 
-    Brackets are ranks, see :mod:`pushforward.scalar.float_order`. A Newton step is taken where it stays inside and is at
-    most half as long as the step before (Press et al., Numerical Recipes, section 9.4); where it is longer, four times
-    it, but no further than the middle, to get the root between two numbers that are close; else the middle. Whenever no
-    more steps are left than halving the ranks takes, they are halved, as a bisection that may fall behind by a number
-    of steps (the idea of Oliveira, Takahashi 2020, the ITP method). An element that is done stays as it is, so its root
-    does not depend on the batch that it came in.
+    Brackets are ranks, see :mod:`pushforward.scalar.float_order`. A Newton step is taken where it stays inside and is
+    at most half as long as the one before (after Press et al., Numerical Recipes, section 9.4). A longer one, which
+    comes of rounding or of a bend, is made four times as long, but reaches no further than the middle: that gets the
+    root between two numbers that are close. A step out of the bracket is replaced by its middle, or by the end where it
+    only just passes an end that nobody has looked at. Whenever twice as many steps are left as halving the ranks takes,
+    they are halved: that ends, however the function bends (as in the ITP method of Oliveira, Takahashi 2020). An
+    element that is done stays as it is, so its root does not depend on the batch that it came in.
 
     Returns:
         The bracket, and the number whose value is closest to the target with its distance.
