@@ -5,8 +5,9 @@ which the compiler could not fuse with what is around. What they are is said in
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -19,7 +20,8 @@ Knots = tuple[list[Tensor], list[Tensor]]
 """The left and the right knot of each value's bin: position, value and slope."""
 
 
-class Bins(NamedTuple):
+@dataclass(frozen=True)
+class Bins:
     """What the bins of a spline are bounded by.
 
     Attributes:

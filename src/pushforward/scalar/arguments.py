@@ -18,7 +18,7 @@ def check_positive(owner: str, **numbers: Any) -> None:
         pushforward.errors.UsageError: LeakyReLU expects a positive, finite slope, got slope=-1.0: choose another
     """
     for name, value in numbers.items():
-        if not (isinstance(value, Real) and not isinstance(value, bool) and 0.0 < value < math.inf):
+        if not (isinstance(value, Real) and not isinstance(value, bool) and 0.0 < float(value) < math.inf):
             raise UsageError(f"{owner} expects a positive, finite {name}, got {name}={value!r}: choose another")
 
 
@@ -31,7 +31,7 @@ def check_counts(owner: str, least: int = 1, **numbers: Any) -> None:
         pushforward.errors.UsageError: CubicSpline expects a whole number of at least 2 bins, got bins=1: choose another
     """
     for name, value in numbers.items():
-        if not (isinstance(value, Integral) and not isinstance(value, bool) and value >= least):
+        if not (isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least):
             raise UsageError(
                 f"{owner} expects a whole number of at least {least} {name}, got {name}={value!r}: choose another"
             )

@@ -72,9 +72,10 @@ def _follow(h: Increasing, target: Tensor, x: Tensor) -> Tensor:
 @torch.no_grad()
 def _find(h: Increasing, target: Tensor, low: Tensor, high: Tensor) -> Tensor:
     low, high = _finite_bracket(*torch.broadcast_tensors(low, high))
-    start = rank(_middle(low, high))
-    # The ends themselves are not looked at, so that rounding can't have put the root on one of them.
-    low, high = rank(low) - 1, rank(high) + 1
+    start, low, high = rank(_middle(low, high)), rank(low), rank(high)
+    start = torch.minimum(torch.maximum(start, low), high)
+    # The ends themselves are in between: rounding may have put the root on one of them.
+    low, high = low - 1, high + 1
     nothing = torch.zeros_like(low, dtype=target.dtype)
     below, above, x, miss = _search(h, target, low, high, start, nothing, nothing + torch.inf)
     # An end that stayed where it was is only a guess: where the search ran into it, it goes on beyond it.
@@ -123,9 +124,9 @@ def _search(
     at most half as long as the one before (after Press et al., Numerical Recipes, section 9.4). A longer one, which
     comes of rounding or of a bend, is made four times as long, but reaches no further than the middle: that gets the
     root between two numbers that are close. A step out of the bracket is replaced by its middle, or by the end where it
-    only just passes an end that nobody has looked at. Whenever twice as many steps are left as halving the ranks takes,
-    they are halved: that ends, however the function bends (as in the ITP method of Oliveira, Takahashi 2020). An
-    element that is done stays as it is, so its root does not depend on the batch that it came in.
+    only just passes an end that nobody has looked at. Where no more than twice as many steps are left as halving the
+    ranks takes, they are halved: that ends, however the function bends (as in the ITP method of Oliveira, Takahashi
+    2020). An element that is done stays as it is, so its root does not depend on the batch that it came in.
 
     Returns:
         The bracket, and the number whose value is closest to the target with its distance.
@@ -153,17 +154,9 @@ def _search(
         closer = going & (met | (residual.abs() < miss))
         best, miss = torch.where(closer, x, best), torch.where(closer, residual.abs(), miss)
 
-        low, high = number(below, dtype), number(above, dtype)
-        middle = rank(_middle(low, high))
-        proposal = rank(following)
-        inside = (proposal > below) & (proposal < above)
-        shorter = newton.abs() <= 0.5 * last_newton
-        further = rank(x - 4.0 * newton)
-        further = torch.where(residual < 0, torch.minimum(further + 2, middle), torch.maximum(further - 2, middle))
-        margin = 0.1 * (high - low)
-        at_end = ((below == first_below) & (following > low - margin)) & ~inside
-        at_end = at_end | ((above == first_above) & (following < high + margin) & ~inside)
-        proposal = torch.where(inside & ~shorter, further, torch.where(inside | at_end, proposal, middle))
+        proposal = _proposal(
+            x, newton, newton.abs() <= 0.5 * last_newton, below, above, below == first_below, above == first_above
+        )
         late = half_distance(below, above) > torch.exp2(0.5 * (remaining - 4).to(dtype))
         proposal = torch.where(late, halfway(below, above), proposal)
         proposal = torch.minimum(torch.maximum(proposal, below + 1), above - 1)
@@ -175,3 +168,18 @@ def _search(
     state = (below, above, origin, torch.full_like(best, torch.inf), best, miss)
     below, above, _, _, best, miss = iterate(step, unfinished, state, limit)
     return below, above, best, miss
+
+
+def _proposal(
+    x: Tensor, newton: Tensor, shorter: Tensor, below: Tensor, above: Tensor, new_below: Tensor, new_above: Tensor
+) -> Tensor:
+    """The rank of the number to go to from ``x``, where nothing presses; ``new`` ends have not been looked at."""
+    low, high = number(below, x.dtype), number(above, x.dtype)
+    middle, following = rank(_middle(low, high)), rank(x - newton)
+    inside = (following > below) & (following < above)
+    further = rank(x - 4.0 * newton)
+    further = torch.where(newton < 0, torch.minimum(further + 2, middle), torch.maximum(further - 2, middle))
+    margin = 0.1 * (high - low)
+    at_low = new_below & (following <= below) & (x - newton > low - margin)
+    at_high = new_above & (following >= above) & (x - newton < high + margin)
+    return torch.where(inside & ~shorter, further, torch.where(inside | at_low | at_high, following, middle))
