@@ -58,7 +58,7 @@ def check_roots(name: str, factor: float, rows: int, dtype: torch.dtype) -> None
 
 
 @pytest.mark.parametrize("name", NUMERICAL)
-@pytest.mark.parametrize("factor", [1.0, 5.0, 30.0, 200.0])
+@pytest.mark.parametrize("factor", [5.0, 200.0])
 def test_twenty_thousand_roots(name: str, factor: float) -> None:
     check_roots(name, factor, 20_000, torch.float32)
 
