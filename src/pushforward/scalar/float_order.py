@@ -38,11 +38,6 @@ def halfway(low: Tensor, high: Tensor) -> Tensor:
     return (low >> 1) + (high >> 1) + (low & high & 1)
 
 
-def half_distance(low: Tensor, high: Tensor) -> Tensor:
-    """Half the distance of two integers, to within one, without overflow."""
-    return (high >> 1) - (low >> 1)
-
-
 def _flip_negative(bits: Tensor) -> Tensor:
     # Negative numbers are stored as sign and size: their order is the opposite of their bits'.
     info = torch.iinfo(bits.dtype)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import ConvergenceError
-from pushforward.kernels.iteration import count_true, derivatives_wanted, iterate
-from pushforward.scalar.float_order import half_distance, halfway, number, rank
+from pushforward.kernels.iteration import State, count_true, derivatives_wanted, iterate
+from pushforward.scalar.float_order import halfway, number, rank
 
 Increasing = Callable[[Tensor], tuple[Tensor, Tensor]]
 """``h``: a value to ``h(x)`` and ``log h'(x)``; what else it depends on, it has closed over."""
@@ -21,8 +21,12 @@ MIN_LOG_DERIVATIVE = -30.0
 TOLERANCE = 1e-9
 """The error of ``h(x)`` relative to ``1 + |h(x)|`` that is left in float64; in float32 it is the last bits."""
 
-SPARE_STEPS = 16
-"""How many steps may do less than a halving of the ranks every second time would, before halving takes over."""
+QUICK_STEPS = 20
+"""How many steps are taken before every second one halves what numbers are left."""
+
+
+NEAR = 8.0
+"""Where most roots are, as data and latents are scaled: wide brackets are cut here first."""
 
 
 def solve(h: Increasing, target: Tensor, low: Tensor, high: Tensor) -> Tensor:
@@ -71,20 +75,31 @@ def _follow(h: Increasing, target: Tensor, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _find(h: Increasing, target: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    low, high = _finite_bracket(*torch.broadcast_tensors(low, high))
-    start, low, high = rank(_middle(low, high)), rank(low), rank(high)
-    start = torch.minimum(torch.maximum(start, low), high)
-    # The ends themselves are in between: rounding may have put the root on one of them.
-    low, high = low - 1, high + 1
-    nothing = torch.zeros_like(low, dtype=target.dtype)
-    below, above, x, miss = _search(h, target, low, high, start, nothing, nothing + torch.inf)
-    # An end that stayed where it was is only a guess: where the search ran into it, it goes on beyond it.
-    past_low, past_high = (below == low) & (below < above), (above == high) & (below < above)
-    least, most = rank(nothing - torch.inf), rank(nothing + torch.inf)
-    start = torch.where(past_high, high, torch.where(past_low, low, rank(x)))
-    opened = torch.where(past_low, least, below), torch.where(past_high, most, above)
-    below, above, x, miss = _search(h, target, *opened, start, x, miss)
-    found = torch.isfinite(miss) & ~_apart(below, above) & (below != least) & (above != most)
+    """The number at which ``h`` passes the target, or the one before it, by at most ``QUICK_STEPS`` and twice as many
+    steps as numbers of this type have bits.
+
+    An element that is done stays as it is, so that its root does not depend on the batch that it came in.
+    """
+    guess = _widened(*torch.broadcast_tensors(low, high))
+
+    def quick(remaining: Tensor, *state: Tensor) -> State:
+        return _step(h, target, *state)
+
+    def sure(remaining: Tensor, *state: Tensor) -> State:
+        low, high, x, newton, going = _step(h, target, *state)
+        # Half of the numbers in between, every second time: that ends, however the function bends.
+        halved = number(halfway(rank(low), rank(high)), x.dtype)
+        return low, high, torch.where(going & (remaining % 2 == 0), halved, x), newton, going
+
+    low, high, *_ = iterate(quick, _going, _state(*guess), QUICK_STEPS)
+    # An end that stayed where it was is only a guess. Where the search ran into it, it goes on beyond it.
+    most = torch.full_like(low, torch.finfo(low.dtype).max)
+    low, high = (
+        torch.where((low == guess[0]) & (low < high), -most, low),
+        torch.where((high == guess[1]) & (low < high), most, high),
+    )
+    low, high, *_, going = iterate(sure, _going, _state(low, high), 2 * torch.finfo(low.dtype).bits + QUICK_STEPS)
+    found = ~going & (low > -most) & (high < most)
     failures = count_true(~found)
     if failures:
         raise ConvergenceError(
@@ -92,94 +107,62 @@ def _find(h: Increasing, target: Tensor, low: Tensor, high: Tensor) -> Tensor:
             f"look for NaN or infinite numbers in the inputs and the parameters, and for a function that does not "
             f"increase"
         )
-    return torch.where(found, x, torch.nan)
+    return torch.where(found, _middle(low, high), torch.nan)
 
 
-def _finite_bracket(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """Two numbers, the smaller first: overflow makes ends infinite, and a difference of two such ends NaN."""
-    largest = torch.finfo(low.dtype).max
+def _widened(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Two finite numbers that are not the same, a little further out: rounding may have put the root outside."""
+    # Overflow makes ends infinite, and a difference of two such ends NaN.
+    largest = 0.1 * torch.finfo(low.dtype).max
+    low, high = low.clamp(-largest, largest), high.clamp(-largest, largest)
     low, high = torch.nan_to_num(low, nan=-largest), torch.nan_to_num(high, nan=largest)
-    return torch.minimum(low, high), torch.maximum(low, high)
+    low, high = torch.minimum(low, high), torch.maximum(low, high)
+    info = torch.finfo(low.dtype)
+    margin = 0.05 * (high - low) + 8.0 * (info.eps * torch.maximum(low.abs(), high.abs()) + info.tiny)
+    return low - margin, high + margin
+
+
+def _state(low: Tensor, high: Tensor) -> State:
+    """What :func:`_step` goes on from: a bracket, the next number, the size of the last Newton step, who goes on."""
+    middle = _middle(low, high)
+    return low, high, middle, torch.full_like(middle, torch.inf), (low < middle) & (middle < high)
+
+
+def _going(low: Tensor, high: Tensor, x: Tensor, newton: Tensor, going: Tensor) -> Tensor:
+    return going
 
 
 def _middle(low: Tensor, high: Tensor) -> Tensor:
-    """A number between two: their mean where they are small, their geometric mean where they are large."""
-    logs = [torch.sign(end) * torch.log1p(end.abs()) for end in (low, high)]
-    mean = 0.5 * (logs[0] + logs[1])
-    return torch.sign(mean) * torch.expm1(mean.abs())
+    """The mean, which is one of the two where there is no number in between."""
+    return 0.5 * low + 0.5 * high
 
 
-def _apart(below: Tensor, above: Tensor) -> Tensor:
-    """Whether there are numbers between these two ranks."""
-    # Not above - below > 1, which may overflow.
-    return (below < above) & (below < above - 1)
+def _split(low: Tensor, high: Tensor, middle: Tensor) -> Tensor:
+    """Where a bracket is cut: in the middle, but first ``NEAR`` zero, where roots are, if the bracket is wide."""
+    near = middle.clamp(-NEAR, NEAR)
+    return torch.where((low < near) & (near < high), near, middle)
 
 
-def _search(
-    h: Increasing, target: Tensor, below: Tensor, above: Tensor, start: Tensor, best: Tensor, miss: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Narrow the bracket until its ends are neighbours, or one, where the root is met.
+def _step(h: Increasing, target: Tensor, low: Tensor, high: Tensor, x: Tensor, last: Tensor, going: Tensor) -> State:
+    """Narrow the bracket by the value at ``x``, choose the next number, and say where there is one in between.
 
-    Brackets are ranks, see :mod:`pushforward.scalar.float_order`. A Newton step is taken where it stays inside and is
-    at most half as long as the one before (after Press et al., Numerical Recipes, section 9.4). A longer one, which
-    comes of rounding or of a bend, is made four times as long, but reaches no further than the middle: that gets the
-    root between two numbers that are close. A step out of the bracket is replaced by its middle, or by the end where it
-    only just passes an end that nobody has looked at. Where no more than twice as many steps are left as halving the
-    ranks takes, they are halved: that ends, however the function bends (as in the ITP method of Oliveira, Takahashi
-    2020). An element that is done stays as it is, so its root does not depend on the batch that it came in.
-
-    Returns:
-        The bracket, and the number whose value is closest to the target with its distance.
+    A Newton step is taken where it stays inside and is at most half as long as the one before (after Press et al.,
+    Numerical Recipes, section 9.4). A longer one, which comes of rounding or of a bend, is made four times as long, but
+    reaches no further than the middle: that gets the root between two numbers that are close. Else it is the middle.
+    The root is met where the value is the target, or where the Newton step is too small to be taken.
     """
-    dtype = target.dtype
-    limit = 2 * torch.iinfo(below.dtype).bits + SPARE_STEPS
-
-    def unfinished(below: Tensor, above: Tensor, *rest: Tensor) -> Tensor:
-        return _apart(below, above)
-
-    def step(remaining: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        below, above, x, last_newton, best, miss = state
-        going = _apart(below, above)
-        here = rank(x)
-        value, log_slope = h(x)
-        residual = value - target
-        # Far out a function may overflow to NaN: that is beyond the root, on the side of the start it lies on.
-        residual = torch.where(torch.isnan(residual), torch.sign(x - origin) * torch.inf, residual)
-        newton = residual * torch.exp(-log_slope)
-        following = x - newton
-
-        met = going & ((residual == 0) | ((following == x) & torch.isfinite(residual)))
-        below = torch.where(going & (residual < 0) | met, here, below)
-        above = torch.where(going & (residual > 0) | met, here, above)
-        closer = going & (met | (residual.abs() < miss))
-        best, miss = torch.where(closer, x, best), torch.where(closer, residual.abs(), miss)
-
-        proposal = _proposal(
-            x, newton, newton.abs() <= 0.5 * last_newton, below, above, below == first_below, above == first_above
-        )
-        late = half_distance(below, above) > torch.exp2(0.5 * (remaining - 4).to(dtype))
-        proposal = torch.where(late, halfway(below, above), proposal)
-        proposal = torch.minimum(torch.maximum(proposal, below + 1), above - 1)
-        following = torch.where(_apart(below, above), number(proposal, dtype), x)
-        return below, above, following, newton.abs(), best, miss
-
-    origin = number(start, dtype)
-    first_below, first_above = below, above
-    state = (below, above, origin, torch.full_like(best, torch.inf), best, miss)
-    below, above, _, _, best, miss = iterate(step, unfinished, state, limit)
-    return below, above, best, miss
-
-
-def _proposal(
-    x: Tensor, newton: Tensor, shorter: Tensor, below: Tensor, above: Tensor, new_below: Tensor, new_above: Tensor
-) -> Tensor:
-    """The rank of the number to go to from ``x``, where nothing presses; ``new`` ends have not been looked at."""
-    low, high = number(below, x.dtype), number(above, x.dtype)
-    middle, following = rank(_middle(low, high)), rank(x - newton)
-    inside = (following > below) & (following < above)
-    further = rank(x - 4.0 * newton)
-    further = torch.where(newton < 0, torch.minimum(further + 2, middle), torch.maximum(further - 2, middle))
-    margin = 0.1 * (high - low)
-    at_low = new_below & (following <= below) & (x - newton > low - margin)
-    at_high = new_above & (following >= above) & (x - newton < high + margin)
-    return torch.where(inside & ~shorter, further, torch.where(inside | at_low | at_high, following, middle))
+    value, log_slope = h(x)
+    # What is not a number moves nothing, so that an element that is done stays as it is.
+    residual = torch.where(going, value - target, torch.nan)
+    newton = residual * torch.exp(-log_slope)
+    following = x - newton
+    met = (residual == 0) | (following == x)
+    low, high = torch.where((residual < 0) | met, x, low), torch.where((residual > 0) | met, x, high)
+    middle, size = _middle(low, high), newton.abs()
+    going = (low < middle) & (middle < high)
+    middle = _split(low, high, middle)
+    further = torch.sub(x, newton, alpha=4)
+    further = torch.where(newton < 0, torch.minimum(further, middle), torch.maximum(further, middle))
+    inside = (low < following) & (following < high)
+    following = torch.where(inside, torch.where(size <= 0.5 * last, following, further), middle)
+    return low, high, following, size, going
