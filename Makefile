@@ -1,4 +1,5 @@
-# `make demo` and `make test` need Python 3.11 or newer and nothing else: they make their own environment in .venv.
+# `make demo` and `make test` need Python 3.11 or newer and nothing else: they make their own environment in .venv, with
+# all that the README uses. By hand that is `pip install '.[all]'`; `pip install .` alone brings the core.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import pushforward as pf
 from pushforward.codec import Entry, compress, decompress, export, load_portable, pack, preview, save_portable, unpack
-from pushforward.codec.archive.compression import open_container
+from pushforward.codec.archive.packing import open_container
 from pushforward.codec.entropy import AnsCoder
 from pushforward.codec.exact.fixedpoint import IntegerConv, IntegerDenseNet, worst_case_sum
 from pushforward.codec.exact.portable import PortableFlow

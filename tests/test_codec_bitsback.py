@@ -12,17 +12,23 @@ import torch
 import pushforward as pf
 from pushforward.codec import LocalBitsBack, compress, decompress
 from pushforward.codec.archive.blocks import DEFLATED, MODELLED, RAW
-from pushforward.codec.archive.compression import open_container
-from pushforward.codec.bitsback.bitsback import GRID_BITS, NOISE, _layers, _real, _Stack
+from pushforward.codec.archive.packing import open_container
+from pushforward.codec.bitsback.coding import code_transform
+from pushforward.codec.bitsback.grid import GRID_BITS, as_real
+from pushforward.codec.bitsback.layers import NOISE, ElementwiseLayer
+from pushforward.codec.bitsback.stack import BitStack
 from pushforward.codec.entropy import AnsCoder
 from pushforward.distributions import ConditionalNormal, DiagonalNormal, StandardLogistic, StandardNormal
 from pushforward.errors import UsageError
 from pushforward.flows import FactorOut
-from pushforward.networks import DenseNet
+from pushforward.networks import MLP, DenseNet
 from pushforward.scalar import Affine, RationalQuadraticSpline
+from pushforward.spaces import Reals
 from pushforward.transforms import (
     ActNorm,
     Autoregressive,
+    Chain,
+    ConditionalElementwise,
     Coupling,
     Dequantization,
     Elementwise,
@@ -72,17 +78,17 @@ def test_a_layer_costs_its_log_determinant(name):
     part = _random(part)
     count = 500
     generator = np.random.default_rng(0)
-    bits = _Stack(AnsCoder(generator.bytes(4 * 400_000)))
+    bits = BitStack(AnsCoder(generator.bytes(4 * 400_000)))
     x = torch.from_numpy(generator.normal(size=(count, *shape)) * 2**28).round().long()
     with torch.no_grad():
         before, z = bits.coder.bits, x
-        for layer in _layers(part, shape):
+        for layer in code_transform(part, shape):
             z = layer.push(bits, z)
-        image, log_det = part(_real(x))
-        assert float((_real(z) - image).abs().max()) < 1000 * NOISE
+        image, log_det = part(as_real(x))
+        assert float((as_real(z) - image).abs().max()) < 1000 * NOISE
         cost = -float(log_det.sum()) / math.log(2)
         assert abs(bits.coder.bits - before - cost) < 32 + 0.002 * x.numel()
-        for layer in reversed(_layers(part, shape)):
+        for layer in reversed(code_transform(part, shape)):
             z = layer.pop(bits, z)
     assert torch.equal(z, x)
     assert bits.coder.bits == before
@@ -94,7 +100,7 @@ def _flow() -> pf.Flow:
     rest = pf.Flow(
         [Coupling(masks.channel(torch.Size([2, 2, 2])), Affine(), network)], DiagonalNormal(torch.Size([2, 2, 2]))
     )
-    split = ConditionalNormal(torch.Size([2, 2, 2]), network, 2)
+    split = ConditionalNormal(torch.Size([2, 2, 2]), network, (2, 2, 2))
     parts = [
         Dequantization(17),
         Logit(0.05),
@@ -120,14 +126,13 @@ def test_events_cost_what_the_density_says():
     flow = _flow()
     model, images = LocalBitsBack(flow), torch.from_numpy(_images(60)).long()
     behind = pf.Flow(list(flow.double().transform)[1:], flow.base)
-    bits = _Stack(AnsCoder(np.random.default_rng(0).bytes(4 * 100_000)))
+    bits = BitStack(AnsCoder(np.random.default_rng(0).bytes(4 * 100_000)))
     before, expected = bits.coder.bits, 0.0
     with torch.no_grad():
-        first, sizes = model._cells(images)
-        points = first + torch.from_numpy(bits.pop_uniform(sizes.flatten().numpy())).view_as(images)
-        model._coder.push(bits, points, None)
-        expected = -float(behind.log_prob(_real(points)).sum()) / math.log(2)
-    expected += GRID_BITS * images.numel() - float(sizes.double().log2().sum())
+        points = model.draw_points(bits, images)
+        model.prior.push(bits, points, None)
+        expected = -float(behind.log_prob(as_real(points)).sum()) / math.log(2)
+    expected += GRID_BITS * images.numel() - float(model.cells(images)[1].double().log2().sum())
     assert abs((bits.coder.bits - before) / expected - 1) < 0.005
 
 
@@ -181,7 +186,69 @@ def test_what_would_not_read_back_is_stored_plainly():
     assert np.array_equal(decompress(flow, data), images)
 
 
+class Cube(Transform):
+    """A transform of one's own that maps each element by itself."""
+
+    domain = codomain = Reals((3,))
+
+    def forward(self, x, context=None, generator=None):
+        return x**3 + x, torch.log1p(3 * x**2).sum(-1)
+
+    def inverse(self, z, context=None, generator=None):
+        root = torch.sqrt(z**2 / 4 + 1 / 27)
+        x = torch.sign(z) * ((z.abs() / 2 + root).pow(1 / 3) - (root - z.abs() / 2).clamp(min=0.0).pow(1 / 3))
+        return x, -torch.log1p(3 * x**2).sum(-1)
+
+
+def test_parts_of_ones_own_are_registered():
+    rows = np.random.default_rng(0).integers(0, 8, (40, 3)).astype(np.uint8)
+    flow = pf.Flow([Dequantization(8, event_dims=1), Logit(0.01, event_dims=1), Cube()], StandardNormal((3,)))
+    with pytest.raises(UsageError, match=r"Cube.*code_transform.register"):
+        LocalBitsBack(flow)
+    code_transform.register(Cube, lambda part, shape: [ElementwiseLayer(part)])
+    _assert_coded(flow, rows)
+
+
+def _assert_coded(flow: pf.Flow, events: np.ndarray) -> None:
+    """Events come back from the model's own code."""
+    model, x, coder = LocalBitsBack(flow), torch.from_numpy(events).long(), AnsCoder()
+    model.push(coder, x)
+    assert torch.equal(model.pop(AnsCoder(coder.to_bytes()), len(x)), x)
+
+
+def test_chains_in_chains_and_split_off_flows_given_the_kept_part():
+    conditional = Coupling(masks.checkerboard((1, 2, 2)), Affine(), network, context=(3, 2, 2))
+    base = pf.Flow([conditional, Inverse(conditional)], ConditionalNormal(torch.Size([1, 2, 2]), network, (3, 2, 2)))
+    first = Chain([Chain([Dequantization(17)]), Logit(0.05)])
+    coupling = Coupling(masks.channel(SHAPE), Affine(), network)
+    flow = pf.Flow(Chain([first, Chain([Squeeze(), coupling])]), FactorOut(base, StandardNormal((3, 2, 2))))
+    _random(flow, size=0.1).float()
+    _assert_coded(flow, _images(30))
+
+
+def test_conditional_layers_of_vectors():
+    split = pf.Flow(
+        [
+            Autoregressive(3, Affine(), context=2),
+            ConditionalElementwise(Affine(), 3, MLP, 2),
+            Inverse(Autoregressive(3, Affine(), context=2)),
+        ],
+        StandardNormal((3,)),
+    )
+    parts = [Dequantization(8, event_dims=1), Logit(0.01, event_dims=1)]
+    flow = pf.Flow(parts, FactorOut(split, StandardNormal((2,))))
+    _random(flow, size=0.1).float()
+    _assert_coded(flow, np.random.default_rng(0).integers(0, 8, (30, 5)))
+
+
 def test_parts_without_a_way_through_are_named():
+    coupling = Coupling(masks.halves(2), Affine(), MLP, context=2)
+    with pytest.raises(UsageError, match="without a context"):
+        LocalBitsBack(pf.Flow([Dequantization(4, event_dims=1), coupling], StandardNormal((2,))))
+    with pytest.raises(UsageError, match="Dequantization"):
+        LocalBitsBack(pf.Flow([Dequantization(4), Logit(0.05), Dequantization(4)], StandardNormal((1, 2, 2))))
+    with pytest.raises(UsageError, match=r"StudentT.*code_base.register"):
+        LocalBitsBack(pf.Flow([Dequantization(4, event_dims=1)], pf.distributions.StudentT((2,))))
     with pytest.raises(UsageError, match="Planar"):
         LocalBitsBack(pf.Flow([Dequantization(4, event_dims=1), Planar(3)], StandardNormal((3,))))
     with pytest.raises(UsageError, match="Dequantization"):

@@ -381,7 +381,7 @@ def test_energies_at_known_points() -> None:
 
 @pytest.mark.parametrize("name", list(data.ENERGIES))
 def test_energies_are_finite_with_finite_gradients(name: str) -> None:
-    from pushforward.data.toys.toys import within
+    from pushforward.data.toys import within
 
     z = torch.tensor([[0.0, 0.0], [30.0, -40.0], [-4.0, 4.0], [1e4, 1e4]], requires_grad=True)
     energy = within(data.ENERGIES[name])(z)

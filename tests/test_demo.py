@@ -43,11 +43,3 @@ def test_demo_leaves_a_run_with_pictures_and_a_report(tmp_path: Path, monkeypatc
         assert f"{value:.3f}" in report
     run, flow = open_run(tmp_path)
     assert run.model == demo.MODEL and isinstance(flow, pf.Flow)
-
-
-def test_interpolation_ends_at_its_images() -> None:
-    data = load_data("digits")
-    flow = pf.build("multiscale", shape=[1, 8, 8], levels=17, layers=2, hidden=4).eval()
-    between = demo.interpolate(flow, data.test[:3], data.test[3:6], steps=5)
-    assert between.shape == (3, 5, 1, 8, 8)
-    assert between[:, 0].equal(data.test[:3]) and between[:, -1].equal(data.test[3:6])

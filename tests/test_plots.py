@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+import pushforward as pf
 from pushforward import plots
+from pushforward.diagnostics.calibration import directions
 from pushforward.distributions import DiagonalNormal, Distribution, StandardLogistic, StandardNormal, Uniform
-from pushforward.errors import ShapeError, UsageError
+from pushforward.errors import DataError, ShapeError, UsageError
 from pushforward.flows import Flow
-from pushforward.plots import figures
+from pushforward.plots.pairs import mass_levels
 from pushforward.scalar import Affine
-from pushforward.transforms import Elementwise
+from pushforward.transforms import Bijection, Elementwise, Householder
 
 
 def affine_flow(features: int, base: Distribution | None = None) -> Flow:
@@ -68,6 +71,79 @@ def test_two_dimensions_draw_the_flows_own_density(points_2d: Tensor) -> None:
     np.testing.assert_allclose(latents, flow.encode(points_2d).detach().numpy(), atol=1e-5)
 
 
+@pytest.fixture()
+def conditional_flow() -> Flow:
+    """A flow of two numbers given three, whose context matters."""
+    torch.manual_seed(0)
+    flow = pf.build("realnvp", features=2, context=3, layers=2, hidden=8)
+    with torch.no_grad():
+        for value in flow.parameters():
+            value.add_(0.3 * torch.randn_like(value))
+    return flow
+
+
+@pytest.mark.parametrize("context", [torch.tensor([1.0, -1.0, 2.0]), torch.tensor([[1.0, -1.0, 2.0]]).double()])
+def test_a_flow_at_a_context_is_drawn_at_this_context(
+    conditional_flow: Flow, context: Tensor, points_2d: Tensor
+) -> None:
+    conditioned = conditional_flow.condition(context)
+    rows = context.float().reshape(1, 3).expand(len(points_2d), 3)
+    figure = plots.flow_2d(conditioned, points_2d, generator=torch.Generator().manual_seed(0))
+    latents = conditional_flow.encode(points_2d, rows).detach().numpy()
+    np.testing.assert_allclose(figure.axes[4].collections[0].get_offsets(), latents, atol=1e-5)
+    last = plots.steps_2d(conditioned, points_2d).axes[2]
+    np.testing.assert_allclose(last.collections[0].get_offsets(), latents, atol=1e-5)
+    grid = plots.warped_grid(conditioned, points_2d).axes[0].lines[0].get_xydata()
+    start = conditional_flow.decode(torch.tensor([[-3.0, -3.0]]), rows[:1]).detach().numpy()[0]
+    np.testing.assert_allclose(grid[0], start, atol=1e-4)
+    density = plots.density_2d(conditioned, (-3, 3, -3, 3), resolution=3).axes[0].images[0].get_array()
+    middle = conditional_flow.log_prob(torch.zeros(1, 2), rows[:1]).exp().item()
+    assert abs(density[1, 1] - middle) < 1e-5
+    np.testing.assert_array_equal(plots.pit_values(conditioned, points_2d).shape, points_2d.shape)
+
+
+def test_a_flow_at_a_context_is_drawn_on_the_line(points_1d: Tensor) -> None:
+    flow = pf.build("maf", features=1, context=2, layers=1, hidden=8)
+    context = torch.tensor([0.5, 2.0])
+    density = plots.flow_1d(flow.condition(context), points_1d).axes[0]
+    x, y = density.lines[0].get_data()
+    expected = flow.log_prob(torch.as_tensor(x)[:, None], context.expand(len(x), 2)).exp().detach().numpy()
+    np.testing.assert_allclose(y, expected, rtol=1e-4)
+
+
+def test_a_distribution_of_torch_is_drawn_where_it_has_density() -> None:
+    uniform = torch.distributions.Independent(torch.distributions.Uniform(torch.zeros(2), torch.ones(2)), 1)
+    density = plots.density_2d(uniform, (-0.6, 1.5, -0.6, 1.5), resolution=4).axes[0].images[0].get_array()
+    np.testing.assert_allclose(density, np.pad(np.ones((2, 2)), 1))
+    normal = torch.distributions.MultivariateNormal(torch.zeros(2).double(), torch.eye(2).double())
+    assert (
+        abs(plots.density_2d(normal, (-1, 1, -1, 1), resolution=3).axes[0].images[0].get_array()[1, 1] - 0.1592) < 1e-4
+    )
+
+
+def test_what_cannot_be_drawn_is_named(conditional_flow: Flow, points_1d: Tensor, points_2d: Tensor) -> None:
+    normal = torch.distributions.MultivariateNormal(torch.zeros(2), torch.eye(2))
+    for picture in (plots.flow_2d, plots.warped_grid, plots.steps_2d, plots.pit_values):
+        with pytest.raises(UsageError, match="MultivariateNormal, which has no latents"):
+            picture(normal, points_2d)
+    with pytest.raises(UsageError, match="no latents"):
+        plots.flow_1d({"one": normal}, points_1d)
+    several = conditional_flow.condition(torch.zeros(4, 3))
+    for picture in (plots.flow_2d, plots.warped_grid, plots.steps_2d):
+        with pytest.raises(ShapeError, match=r"at one context, got contexts of shape \(4,\)"):
+            picture(several, points_2d)
+    with pytest.raises(ShapeError, match="Independent"):
+        plots.density_2d(torch.distributions.Normal(torch.zeros(2), torch.ones(2)), (-1, 1, -1, 1))
+    with pytest.raises(UsageError, match="flow, a distribution or a function"):
+        plots.density_2d("moons", (-1, 1, -1, 1))
+    with pytest.raises(DataError, match="got 1 that are missing or infinite"):
+        plots.corner([[1.0, 2.0], [float("nan"), 0.0]], points_2d)
+    with pytest.raises(DataError, match="got none"):
+        plots.flow_2d(conditional_flow.condition(torch.zeros(3)), points_2d[:0])
+    with pytest.raises(UsageError, match="fixed context already"):
+        plots.pit_values(conditional_flow.condition(torch.zeros(3)), points_2d, torch.zeros(3))
+
+
 def test_flows_in_double_precision_are_drawn_and_left_as_they_are(points_2d: Tensor) -> None:
     flow = affine_flow(2).double()
     for picture in (plots.flow_2d, plots.warped_grid, plots.steps_2d):
@@ -118,7 +194,7 @@ def test_corner_has_every_pair_once() -> None:
 
 def test_contours_hold_their_share_of_the_mass() -> None:
     density = np.random.default_rng(0).random((30, 30)) ** 3
-    levels = figures.mass_levels(density, (0.9, 0.5))
+    levels = mass_levels(density, (0.9, 0.5))
     shares = [density[density >= level].sum() / density.sum() for level in levels]
     np.testing.assert_allclose(shares, [0.9, 0.5], atol=0.01)
 
@@ -145,6 +221,36 @@ def test_pit_values_are_uniform_where_the_flow_is_right(base: Distribution) -> N
     flow = affine_flow(1, base)
     x = flow.sample(2000, generator=torch.Generator().manual_seed(0))
     assert kstest(plots.pit_values(flow, x)[:, 0], "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("base", [StandardNormal((1,)), StandardLogistic((1,)), Uniform((1,), -9.0, 9.0)])
+def test_pit_values_of_a_decreasing_map_are_mirrored(base: Distribution) -> None:
+    flow = affine_flow(1, base)
+    mirrored = Flow([flow.transform, Householder(1)], base)
+    x = torch.linspace(-5.0, 5.0, 11)[:, None]
+    pit = plots.pit_values(mirrored, x)[:, 0]
+    assert (np.diff(pit) > 0).all()
+    np.testing.assert_allclose(pit, plots.pit_values(flow, x)[:, 0], atol=1e-5)
+    assert plots.pit_values(mirrored, x[:0]).shape == (0, 1)
+
+
+def test_each_dimension_has_its_own_direction() -> None:
+    class Mirror(Bijection):
+        """The second dimension turned round, and sheared by the first."""
+
+        def forward(self, x: Tensor, context: Any = None, generator: Any = None) -> tuple[Tensor, Tensor]:
+            return torch.stack([x[..., 0], 3 * x[..., 0] - x[..., 1]], -1), x.new_zeros(x.shape[:-1])
+
+        def inverse(self, z: Tensor, context: Any = None, generator: Any = None) -> tuple[Tensor, Tensor]:
+            return self.forward(z)
+
+    flow = Flow([Mirror()], StandardNormal((2,)))
+    assert directions(flow).tolist() == [1.0, -1.0]
+    pit = plots.pit_values(flow, torch.tensor([[0.0, 1.0], [0.0, 2.0]]))
+    assert (pit[:, 0] == 0.5).all() and 0.5 < pit[0, 1] < pit[1, 1]
+    images = Flow([Elementwise(Affine(), (1, 2, 2))], StandardNormal((1, 2, 2)))
+    with pytest.raises(ShapeError, match="vectors"):
+        plots.pit_values(images, torch.zeros(3, 1, 2, 2))
 
 
 def test_pictures_are_written_and_misuse_is_named(tmp_path: Path, points_1d: Tensor) -> None:

@@ -14,11 +14,13 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from pushforward.data.toys.toys import toy
+from pushforward.data.toys import toy
 from pushforward.errors import DataError, UsageError
 from pushforward.sklearn import FlowDensity, FlowRegressor
+from pushforward.tables import chunks
 from pushforward.tables.columns import LOG_SQRT_TWO_PI, Cells, Column, fit_cells, fit_continuous, fit_integers
-from pushforward.tables.fitting import canonical_rows
+from pushforward.tables.recipes import suitable_models
+from pushforward.tables.rows import canonical_rows
 from pushforward.tables.whitening import fit_whitening
 
 
@@ -310,6 +312,82 @@ def test_what_is_wrong_is_named() -> None:
         FlowDensity("nonsense").fit(frame)
 
 
+def test_a_model_that_fits_no_table_is_named_with_those_that_do() -> None:
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    with pytest.raises(UsageError, match=r"'glow' takes no features: choose one of .*maf.*nsf"):
+        FlowDensity("glow").fit(x)
+    with pytest.raises(UsageError, match=r"'cdf-2d' has the base Uniform on .*: choose one of"):
+        FlowDensity("cdf-2d").fit(x)
+    for model in ("idf-vector", "cdf-1d"):
+        with pytest.raises(UsageError, match=rf"'{model}' does not model 2 columns .*: choose one of"):
+            FlowDensity(model).fit(x)
+    with pytest.raises(UsageError, match=r"'categorical-flow' has the base StandardLogistic on events .* levels"):
+        FlowDensity("categorical-flow").fit(x)
+    with pytest.raises(UsageError, match="model_options: nsf has no option 'layerz'; it takes layers, hidden"):
+        FlowDensity(model_options={"layerz": 2}).fit(x)
+    with pytest.raises(UsageError, match=r"nsf cannot be built from .* hidden='wide'"):
+        FlowDensity(model_options={"hidden": "wide"}).fit(x)
+    with pytest.raises(UsageError, match="model_options cannot set 'features'"):
+        FlowDensity(model_options={"features": 3}).fit(x)
+    with pytest.raises(UsageError, match="expects a mapping"):
+        FlowDensity(model_options=3).fit(x)
+    with pytest.raises(UsageError, match="takes no features"):
+        FlowRegressor("glow").fit(x, x[:, 0])
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_models_said_to_fit_do(conditional: bool) -> None:
+    names = suitable_models(conditional)
+    assert {"maf", "nsf", "nsf-coupling"} <= set(names) and not {"glow", "idf-vector", "cdf-2d"} & set(names)
+    rows = np.random.default_rng(0).normal(size=(25, 3))
+    for name in names:
+        settings = {"max_steps": 1, "random_state": 0}
+        if conditional:
+            values = FlowRegressor(name, **settings).fit(rows[:, :1], rows[:, 1:]).log_prob(rows[:, :1], rows[:, 1:])
+        else:
+            values = FlowDensity(name, **settings).fit(rows).score_samples(rows)
+        assert np.isfinite(values).all(), name
+
+
+# Memory
+
+
+def most_numbers_at_once(monkeypatch: pytest.MonkeyPatch, estimator: Any) -> list[int]:
+    """How many numbers the estimator's flow is given in each call."""
+    sizes: list[int] = []
+    for name in ("log_prob", "latents", "decode"):
+        function = getattr(estimator.flow_, name)
+
+        def watched(x: torch.Tensor, context: Any = None, function: Any = function) -> Any:
+            sizes.append(len(x) * max(16, x.shape[-1] + (0 if context is None else context.shape[-1])))
+            return function(x, context)
+
+        monkeypatch.setattr(estimator.flow_, name, watched)
+    return sizes
+
+
+def test_rows_are_computed_in_chunks_of_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 3)).round(1)
+    density = FlowDensity(columns={0: "categorical"}, max_steps=3, random_state=0).fit(x)
+    regressor = FlowRegressor(max_steps=3, random_state=0).fit(x[:, :1], x[:, 1])
+    several = FlowRegressor(max_steps=3, random_state=0).fit(x[:, :1], x[:, 1:])
+
+    def everything() -> list[Any]:
+        values = [density.score_samples(x), density.transform(x), density.sample(50)]
+        for model, y in ((regressor, x[:, 1]), (several, x[:, 1:])):
+            values += [model.predict(x[:, :1]), model.predict_quantiles(x[:, :1], [0.9, 0.2]), model.pit(x[:, :1], y)]
+            values += [model.sample(x[:, :1], 7), model.log_prob(x[:, :1], y)]
+        return values
+
+    whole = everything()
+    monkeypatch.setattr(chunks, "NUMBERS_AT_ONCE", 640)
+    sizes = [most_numbers_at_once(monkeypatch, estimator) for estimator in (density, regressor, several)]
+    for expected, found in zip(whole, everything()):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+    assert all(max(size) <= 640 and len(size) > 10 for size in sizes)
+
+
 # Conditional densities
 
 
@@ -350,6 +428,38 @@ def test_predicted_mean_is_the_mean_of_the_predicted_density(regressor: FlowRegr
         assert abs(np.trapezoid(grid * density, grid) - regressor.predict(row[None])[0]) < 0.05
         median = grid[np.searchsorted(np.cumsum(density), 0.5 * density.sum())]
         assert abs(median - regressor.predict_quantiles(row[None], [0.5])[0, 0]) < 0.05
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_quantiles_of_a_flow_that_decreases(layers: int) -> None:
+    """A reflection between the layers turns the map round; quantiles and PIT are those of the density all the same."""
+    x, y = waves(200, 0)
+    options = {"layers": layers}
+    regressor = FlowRegressor("gaussianization", model_options=options, max_steps=30, random_state=0).fit(x, y)
+    assert regressor._directions.tolist() == [(-1.0) ** layers]
+    levels = np.array([0.8, 0.05, 0.5, 0.95])
+    quantiles = regressor.predict_quantiles(x[:5], levels)
+    assert quantiles.shape == (5, 4) and (np.diff(quantiles[:, np.argsort(levels)], axis=1) > 0).all()
+    grid = np.linspace(-150, 150, 6001)
+    for row, found in zip(x[:5], quantiles):
+        density = np.exp(regressor.log_prob(np.repeat(row[None], len(grid), axis=0), grid))
+        shares = [np.trapezoid(np.where(grid <= value, density, 0.0), grid) for value in found]
+        np.testing.assert_allclose(shares, levels, atol=0.01)
+    for level, value in zip(levels, quantiles.T):
+        np.testing.assert_allclose(regressor.pit(x[:5], value), level, atol=1e-6)
+
+
+def test_pit_of_targets_that_never_vary_or_are_impossible() -> None:
+    x, y = waves(60, 0)
+    both = FlowRegressor(max_steps=1, random_state=0).fit(x, np.stack([y, np.full(60, 3.0)], axis=1))
+    pit = both.pit(x, np.stack([y, np.full(60, 3.0)], axis=1))
+    assert pit.shape == (60, 2) and (pit[:, 1] == 0.5).all() and pit[:, 0].std() > 0.1
+    assert both.predict_quantiles(x, [0.1, 0.9]).shape == (60, 2, 2)
+    constant = FlowRegressor(max_steps=1).fit(x, np.full(60, 3.0))
+    assert (constant.pit(x, np.full(60, 3.0)) == 0.5).all() and (constant.predict_quantiles(x) == 3).all()
+    positive = FlowRegressor(bounds={0: (0, None)}, max_steps=1, random_state=0).fit(x, np.exp(y / 20))
+    with pytest.raises(DataError, match="1 rows are outside the support"):
+        positive.pit(x[:2], [1.0, -1.0])
 
 
 def test_regressor_of_several_targets() -> None:

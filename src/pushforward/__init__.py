@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pushforward import (
+        accuracy,
         codec,
         data,
+        diagnostics,
         distributions,
         errors,
         flows,
@@ -17,21 +19,26 @@ if TYPE_CHECKING:
         plots,
         scalar,
         sklearn,
+        spaces,
         testing,
         training,
         transforms,
     )
-    from pushforward.flows import Flow
-    from pushforward.models import build, list_models, load, register, save
+    from pushforward.diagnostics import summary
+    from pushforward.flows import Flow, load, save
+    from pushforward.models import build, list_models
+    from pushforward.parts import register
     from pushforward.training import evaluate, fit
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Flow",
+    "accuracy",
     "build",
     "codec",
     "data",
+    "diagnostics",
     "distributions",
     "errors",
     "evaluate",
@@ -46,20 +53,24 @@ __all__ = [
     "save",
     "scalar",
     "sklearn",
+    "spaces",
+    "summary",
     "testing",
     "training",
     "transforms",
 ]
 
 _HOMES = {
-    "Flow": "pushforward.flows",
-    **dict.fromkeys(("build", "list_models", "load", "register", "save"), "pushforward.models"),
+    **dict.fromkeys(("Flow", "load", "save"), "pushforward.flows"),
+    **dict.fromkeys(("build", "list_models"), "pushforward.models"),
+    "register": "pushforward.parts",
+    "summary": "pushforward.diagnostics",
     **dict.fromkeys(("evaluate", "fit"), "pushforward.training"),
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for at its first use, so that the command line's help need not wait for torch."""
+    """Import what is asked for at its first use: help need not wait for torch, nor a flow for what draws it."""
     if name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
         globals()[name] = value

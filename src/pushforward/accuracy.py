@@ -27,6 +27,9 @@ class Accuracy(enum.IntEnum):
         """Return the name as people write it."""
         return self.name.lower().replace("_", " ")
 
+    def __str__(self) -> str:
+        return self.describe()
+
 
 class Draws(enum.Flag):
     """Which directions of a transform draw random numbers, for values or for log-determinants.

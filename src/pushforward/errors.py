@@ -37,3 +37,7 @@ class ConvergenceError(PushforwardError):
 
 class CodecError(PushforwardError):
     """A compressed file is damaged, truncated, or was made with another model or version."""
+
+
+class MissingExtraError(PushforwardError, ImportError):
+    """A package is not installed that the core does without and this needs: the message names the extra to install."""

@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pushforward.errors import ShapeError
+from pushforward.errors import DataError, ShapeError
+
+NORMAL_QUANTILES = (0.5, 0.15865525, 0.84134475)
+"""The median, and where a normal is one standard deviation below and above it."""
 
 
 def bounded(raw: Tensor, limit: float) -> Tensor:
@@ -46,6 +49,19 @@ def log_sigmoid_slope(z: Tensor) -> Tensor:
         0.25
     """
     return -F.softplus(z) - F.softplus(-z)
+
+
+def finite_square(x: Tensor) -> Tensor:
+    """Return ``x^2``, which stays finite: far out, where a normal density is zero to any precision, it would overflow.
+
+    Example:
+        >>> bool(finite_square(torch.tensor(1e38)).isfinite())
+        True
+    """
+    # A sum of a million squares stays finite too, where the type has room for one.
+    wide = x.dtype if x.is_floating_point() else torch.get_default_dtype()
+    farthest = 100.0 if wide == torch.float16 else math.sqrt(torch.finfo(wide).max) * 1e-4
+    return x.clamp(-farthest, farthest).square()
 
 
 def sum_event(values: Tensor, event_dims: int) -> Tensor:
@@ -102,3 +118,36 @@ def uniform_noise(like: Tensor, shape: Sequence[int], generator: torch.Generator
     noise = rand(like, shape, generator)
     tiny = torch.finfo(like.dtype).eps / 2
     return noise.clamp(tiny, 1.0 - tiny)
+
+
+def robust_location_and_scale(rows: Tensor, owner: str) -> tuple[Tensor, Tensor]:
+    """Return the median of each row and a scale that few wild values cannot move; 1 where a row is constant.
+
+    Where half of the values are equal and the quantiles give no scale, the standard deviation of the rest does.
+
+    Raises:
+        DataError: if there are no values.
+
+    Example:
+        >>> location, scale = robust_location_and_scale(torch.tensor([[1.0, 2.0, 3.0, 4.0, 1e9]]), "doctest")
+        >>> location.item(), bool(scale < 1e9)
+        (3.0, True)
+    """
+    if rows.shape[1] == 0:
+        raise DataError(f"{owner} expects at least one event to start from, got an empty batch")
+    levels = torch.tensor(NORMAL_QUANTILES, dtype=torch.float64, device=rows.device)
+    median, low, high = torch.quantile(rows.double(), levels, dim=1)
+    scale = 0.5 * (high - low)
+    least = 8 * torch.finfo(rows.dtype).eps * torch.maximum(median.abs(), scale)
+    fallback = _deviation_of_most(rows.double(), median)
+    scale = torch.where(scale > least, scale, fallback)
+    scale = torch.where((scale > least) & torch.isfinite(scale), scale, torch.ones_like(scale))
+    return median.to(rows.dtype), scale.to(rows.dtype)
+
+
+def _deviation_of_most(rows: Tensor, median: Tensor) -> Tensor:
+    """The root of the mean square distance to the median, of all but the farthest half percent of values; of all where
+    those are all at the median."""
+    distance = (rows - median[:, None]).abs().sort(1).values
+    most = distance[:, : max(1, round(0.995 * distance.shape[1]))].square().mean(1).sqrt()
+    return torch.where(most > 0, most, distance.square().mean(1).sqrt())

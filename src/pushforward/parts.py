@@ -14,12 +14,16 @@ from abc import ABCMeta
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+import torch
+from torch import nn
+
 from pushforward.errors import UsageError
 
 Class = TypeVar("Class", bound=type)
 
 _MEMORY = "_made_with"
 _by_name: dict[str, Callable[..., Any]] = {}
+_models: dict[str, Callable[..., Any]] = {}
 _names: dict[Any, str] = {}
 
 
@@ -61,6 +65,13 @@ class Part(metaclass=PartMeta):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({describe_arguments(self)})"
+
+
+class ModulePart(nn.Module, metaclass=PartMeta):
+    """A part that is a module: a network, a transform, a distribution."""
+
+    def extra_repr(self) -> str:
+        return describe_arguments(self)
 
 
 def remember(part: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
@@ -150,11 +161,46 @@ def register(name: str | Class, /) -> Any:
                 _make_remember(maker)
             _enter(name, maker)
             return maker
-        from pushforward.models.registry import add_model
-
         return add_model(name, maker)
 
     return add
+
+
+def add_model(name: str, recipe: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a recipe, a function that returns a flow, known by a name, and let its flows remember it.
+
+    Raises:
+        UsageError: if the name is taken.
+    """
+    before = _models.get(name)
+    if before is not None and before.__module__ != recipe.__module__:
+        raise UsageError(f"register expects a new name, got {name!r}, which is taken: choose another")
+
+    @functools.wraps(recipe)
+    def build(*arguments: Any, **options: Any) -> Any:
+        given = inspect.signature(recipe).bind(*arguments, **options).arguments
+        flow = recipe(*arguments, **options)
+        flow.recipe = {"model": name, **given}
+        return flow
+
+    _models[name] = build
+    return build
+
+
+def models() -> dict[str, Callable[..., Any]]:
+    """Return all recipes by name."""
+    return dict(sorted(_models.items()))
+
+
+def model_named(name: str) -> Callable[..., Any]:
+    """Return the recipe of a name.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    if name not in _models:
+        raise UsageError(f"unknown model {name!r}: the models are {', '.join(sorted(_models))}")
+    return _models[name]
 
 
 def name_of(maker: Any) -> str | None:
@@ -195,9 +241,7 @@ def _kept(value: Any) -> Any:
 
 
 def _short(value: Any) -> str | None:
-    import torch
-
-    if isinstance(value, torch.nn.Module):
+    if isinstance(value, nn.Module):
         return None
     if isinstance(value, torch.Tensor):
         return str(value.tolist()) if value.numel() <= 8 else f"<{tuple(value.shape)}>"

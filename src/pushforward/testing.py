@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from pushforward.distributions.base import Distribution
 from pushforward.scalar.base import ScalarBijection
-from pushforward.transforms.base import Transform, apply
+from pushforward.transforms.base import Transform
 from pushforward.transforms.elementwise import Elementwise
 
 ANALYTIC_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
@@ -32,7 +32,7 @@ def check_transform(transform: Transform, x: Tensor, context: Tensor | None = No
     transform = copy.deepcopy(transform).eval()
     check_shapes(transform, x, context)
     check_inverse(transform, x, context)
-    if not transform.stochastic:
+    if not transform.draws:
         check_log_det(transform, x, context)
         check_deterministic(transform, x, context)
     check_dtypes(transform, x, context)
@@ -51,9 +51,7 @@ def check_scalar(scalar: ScalarBijection, x: Tensor) -> None:
 def check_distribution(distribution: Distribution, context: Tensor | None = None) -> None:
     """Check the shapes, seeds, dtypes and finiteness of a distribution on its own samples."""
     distribution = copy.deepcopy(distribution).eval()
-    batch = (
-        torch.Size() if context is None else context.shape[: context.dim() - distribution._own_context_dims(context)]
-    )
+    batch = torch.Size() if context is None else context.shape[: context.dim() - len(distribution.context_shape or ())]
     for sample_shape in [(), (3,), (2, 3), (0,)]:
         x = distribution.sample(sample_shape, context)
         expected = torch.Size(sample_shape) + batch + distribution.event_shape
@@ -71,11 +69,11 @@ def check_inverse(transform: Transform, x: Tensor, context: Tensor | None = None
     """``inverse(forward(x)) = x`` and the two log-determinants cancel, in float32 and float64."""
     for dtype in (torch.float32, torch.float64):
         part, events, condition = _cast(transform, x, context, dtype)
-        z, log_det = apply(part, events, condition)
+        z, log_det = part(events, condition)
         back, inverse_log_det = part.inverse(z, condition)
         tolerance = ANALYTIC_TOLERANCE[dtype] if part.tolerance is None else max(part.tolerance, _noise(dtype))
         _assert_close(back, events, tolerance, f"inverse(forward(x)) in {dtype}")
-        if not transform.stochastic:
+        if not transform.draws:
             _assert_close(-inverse_log_det, log_det, 10 * tolerance, f"the inverse's log_det in {dtype}")
 
 
@@ -98,14 +96,14 @@ def check_shapes(transform: Transform, x: Tensor, context: Tensor | None = None)
     """No, one, several and empty batch dimensions give the same numbers and ``log_det`` of the batch's shape."""
     event = x.shape[1:]
     for batch, events, condition in _batches(x, context):
-        z, log_det = apply(transform, events, condition)
+        z, log_det = transform(events, condition)
         assert z.shape == batch + transform.forward_shape(event), f"batch {tuple(batch)}: got z {tuple(z.shape)}"
         assert log_det.shape == batch, f"batch {tuple(batch)}: expected log_det of its shape, got {log_det.shape}"
         back, inverse_log_det = transform.inverse(z, condition)
         assert back.shape == events.shape, f"batch {tuple(batch)}: inverse gave {tuple(back.shape)}"
         assert inverse_log_det.shape == batch, f"batch {tuple(batch)}: inverse log_det {tuple(inverse_log_det.shape)}"
-        if not transform.stochastic and events.numel():
-            together = apply(transform, x, context)[0].reshape(-1, *z.shape[len(batch) :])[: batch.numel()]
+        if not transform.draws and events.numel():
+            together = transform(x, context)[0].reshape(-1, *z.shape[len(batch) :])[: batch.numel()]
             flat = z.reshape(-1, *z.shape[len(batch) :])
             _assert_close(flat, together, 1e-4, f"the same events in a batch of shape {tuple(batch)}")
 
@@ -114,7 +112,7 @@ def check_dtypes(transform: Transform, x: Tensor, context: Tensor | None = None)
     """Outputs follow the input's floating-point type."""
     for dtype in (torch.float32, torch.float64):
         part, events, condition = _cast(transform, x, context, dtype)
-        z, log_det = apply(part, events, condition)
+        z, log_det = part(events, condition)
         assert z.dtype == dtype and log_det.dtype == dtype, f"{dtype} in, {z.dtype} and {log_det.dtype} out"
 
 
@@ -124,7 +122,7 @@ def check_finite(transform: Transform, x: Tensor, context: Tensor | None = None)
         part = with_extreme_parameters(transform, factor)
         for name, events in _extreme_inputs(transform, x).items():
             inputs = events.clone().requires_grad_(events.is_floating_point())
-            z, log_det = apply(part, inputs, context)
+            z, log_det = part(inputs, context)
             what = f"parameters x {factor}, {name} inputs"
             _assert_finite(z, f"z ({what})")
             _assert_finite(log_det, f"log_det ({what})")
@@ -152,14 +150,14 @@ def check_graph(transform: Transform, x: Tensor, context: Tensor | None = None) 
 def check_state(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
     """The state dict holds everything: restoring it after a change of all parameters restores the outputs."""
     torch.manual_seed(0)
-    expected = apply(transform, x, context)[0]
+    expected = transform(x, context)[0]
     restored = copy.deepcopy(transform)
     with torch.no_grad():
         for parameter in restored.parameters():
             parameter.normal_()
     restored.load_state_dict(transform.state_dict())
     torch.manual_seed(0)
-    assert torch.equal(apply(restored, x, context)[0], expected), "the state dict did not restore the outputs"
+    assert torch.equal(restored(x, context)[0], expected), "the state dict did not restore the outputs"
 
 
 def check_increasing(scalar: ScalarBijection, x: Tensor) -> None:

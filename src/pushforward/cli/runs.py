@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pushforward.data.dataset import Dataset
 from pushforward.data.load import load_data
 from pushforward.data.standardise import Standardiser
-from pushforward.data.toys.toys import TOYS
+from pushforward.data.toys import TOYS
 from pushforward.errors import CheckpointError, UsageError
 from pushforward.files import atomic_write
 from pushforward.flows.flow import Flow
-from pushforward.models.registry import build, load, recipe_options
-from pushforward.training.checkpoints import MODEL
+from pushforward.flows.saving import MODEL, load
+from pushforward.models.registry import build, recipe_options
 
 CONFIG = "config.json"
 FORMAT = "pushforward run"
@@ -129,6 +131,12 @@ class Run:
             return self.columns
         return self.events.columns + (self.context.columns if self.context else ())
 
+    def describe_loss(self, loss: float, flow: Flow) -> str:
+        """A loss in nats as people read it: bits per dimension of images, nats in the data's units of anything else."""
+        if len(flow.event_shape) == 3:
+            return f"{loss / bit_unit(flow):.4f} bits/dim"
+        return f"{loss + self.log_volume:.4f} nats"
+
     @property
     def log_volume(self) -> float:
         """What a log-density of standardised rows has more than one in the data's units."""
@@ -165,16 +173,26 @@ def plan_run(
     return Run(model, {**filled, **options}, spec, data.levels, columns, events, given, training)
 
 
-def open_run(folder: Path) -> tuple[Run, Flow]:
-    """The run and its trained flow.
+def open_run(folder: Path, device: str | None = "cpu") -> tuple[Run, Flow]:
+    """The run and its trained flow, on a device; None for a GPU where there is one.
 
     Raises:
         CheckpointError: there is no run, or its training has not come to a model yet, or the model is damaged.
+        UsageError: the device cannot be used here.
     """
     run = Run.read(folder)
     if not (folder / MODEL).is_file():
         raise CheckpointError(f"{folder}: no {MODEL} there yet; finish the training with: pushforward train --resume")
-    return run, load(folder / MODEL)
+    flow = load(folder / MODEL)
+    try:
+        return run, flow.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"device {device} cannot be used here: {str(error).splitlines()[0]}") from error
+
+
+def bit_unit(flow: Flow) -> float:
+    """How many nats one bit per dimension is."""
+    return math.log(2) * math.prod(flow.event_shape)
 
 
 def run_data(run: Run, spec: str | None = None) -> Dataset:

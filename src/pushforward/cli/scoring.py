@@ -34,7 +34,7 @@ def score_table(
     target: str | os.PathLike[str],
     *,
     importance_samples: int = 1,
-    batch_size: int = 4096,
+    batch_size: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[int, float]:
     """Write ``row,log_prob`` for every row of a table into a csv file, or to standard output for ``-``.

@@ -9,15 +9,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pushforward.codec.archive.compression import Entry, compress, decompress, pack, preview, unpack
-    from pushforward.codec.bitsback.bitsback import LocalBitsBack
+    from pushforward.codec.api import compress, decompress, preview
+    from pushforward.codec.archive.entry import Entry
+    from pushforward.codec.archive.packing import pack, unpack
+    from pushforward.codec.bitsback.model import LocalBitsBack
     from pushforward.codec.exact.exporting import export
     from pushforward.codec.exact.portable import PortableFlow
     from pushforward.codec.exact.state import load_portable, save_portable
 
 _HOMES = {
-    "LocalBitsBack": "bitsback.bitsback",
-    **dict.fromkeys(("Entry", "compress", "decompress", "pack", "preview", "unpack"), "archive.compression"),
+    "LocalBitsBack": "bitsback.model",
+    "Entry": "archive.entry",
+    **dict.fromkeys(("compress", "decompress", "preview"), "api"),
+    **dict.fromkeys(("pack", "unpack"), "archive.packing"),
     "export": "exact.exporting",
     "PortableFlow": "exact.portable",
     **dict.fromkeys(("load_portable", "save_portable"), "exact.state"),

@@ -8,7 +8,7 @@ from pushforward.data.folders import load_image_folder
 from pushforward.data.idx import load_idx, load_mnist, read_idx, write_idx
 from pushforward.data.load import load_data
 from pushforward.data.tables import iterate_table, load_table
-from pushforward.data.toys.toys import ENERGIES, TOYS, ImageDensity, ToyDensity, load_toy, toy
+from pushforward.data.toys import ENERGIES, TOYS, ImageDensity, ToyDensity, load_toy, toy
 
 __all__ = [
     "ENERGIES",

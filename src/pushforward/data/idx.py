@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import struct
 import zlib
@@ -15,8 +16,10 @@ from pushforward.data.dataset import Dataset, as_float, infer_levels, split
 from pushforward.data.sources import require_file, require_folder
 from pushforward.errors import DataError
 
+IDX_MAGIC = b"\0\0"
+GZIP_MAGIC = b"\x1f\x8b"
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_GZIP_MAGIC = b"\x1f\x8b"
+_CODES = {np.dtype(name).newbyteorder("="): code for code, name in _TYPES.items()}
 _MNIST_FILES = {
     "train": ("train-images-idx3-ubyte", "train-images.idx3-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte"),
@@ -30,20 +33,12 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
         DataError: the file is missing, no IDX file, truncated, or longer than its header says.
     """
     file = require_file(path)
-    content = _read_bytes(file)
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES:
-        raise DataError(f"{file}: not an IDX file (expected a magic number 00 00 type dimensions, got {content[:4]!r})")
-    dimensions = content[3]
-    start = 4 + 4 * dimensions
-    if len(content) < start:
-        raise DataError(f"{file}: truncated IDX file, its header needs {start} bytes and there are {len(content)}")
-    shape = struct.unpack(f">{dimensions}I", content[4:start])
-    kind = np.dtype(_TYPES[content[2]])
-    expected = start + kind.itemsize * int(np.prod(shape, dtype=object))
-    if len(content) != expected:
-        fault = "truncated IDX file" if len(content) < expected else "IDX file with bytes past its end"
-        raise DataError(f"{file}: {fault}, shape {shape} takes {expected} bytes and there are {len(content)}")
-    return np.frombuffer(content, kind, offset=start).reshape(shape).astype(kind.newbyteorder("="))
+    content = file.read_bytes()
+    try:
+        x = decode_idx(gunzipped(content) if content.startswith(GZIP_MAGIC) else content)
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from error
+    return x.astype(x.dtype.newbyteorder("="))
 
 
 def write_idx(path: str | os.PathLike[str], x: np.ndarray[Any, Any]) -> None:
@@ -54,14 +49,65 @@ def write_idx(path: str | os.PathLike[str], x: np.ndarray[Any, Any]) -> None:
     """
     from pushforward.files import atomic_write
 
-    codes = {np.dtype(name).newbyteorder("="): code for code, name in _TYPES.items()}
-    if x.dtype not in codes:
-        raise DataError(f"{path}: IDX cannot hold {x.dtype}; expected one of {', '.join(str(kind) for kind in codes)}")
-    code = codes[x.dtype]
+    try:
+        content = encode_idx(x)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    atomic_write(path, gzipped(content) if str(path).endswith(".gz") else content)
+
+
+def decode_idx(content: bytes) -> np.ndarray[Any, Any]:
+    """The array of an IDX file that is not gzipped, in the file's byte order.
+
+    Raises:
+        DataError: it is no IDX file, truncated, or longer than its header says.
+
+    >>> decode_idx(encode_idx(np.array([[1, 2]], np.uint8)))
+    array([[1, 2]], dtype=uint8)
+    """
+    if len(content) < 4 or not content.startswith(IDX_MAGIC) or content[2] not in _TYPES:
+        raise DataError(f"not an IDX file (expected a magic number 00 00 type dimensions, got {content[:4]!r})")
+    dimensions = content[3]
+    start = 4 + 4 * dimensions
+    if len(content) < start:
+        raise DataError(f"truncated IDX file, its header needs {start} bytes and there are {len(content)}")
+    shape = struct.unpack(f">{dimensions}I", content[4:start])
+    kind = np.dtype(_TYPES[content[2]])
+    expected = start + kind.itemsize * math.prod(shape)
+    if len(content) != expected:
+        fault = "truncated IDX file" if len(content) < expected else "IDX file with bytes past its end"
+        raise DataError(f"{fault}, shape {shape} takes {expected} bytes and there are {len(content)}")
+    return np.frombuffer(content, kind, offset=start).reshape(shape)
+
+
+def encode_idx(x: np.ndarray[Any, Any]) -> bytes:
+    """What an IDX file of an array holds.
+
+    Raises:
+        DataError: IDX has no code for the array's type.
+    """
+    code = _CODES.get(x.dtype.newbyteorder("="))
+    if code is None:
+        raise DataError(f"IDX cannot hold {x.dtype}; expected one of {', '.join(str(kind) for kind in _CODES)}")
     header = struct.pack(f">BBBB{x.ndim}I", 0, 0, code, x.ndim, *x.shape)
-    content = header + x.astype(_TYPES[code]).tobytes()
-    # The time stamp is left out so that the same array gives the same file.
-    atomic_write(path, gzip.compress(content, mtime=0) if str(path).endswith(".gz") else content)
+    return header + x.astype(_TYPES[code]).tobytes()
+
+
+def gzipped(content: bytes) -> bytes:
+    """A gzip file without a time stamp, so that the same array gives the same file."""
+    return gzip.compress(content, mtime=0)
+
+
+def gunzipped(content: bytes) -> bytes:
+    """What is in a gzip file.
+
+    Raises:
+        DataError: it is damaged or truncated.
+    """
+    try:
+        return gzip.decompress(content)
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"damaged or truncated gzip file ({error})") from error
 
 
 def load_idx(path: str | os.PathLike[str], levels: int | None = None) -> Dataset:
@@ -101,16 +147,6 @@ def _find(folder: Path, names: tuple[str, ...]) -> Path:
         if candidate.is_file():
             return candidate
     raise DataError(f"{folder}: expected the file {names[0]} (or {names[0]}.gz) in it, found none")
-
-
-def _read_bytes(file: Path) -> bytes:
-    content = file.read_bytes()
-    if content[:2] != _GZIP_MAGIC:
-        return content
-    try:
-        return gzip.decompress(content)
-    except (EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{file}: damaged or truncated gzip file ({error})") from error
 
 
 def _as_images(name: str, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

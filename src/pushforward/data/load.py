@@ -12,7 +12,7 @@ from pushforward.data.digits import load_digits
 from pushforward.data.folders import load_image_folder
 from pushforward.data.idx import load_idx, load_mnist
 from pushforward.data.tables import is_table, load_table
-from pushforward.data.toys.toys import TOYS, load_picture_density, load_toy
+from pushforward.data.toys import TOYS, load_picture_density, load_toy
 from pushforward.errors import DataError
 
 _KINDS = {"mnist": load_mnist, "cifar10": load_cifar10, "folder": load_image_folder, "picture": load_picture_density}

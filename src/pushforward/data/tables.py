@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,9 +63,12 @@ def is_table(path: str | os.PathLike[str]) -> bool:
 
 
 def numeric(
-    path: str | os.PathLike[str], frame: pd.DataFrame, columns: tuple[str, ...] | None = None
-) -> NDArray[np.float32]:
-    """The frame's values, in the order of ``columns`` where given, as float32.
+    path: str | os.PathLike[str],
+    frame: pd.DataFrame,
+    columns: tuple[str, ...] | None = None,
+    dtype: type[np.floating[Any]] = np.float32,
+) -> NDArray[Any]:
+    """The frame's values, in the order of ``columns`` where given, as numbers of ``dtype``.
 
     Raises:
         DataError: a column is missing or holds no numbers, or a value is missing or infinite.
@@ -81,7 +84,7 @@ def numeric(
     for name, kind in frame.dtypes.items():
         if not is_numeric_dtype(kind):
             raise DataError(f"{path}: column {name!r} holds no numbers; leave it out or encode it first")
-    values = frame.to_numpy(dtype=np.float32, na_value=np.nan, copy=True)
+    values = frame.to_numpy(dtype=dtype, na_value=np.nan, copy=True)
     wrong = ~np.isfinite(values)
     if wrong.any():
         row, column = np.argwhere(wrong)[0]

@@ -1,1 +1,5 @@
 """What a flow is made of and how well it does."""
+
+from pushforward.diagnostics.summary import Summary, count_parameters, summary
+
+__all__ = ["Summary", "count_parameters", "summary"]

@@ -26,10 +26,12 @@ from pushforward.distributions.discrete.one_hot import (
     OneHotAutoregressiveCategorical,
     OneHotCategorical,
 )
+from pushforward.distributions.from_torch import FromTorch
 
 __all__ = [
     "AutoregressiveCategorical",
     "FromOneHot",
+    "FromTorch",
     "OneHotAutoregressiveCategorical",
     "OneHotCategorical",
     "AutoregressiveDistribution",

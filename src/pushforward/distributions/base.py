@@ -6,44 +6,101 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pushforward.errors import ShapeError, UsageError
-from pushforward.networks.context import trailing_dims
+from pushforward.accuracy import Accuracy
+from pushforward.distributions.inputs import as_batch, as_context, as_events
+from pushforward.errors import UsageError
+from pushforward.networks.context import broadcast, check_context
+from pushforward.numerics import check_event
+from pushforward.parts import ModulePart
+from pushforward.spaces import Space
+
+Latents = Sequence[Tensor | None]
 
 
-class Distribution(nn.Module):
-    r"""A distribution over events of one shape, conditional on a context or not.
+class Distribution(ModulePart):
+    r"""A distribution over the events of a space, conditional on a context or not.
 
-    A subclass writes :meth:`log_prob` and :meth:`_draw`. Shapes follow ``torch.distributions``: ``sample(sample_shape,
-    context)`` gives ``sample_shape + context's batch + event_shape``.
+    To write one, derive from this class, set ``support`` (and ``context``, where there is one) and write
+    :meth:`forward`, the log-density of checked events, and :meth:`draw`. Shapes follow ``torch.distributions``:
+    ``sample(sample_shape, context)`` gives ``sample_shape + context's batch + event_shape``.
 
     Attributes:
-        event_shape: the shape of one event.
-        exact: ``False`` where ``log_prob`` is a bound or an estimate.
+        support: the space of the events; outside of it ``log_prob`` is ``-inf``.
+        context: the space of the context, None where the distribution takes none.
+        accuracy: what ``log_prob`` is: exact, a lower bound or an estimate.
         reparametrised: whether samples carry gradients to the parameters, so that :meth:`rsample` exists.
-        light: whether ``log_prob`` is so few operations that it is best compiled together with what leads to it.
     """
 
-    event_shape: torch.Size
-    exact: bool = True
+    support: Space
+    context: Space | None = None
+    accuracy: Accuracy = Accuracy.EXACT
     reparametrised: bool = True
-    light: bool = False
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return the log-density (or log-mass) of ``x`` in nats, of shape ``batch_shape``."""
+    def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """The work of :meth:`log_prob` for events of the support and contexts of one batch; this is what wrappers of
+        modules (compile, data parallel, hooks) find."""
         raise NotImplementedError(f"{type(self).__name__} has no log_prob: a Distribution is abstract")
 
-    def _draw(
-        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    def draw(
+        self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        """Draw ``batch_shape + event_shape``; a context already has that batch shape."""
-        raise NotImplementedError(f"{type(self).__name__} has no _draw: a Distribution is abstract")
+        """Draw ``batch + event_shape``; a context, as :meth:`take_context` gives it, already has that batch shape."""
+        raise NotImplementedError(f"{type(self).__name__} has no draw: a Distribution is abstract")
+
+    @property
+    def event_shape(self) -> torch.Size:
+        """The shape of one event."""
+        return self.support.shape
+
+    @property
+    def context_shape(self) -> torch.Size | None:
+        """The shape of one context, None where the distribution takes none."""
+        return None if self.context is None else self.context.shape
+
+    def log_prob(self, x: Any, context: Any = None, generator: torch.Generator | None = None) -> Tensor:
+        """Return the log-density (or log-mass) of ``x`` in nats, of shape ``batch_shape``; ``-inf`` outside of the
+        support. One event with many contexts, and many events with one context, broadcast.
+
+        Raises:
+            ShapeError: if ``x`` does not end in ``event_shape``, or the context is missing, superfluous or misshapen.
+        """
+        events = as_events(self, x, discrete=self.support.discrete)
+        return self.score(events, as_context(self, context), generator)
+
+    def score(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """Return what :meth:`log_prob` does, of tensors of the distribution's own type, as flows hand them to bases."""
+        x, context = self.check(x, context)
+        if self.support.everywhere:
+            return self(x, context, generator)
+        # A point of the support in the place of one that is not: neither values nor gradients spread from there.
+        inside = self.support.contains(x)
+        values = self(self.support.nearest(x), context, generator)
+        return torch.where(inside, values, -torch.inf)
+
+    def check(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Check events and contexts and return them with one batch, the context as :meth:`forward` takes it."""
+        check_event(x, self.support.shape, type(self).__name__)
+        given = self.take_context(context)
+        if given is None:
+            return x, None
+        return broadcast(x, len(self.support.shape), given, self.taken_dims, type(self).__name__), given
+
+    def take_context(self, context: Tensor | None) -> Tensor | None:
+        """Check a context and return it as :meth:`forward` and :meth:`draw` take it: as networks see it."""
+        check_context(context, self.context, type(self).__name__)
+        return None if context is None or self.context is None else self.context.features(context)
+
+    @property
+    def taken_dims(self) -> int:
+        """How many dimensions of a context, as it is taken, are not its batch."""
+        return 0 if self.context is None else len(self.context.shape)
 
     def rsample(
         self,
         sample_shape: int | Sequence[int] = (),
-        context: Tensor | None = None,
+        context: Any = None,
         *,
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
@@ -53,15 +110,30 @@ class Distribution(nn.Module):
         Raises:
             UsageError: if the distribution cannot be reparametrised.
         """
-        if not self.reparametrised:
-            raise UsageError(f"{type(self).__name__} cannot be reparametrised: use sample() instead of rsample()")
+        self._check_reparametrised("rsample")
         return self._sample(sample_shape, context, temperature, generator)
+
+    def rsample_and_log_prob(
+        self,
+        sample_shape: int | Sequence[int] = (),
+        context: Any = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Draw samples that carry gradients to the parameters, with their log-densities, in one pass.
+
+        Raises:
+            UsageError: if the distribution cannot be reparametrised.
+        """
+        self._check_reparametrised("rsample_and_log_prob")
+        batch, given = self._batch(sample_shape, context)
+        return self.draw_and_score(batch, given, generator)
 
     @torch.no_grad()
     def sample(
         self,
         sample_shape: int | Sequence[int] = (),
-        context: Tensor | None = None,
+        context: Any = None,
         *,
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
@@ -72,13 +144,22 @@ class Distribution(nn.Module):
         """
         return self._sample(sample_shape, context, temperature, generator)
 
+    def draw_and_score(
+        self, batch: torch.Size, context: Tensor | None, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw ``batch + event_shape`` with log-densities; arguments as for :meth:`draw`."""
+        x = self.draw(batch, context, 1.0, generator)
+        return x, self(x, context, generator)
+
     def latents(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, ...]:
         """Return what ``x`` is made of: one tensor, or one for each level of a hierarchical distribution."""
         return (x,)
 
-    def from_latents(self, latents: Sequence[Tensor | None], context: Tensor | None = None) -> Tensor:
+    def from_latents(
+        self, latents: Latents, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Put ``x`` together again from all its latents."""
         (x,) = latents
         if x is None:
@@ -88,37 +169,32 @@ class Distribution(nn.Module):
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         """Set what depends on the data from one batch; most distributions have nothing to set."""
 
-    def _own_context_dims(self, context: Tensor) -> int:
-        """Return how many trailing dimensions of a context are one context's own, the others being its batch."""
-        return trailing_dims(context, self.event_shape)
+    def composition(self) -> list[tuple[str, Any]]:
+        """Return the transforms and distributions that this one is made of, by their names in it; none for one that is
+        not composed."""
+        return []
 
     def compile_blocks(self, **options: Any) -> None:
         """Compile the parts that are worth it; most distributions are too small to gain."""
 
+    def _check_reparametrised(self, what: str) -> None:
+        if not self.reparametrised:
+            raise UsageError(f"{type(self).__name__} cannot be reparametrised: use sample() instead of {what}()")
+
     def _sample(
-        self,
-        sample_shape: int | Sequence[int],
-        context: Tensor | None,
-        temperature: float,
-        generator: torch.Generator | None,
+        self, sample_shape: int | Sequence[int], context: Any, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        if temperature <= 0:
-            raise UsageError(f"temperature expects a positive number, got {temperature}")
-        batch = torch.Size([sample_shape] if isinstance(sample_shape, int) else sample_shape)
-        if context is not None:
-            own = self._own_context_dims(context)
-            if context.dim() < own:
-                raise ShapeError(f"context expects at least {own} dimensions, got shape {tuple(context.shape)}")
-            batch = batch + context.shape[: context.dim() - own]
-            context = context.expand(*batch, *context.shape[context.dim() - own :])
-        return self._draw(batch, context, temperature, generator)
+        if not 0 < temperature < float("inf"):
+            raise UsageError(f"temperature expects a positive finite number, got {temperature}")
+        batch, given = self._batch(sample_shape, context)
+        return self.draw(batch, given, temperature, generator)
 
-
-def randn(like: Tensor, shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
-    """Standard normal numbers of ``like``'s dtype and device."""
-    return torch.randn(torch.Size(shape), dtype=like.dtype, device=like.device, generator=generator)
-
-
-def rand(like: Tensor, shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
-    """Uniform numbers in [0, 1) of ``like``'s dtype and device."""
-    return torch.rand(torch.Size(shape), dtype=like.dtype, device=like.device, generator=generator)
+    def _batch(self, sample_shape: int | Sequence[int], context: Any) -> tuple[torch.Size, Tensor | None]:
+        """The batch to draw, and the context expanded to it, as :meth:`draw` takes it."""
+        batch = as_batch(sample_shape)
+        given = self.take_context(as_context(self, context))
+        if given is None:
+            return batch, None
+        own = given.shape[given.dim() - self.taken_dims :]
+        batch = batch + given.shape[: given.dim() - self.taken_dims]
+        return batch, given.expand(*batch, *own)

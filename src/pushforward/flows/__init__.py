@@ -3,5 +3,6 @@
 from pushforward.flows.conditioned import ConditionedFlow
 from pushforward.flows.factor_out import FactorOut
 from pushforward.flows.flow import Flow
+from pushforward.flows.saving import load, save
 
-__all__ = ["ConditionedFlow", "FactorOut", "Flow"]
+__all__ = ["ConditionedFlow", "FactorOut", "Flow", "load", "save"]

@@ -7,25 +7,39 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from pushforward.distributions.base import Distribution
-from pushforward.errors import ShapeError, UsageError
+from pushforward.accuracy import Accuracy, worst
+from pushforward.distributions.base import Distribution, Latents
+from pushforward.distributions.from_torch import FromTorch
+from pushforward.distributions.inputs import as_context, as_events
+from pushforward.errors import UsageError
+from pushforward.flows.chunks import in_chunks
 from pushforward.flows.conditioned import ConditionedFlow
-from pushforward.kernels.compilation import tuned
-from pushforward.transforms.base import Transform, apply
-from pushforward.transforms.chain import Chain
+from pushforward.flows.embedding import check_embedding, embedded
+from pushforward.kernels.compilation import compile_flow
+from pushforward.networks.context import Context, check_context
+from pushforward.spaces import Integers, Space
+from pushforward.spaces import as_context as context_space
+from pushforward.transforms.base import Transform
+from pushforward.transforms.chain import Chain, common_context
 
 
 class Flow(Distribution):
     r"""A normalizing flow, ``log p(x) = log p_base(f(x)) + log |det df/dx|``.
 
-    A flow is a distribution itself, so a flow can be the base of another one. Where ``exact`` is ``False``
-    (dequantization, stochastic estimates) ``log_prob`` is a lower bound or an estimate, drawn anew at each call.
+    A flow is a distribution itself, so a flow can be the base of another one. ``accuracy`` says what ``log_prob`` is:
+    where it is a lower bound (dequantization) or an estimate (a stochastic trace), it is drawn anew at each call.
 
     Args:
         transform: from data to latent; a list is chained.
-        base: the distribution of the latent.
+        base: the distribution of the latent, one of ours or a ``torch.distributions`` object.
+        context: the context that users give, a number of features, a shape or a space; by default what the parts take.
+        embedding: a network that makes of a context what the parts take, trained with the flow: a summary network of an
+            image, a series or a set.
+
+    Raises:
+        UsageError: if the parts do not fit each other: their spaces, their shapes or their contexts.
 
     Example:
         >>> from pushforward.distributions import StandardNormal
@@ -36,70 +50,114 @@ class Flow(Distribution):
         (torch.Size([3]), torch.Size([4, 2]))
     """
 
-    def __init__(self, transform: Transform | Sequence[Transform], base: Distribution) -> None:
+    def __init__(
+        self,
+        transform: Transform | Sequence[Transform],
+        base: Distribution | torch.distributions.Distribution,
+        *,
+        context: Context = 0,
+        embedding: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.transform = transform if isinstance(transform, Transform) else Chain(transform)
-        self.base = base
-        self.event_shape = self.transform.inverse_shape(base.event_shape)
-        self.reparametrised = base.reparametrised
-        self.light = self.transform.light and base.light
-        self.config: dict[str, Any] | None = None
+        self.base = base if isinstance(base, Distribution) else FromTorch(base)
+        self.support = self.transform.inverse_space(self.base.support)
+        self.accuracy = worst([self.transform.accuracy, self.base.accuracy])
+        # No gradient passes through a value that is rounded or looked up on its way to the data.
+        self.reparametrised = self.base.reparametrised and not self.support.discrete
+        self.inner_context = common_context([self.transform, self.base], "Flow")
+        self.context = context_space(context) or self.inner_context
+        self.embedding = check_embedding(embedding, self.context, self.inner_context)
+        self.recipe: dict[str, Any] | None = None
 
     @property
     def levels(self) -> int | None:
         """How many values the data's integers take, or ``None`` for a flow of continuous data."""
-        parts = self.transform if isinstance(self.transform, Chain) else [self.transform]
-        return next((int(part.levels) for part in parts if hasattr(part, "levels")), None)  # type: ignore[arg-type]
+        return self.support.count if isinstance(self.support, Integers) else None
 
-    @property
-    def exact(self) -> bool:  # type: ignore[override]
-        """Whether ``log_prob`` is the log-density itself and not a bound or an estimate."""
-        return self.transform.exact and self.base.exact
+    def log_prob(self, x: Any, context: Any = None, generator: torch.Generator | None = None) -> Tensor:
+        """Return ``log p(x)`` in nats, of shape ``batch_shape``: exact, a one-sample lower bound or a one-sample
+        estimate, as ``accuracy`` says; ``-inf`` outside of the support.
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Return ``log p(x)`` in nats, of shape ``batch_shape``; a one-sample lower bound where not ``exact``.
+        One event with many contexts, and many events with one context, broadcast. Without gradients, many events are
+        scored in parts, in bounded memory.
 
         Raises:
-            ShapeError: if ``x`` does not end in ``event_shape``, or the context does not fit.
+            ShapeError: if ``x`` does not end in ``event_shape``, or the context is missing, superfluous or misshapen.
         """
-        self._check(x)
-        return self(x, context, generator)
+        events = as_events(self, x, discrete=self.support.discrete)
+        events, given = self.check(events, as_context(self, context))
+        return in_chunks(
+            lambda x, c: self._within_support(x, c, generator), events, len(self.event_shape), given, self.taken_dims
+        )
+
+    def score(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        return self._within_support(*self.check(x, context), generator)
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """The work of :meth:`log_prob`, where wrappers of modules (compile, data parallel, hooks) find it."""
-        z, log_det = apply(self.transform, x, context, generator)
-        return self.base.log_prob(z, context) + log_det
+        """The work of :meth:`log_prob` on events of the support, where wrappers of modules (compile, data parallel,
+        hooks) find it; the context has passed the embedding."""
+        z, log_det = self.transform(x, self._for(self.transform, context), generator)
+        return self.base.score(z, self._for(self.base, context), generator) + log_det
+
+    def take_context(self, context: Tensor | None) -> Tensor | None:
+        """Check a context and return it as the parts take it: through the embedding, where there is one."""
+        check_context(context, self.context, "the flow")
+        if context is None or self.context is None or self.embedding is None:
+            return context
+        features = self.context.features(context)
+        return embedded(self.embedding, features, len(self.context.shape), self.inner_context)
+
+    @property
+    def taken_dims(self) -> int:
+        return 0 if self.inner_context is None else len(self.inner_context.shape)
 
     def encode(
-        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+        self, x: Any, context: Any = None, generator: torch.Generator | None = None
     ) -> Tensor | tuple[Tensor, ...]:
         """Return the latent of ``x``, or all latents of a multi-scale flow, such that :meth:`decode` gives ``x``."""
-        latents = self.latents(x, context, generator)
+        events = as_events(self, x, discrete=self.support.discrete)
+        latents = self.latents(*self.check(events, as_context(self, context)), generator)
         return latents[0] if len(latents) == 1 else latents
 
-    def decode(self, latents: Tensor | Sequence[Tensor | None], context: Tensor | None = None) -> Tensor:
+    def decode(
+        self, latents: Tensor | Latents, context: Any = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Return the event of a latent, or of all latents of a multi-scale flow; of those factored out, any that is
         ``None`` is drawn given the ones behind it."""
-        return self.from_latents([latents] if isinstance(latents, Tensor) else latents, context)
+        several = [latents] if isinstance(latents, Tensor) else latents
+        return self.from_latents(several, self.take_context(as_context(self, context)), generator)
 
     def latents(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, ...]:
-        self._check(x)
-        return self.base.latents(self.transform.encode(x, context, generator), context)
+        z = self.transform.encode(x, self._for(self.transform, context), generator)
+        return self.base.latents(z, self._taken_by_base(context), generator)
 
-    def from_latents(self, latents: Sequence[Tensor | None], context: Tensor | None = None) -> Tensor:
-        return self.transform.inverse(self.base.from_latents(latents, context), context)[0]
+    def from_latents(
+        self, latents: Latents, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        z = self.base.from_latents(latents, self._taken_by_base(context), generator)
+        return self.transform.decode(z, self._for(self.transform, context), generator)
 
-    def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
-        """Set the data-dependent parts (ActNorm) from one batch, from the data to the base."""
+    def initialise(self, x: Any, context: Any = None) -> None:
+        """Set what depends on the data (standardisation, ActNorm) from one batch, once, from the data to the base.
+
+        Raises:
+            DataError: if the batch is empty.
+        """
         with torch.no_grad():
-            self.base.initialise(self.transform.initialise(x, context), context)
+            given = as_context(self, context)
+            if given is not None and hasattr(self.embedding, "initialise"):
+                self.embedding.initialise(given)  # type: ignore[union-attr, operator]
+            x, given = self.check(as_events(self, x, discrete=self.support.discrete), given)
+            z = self.transform.initialise(x, self._for(self.transform, given))
+            self.base.initialise(z, self._for(self.base, given))
 
     def importance_log_prob(
         self,
-        x: Tensor,
-        context: Tensor | None = None,
+        x: Any,
+        context: Any = None,
         *,
         importance_samples: int = 64,
         generator: torch.Generator | None = None,
@@ -107,56 +165,83 @@ class Flow(Distribution):
         r"""Return ``log 1/M sum_m p(x, u_m) / q(u_m | x)``: a bound that tightens as ``M`` grows.
 
         Burda, Grosse, Salakhutdinov (2015), arXiv:1509.00519. One draw is enough where the flow is exact.
+
+        Raises:
+            UsageError: where ``log_prob`` is an estimate, which importance weighting would bias and not tighten.
         """
         if importance_samples < 1:
             raise UsageError(f"importance_samples expects at least 1, got {importance_samples}")
-        if self.exact:
-            return self.log_prob(x, context)
+        if self.accuracy is Accuracy.ESTIMATE and importance_samples > 1:
+            raise UsageError(
+                "importance weighting tightens lower bounds, and this flow's log_prob is an estimate: average several "
+                "calls of log_prob instead"
+            )
+        if self.accuracy is Accuracy.EXACT or importance_samples == 1:
+            return self.log_prob(x, context, generator)
         draws = torch.stack([self.log_prob(x, context, generator) for _ in range(importance_samples)])
         return torch.logsumexp(draws, 0) - math.log(importance_samples)
 
     def bits_per_dim(
         self,
-        x: Tensor,
-        context: Tensor | None = None,
+        x: Any,
+        context: Any = None,
         *,
         importance_samples: int = 1,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Return ``-log2 p(x) / D`` per event; an upper bound on the bits where the flow is not ``exact``."""
+        """Return ``-log2 p(x) / D`` per event, ``D`` the support's dimensions; an upper bound on the bits where
+        ``log_prob`` is a lower bound."""
         log_prob = self.importance_log_prob(x, context, importance_samples=importance_samples, generator=generator)
-        return -log_prob / (math.log(2.0) * self.event_shape.numel())
+        return -log_prob / (math.log(2.0) * self.support.dimensions)
 
-    def condition(self, context: Tensor | None) -> ConditionedFlow:
+    def condition(self, context: Any = None) -> ConditionedFlow:
         """Return ``p(x | context)`` as a ``torch.distributions.Distribution``."""
-        return ConditionedFlow(self, context)
+        return ConditionedFlow(self, as_context(self, context))
+
+    def composition(self) -> list[tuple[str, Any]]:
+        return [("transform", self.transform), ("base", self.base)]
 
     def compile_blocks(self, **options: Any) -> None:
         """Compile each part by itself: equal layers share one compiled block, so the first call stays short.
 
-        A flow of light parts alone (a MAF, say) is compiled as one, as calling each would take longer than its work.
+        A flow of few operations (a MAF, say) is compiled as one, as calling each part would take longer than its work.
 
         Args:
             options: for ``torch.compile``. Without any, a part is compiled anew for each shape that it meets (code
                 for all shapes is slower, and the compiler cannot make it for channels-last images), up to 64 times.
         """
-        options = {"dynamic": False, "recompile_limit": 64, **options}
-        if self.light:
-            self.compile(**tuned(options))
-            return
-        for block in self.transform.blocks():
-            block.compile(**options)
-        self.base.compile_blocks(**options)
+        compile_flow(self, options)
 
-    def _draw(
-        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    def draw(
+        self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        z = self.base._draw(batch_shape, context, temperature, generator)
-        return self.transform.inverse(z, context)[0]
+        z = self.base.draw(batch, self._taken_by_base(context), temperature, generator)
+        return in_chunks(
+            lambda z, c: self.transform.decode(z, self._for(self.transform, c), generator),
+            z,
+            len(self.base.event_shape),
+            context,
+            self.taken_dims,
+        )
 
-    def _check(self, x: Tensor) -> None:
-        if x.shape[max(x.dim() - len(self.event_shape), 0) :] != self.event_shape:
-            raise ShapeError(
-                f"the flow expects events of shape {tuple(self.event_shape)} behind any batch dimensions, got "
-                f"{tuple(x.shape)}: reshape the data or build the flow for this shape"
-            )
+    def draw_and_score(
+        self, batch: torch.Size, context: Tensor | None, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        z, log_prob = self.base.draw_and_score(batch, self._taken_by_base(context), generator)
+        x, log_det = self.transform.inverse(z, self._for(self.transform, context), generator)
+        return x, log_prob - log_det
+
+    def _taken_by_base(self, context: Tensor | None) -> Tensor | None:
+        return self.base.take_context(self._for(self.base, context))
+
+    def _within_support(self, x: Tensor, context: Tensor | None, generator: torch.Generator | None) -> Tensor:
+        if self.support.everywhere:
+            return self(x, context, generator)
+        inside = self.support.contains(x)
+        return torch.where(inside, self(self.support.nearest(x), context, generator), -torch.inf)
+
+    @staticmethod
+    def _for(part: Transform | Distribution, context: Tensor | None) -> Tensor | None:
+        """The context, where the part takes one."""
+        space: Space | None = part.context
+        return None if space is None else context

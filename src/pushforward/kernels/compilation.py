@@ -1,8 +1,23 @@
-"""Settings of the compiler that the library's code is written for."""
+"""How flows are compiled: the compiler's settings, and what is compiled together."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+MOST_OPERATIONS = 700
+MOST_IN_A_PART = 64
+"""The most operations of a forward pass, and of one of its parts on average, that are compiled as one: for more, the
+calls saved take long to make up for the compiler's time, which grows faster than what it is given together."""
+
+
+def is_compiling() -> bool:
+    """Whether this code is being compiled."""
+    return torch.compiler.is_compiling()
 
 
 def tuned(options: dict[str, Any], **settings: Any) -> dict[str, Any]:
@@ -20,3 +35,62 @@ def tuned(options: dict[str, Any], **settings: Any) -> dict[str, Any]:
     if {"backend", "mode", "options"} & options.keys():
         return options
     return options | {"options": {"pattern_matcher": False, **settings}}
+
+
+def compile_flow(flow: Any, options: dict[str, Any]) -> None:
+    """Compile a flow: as one where it is few operations on vectors, else each of its parts by itself."""
+    options = {"dynamic": False, "recompile_limit": 64, **options}
+    if is_light(flow):
+        flow.compile(**tuned(options))
+        return
+    for block in flow.transform.blocks():
+        block.compile(**options)
+    flow.base.compile_blocks(**options)
+
+
+def is_light(flow: Any) -> bool:
+    """Whether a flow is so few operations on vectors that it is best compiled as one."""
+    if len(flow.event_shape) != 1 or flow.transform.draws:
+        return False
+    operations, parts = _operations(flow), len(list(flow.transform.blocks()))
+    return operations <= min(MOST_OPERATIONS, MOST_IN_A_PART * parts)
+
+
+def _operations(flow: Any) -> int:
+    like = next(iter(flow.parameters()), torch.zeros(()))
+    x = flow.support.nearest(like.new_zeros(2, *flow.event_shape))
+    context = None if flow.inner_context is None else like.new_zeros(2, *flow.inner_context.shape)
+    return count_operations(lambda: flow.forward(x, context))
+
+
+def compiled_call(module: nn.Module) -> Callable[..., Any]:
+    """Return the compiled form of a module's forward, None where there is none."""
+    return module._compiled_call_impl  # type: ignore[return-value]
+
+
+def set_compiled_call(module: nn.Module, call: Callable[..., Any] | None) -> None:
+    """Let a module be called as ``call``, or as it is written where that is None."""
+    module._compiled_call_impl = call  # type: ignore[assignment]
+
+
+def count_operations(function: Callable[[], Any]) -> int:
+    """Return how many operations on tensors a call makes.
+
+    Example:
+        >>> count_operations(lambda: torch.ones(3) + 1)
+        2
+    """
+    counter = _Counter()
+    with torch.no_grad(), counter:
+        function()
+    return counter.operations
+
+
+class _Counter(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.operations += 1
+        return function(*args, **(kwargs or {}))

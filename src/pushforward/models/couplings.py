@@ -9,18 +9,20 @@ from pushforward.distributions import StandardLogistic, StandardNormal
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.models.images import nice_image, realnvp_image
-from pushforward.models.registry import register
+from pushforward.models.registry import model
+from pushforward.models.standard import vector_flow
 from pushforward.networks import MLP
+from pushforward.networks.context import Context
 from pushforward.scalar import Additive, Affine, ScalarBijection, Scaling
 from pushforward.transforms import Coupling, Elementwise, Transform, masks
 
 
-@register("nice")
+@model("nice")
 def nice(
     features: int | None = None,
     shape: Sequence[int] | None = None,
     levels: int = 256,
-    context: int = 0,
+    context: Context = 0,
     layers: int = 4,
     hidden: int | Sequence[int] = 64,
 ) -> Flow:
@@ -40,15 +42,15 @@ def nice(
         return nice_image(_only(shape, features), levels, context, layers, _width(hidden))
     dimensions = _features(features)
     couplings = vector_couplings(dimensions, Additive(), context, layers, hidden)
-    return Flow([*couplings, Elementwise(Scaling(), (dimensions,))], StandardLogistic((dimensions,)))
+    return vector_flow([*couplings, Elementwise(Scaling(), (dimensions,))], StandardLogistic((dimensions,)), context)
 
 
-@register("realnvp")
+@model("realnvp")
 def realnvp(
     features: int | None = None,
     shape: Sequence[int] | None = None,
     levels: int = 256,
-    context: int = 0,
+    context: Context = 0,
     layers: int = 4,
     hidden: int | Sequence[int] = 64,
     scales: int = 2,
@@ -69,11 +71,13 @@ def realnvp(
     if shape is not None:
         return realnvp_image(_only(shape, features), levels, context, layers, _width(hidden), scales)
     dimensions = _features(features)
-    return Flow(vector_couplings(dimensions, Affine(), context, layers, hidden), StandardNormal((dimensions,)))
+    return vector_flow(
+        vector_couplings(dimensions, Affine(), context, layers, hidden), StandardNormal((dimensions,)), context
+    )
 
 
 def vector_couplings(
-    features: int, scalar: ScalarBijection, context: int, layers: int, hidden: int | Sequence[int]
+    features: int, scalar: ScalarBijection, context: Context, layers: int, hidden: int | Sequence[int]
 ) -> list[Transform]:
     """Coupling layers over alternating masks, the two halves changing in turn."""
     if features == 1:

@@ -14,8 +14,9 @@ from pushforward.distributions.discrete.one_hot import FromOneHot, OneHotAutoreg
 from pushforward.errors import UsageError
 from pushforward.flows.factor_out import FactorOut
 from pushforward.flows.flow import Flow
-from pushforward.models.registry import register
-from pushforward.networks import MLP, DenseMLP, DenseNet, NetworkFactory, ReZero
+from pushforward.models.registry import model
+from pushforward.networks import MLP, DenseMLP, DenseNet, NetworkFactory, Rezeroed
+from pushforward.networks.context import Context, image_with
 from pushforward.scalar import CyclicShift, MixtureCDF, ModularAffine
 from pushforward.transforms import (
     ActNorm,
@@ -34,11 +35,11 @@ from pushforward.transforms import (
 )
 
 
-@register("idf")
+@model("idf", layers=0)
 def idf(
     shape: Sequence[int] = (1, 28, 28),
     levels: int = 256,
-    context: int = 0,
+    context: Context = 0,
     layers: int = 0,
     hidden: int | Sequence[int] = (24, 32),
     depth: int = 3,
@@ -102,18 +103,20 @@ def idf(
         squeezed = Squeeze().forward_shape(event)
         kept = torch.Size([event[0], *squeezed[1:]])
         network = partial(dense, hidden=hidden[min(index, len(hidden) - 1)])
-        split = GroupedDiscrete(mass, (3 * event[0], *squeezed[1:]), [1] * (3 * event[0]), network, event[0] + context)
-        return Flow([Squeeze(), _coarse_first(event[0]), *coupling(squeezed)], FactorOut(split, scale(kept, index + 1)))
+        ones, given = [1] * (3 * event[0]), image_with(context, kept)
+        split = GroupedDiscrete(mass, (3 * event[0], *squeezed[1:]), ones, network, given)
+        rest = FactorOut(split, scale(kept, index + 1), context)
+        return Flow([Squeeze(), _coarse_first(event[0]), *coupling(squeezed)], rest)
 
     rest = scale(torch.Size(shape), 0)
     return Flow([Integers(levels, event_dims=3), *rest.transform], rest.base)  # type: ignore[misc]
 
 
-@register("idf-vector")
+@model("idf-vector", layers=0)
 def idf_vector(
     features: int = 8,
     levels: int = 256,
-    context: int = 0,
+    context: Context = 0,
     layers: int = 2,
     hidden: int = 64,
     depth: int = 2,
@@ -149,11 +152,11 @@ def idf_vector(
     return Flow(parts, base)
 
 
-@register("discrete-flow")
+@model("discrete-flow", layers=0)
 def discrete_flow(
     features: int = 2,
     classes: int = 2,
-    context: int = 0,
+    context: Context = 0,
     layers: int = 2,
     hidden: int | Sequence[int] = (64, 64),
     autoregressive: bool = False,
@@ -190,11 +193,11 @@ def discrete_flow(
     return Flow([Integers(classes)], FromOneHot(inner))
 
 
-@register("categorical-flow")
+@model("categorical-flow", layers=0)
 def categorical_flow(
     features: int = 2,
     classes: int = 2,
-    context: int = 0,
+    context: Context = 0,
     dimensions: int = 2,
     layers: int = 4,
     hidden: int | Sequence[int] = (64, 64),
@@ -235,7 +238,7 @@ def _bounded_mixture(levels: int, components: int) -> DiscretizedLogisticMixture
 
 
 def _categories_in_two(
-    features: int, operation: ModularAffine, hidden: Sequence[int], context: int, index: int
+    features: int, operation: ModularAffine, hidden: Sequence[int], context: Context, index: int
 ) -> Transform:
     """One part decides about the other; which is which alternates."""
     kept = features // 2
@@ -251,4 +254,4 @@ def _coarse_first(channels: int) -> Permutation:
 
 
 def _rezero(network: NetworkFactory) -> NetworkFactory:
-    return lambda inputs, outputs, context: ReZero(network(inputs, outputs, context))
+    return Rezeroed(network)

@@ -17,8 +17,9 @@ from pushforward.distributions import ConditionalNormal, Distribution, StandardL
 from pushforward.errors import UsageError
 from pushforward.flows.factor_out import FactorOut
 from pushforward.flows.flow import Flow
-from pushforward.models.registry import register
-from pushforward.networks import AttentionConvNet, GatedConvNet, GlowConvNet, NetworkFactory, masked_channels
+from pushforward.models.registry import model
+from pushforward.networks import AttentionConvNet, GatedConvNet, GlowConvNet, MaskedChannels, NetworkFactory
+from pushforward.networks.context import Context, image_with
 from pushforward.scalar import Additive, Affine, LearnedBoundAffine, MixtureCDF, ScalarBijection, Scaling
 from pushforward.transforms import (
     ActNorm,
@@ -37,12 +38,12 @@ from pushforward.transforms import (
 
 Shape = torch.Size
 Step = Callable[[Shape], list[Transform]]
-Prior = Callable[[Shape, int], Distribution]
+Prior = Callable[[Shape, Shape], Distribution]
 
 MNIST = (1, 28, 28)
 
 
-def nice_image(shape: Sequence[int], levels: int, context: int, layers: int, hidden: int) -> Flow:
+def nice_image(shape: Sequence[int], levels: int, context: Context, layers: int, hidden: int) -> Flow:
     """NICE for images: additive checkerboard couplings and a diagonal scaling."""
     shape = _image(shape)
     network = partial(GatedConvNet, hidden=hidden, layers=2)
@@ -51,7 +52,7 @@ def nice_image(shape: Sequence[int], levels: int, context: int, layers: int, hid
     return Flow(parts, StandardLogistic(shape))
 
 
-def realnvp_image(shape: Sequence[int], levels: int, context: int, layers: int, hidden: int, scales: int) -> Flow:
+def realnvp_image(shape: Sequence[int], levels: int, context: Context, layers: int, hidden: int, scales: int) -> Flow:
     """RealNVP for images: checkerboard couplings, squeeze, channel couplings, factor-out, at each scale."""
     network = partial(GatedConvNet, hidden=hidden, layers=2)
 
@@ -67,14 +68,14 @@ def realnvp_image(shape: Sequence[int], levels: int, context: int, layers: int, 
         return parts
 
     start = [Dequantization(levels), Logit(0.05)]
-    return _flow(start, _multiscale(_image(shape), scales, step, _standard))
+    return _flow(start, _multiscale(_image(shape), scales, step, _standard, context))
 
 
-@register("multiscale")
+@model("multiscale")
 def multiscale(
     shape: Sequence[int] = MNIST,
     levels: int = 256,
-    context: int = 0,
+    context: Context = 0,
     layers: int = 4,
     hidden: int = 48,
     scales: int = 2,
@@ -107,16 +108,16 @@ def multiscale(
             parts += [ActNorm(shape[0], event_dims=3), InvertibleConvolutionLU(shape[0]), coupling]
         return parts
 
-    noise = Chain(_couplings(masks.checkerboard(shape), Affine(), network, context + shape[0], 2))
-    start = [VariationalDequantization(levels, noise), Logit(0.01)]
-    return _flow(start, _multiscale(shape, scales, step, _conditional(network, context)))
+    noise = Chain(_couplings(masks.checkerboard(shape), Affine(), network, image_with(context, shape), 2))
+    start = [VariationalDequantization(levels, noise, context), Logit(0.01)]
+    return _flow(start, _multiscale(shape, scales, step, _conditional(network, context), context))
 
 
-@register("glow")
+@model("glow")
 def glow(
     shape: Sequence[int] = (3, 32, 32),
     levels: int = 256,
-    context: int = 0,
+    context: Context = 0,
     layers: int = 8,
     hidden: int = 128,
     scales: int = 3,
@@ -143,14 +144,14 @@ def glow(
         return parts
 
     start = [Dequantization(levels), Logit(0.05)]
-    return _flow(start, _multiscale(_image(shape), scales, step, _conditional(network, context)))
+    return _flow(start, _multiscale(_image(shape), scales, step, _conditional(network, context), context))
 
 
-@register("flowpp")
+@model("flowpp")
 def flowpp(
     shape: Sequence[int] = (3, 32, 32),
     levels: int = 256,
-    context: int = 0,
+    context: Context = 0,
     layers: int = 4,
     hidden: int = 96,
     components: int = 8,
@@ -173,26 +174,27 @@ def flowpp(
     mixture = MixtureCDF("logistic", components)
     shape = _image(shape)
 
-    def coupled(shape: Shape, mask: Tensor, extra: int = 0) -> list[Transform]:
-        couplings = _couplings(mask, mixture, network, context + extra, layers)
+    def coupled(shape: Shape, mask: Tensor, context: Context) -> list[Transform]:
+        couplings = _couplings(mask, mixture, network, context, layers)
         return [part for coupling in couplings for part in (ActNorm(shape[0], event_dims=3), coupling)]
 
-    noise = Chain(coupled(shape, masks.checkerboard(shape), extra=shape[0]))
-    parts = [VariationalDequantization(levels, noise), Logit(0.05), *coupled(shape, masks.checkerboard(shape))]
+    noise = Chain(coupled(shape, masks.checkerboard(shape), image_with(context, shape)))
+    start = [VariationalDequantization(levels, noise, context), Logit(0.05)]
+    parts = [*start, *coupled(shape, masks.checkerboard(shape), context)]
     if _squeezable(shape):
         squeezed = Squeeze().forward_shape(shape)
         parts += [
             Squeeze(),
-            *coupled(squeezed, masks.channel(squeezed)),
-            *coupled(squeezed, masks.checkerboard(squeezed)),
+            *coupled(squeezed, masks.channel(squeezed), context),
+            *coupled(squeezed, masks.checkerboard(squeezed), context),
         ]
     latent = Chain(parts).forward_shape(shape)
     return _flow(parts, StandardNormal(latent))
 
 
-@register("mnist-simple")
+@model("mnist-simple")
 def mnist_simple(
-    shape: Sequence[int] = MNIST, levels: int = 256, context: int = 0, layers: int = 8, hidden: int = 32
+    shape: Sequence[int] = MNIST, levels: int = 256, context: Context = 0, layers: int = 8, hidden: int = 32
 ) -> Flow:
     """The UvA tutorial's simple flow: uniform dequantization and checkerboard couplings.
 
@@ -210,9 +212,9 @@ def mnist_simple(
     return _flow([*start, *_tutorial_couplings(shape, layers, hidden, context)], StandardNormal(shape))
 
 
-@register("mnist-vardeq")
+@model("mnist-vardeq")
 def mnist_vardeq(
-    shape: Sequence[int] = MNIST, levels: int = 256, context: int = 0, layers: int = 8, hidden: int = 32
+    shape: Sequence[int] = MNIST, levels: int = 256, context: Context = 0, layers: int = 8, hidden: int = 32
 ) -> Flow:
     """The UvA tutorial's flow with variational dequantization and checkerboard couplings.
 
@@ -225,8 +227,8 @@ def mnist_vardeq(
     return _flow([*start, *_tutorial_couplings(shape, layers, hidden, context)], StandardNormal(shape))
 
 
-@register("mnist-multiscale")
-def mnist_multiscale(shape: Sequence[int] = MNIST, levels: int = 256, context: int = 0, hidden: int = 32) -> Flow:
+@model("mnist-multiscale")
+def mnist_multiscale(shape: Sequence[int] = MNIST, levels: int = 256, context: Context = 0, hidden: int = 32) -> Flow:
     """The UvA tutorial's multi-scale flow: two squeezes, half the channels factored out between them.
 
     Args:
@@ -253,34 +255,37 @@ def mnist_multiscale(shape: Sequence[int] = MNIST, levels: int = 256, context: i
     ]
     second_scale = [Squeeze(), *_tutorial_couplings(last, 4, hidden * 2, context, by_channel=True)]
     rest = Flow(second_scale, StandardNormal(last))
-    return _flow(first_scale, FactorOut(StandardNormal(kept), rest))
+    return _flow(first_scale, FactorOut(StandardNormal(kept), rest, context))
 
 
 def _tutorial_couplings(
-    shape: Sequence[int], count: int, hidden: int, context: int, by_channel: bool = False
+    shape: Sequence[int], count: int, hidden: int, context: Context, by_channel: bool = False
 ) -> list[Transform]:
     mask = masks.channel(shape) if by_channel else masks.checkerboard(shape)
     network = partial(GatedConvNet, hidden=hidden, layers=3)
     couplings: list[Transform] = []
     for index in range(count):
         kept = ~mask if index % 2 else mask
-        factory = masked_channels(network, kept[:, 0, 0]) if by_channel else network
+        factory = MaskedChannels(network, kept[:, 0, 0]) if by_channel else network
         couplings.append(Coupling(kept, LearnedBoundAffine(), factory, context))
     return couplings
 
 
-def _tutorial_dequantization(shape: Sequence[int], levels: int, hidden: int, context: int) -> VariationalDequantization:
-    return VariationalDequantization(levels, Chain(_tutorial_couplings(shape, 4, hidden, shape[0] + context)))
+def _tutorial_dequantization(
+    shape: Sequence[int], levels: int, hidden: int, context: Context
+) -> VariationalDequantization:
+    noise = Chain(_tutorial_couplings(shape, 4, hidden, image_with(context, shape)))
+    return VariationalDequantization(levels, noise, context)
 
 
 def _couplings(
-    mask: Tensor, scalar: ScalarBijection, network: NetworkFactory, context: int, count: int
+    mask: Tensor, scalar: ScalarBijection, network: NetworkFactory, context: Context, count: int
 ) -> list[Transform]:
     """Couplings whose masks take turns, so that every pixel changes."""
     return [Coupling(~mask if index % 2 else mask, scalar, network, context) for index in range(count)]
 
 
-def _multiscale(shape: Shape, scales: int, step: Step, prior: Prior) -> Flow:
+def _multiscale(shape: Shape, scales: int, step: Step, prior: Prior, context: Context) -> Flow:
     """Apply ``step``, factor half of the channels out into ``prior``, and go on with the rest, ``scales`` times."""
     parts = step(shape)
     shape = Chain(parts).forward_shape(shape)
@@ -288,15 +293,16 @@ def _multiscale(shape: Shape, scales: int, step: Step, prior: Prior) -> Flow:
         return Flow(parts, StandardNormal(shape))
     kept = Shape([shape[0] // 2, *shape[1:]])
     split = Shape([shape[0] - kept[0], *shape[1:]])
-    return Flow(parts, FactorOut(prior(split, kept[0]), _multiscale(kept, scales - 1, step, prior)))
+    rest = _multiscale(kept, scales - 1, step, prior, context)
+    return Flow(parts, FactorOut(prior(split, kept), rest, context))
 
 
-def _standard(split: Shape, kept: int) -> Distribution:
+def _standard(split: Shape, kept: Shape) -> Distribution:
     return StandardNormal(split)
 
 
-def _conditional(network: NetworkFactory, context: int) -> Prior:
-    return lambda split, kept: ConditionalNormal(split, network, kept + context)
+def _conditional(network: NetworkFactory, context: Context) -> Prior:
+    return lambda split, kept: ConditionalNormal(split, network, image_with(context, kept))
 
 
 def _flow(parts: Sequence[Transform], rest: Distribution) -> Flow:

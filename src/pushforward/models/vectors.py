@@ -15,8 +15,10 @@ from pushforward.distributions import StandardNormal, Uniform
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.models.couplings import vector_couplings
-from pushforward.models.registry import register
+from pushforward.models.registry import model
+from pushforward.models.standard import vector_flow
 from pushforward.networks import MADE, MLP
+from pushforward.networks.context import Context
 from pushforward.scalar import (
     Affine,
     DeepSigmoidal,
@@ -26,6 +28,7 @@ from pushforward.scalar import (
     RationalQuadraticSpline,
     ScalarBijection,
 )
+from pushforward.spaces import as_context
 from pushforward.transforms import (
     Autoregressive,
     ConditionalElementwise,
@@ -41,29 +44,31 @@ from pushforward.transforms import (
 HIDDEN = (128, 128)
 
 
-@register("maf")
-def maf(features: int = 2, context: int = 0, layers: int = 5, hidden: int | Sequence[int] = HIDDEN) -> Flow:
+@model("maf")
+def maf(features: int = 2, context: Context = 0, layers: int = 5, hidden: int | Sequence[int] = HIDDEN) -> Flow:
     """Masked autoregressive flow: affine maps whose shifts and scales the dimensions before decide.
 
     Source: Papamakarios, Pavlakou, Murray (2017), arXiv:1705.07057.
     """
-    return Flow(_autoregressive(Affine(), features, context, layers, hidden), StandardNormal((features,)))
+    return vector_flow(
+        _autoregressive(Affine(), features, context, layers, hidden), StandardNormal((features,)), context
+    )
 
 
-@register("iaf")
-def iaf(features: int = 2, context: int = 0, layers: int = 5, hidden: int | Sequence[int] = HIDDEN) -> Flow:
+@model("iaf")
+def iaf(features: int = 2, context: Context = 0, layers: int = 5, hidden: int | Sequence[int] = HIDDEN) -> Flow:
     """Inverse autoregressive flow: samples in one pass, densities one dimension after the other.
 
     Source: Kingma, Salimans, Jozefowicz, Chen, Sutskever, Welling (2016), arXiv:1606.04934.
     """
     forwards = _autoregressive(Affine(), features, context, layers, hidden)
-    return Flow([Inverse(layer) for layer in forwards], StandardNormal((features,)))
+    return vector_flow([Inverse(layer) for layer in forwards], StandardNormal((features,)), context)
 
 
-@register("nsf")
+@model("nsf")
 def nsf(
     features: int = 2,
-    context: int = 0,
+    context: Context = 0,
     layers: int = 5,
     hidden: int | Sequence[int] = HIDDEN,
     bins: int = 8,
@@ -74,13 +79,13 @@ def nsf(
     Source: Durkan, Bekasov, Murray, Papamakarios (2019), arXiv:1906.04032.
     """
     spline = RationalQuadraticSpline(bins, bound)
-    return Flow(_autoregressive(spline, features, context, layers, hidden), StandardNormal((features,)))
+    return vector_flow(_autoregressive(spline, features, context, layers, hidden), StandardNormal((features,)), context)
 
 
-@register("nsf-coupling")
+@model("nsf-coupling")
 def nsf_coupling(
     features: int = 2,
-    context: int = 0,
+    context: Context = 0,
     layers: int = 6,
     hidden: int | Sequence[int] = HIDDEN,
     bins: int = 8,
@@ -91,57 +96,67 @@ def nsf_coupling(
     Source: Durkan, Bekasov, Murray, Papamakarios (2019), arXiv:1906.04032.
     """
     spline = RationalQuadraticSpline(bins, bound)
-    return Flow(vector_couplings(features, spline, context, layers, hidden), StandardNormal((features,)))
+    return vector_flow(
+        vector_couplings(features, spline, context, layers, hidden), StandardNormal((features,)), context
+    )
 
 
-@register("naf")
+@model("naf")
 def naf(
-    features: int = 2, context: int = 0, layers: int = 3, hidden: int | Sequence[int] = HIDDEN, units: int = 8
+    features: int = 2, context: Context = 0, layers: int = 3, hidden: int | Sequence[int] = HIDDEN, units: int = 8
 ) -> Flow:
     """Neural autoregressive flow: each dimension passes a monotone network of ``units`` sigmoids.
 
     Source: Huang, Krueger, Lacoste, Courville (2018), arXiv:1804.00779.
     """
     network = DeepSigmoidal(units, layers=1)
-    return Flow(_autoregressive(network, features, context, layers, hidden), StandardNormal((features,)))
+    return vector_flow(
+        _autoregressive(network, features, context, layers, hidden), StandardNormal((features,)), context
+    )
 
 
-@register("umnn")
+@model("umnn")
 def umnn(
-    features: int = 2, context: int = 0, layers: int = 3, hidden: int | Sequence[int] = HIDDEN, units: int = 8
+    features: int = 2, context: Context = 0, layers: int = 3, hidden: int | Sequence[int] = HIDDEN, units: int = 8
 ) -> Flow:
     """Unconstrained monotonic neural networks: each dimension passes the integral of a positive network.
 
     Source: Wehenkel, Louppe (2019), arXiv:1908.05164.
     """
     network = IntegralNetwork(units)
-    return Flow(_autoregressive(network, features, context, layers, hidden), StandardNormal((features,)))
+    return vector_flow(
+        _autoregressive(network, features, context, layers, hidden), StandardNormal((features,)), context
+    )
 
 
-@register("planar")
-def planar(features: int = 2, context: int = 0, layers: int = 16, hidden: int | Sequence[int] = HIDDEN) -> Flow:
+@model("planar")
+def planar(features: int = 2, context: Context = 0, layers: int = 16, hidden: int | Sequence[int] = HIDDEN) -> Flow:
     """Planar flow: expansions and contractions across hyperplanes; a context decides them by networks of ``hidden``.
 
     Source: Rezende, Mohamed (2015), arXiv:1505.05770.
     """
     network = partial(MLP, hidden=_widths(hidden))
-    return Flow([Planar(features, network, context) for _ in range(layers)], StandardNormal((features,)))
+    return vector_flow(
+        [Planar(features, network, context) for _ in range(layers)], StandardNormal((features,)), context
+    )
 
 
-@register("radial")
-def radial(features: int = 2, context: int = 0, layers: int = 16, hidden: int | Sequence[int] = HIDDEN) -> Flow:
+@model("radial")
+def radial(features: int = 2, context: Context = 0, layers: int = 16, hidden: int | Sequence[int] = HIDDEN) -> Flow:
     """Radial flow: expansions and contractions around points; a context decides them by networks of ``hidden``.
 
     Source: Rezende, Mohamed (2015), arXiv:1505.05770.
     """
     network = partial(MLP, hidden=_widths(hidden))
-    return Flow([Radial(features, network, context) for _ in range(layers)], StandardNormal((features,)))
+    return vector_flow(
+        [Radial(features, network, context) for _ in range(layers)], StandardNormal((features,)), context
+    )
 
 
-@register("sylvester")
+@model("sylvester")
 def sylvester(
     features: int = 2,
-    context: int = 0,
+    context: Context = 0,
     layers: int = 8,
     hidden: int | Sequence[int] = HIDDEN,
     units: int | None = None,
@@ -152,13 +167,13 @@ def sylvester(
     """
     network = partial(MLP, hidden=_widths(hidden))
     parts = [Sylvester(features, units, network=network, context=context) for _ in range(layers)]
-    return Flow(parts, StandardNormal((features,)))
+    return vector_flow(parts, StandardNormal((features,)), context)
 
 
-@register("cdf-1d")
+@model("cdf-1d")
 def cdf_1d(
     features: int = 1,
-    context: int = 0,
+    context: Context = 0,
     layers: int = 1,
     hidden: int | Sequence[int] = HIDDEN,
     components: int = 5,
@@ -170,13 +185,13 @@ def cdf_1d(
     if features != 1:
         raise UsageError(f"cdf-1d expects features=1, got {features}: cdf-2d is for two, nsf for more")
     inner = [_marginal(MixtureCDF("gaussian", components), 1, context, hidden) for _ in range(layers - 1)]
-    return Flow([*inner, _marginal(GaussianMixtureCDF(components), 1, context, hidden)], Uniform((1,)))
+    return vector_flow([*inner, _marginal(GaussianMixtureCDF(components), 1, context, hidden)], Uniform((1,)), context)
 
 
-@register("cdf-2d")
+@model("cdf-2d")
 def cdf_2d(
     features: int = 2,
-    context: int = 0,
+    context: Context = 0,
     layers: int = 1,
     hidden: int | Sequence[int] = HIDDEN,
     components: int = 5,
@@ -189,13 +204,13 @@ def cdf_2d(
         raise UsageError(f"cdf-2d expects features=2, got {features}: cdf-1d is for one, nsf for more")
     inner = _autoregressive(MixtureCDF("gaussian", components), 2, context, layers - 1, hidden)
     last = _autoregressive(GaussianMixtureCDF(components), 2, context, 1, hidden)
-    return Flow([*inner, *last], Uniform((2,)))
+    return vector_flow([*inner, *last], Uniform((2,)), context)
 
 
-@register("gaussianization")
+@model("gaussianization")
 def gaussianization(
     features: int = 2,
-    context: int = 0,
+    context: Context = 0,
     layers: int = 8,
     hidden: int | Sequence[int] = HIDDEN,
     components: int = 8,
@@ -207,18 +222,18 @@ def gaussianization(
     parts: list[Transform] = []
     for _ in range(layers):
         parts += [_marginal(MixtureCDF("logistic", components), features, context, hidden), Householder(features)]
-    return Flow(parts, StandardNormal((features,)))
+    return vector_flow(parts, StandardNormal((features,)), context)
 
 
-def _marginal(scalar: ScalarBijection, features: int, context: int, hidden: int | Sequence[int]) -> Transform:
+def _marginal(scalar: ScalarBijection, features: int, context: Context, hidden: int | Sequence[int]) -> Transform:
     """Each dimension by itself, with parameters that are learned or that the context decides."""
-    if context == 0:
+    if as_context(context) is None:
         return Elementwise(scalar, (features,))
     return ConditionalElementwise(scalar, features, partial(MLP, hidden=_widths(hidden)), context)
 
 
 def _autoregressive(
-    scalar: ScalarBijection, features: int, context: int, layers: int, hidden: int | Sequence[int]
+    scalar: ScalarBijection, features: int, context: Context, layers: int, hidden: int | Sequence[int]
 ) -> list[Transform]:
     """Autoregressive layers whose order is reversed from one to the next."""
     there = torch.arange(features)

@@ -1,10 +1,10 @@
 """Networks: how the parameters are computed. Plain torch modules that know nothing of flows."""
 
 from pushforward.kernels.first_calls import make_first_calls
-from pushforward.networks.dense import DenseMLP, DenseNet, ReZero
-from pushforward.networks.factory import NetworkFactory
+from pushforward.networks.dense import DenseMLP, DenseNet, ReZero, Rezeroed
+from pushforward.networks.factory import Joined, NetworkFactory
 from pushforward.networks.images.attention import AttentionConvNet
-from pushforward.networks.images.convolution import masked_channels
+from pushforward.networks.images.convolution import MaskedChannels
 from pushforward.networks.images.gated import GatedConvNet
 from pushforward.networks.images.glow import GlowConvNet
 from pushforward.networks.masked.made import MADE, MaskedNetwork, ResidualMADE
@@ -17,7 +17,9 @@ __all__ = [
     "GatedConvNet",
     "GlowConvNet",
     "MLP",
-    "masked_channels",
+    "MaskedChannels",
+    "Joined",
+    "Rezeroed",
     "DenseMLP",
     "DenseNet",
     "MADE",

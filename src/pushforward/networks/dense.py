@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from pushforward.errors import ShapeError, UsageError
-from pushforward.networks.context import join_image_context, join_vector_context
+from pushforward.networks.context import join_image, join_vector
+from pushforward.networks.factory import NetworkFactory
+from pushforward.networks.images.convolution import channels
+from pushforward.parts import ModulePart, Part
 
 
-class _Dense(nn.Module):
+class _Dense(ModulePart):
     """What the two forms share: each layer sees the input and all layers before it, the last one sees everything."""
 
     axis: int
 
-    def __init__(self, inputs: int, context: int, layers: list[nn.Module], last: nn.Linear | nn.Conv2d) -> None:
+    def __init__(
+        self, inputs: int, context: int | Sequence[int], layers: list[nn.Module], last: nn.Linear | nn.Conv2d
+    ) -> None:
         super().__init__()
         self.inputs, self.context = inputs, context
         self.layers = nn.ModuleList(layers)
@@ -42,8 +49,9 @@ class DenseNet(_Dense):
     1x1 convolution (``last``), ReLU, and concatenation of channels. Dropout acts in training only.
 
     Args:
-        inputs, outputs, context: channels in and out, and of the context image (or the length of a context vector,
-            which is repeated over the pixels); the context is appended to the input before the shift and scale.
+        inputs, outputs: channels in and out.
+        context: features of a context vector, repeated over the pixels, or the shape of a context image; it is appended
+            to the input before the shift and scale.
         hidden: the channels that each layer adds.
         depth: the number of layers.
         kernel: the size of the layers' kernels, odd: 3 as a rule, 1 to keep pixels apart.
@@ -66,7 +74,7 @@ class DenseNet(_Dense):
         self,
         inputs: int,
         outputs: int,
-        context: int = 0,
+        context: int | Sequence[int] = 0,
         *,
         hidden: int = 32,
         depth: int = 3,
@@ -75,7 +83,7 @@ class DenseNet(_Dense):
         center: float = 0.0,
         unit: float = 1.0,
     ) -> None:
-        widths = _widths(inputs + context, outputs, hidden, depth)
+        widths = _widths(inputs + channels(context), outputs, hidden, depth)
         if kernel < 1 or kernel % 2 == 0:
             raise UsageError(f"DenseNet expects an odd kernel size, got {kernel}")
         layers: list[nn.Module] = [nn.Conv2d(width, hidden, kernel, padding=kernel // 2) for width in widths[:-1]]
@@ -86,7 +94,7 @@ class DenseNet(_Dense):
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         if x.dim() < 3 or x.shape[-3] != self.inputs:
             raise ShapeError(f"DenseNet expects images (..., {self.inputs}, H, W), got shape {tuple(x.shape)}")
-        joined = join_image_context(x, context, self.context, "DenseNet")
+        joined = join_image(x, context, self.context, "DenseNet")
         images = joined.reshape(-1, *joined.shape[-3:])
         result = self._run((images - self.center) / self.unit, self.dropout)
         return result.reshape(*joined.shape[:-3], *result.shape[-3:])
@@ -135,11 +143,11 @@ class DenseMLP(_Dense):
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         if x.dim() < 1 or x.shape[-1] != self.inputs:
             raise ShapeError(f"DenseMLP expects vectors (..., {self.inputs}), got shape {tuple(x.shape)}")
-        joined = join_vector_context(x, context, self.context, "DenseMLP")
+        joined = join_vector(x, context, channels(self.context), "DenseMLP")
         return self._run((joined - self.center) / self.unit, self.dropout)
 
 
-class ReZero(nn.Module):
+class ReZero(ModulePart):
     r"""A network times one learned factor that starts at zero, ``y = alpha f(x)``, so that the network itself can
     start at random and a flow of it still starts as the identity (Bachlechner et al. 2020, arXiv:2003.04887; in
     integer flows: van den Berg et al. 2021, IDF++, arXiv:2006.12459).
@@ -162,6 +170,24 @@ class ReZero(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         return self.alpha * self.network(x, context)
+
+
+class Rezeroed(Part):
+    """A factory of :class:`ReZero` networks.
+
+    Args:
+        network: the factory of the networks inside.
+
+    Example:
+        >>> Rezeroed(DenseMLP)(3, 5, 0)(torch.ones(2, 3)).shape
+        torch.Size([2, 5])
+    """
+
+    def __init__(self, network: NetworkFactory) -> None:
+        self.network = network
+
+    def __call__(self, inputs: int, outputs: int, context: int | tuple[int, ...], /) -> ReZero:
+        return ReZero(self.network(inputs, outputs, context))
 
 
 def _widths(inputs: int, outputs: int, hidden: int, depth: int) -> list[int]:

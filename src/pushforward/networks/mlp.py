@@ -7,10 +7,11 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from pushforward.networks.context import join_vector_context
+from pushforward.networks.context import join_vector
+from pushforward.parts import ModulePart
 
 
-class MLP(nn.Module):
+class MLP(ModulePart):
     r"""A fully connected network for vectors, its last layer starting at zero so that flows start near the identity.
 
     Args:
@@ -50,4 +51,4 @@ class MLP(nn.Module):
         self.layers = nn.Sequential(*layers, last)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        return self.layers(join_vector_context(x, context, self.context, "MLP"))
+        return self.layers(join_vector(x, context, self.context, "MLP"))

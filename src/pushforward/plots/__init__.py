@@ -1,18 +1,15 @@
-"""Figures of flows."""
+"""Pictures of flows on vectors: one dimension, two dimensions, tables, and calibration.
 
-from pushforward.plots.figures import (
-    calibration,
-    corner,
-    density_2d,
-    draw_1d,
-    draw_latent_histogram,
-    flow_1d,
-    flow_2d,
-    pit_values,
-    save,
-    steps_2d,
-    warped_grid,
-)
+Each function returns a matplotlib ``Figure`` that belongs to no window, so it works without a display; :func:`save`
+writes it to a file.
+"""
+
+from pushforward.diagnostics.calibration import pit_values
+from pushforward.plots.one_dimension import draw_1d, draw_latent_histogram, flow_1d
+from pushforward.plots.pairs import corner
+from pushforward.plots.reliability import calibration
+from pushforward.plots.style import save
+from pushforward.plots.two_dimensions import density_2d, flow_2d, steps_2d, warped_grid
 
 __all__ = [
     "calibration",

@@ -11,11 +11,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from pushforward.errors import DataError, UsageError
+from pushforward.tables.codes import BoundPair, LatentCode
 from pushforward.tables.columns import Array
-from pushforward.tables.fitting import Training, canonical_rows, train_flow
+from pushforward.tables.fitting import Training, train_flow
 from pushforward.tables.inputs import checked_table, checked_weights
-from pushforward.tables.likelihood import cell_points, decode, encode, log_density
-from pushforward.tables.table import BoundPair, LatentCode, Table
+from pushforward.tables.latents import decode, encode
+from pushforward.tables.likelihood import log_density
+from pushforward.tables.quadrature import cell_points
+from pushforward.tables.rows import canonical_rows
+from pushforward.tables.table import Table
 
 
 class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator):
@@ -35,7 +39,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
     depend on the order of the rows, and a weight of 2 is the same as the row twice.
 
     Args:
-        model: the name of a recipe of ``pushforward.build`` with a standard normal base.
+        model: the name of a recipe of ``pushforward.build`` for vectors with a standard normal base.
         model_options: configuration for it, e.g. ``{"layers": 5, "hidden": (128, 128)}``; what is left out is chosen
             by the number of rows.
         columns: ``{column: "continuous" | "ordinal" | "categorical"}`` where the dtype does not say what is meant.
@@ -147,15 +151,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
             DataError: if a row is outside the support and so has no latent.
         """
         numbers = self._read(X)
-        noise = np.full((len(numbers), self._code.noises), 0.5)
-        codes, log_du = self._code.encode(numbers, noise)
-        outside = int(np.isneginf(log_du).sum())
-        if outside:
-            raise DataError(
-                f"{outside} rows are outside the support (a bound, an unknown category, another value in a constant "
-                f"column) and have no latent: remove them"
-            )
-        return encode(self.flow_, codes, np.empty((len(codes), 0)))
+        return encode(self.flow_, self._code, numbers, np.empty((len(numbers), 0)))
 
     def inverse_transform(self, Z: Any) -> Any:
         """Return the rows of latents ``(n, columns that vary)`` as a table like the one that was fitted on."""
@@ -163,8 +159,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         z = np.asarray(Z, dtype=np.float64)
         if z.ndim != 2 or z.shape[1] != self._code.features:
             raise DataError(f"inverse_transform expects latents (n, {self._code.features}), got shape {z.shape}")
-        codes = decode(self.flow_, z, np.empty((len(z), 0)))
-        return self._table.write(self._code.decode(codes))
+        return self._table.write(decode(self.flow_, self._code, z, np.empty((len(z), 0))))
 
     def _read(self, X: Any) -> Array:
         check_is_fitted(self)

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtr, ndtri
-from scipy.stats import qmc
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from pushforward.diagnostics.calibration import directions
 from pushforward.errors import DataError, UsageError
+from pushforward.tables.chunks import slices
+from pushforward.tables.codes import BoundPair, FeatureCode, LatentCode
 from pushforward.tables.columns import Array
-from pushforward.tables.fitting import Training, canonical_rows, train_flow
+from pushforward.tables.fitting import Training, train_flow
 from pushforward.tables.inputs import checked_table, checked_target, checked_weights
-from pushforward.tables.likelihood import cell_points, decode, encode, inner, log_density
-from pushforward.tables.table import BoundPair, FeatureCode, LatentCode, Table
-
-LINE_POINTS = 65
-CUBE_POINTS = 256
-CHUNK = 1024
+from pushforward.tables.latents import decode, encode, given
+from pushforward.tables.likelihood import log_density
+from pushforward.tables.quadrature import cell_points, mean_points
+from pushforward.tables.rows import canonical_rows
+from pushforward.tables.table import Table
 
 
 class FlowRegressor(RegressorMixin, BaseEstimator):
@@ -32,7 +33,7 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
     may be numbers (standardised) or categories (one-hot).
 
     Args:
-        model: the name of a recipe of ``pushforward.build`` with a standard normal base.
+        model: the name of a recipe of ``pushforward.build`` for vectors with a standard normal base.
         model_options: configuration for it; what is left out is chosen by the number of rows.
         columns: ``{column: kind}`` of features whose dtype does not say what is meant, as in :class:`FlowDensity`.
         target_columns: ``{target: "ordinal"}`` of targets that are integers and get a mass; others are continuous.
@@ -115,6 +116,7 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         contexts = self._features.encode(features)
         self.flow_ = train_flow(Training.of(self), seed, self._code, targets, contexts, rows.weights)
+        self._directions = self._found_directions(contexts)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -124,13 +126,14 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
         """
         contexts = self._contexts(X)
         latents, weights = mean_points(self._code.features)
-        means = [np.tensordot(weights, self._images(latents, part), axes=1) for part in chunks(contexts)]
+        means = [np.tensordot(weights, images, axes=1) for images in self._images(latents, contexts)]
         return self._shaped(np.concatenate(means))
 
     def predict_quantiles(self, X: Any, quantiles: Sequence[float] = (0.05, 0.5, 0.95)) -> Array:
-        """Return conditional quantiles, ``(n, quantiles)`` or ``(n, quantiles, outputs)``.
+        """Return conditional quantiles, ``(n, quantiles)`` or ``(n, quantiles, outputs)``, in the order asked for.
 
-        Exact for one target, whose flow is an increasing map of a normal; of 256 Sobol points for more.
+        Exact for one target, which is a monotone map of a normal, increasing or decreasing; of 256 Sobol points for
+        more.
 
         Raises:
             UsageError: if a quantile is not between 0 and 1.
@@ -140,12 +143,13 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
             raise UsageError(f"quantiles expects numbers between 0 and 1, got {quantiles!r}")
         contexts = self._contexts(X)
         if self._code.features <= 1:
-            latents = np.repeat(ndtri(levels)[:, None], self._code.features, axis=1)
-            images = [self._images(latents, part) for part in chunks(contexts)]
+            # The normal is symmetric: where the map decreases, the latent of the level p is that of 1 - p, negated.
+            latents = ndtri(levels)[:, None] * self._directions
+            values = list(self._images(latents, contexts))
         else:
             latents, _ = mean_points(self._code.features)
-            images = [np.quantile(self._images(latents, part), levels, axis=0) for part in chunks(contexts)]
-        return self._shaped(np.moveaxis(np.concatenate(images, axis=1), 0, 1))
+            values = [np.quantile(images, levels, axis=0) for images in self._images(latents, contexts)]
+        return self._shaped(np.moveaxis(np.concatenate(values, axis=1), 0, 1))
 
     def sample(self, X: Any, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> Array:
         """Draw targets for each row, ``(n, n_samples)`` or ``(n, n_samples, outputs)``."""
@@ -153,9 +157,12 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
             raise UsageError(f"n_samples expects at least 1, got {n_samples}")
         contexts = self._contexts(X)
         state = check_random_state(self.random_state if random_state is None else random_state)
-        latents = state.standard_normal((len(contexts) * n_samples, self._code.features))
-        codes = decode(self.flow_, latents, np.repeat(contexts, n_samples, axis=0))
-        return self._shaped(self._code.decode(codes).reshape(len(contexts), n_samples, self.n_outputs_))
+        values = []
+        for draws in slices(len(contexts) * n_samples, self._code.width + contexts.shape[1]):
+            latents = state.standard_normal((draws.stop - draws.start, self._code.features))
+            rows = np.arange(draws.start, draws.stop) // n_samples
+            values.append(decode(self.flow_, self._code, latents, contexts[rows]))
+        return self._shaped(np.concatenate(values).reshape(len(contexts), n_samples, self.n_outputs_))
 
     def log_prob(self, X: Any, y: Any) -> Array:
         """Return ``log p(y | x)`` of each row, ``(n,)``, nats in the target's own units; ``-inf`` outside bounds."""
@@ -171,16 +178,24 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
         """Return the probability integral transform ``F(y | x)``, ``(n,)`` or ``(n, outputs)``, uniform if calibrated.
 
         With several targets each is given the ones before it, as far as the model keeps their order; ordinal targets
-        are taken from the middle of their cell. ``pushforward.plots.calibration`` draws it.
+        are taken from the middle of their cell, constant ones are 0.5. ``pushforward.plots.calibration`` draws it.
+
+        Raises:
+            DataError: if a target is outside its bounds.
         """
         contexts, targets = self._contexts(X), self._targets(y, X)
-        codes, _ = self._code.encode(targets, np.full((len(targets), self._code.noises), 0.5))
-        return self._shaped(ndtr(encode(self.flow_, codes, contexts)))
+        values = np.full(targets.shape, 0.5)
+        values[:, self._code.varying] = ndtr(encode(self.flow_, self._code, targets, contexts) * self._directions)
+        return self._shaped(values)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+    def _found_directions(self, contexts: Array) -> Array:
+        """1 for each target code that increases with its latent, -1 for each that decreases."""
+        return np.ones(0) if self.flow_ is None else directions(self.flow_, given(contexts[:1])).numpy()
 
     def _contexts(self, X: Any) -> Array:
         check_is_fitted(self)
@@ -193,12 +208,13 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
             raise DataError(f"y expects {self.n_outputs_} outputs, as in fit, got {target.shape[1]}")
         return self._target.read(target)
 
-    def _images(self, latents: Array, contexts: Array) -> Array:
-        """The targets of each latent ``(points, D)`` for each context: ``(points, n, outputs)``."""
-        shape = (len(latents), len(contexts), self.n_outputs_)
-        repeated = np.repeat(latents, len(contexts), axis=0)
-        codes = decode(self.flow_, repeated, np.tile(contexts, (len(latents), 1)))
-        return self._code.decode(codes).reshape(shape)
+    def _images(self, latents: Array, contexts: Array) -> Iterator[Array]:
+        """Yield the targets of latents ``(points, D)`` at some contexts at a time, ``(points, n, outputs)``."""
+        for rows in slices(len(contexts), self._code.width + contexts.shape[1], repeats=len(latents)):
+            part = contexts[rows]
+            repeated = np.repeat(latents, len(part), axis=0)
+            targets = decode(self.flow_, self._code, repeated, np.tile(part, (len(latents), 1)))
+            yield targets.reshape(len(latents), len(part), self.n_outputs_)
 
     def _shaped(self, values: Array) -> Array:
         return values[..., 0] if self._flat else values
@@ -215,20 +231,3 @@ def continuous_by_default(target: Any, kinds: Mapping[Any, str] | None) -> dict[
     if wrong:
         raise UsageError(f"target_columns expects 'continuous' or 'ordinal', got {wrong[0]!r}")
     return dict.fromkeys(names, "continuous") | dict(kinds or {})
-
-
-def mean_points(dimensions: int) -> tuple[Array, Array]:
-    """Latents ``(points, dimensions)`` and weights whose weighted mean is an expectation under the standard normal."""
-    if dimensions == 0:
-        return np.zeros((1, 0)), np.ones(1)
-    if dimensions == 1:
-        # The trapezoid rule converges fast for what falls off at both ends, and holds for kinks too.
-        line = np.linspace(-6.0, 6.0, LINE_POINTS)
-        weights = np.exp(-0.5 * line**2)
-        return line[:, None], weights / weights.sum()
-    return ndtri(inner(qmc.Sobol(dimensions, rng=0).random(CUBE_POINTS))), np.full(CUBE_POINTS, 1.0 / CUBE_POINTS)
-
-
-def chunks(rows: Array) -> list[Array]:
-    """Parts of the rows that fit in memory at all points of an integral."""
-    return [rows[start : start + CHUNK] for start in range(0, max(len(rows), 1), CHUNK)]

@@ -6,8 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.networks.context import vector_context
+from pushforward.numerics import batch_shape
+from pushforward.spaces import Reals
 from pushforward.tables.columns import Array
-from pushforward.transforms.base import Bijection, batch_shape
+from pushforward.transforms.base import Bijection
 
 MOST_ROWS = 4000
 LEAST_SPREAD = 1e-3
@@ -42,12 +45,20 @@ class Whitening(Bijection):
         super().__init__()
         for name, value in (("factor", factor), ("slopes", slopes), ("center", center)):
             self.register_buffer(name, torch.as_tensor(value, dtype=torch.float64))
+        self.domain = self.codomain = Reals((len(self.center),))
+        self.context = vector_context(self.slopes.shape[1], "Whitening")
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        x, context = self.check(x, context, self.domain)
         z = (x - self._expected(context)) @ self.factor.mT
         return z, self._log_det().expand(batch_shape(x, 1))
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        z, context = self.check(z, context, self.codomain)
         flat = z.reshape(-1, z.shape[-1])
         centred = torch.linalg.solve_triangular(self.factor, flat.mT, upper=False).mT.reshape(z.shape)
         return centred + self._expected(context), -self._log_det().expand(batch_shape(z, 1))

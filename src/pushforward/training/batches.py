@@ -24,6 +24,7 @@ class Batches:
         context: contexts ``(N, ...)`` or None.
         batch_size: rows in a batch over all processes; at most ``N`` are taken.
         seed: of the permutations.
+        dtype: that integers are served in, the default one where None.
         rank, world_size: which process this is, and of how many.
 
     Raises:
@@ -37,13 +38,20 @@ class Batches:
     """
 
     def __init__(
-        self, x: Tensor, context: Tensor | None, batch_size: int, seed: int, rank: int = 0, world_size: int = 1
+        self,
+        x: Tensor,
+        context: Tensor | None,
+        batch_size: int,
+        seed: int,
+        dtype: torch.dtype | None = None,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         if len(x) == 0:
             raise DataError("there are no rows to train on")
         if context is not None and len(context) != len(x):
             raise DataError(f"expected one context for each of {len(x)} events, got {len(context)}")
-        self.x, self.context, self.seed = x, context, seed
+        self.x, self.context, self.seed, self.dtype = x, context, seed, dtype
         self.batch_size = min(batch_size, len(x) // world_size * world_size)
         if self.batch_size < 1 or self.batch_size % world_size:
             raise UsageError(f"batch_size must be a multiple of the {world_size} processes, got {self.batch_size}")
@@ -64,8 +72,7 @@ class Batches:
 
     def batch(self, step: int) -> Batch:
         """The batch of ``step``."""
-        rows = self.rows(step)
-        return take(self.x, rows), None if self.context is None else take(self.context, rows), rows
+        return take(self.x, self.context, self.rows(step), self.dtype)
 
     def stream(self, step: int) -> Iterator[Batch]:
         """Every batch from ``step`` on."""
@@ -74,7 +81,14 @@ class Batches:
             step += 1
 
 
-def take(x: Tensor, rows: Tensor) -> Tensor:
-    """The rows of ``x``, integers as floating-point numbers."""
-    taken = x.index_select(0, rows.to(x.device))
-    return taken if taken.is_floating_point() else taken.to(torch.get_default_dtype())
+def take(x: Tensor, context: Tensor | None, rows: Tensor, dtype: torch.dtype | None = None) -> Batch:
+    """Some rows of the events and the contexts, integers as floating-point numbers, and the rows."""
+    events = as_floating(x.index_select(0, rows.to(x.device)), dtype)
+    if context is None:
+        return events, None, rows
+    return events, as_floating(context.index_select(0, rows.to(context.device)), dtype), rows
+
+
+def as_floating(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Integers as floating-point numbers of a type, or of the default one; those that are such stay as they are."""
+    return x if x.is_floating_point() else x.to(dtype or torch.get_default_dtype())

@@ -1,21 +1,47 @@
-"""Reading ``last.ckpt`` before the training believes it."""
+"""The files of a run folder: ``last.ckpt``, written whole and checked before it is believed, and the model."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from pushforward.errors import CheckpointError
+from pushforward.errors import CheckpointError, UsageError
+from pushforward.files import unwritable
+from pushforward.flows.flow import Flow
+from pushforward.flows.saving import MODEL, save
 
 #: Where our own state lies in a Lightning checkpoint, and its version.
 KEY = "pushforward"
 VERSION = 1
 LAST = "last.ckpt"
-#: The finished model beside it.
-MODEL = "model.safetensors"
+
+
+def write_checkpoint(trainer: Any, folder: Path) -> None:
+    """Write a Lightning checkpoint to a temporary name and rename it; every process must call this.
+
+    Raises:
+        FileError: the file cannot be written there; the one before is left as it was.
+    """
+    path = folder / LAST
+    temporary = path.with_name(f".{LAST}.writing")
+    try:
+        trainer.save_checkpoint(temporary)
+        if trainer.is_global_zero:
+            os.replace(temporary, path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def write_model(flow: Flow, folder: Path) -> None:
+    """Write a flow into the run folder, if files can name its parts; one with parts of the user's own that are not
+    registered keeps its weights in the checkpoint alone."""
+    with contextlib.suppress(UsageError):
+        save(flow, folder / MODEL)
 
 
 def read_checkpoint(path: Path, flow: nn.Module) -> dict[str, Any]:

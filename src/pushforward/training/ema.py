@@ -8,6 +8,21 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from pushforward.kernels.foreach import lerp_
+
+
+def floating_state(module: nn.Module) -> list[Tensor]:
+    """The weights and floating-point buffers of a module themselves, in the order of its state."""
+    state = module.state_dict(keep_vars=True).values()
+    return [value for value in state if isinstance(value, Tensor) and value.is_floating_point()]
+
+
+@torch.no_grad()
+def assign(live: list[Tensor], values: list[Tensor]) -> None:
+    """Set weights to values."""
+    for mine, value in zip(live, values, strict=True):
+        mine.copy_(value)
+
 
 class MovingAverage:
     r"""The average ``a <- d a + (1 - d) w`` of a module's weights and floating-point buffers.
@@ -18,33 +33,25 @@ class MovingAverage:
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
-        state = module.state_dict(keep_vars=True).values()
-        self.live = [value for value in state if isinstance(value, Tensor) and value.is_floating_point()]
+        self.live = floating_state(module)
         self.average = [value.detach().clone() for value in self.live]
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights as they are after ``step`` steps."""
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self.average, [value.detach() for value in self.live], weight)
+        lerp_(self.average, [value.detach() for value in self.live], weight)
 
     @contextmanager
     def applied(self, values: list[Tensor] | None = None) -> Iterator[None]:
         """Put the average, or other values, in the place of the weights for the length of a block."""
         kept = [value.detach().clone() for value in self.live]
-        self.assign(self.average if values is None else values)
+        assign(self.live, self.average if values is None else values)
         try:
             yield
         finally:
-            self.assign(kept)
-
-    @torch.no_grad()
-    def assign(self, values: list[Tensor]) -> None:
-        """Set the module's weights."""
-        for live, value in zip(self.live, values):
-            live.copy_(value)
+            assign(self.live, kept)
 
     def restore(self, average: list[Tensor]) -> None:
         """Set the average itself, as stored in a checkpoint."""
-        for mine, stored in zip(self.average, average):
-            mine.copy_(stored)
+        assign(self.average, average)

@@ -5,13 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from pushforward.errors import DataError
+from pushforward.accuracy import Accuracy
+from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.training.batches import take
+from pushforward.training.inputs import read_pair
+
+# Elements that are scored together by default, which bounds the memory, and rows, for what is gained by many.
+_ELEMENTS = 2**17
+_LEAST_ROWS, _MOST_ROWS = 32, 8192
 
 
 @dataclass(frozen=True)
@@ -19,11 +26,11 @@ class Evaluation:
     """The mean log-likelihood of held-out data.
 
     Attributes:
-        log_prob: the mean of ``log p(x)`` in nats per event; a lower bound where ``exact`` is False.
+        log_prob: the mean of ``log p(x)`` in nats per event; what ``accuracy`` says.
         log_prob_error: its standard error over the events.
         bits_per_dim: ``-log_prob / (D log 2)``.
         bits_per_dim_error: its standard error.
-        exact: False where the flow gives a bound.
+        accuracy: what the flow's log-likelihood is: exact, a lower bound or an estimate.
         events: how many events were scored.
     """
 
@@ -31,17 +38,17 @@ class Evaluation:
     log_prob_error: float
     bits_per_dim: float
     bits_per_dim_error: float
-    exact: bool
+    accuracy: Accuracy
     events: int
 
 
 def evaluate(
     flow: Flow,
-    x: Tensor,
-    context: Tensor | None = None,
+    x: Any,
+    context: Any = None,
     *,
     importance_samples: int = 1,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
@@ -49,15 +56,16 @@ def evaluate(
 
     Args:
         flow: what is evaluated, in evaluation mode, on the device where it is.
-        x: events ``(N, ...)``.
-        context: contexts ``(N, ...)``, where the flow is conditional.
+        x: events ``(N, ...)``, in every form that `fit` takes; of a `Dataset` of Pushforward, the test part.
+        context: contexts ``(N, ...)``, where the flow is conditional and ``x`` does not bring them.
         importance_samples: how many draws tighten the bound of a flow that is not exact.
-        batch_size: how many events at a time.
+        batch_size: how many events at a time; by default so many that little memory is needed.
         seed: of the draws; the global random state is left as it was.
         progress: called with the number of events done.
 
     Raises:
-        DataError: there are no events.
+        UsageError: a context is missing, or there is one too many.
+        ShapeError, DataError: the data do not fit the flow, or hold NaN or infinite values, or no rows.
 
     Example:
         >>> import pushforward as pf
@@ -74,38 +82,52 @@ def evaluate(
         seed=seed,
         progress=progress,
     )
-    unit = math.log(2) * math.prod(flow.event_shape)
+    unit = math.log(2) * flow.support.dimensions
     mean = values.mean().item()
     error = values.std(unbiased=False).item() / math.sqrt(len(values))
-    return Evaluation(mean, error, -mean / unit, error / unit, flow.exact, len(values))
+    return Evaluation(mean, error, -mean / unit, error / unit, flow.accuracy, len(values))
 
 
 @torch.no_grad()
 def log_probs(
     flow: Flow,
-    x: Tensor,
-    context: Tensor | None = None,
+    x: Any,
+    context: Any = None,
     *,
     importance_samples: int = 1,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Tensor:
     """``log p(x)`` of every event in float64, ``(N,)``, in batches; arguments and errors as in `evaluate`."""
-    if len(x) == 0:
-        raise DataError("there are no events to evaluate")
+    if context is not None and isinstance(x, tuple):
+        raise UsageError("expected contexts in a pair (events, contexts) or as context, got both")
     like = next((weight for weight in flow.parameters()), torch.zeros(()))
+    events, contexts = read_pair(flow, x if context is None else (x, context), "test", like.dtype)
+    rows_at_once = default_batch_size(math.prod(flow.event_shape)) if batch_size is None else batch_size
     training = flow.training
     flow.eval()
     values = []
-    devices = [like.device] if like.is_cuda else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        for rows in torch.arange(len(x)).split(batch_size):
-            batch = take(x, rows).to(like)
-            given = None if context is None else take(context, rows).to(like)
-            values.append(flow.importance_log_prob(batch, given, importance_samples=importance_samples).double().cpu())
-            if progress is not None:
-                progress(int(rows[-1]) + 1)
-    flow.train(training)
+    try:
+        with torch.random.fork_rng([like.device] if like.is_cuda else []):
+            torch.manual_seed(seed)
+            for rows in torch.arange(len(events)).split(rows_at_once):
+                batch, given, _ = take(events, contexts, rows, like.dtype)
+                given = None if given is None else given.to(like.device)
+                scores = flow.importance_log_prob(batch.to(like.device), given, importance_samples=importance_samples)
+                values.append(scores.double().cpu())
+                if progress is not None:
+                    progress(int(rows[-1]) + 1)
+    finally:
+        flow.train(training)
     return torch.cat(values)
+
+
+def default_batch_size(dimensions: int) -> int:
+    """How many events of so many dimensions are scored together.
+
+    Example:
+        >>> default_batch_size(8), default_batch_size(28 * 28), default_batch_size(3 * 64 * 64)
+        (8192, 167, 32)
+    """
+    return min(_MOST_ROWS, max(_LEAST_ROWS, _ELEMENTS // dimensions))

@@ -2,51 +2,52 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+import pickle
+import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from pushforward.data.dataset import Dataset
-from pushforward.errors import DataError, ShapeError, TrainingError, UsageError
+from pushforward.errors import TrainingError, UsageError
 from pushforward.files import make_folder
 from pushforward.flows.flow import Flow
 from pushforward.kernels.memory import kept_memory
-from pushforward.models.registry import save
 from pushforward.training.batches import Batches
-from pushforward.training.checkpoints import LAST, MODEL, read_checkpoint
+from pushforward.training.checkpoints import LAST, read_checkpoint, write_model
+from pushforward.training.checks import check_support
+from pushforward.training.ema import assign, floating_state
+from pushforward.training.inputs import Pair, own_batch_size, read_pair
+from pushforward.training.interruption import interruptible
 from pushforward.training.objectives import Objective, negative_log_likelihood
+from pushforward.training.outcome import Handover, Outcome
 from pushforward.training.plan import Plan, parse_duration
 from pushforward.training.progress import ProgressLine
 from pushforward.training.result import FitResult
+from pushforward.training.trainer import make_trainer, quiet_lightning
 
 if TYPE_CHECKING:
     from pushforward.training.module import FlowTraining
 
-Data = Tensor | np.ndarray[Any, Any] | tuple[Any, Any]
+DEFAULT_BATCH_SIZE = 256
 # One batch is enough to set ActNorm's scales, and a large one sets them better.
 _INITIAL_ROWS = 1024
 
 
 def fit(
     flow: Flow,
-    train: Data | Dataset,
-    validation: Data | None = None,
+    train: Any,
+    validation: Any = None,
     *,
     objective: Objective = negative_log_likelihood,
     max_time: str | float | None = None,
     max_epochs: int | None = None,
     max_steps: int | None = None,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     learning_rate: float = 1e-3,
     optimizer: str = "adam",
     weight_decay: float = 0.0,
@@ -77,25 +78,37 @@ def fit(
 
     Args:
         flow: what is trained.
-        train: events ``(N, ...)``, or a pair of events and contexts, or a `Dataset` (its validation part is used).
+        train: events ``(N, ...)`` or a pair ``(events, contexts)``: tensors, arrays, lists of rows or pandas frames
+            (all columns, in order). Or a `Dataset` of Pushforward, whose validation part is used too; or a
+            ``torch.utils.data.Dataset`` or ``DataLoader`` with items ``x`` or ``(x, context)``. All of it is read into
+            memory; batches are drawn from it without replacement, whatever order a loader has. A loader that samples,
+            collates or streams in its own way is gone through once.
         validation: the same for validation.
         objective: the loss of a batch, ``objective(flow, x, context)``.
         max_time: stop after this time, ``"HH:MM:SS"`` or seconds.
-        max_epochs, max_steps: stop after so many; of no limit at all, 100 epochs are taken.
-        batch_size: rows in a batch, over all processes together.
-        learning_rate, optimizer, weight_decay: ``"adam"`` or ``"adamw"`` and its settings.
+        max_epochs: stop after so many passes over the data; where nothing limits the training, after 100.
+        max_steps: stop after so many steps.
+        batch_size: rows in a batch, over all processes together; by default 256, or that of a ``DataLoader``.
+        learning_rate: the optimizer's full rate.
+        optimizer: ``"adam"`` or ``"adamw"``.
+        weight_decay: the optimizer's weight decay.
         schedule: ``"constant"``, ``"cosine"`` or ``"exponential"`` over the steps or the time, whichever is nearer to
             its end.
         warmup_steps: steps in which the rate rises linearly.
-        clip: the largest gradient norm of the loss per dimension, or None.
+        clip: the largest gradient norm of the loss per dimension, or None for no limit.
         ema: the decay of the weights' moving average, or None for the weights themselves.
-        shift: move half of the training images by up to so many pixels; for small sets of images.
+        shift: move half of the training images by up to so many pixels, and contexts that are images of the same plane
+            with them; for small sets of images.
         patience: stop when so many validations in a row were no better.
-        validate_every, log_every: steps; by default a validation follows each epoch of at least 50 steps.
+        validate_every: steps between validations; by default whole epochs, as many as have at least 50 steps.
+        log_every: steps between rows of ``metrics.csv``.
         checkpoint_seconds: how often ``last.ckpt`` is written.
-        precision: ``"32"``, ``"64"`` or ``"bf16-mixed"``.
+        precision: ``"32"`` (as the flow is), ``"64"`` (the flow stays in double precision) or ``"bf16-mixed"``.
         compile: compile the parts of the flow (``flow.compile_blocks()``).
-        accelerator, devices, strategy, num_nodes: as for Lightning's Trainer.
+        accelerator: ``"auto"``, ``"cpu"``, ``"gpu"``, ...; it and the next three are those of Lightning's Trainer.
+        devices: how many devices, or which.
+        strategy: ``"auto"``, ``"ddp"``, ...: how several devices work together.
+        num_nodes: how many machines.
         out: a folder for ``metrics.csv``, ``last.ckpt``, TensorBoard logs and ``model.safetensors`` (of a flow made by
             name).
         resume: go on from ``out/last.ckpt``.
@@ -103,8 +116,8 @@ def fit(
         progress: show a live line on a terminal.
 
     Raises:
-        UsageError: an option is wrong.
-        ShapeError, DataError: the data do not fit the flow.
+        UsageError: an option is wrong, a context is missing or there is one too many, or no parameter can be trained.
+        ShapeError, DataError: the data do not fit the flow, hold NaN or infinite values, or lie outside of its support.
         CheckpointError: there is nothing to resume from, or it belongs to something else.
         TrainingError: the loss is no longer finite; the last good weights are kept.
 
@@ -114,13 +127,9 @@ def fit(
         >>> pf.fit(flow, 3 + torch.randn(512, 2), max_steps=20, learning_rate=0.1, progress=False).steps
         20
     """
-    if isinstance(train, Dataset):
-        validation = train.validation if validation is None else validation
-        train = train.train
-    x, context = _events(flow, train, "training")
-    held_out = None if validation is None else _events(flow, validation, "validation")
+    given = own_batch_size(train) if batch_size is None else batch_size
     plan = Plan(
-        batch_size=batch_size,
+        batch_size=DEFAULT_BATCH_SIZE if given is None else given,
         learning_rate=learning_rate,
         optimizer=optimizer,
         weight_decay=weight_decay,
@@ -138,100 +147,94 @@ def fit(
         checkpoint_seconds=checkpoint_seconds,
         precision=str(precision),
         compile=compile,
-        out=None if out is None else make_folder(out),
+        out=None if out is None else Path(out),
     )
-    if patience is not None and held_out is None:
+    if validation is None and isinstance(train, Dataset):
+        validation = train
+    if patience is not None and validation is None:
         raise UsageError("patience needs validation data to judge by")
     if resume and plan.out is None:
         raise UsageError("resume needs the folder of the run that goes on, as out")
-    resumed = read_checkpoint(plan.out / LAST, flow) if resume and plan.out is not None else None
-    seed = _seeded(resumed["seed"] if resumed is not None else seed)
+    dtype = _dtype(flow, plan)
+    pair = _events(flow, train, "train", dtype)
+    held_out = None if validation is None else _events(flow, validation, "validation", dtype)
+    if plan.out is not None:
+        make_folder(plan.out)
+    checkpoint = plan.out / LAST if resume and plan.out is not None else None
+    resumed = None if checkpoint is None else read_checkpoint(checkpoint, flow)
+    with quiet_lightning():
+        trainer = make_trainer(plan.precision, accelerator, devices, strategy, num_nodes)
+    seed = _seeded(seed if resumed is None else resumed["seed"])
+    if plan.double:
+        flow.double()
     if resumed is None:
-        _initialise(flow, x, context, seed)
-    with _quiet_lightning():
-        from pushforward.training.module import FlowData, FlowTraining
+        _initialise(flow, pair, seed, dtype)
+    device = _device(flow)
+    with quiet_lightning(), tempfile.TemporaryDirectory() as scratch:
+        from pushforward.training.datamodule import FlowData
+        from pushforward.training.module import FlowTraining
 
-        data = FlowData(x, context, batch_size, seed)
+        data = FlowData(pair, held_out, plan.batch_size, seed, dtype)
+        handover = Handover(Path(scratch))
         line = ProgressLine(tuple(flow.event_shape), progress)
-        module = FlowTraining(flow, objective, plan, data, held_out, line)
-        trainer = _trainer(plan, accelerator, devices, strategy, num_nodes)
-        return _run(trainer, module, data, None if resumed is None else plan.out / LAST)  # type: ignore[operator]
-
-
-def _run(trainer: Any, module: FlowTraining, data: Any, checkpoint: Path | None) -> FitResult:
-    flow, device = module.flow, next(module.flow.parameters()).device
-    if module.plan.compile:
-        flow.compile_blocks()
-    flow.train()
-    try:
-        with kept_memory(), _interruptible(module, trainer):
-            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    except TrainingError:
-        # Nothing was updated in the failed step, so a checkpoint of this moment can go on at a lower rate.
-        _finish(trainer, module, device)
-        raise
-    finally:
-        module._progress.stop()
-        module.recorder.close()
-    _finish(trainer, module, device)
-    if module.interrupted:
+        module = FlowTraining(flow, objective, plan, data, line, handover)
+        outcome = _run(trainer, module, data, checkpoint, handover)
+    # Nothing was updated in a failed step, so its weights are good ones too.
+    assign(floating_state(flow), outcome.weights)
+    flow.to(device).eval()
+    if plan.out is not None and trainer.is_global_zero:
+        write_model(flow, plan.out)
+    if outcome.failure is not None:
+        raise outcome.failure
+    if outcome.result.stopped == "interrupted":
         raise KeyboardInterrupt
-    return FitResult(module.recorder.rows, module.best, module.step_count, module.seconds(), module.stopped)
+    return outcome.result
 
 
-def _finish(trainer: Any, module: FlowTraining, device: torch.device) -> None:
-    """Leave the flow with its best weights, in evaluation mode, where it was, and on disk."""
-    module.ema.assign(module.ema.average if module.best_weights is None else module.best_weights)
-    flow = module.flow.to(device).eval()
-    if module.plan.out is not None and flow.config is not None and trainer.is_global_zero:
-        save(flow, module.plan.out / MODEL)
-
-
-def _trainer(plan: Plan, accelerator: str, devices: Any, strategy: Any, num_nodes: int) -> Any:
-    import lightning as L
-    from lightning.fabric.utilities.exceptions import MisconfigurationException
-
+def _run(trainer: Any, module: FlowTraining, data: Any, checkpoint: Path | None, handover: Handover) -> Outcome:
+    """Train, in this process or in others that hand their outcome over."""
+    module.flow.train()
+    failure = None
     try:
-        return L.Trainer(
-            accelerator=accelerator,
-            devices=devices,
-            strategy=strategy,
-            num_nodes=num_nodes,
-            precision={"32": "32-true", "64": "64-true"}.get(plan.precision, plan.precision),  # type: ignore[arg-type]
-            max_epochs=1,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            limit_val_batches=0,
-            use_distributed_sampler=False,
-            log_every_n_steps=10**9,
-        )
-    except (MisconfigurationException, ValueError, RuntimeError) as error:
-        raise UsageError(f"Lightning refuses these settings: {str(error).splitlines()[0]}") from error
+        with kept_memory(), interruptible(module.interrupt) if trainer.world_size == 1 else nullcontext():
+            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except TrainingError as error:
+        failure = error
+    except ProcessRaisedException:
+        outcome = handover.take()
+        if outcome is None:
+            raise
+        return outcome
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        if "pickle" not in str(error):
+            raise
+        raise UsageError(
+            f"this strategy sends the flow and the objective to other processes, which fails ({error}): define them at "
+            "the top level of a module, or take strategy='ddp'"
+        ) from error
+    finally:
+        module.close()
+    return handover.take() or module.outcome(failure)
 
 
-def _events(flow: Flow, data: Any, name: str) -> tuple[Tensor, Tensor | None]:
-    pair = data if isinstance(data, (tuple, list)) else (data, None)
-    if len(pair) != 2:
-        raise UsageError(f"{name} data must be events, or a pair of events and contexts, got {len(pair)} things")
-    x = torch.as_tensor(pair[0])
-    if tuple(x.shape[1:]) != tuple(flow.event_shape):
-        expected = ", ".join(map(str, flow.event_shape))
-        raise ShapeError(f"the {name} events must be (N, {expected}) for this flow, got {tuple(x.shape)}")
-    if len(x) == 0:
-        raise DataError(f"the {name} data hold no rows")
-    context = None if pair[1] is None else torch.as_tensor(pair[1])
-    if context is not None and len(context) != len(x):
-        raise DataError(f"expected a context for each of the {len(x)} {name} events, got {len(context)}")
-    # A table in double precision trains a flow in single precision, the usual case with numpy and pandas.
-    like = next((weight for weight in flow.parameters()), torch.zeros(()))
-    return _like(x, like), None if context is None else _like(context, like)
+def _events(flow: Flow, data: Any, name: str, dtype: torch.dtype) -> Pair:
+    x, context = read_pair(flow, data, name, dtype)
+    check_support(flow, x, "training" if name == "train" else name)
+    return x, context
 
 
-def _like(x: Tensor, like: Tensor) -> Tensor:
-    return x.to(like.dtype) if x.is_floating_point() else x
+def _dtype(flow: Flow, plan: Plan) -> torch.dtype:
+    """The floating-point type that the flow is trained in."""
+    weight = next(flow.parameters(), None)
+    if weight is None:
+        raise UsageError("the flow has no parameters to train")
+    if not any(parameter.requires_grad for parameter in flow.parameters()):
+        raise UsageError("every parameter of the flow is frozen: set requires_grad of those that are to be trained")
+    return torch.float64 if plan.double else weight.dtype
+
+
+def _device(flow: Flow) -> torch.device:
+    return next(flow.parameters()).device
 
 
 def _seeded(seed: int | None) -> int:
@@ -241,50 +244,8 @@ def _seeded(seed: int | None) -> int:
     return seed
 
 
-def _initialise(flow: Flow, x: Tensor, context: Tensor | None, seed: int) -> None:
-    first, given, _ = Batches(x, context, _INITIAL_ROWS, seed).batch(0)
-    like = next((weight for weight in flow.parameters()), None)
-    if like is None:
-        raise UsageError("the flow has no parameters to train")
-    flow.initialise(first.to(like), None if given is None else given.to(like))
-
-
-@contextmanager
-def _interruptible(module: FlowTraining, trainer: Any) -> Iterator[None]:
-    """The first Ctrl-C ends the training after the step with everything saved; a second one ends it at once."""
-    if threading.current_thread() is not threading.main_thread() or trainer.world_size > 1:
-        yield
-        return
-
-    def interrupt(number: int, frame: Any) -> None:
-        if module.interrupted:
-            raise KeyboardInterrupt
-        module.interrupted = True
-
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    except SystemExit as error:
-        # Lightning's answer to KeyboardInterrupt.
-        raise KeyboardInterrupt from error
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Without Lightning's notices, which are about defaults that were chosen on purpose."""
-    # Imported first: the import sets these levels itself.
-    import lightning  # noqa: F401
-
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels):
-                logger.setLevel(level)
+def _initialise(flow: Flow, pair: Pair, seed: int, dtype: torch.dtype) -> None:
+    """Set the data-dependent parts from one large shuffled batch."""
+    x, context, _ = Batches(*pair, _INITIAL_ROWS, seed, dtype).batch(0)
+    device = _device(flow)
+    flow.initialise(x.to(device), None if context is None else context.to(device))

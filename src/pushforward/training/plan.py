@@ -60,6 +60,11 @@ class Plan:
         _require(self.schedule in SCHEDULES, "schedule", f"one of {', '.join(SCHEDULES)}", self.schedule)
         _require(self.precision in PRECISIONS, "precision", f"one of {', '.join(PRECISIONS)}", self.precision)
 
+    @property
+    def double(self) -> bool:
+        """Whether the flow is trained in double precision, whatever it was in."""
+        return self.precision in ("64", "64-true")
+
     def last_step(self, steps_per_epoch: int) -> int | None:
         """The step to stop after, None where only time or patience limits the training."""
         limits = [self.max_steps, None if self.max_epochs is None else self.max_epochs * steps_per_epoch]

@@ -4,6 +4,7 @@ from pushforward.transforms.autoregressive.autoregressive import Autoregressive
 from pushforward.transforms.autoregressive.one_hot import OneHotAutoregressive
 from pushforward.transforms.base import Bijection, Transform
 from pushforward.transforms.chain import Chain
+from pushforward.transforms.conditioning import ReachWarning
 from pushforward.transforms.coupling import masks
 from pushforward.transforms.coupling.coupling import Coupling
 from pushforward.transforms.coupling.parts import Multipartite, bipartite, multipartite, quadripartite
@@ -13,6 +14,7 @@ from pushforward.transforms.linear.convolution import InvertibleConvolution, Inv
 from pushforward.transforms.linear.matrices import Householder, MatrixExponential, Triangular, diagonal, lu, qr
 from pushforward.transforms.linear.normalisation import ActNorm, BatchNorm
 from pushforward.transforms.linear.permutation import Permutation, flip, random_permutation
+from pushforward.transforms.linear.standardisation import Standardise
 from pushforward.transforms.logit import Logit
 from pushforward.transforms.reshape.interlace import Interlace
 from pushforward.transforms.reshape.squeeze import Squeeze
@@ -61,4 +63,6 @@ __all__ = [
     "Planar",
     "Radial",
     "Sylvester",
+    "Standardise",
+    "ReachWarning",
 ]

@@ -2,102 +2,156 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pushforward.errors import ShapeError
+from pushforward.accuracy import Accuracy, Draws
+from pushforward.errors import UsageError
+from pushforward.networks.context import broadcast, check_context
+from pushforward.numerics import check_event
+from pushforward.parts import ModulePart
+from pushforward.spaces import Anything, Integers, Space, fits_shape
 
 
-class Transform(nn.Module):
+class Transform(ModulePart):
     r"""A map between data and latent that knows its log-determinant.
 
-    ``z, log_det = transform(x, context)`` goes from data to latent and ``x, log_det = transform.inverse(z, context)``
-    back. ``x`` is ``batch_shape + event_shape`` with any number of batch dimensions; ``log_det`` is ``batch_shape``.
+    ``z, log_det = transform(x, context, generator)`` goes from data to latent and ``x, log_det = transform.inverse(z,
+    context, generator)`` back; whoever wants the values alone calls :meth:`encode` and :meth:`decode`. ``x`` is
+    ``batch_shape + event_shape`` with any number of batch dimensions; ``log_det`` is ``batch_shape``.
+
+    To write one, derive from this class (or :class:`Bijection`), set ``domain`` and ``codomain`` and write
+    :meth:`forward` and :meth:`inverse`, which begin with ``x, context = self.check(x, context, self.domain)``; where a
+    log-determinant costs something, write :meth:`encode` and :meth:`decode` too. Then
+    ``pushforward.testing.check_transform`` checks the laws.
 
     Attributes:
-        event_dims: how many trailing dimensions make one event: 1 for vectors ``(..., D)``, 3 for images
-            ``(..., C, H, W)``.
-        exact: ``False`` where ``log_det`` is a bound or a stochastic estimate.
-        stochastic: ``True`` where ``forward`` draws random numbers and takes ``generator=``.
+        domain, codomain: the spaces of the data's and of the latent's events.
+        context: the space of the context, None where the transform takes none.
+        accuracy: what ``log_det`` is: exact, a lower bound or an estimate.
+        draws: which directions draw random numbers, from the generator or, without one, by the global seed.
         tolerance: ``None`` for an analytic inverse, else the error at which an iterative inverse stops.
-        light: whether ``forward`` is so few operations that it is best compiled together with its neighbours.
     """
 
-    event_dims: int = 1
-    exact: bool = True
-    stochastic: bool = False
+    domain: Space
+    codomain: Space
+    context: Space | None = None
+    accuracy: Accuracy = Accuracy.EXACT
+    draws: Draws = Draws.NEVER
     tolerance: float | None = None
-    light: bool = False
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the latent of ``x`` and ``log |det dz/dx|``."""
         raise NotImplementedError(f"{type(self).__name__} has no forward: a Transform is abstract")
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the data of ``z`` and ``log |det dx/dz|``."""
         raise NotImplementedError(f"{type(self).__name__} has no inverse: a Transform is abstract")
 
     def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Return the latent of ``x`` alone, such that :meth:`inverse` gives ``x`` back."""
-        return apply(self, x, context, generator)[0]
+        """Return the latent of ``x`` alone, such that :meth:`decode` gives ``x`` back."""
+        return self(x, context, generator)[0]
+
+    def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """Return the data of ``z`` alone."""
+        return self.inverse(z, context, generator)[0]
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Set what depends on the data (ActNorm) from one batch and return the batch's image."""
-        return apply(self, x, context)[0]
+        return self.encode(x, context)
+
+    def initialise_inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """The same where the transform is run backwards, and what reaches it are its latents."""
+        return self.decode(z, context)
+
+    @property
+    def event_shape(self) -> torch.Size:
+        """The shape of the data's events."""
+        return self.domain.shape
+
+    @property
+    def event_dims(self) -> int:
+        """How many trailing dimensions make one event: 1 for vectors ``(..., D)``, 3 for images ``(..., C, H, W)``."""
+        return len(self.domain.shape)
+
+    @property
+    def context_shape(self) -> torch.Size | None:
+        """The shape of the context, None where the transform takes none."""
+        return None if self.context is None else self.context.shape
+
+    def composition(self) -> list[tuple[str, Transform]]:
+        """Return the transforms that this one is made of in turn, by their names in it; none for a part of its own."""
+        return []
 
     def blocks(self) -> Iterator[Transform]:
         """Yield the parts that are worth compiling, each by itself."""
         # Random numbers are drawn outside of compiled code, so that a seed gives the same ones with and without.
-        if not self.stochastic:
+        if not self.draws:
             yield self
 
-    def forward_shape(self, shape: torch.Size) -> torch.Size:
+    def forward_shape(self, shape: Sequence[int]) -> torch.Size:
         """Return the latent event's shape for data events of ``shape``."""
-        return shape
+        return torch.Size(shape)
 
-    def inverse_shape(self, shape: torch.Size) -> torch.Size:
+    def inverse_shape(self, shape: Sequence[int]) -> torch.Size:
         """Return the data event's shape for latent events of ``shape``."""
-        return shape
+        return torch.Size(shape)
 
-    def _flatten_event(self, log_d: Tensor) -> Tensor:
-        """Sum a log-derivative per element over the event."""
-        return sum_event(log_d, self.event_dims)
+    def forward_space(self, space: Space) -> Space:
+        """Return the space of the latents of data that fill ``space``.
+
+        Raises:
+            UsageError: if the transform is not one of such data.
+        """
+        self._check_space(space, self.domain, space.within(self.domain), "takes data from")
+        image = space if isinstance(self.codomain, Anything) else self.codomain
+        return image.with_shape(self.forward_shape(space.shape))
+
+    def inverse_space(self, space: Space) -> Space:
+        """Return the space of the data whose latents fill ``space``.
+
+        Raises:
+            UsageError: if the transform does not lead onto it.
+        """
+        # Equal, that is: where it led to a part of the space alone, the density would be short of the rest's mass. Only
+        # of integers a part may do, since a shift of bounded integers leads to unbounded ones.
+        whole = isinstance(space, Integers) and (space.within(self.codomain) or self.codomain.within(space))
+        self._check_space(space, self.codomain, whole or space.same_kind(self.codomain), "leads onto")
+        origin = space if isinstance(self.domain, Anything) else self.domain
+        return origin.with_shape(self.inverse_shape(space.shape))
+
+    def check(self, x: Tensor, context: Tensor | None, space: Space) -> tuple[Tensor, Tensor | None]:
+        """Check events and contexts and return them with one batch, the context as networks see it.
+
+        Raises:
+            ShapeError: if the events do not have the space's shape, or the context is missing, superfluous, misshapen.
+        """
+        owner = type(self).__name__
+        check_event(x, space.shape, owner)
+        check_context(context, self.context, owner)
+        if context is None or self.context is None:
+            return x, None
+        context = self.context.features(context)
+        return broadcast(x, len(space.shape), context, len(self.context.shape), owner), context
+
+    def _check_space(self, space: Space, own: Space, fits: bool, verb: str) -> None:
+        owner = type(self).__name__
+        if not fits or len(space.shape) != len(own.shape):
+            raise UsageError(
+                f"{owner} {verb} {own}, which does not fit its neighbour's {space}: put a transform between them that "
+                f"leads from one to the other, or choose another base"
+            )
+        if not fits_shape(space.shape, own.shape):
+            raise UsageError(
+                f"{owner} {verb} events of shape {tuple(own.shape)}, which does not fit {tuple(space.shape)}"
+            )
 
 
 class Bijection(Transform):
-    """A deterministic transform whose inverse gives every ``x`` back and whose log-determinant is exact."""
-
-
-def apply(
-    transform: Transform, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
-) -> tuple[Tensor, Tensor]:
-    """Run ``transform`` forward, handing the generator to those that draw random numbers."""
-    if transform.stochastic:
-        options: dict[str, Any] = {"generator": generator}
-        return transform(x, context, **options)
-    return transform(x, context)
-
-
-def sum_event(values: Tensor, event_dims: int) -> Tensor:
-    """Sum over the last ``event_dims`` dimensions.
-
-    Example:
-        >>> sum_event(torch.ones(5, 2, 3), 2)
-        tensor([6., 6., 6., 6., 6.])
-    """
-    return values.sum(dim=tuple(range(-event_dims, 0))) if event_dims else values
-
-
-def batch_shape(x: Tensor, event_dims: int) -> torch.Size:
-    """Return the leading dimensions of ``x`` that are not its event's."""
-    return x.shape[: x.dim() - event_dims]
-
-
-def check_event(x: Tensor, event_shape: torch.Size, owner: str) -> None:
-    """Raise :class:`ShapeError` unless ``x`` ends in ``event_shape``."""
-    if x.shape[max(x.dim() - len(event_shape), 0) :] != event_shape:
-        raise ShapeError(
-            f"{owner} expects events of shape {tuple(event_shape)} behind any batch dimensions, got a tensor of shape "
-            f"{tuple(x.shape)}: reshape the data or build the part for this shape"
-        )
+    """A transform whose values are deterministic and whose inverse gives every ``x`` back."""

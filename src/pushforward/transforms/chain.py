@@ -2,98 +2,198 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
+from operator import or_
+from typing import overload
 
 import torch
 from torch import Tensor, nn
 
-from pushforward.errors import UsageError
-from pushforward.transforms.base import Transform, apply
-
-# The compiler's time grows with the parts that it is given together: for more, the calls saved take long to make up.
-MOST_TOGETHER = 16
+from pushforward.accuracy import Draws, worst
+from pushforward.errors import ShapeError, UsageError
+from pushforward.spaces import ANY, Space
+from pushforward.transforms.base import Transform
 
 
 class Chain(Transform):
     r"""Transforms applied in turn, ``z = f_K(... f_1(x))``; the log-determinants add up.
 
     Args:
-        parts: the transforms, first applied first. All must agree on ``event_dims``.
+        parts: the transforms, first applied first. Each must lead onto the domain of the next, and those that take a
+            context must take the same.
 
     Raises:
-        UsageError: if there is no part, or the parts' events differ in their number of dimensions.
+        UsageError: if there is no part, the parts do not fit, or their contexts differ.
 
     Example:
         >>> from pushforward.scalar import Affine
         >>> from pushforward.transforms import Elementwise
         >>> chain = Chain([Elementwise(Affine(), (3,)), Elementwise(Affine(), (3,))])
         >>> z, log_det = chain(torch.zeros(5, 3))
-        >>> z.shape, log_det.shape
-        (torch.Size([5, 3]), torch.Size([5]))
+        >>> z.shape, log_det.shape, len(chain[:1])
+        (torch.Size([5, 3]), torch.Size([5]), 1)
     """
 
     def __init__(self, parts: Iterable[Transform]) -> None:
         super().__init__()
+        parts = list(parts)
+        check_transforms(parts)
         self.parts = nn.ModuleList(parts)
-        if not self.parts:
-            raise UsageError("Chain expects at least one transform, got none")
-        kinds = {part.event_dims for part in self}
-        if len(kinds) > 1:
-            raise UsageError(f"Chain expects parts with the same event_dims, got {sorted(kinds)}: put like with like")
-        self.event_dims = kinds.pop()
-        self.exact = all(part.exact for part in self)
-        self.stochastic = any(part.stochastic for part in self)
-        self.light = all(part.light for part in self) and len(self.parts) <= MOST_TOGETHER
-        tolerances = [part.tolerance for part in self if part.tolerance is not None]
-        self.tolerance = max(tolerances, default=None)
+        self.context = common_context(parts, "Chain")
+        self.accuracy = worst(part.accuracy for part in parts)
+        self.draws = reduce(or_, (part.draws for part in parts), Draws.NEVER)
+        self.tolerance = max((part.tolerance for part in parts if part.tolerance is not None), default=None)
+        self.domain, self.codomain = _ends(parts)
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        return iter(self.parts)
+    def __iter__(self) -> Iterator[Transform]:
+        return iter(self.parts)  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         return len(self.parts)
 
-    def __getitem__(self, index: int) -> Transform:
+    @overload
+    def __getitem__(self, index: int) -> Transform: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Chain: ...
+
+    def __getitem__(self, index: int | slice) -> Transform:
+        if isinstance(index, slice):
+            return Chain(list(self)[index])
         return self.parts[index]  # type: ignore[return-value]
 
     def forward(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
+        self._check_context(context)
         first, *rest = self.parts
-        z, log_det = apply(first, x, context, generator)  # type: ignore[arg-type]
+        z, log_det = first(x, *_given(first, context, generator))
         for part in rest:
-            z, term = apply(part, z, context, generator)  # type: ignore[arg-type]
+            z, term = part(z, *_given(part, context, generator))
             log_det = log_det + term
         return z, log_det
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        *rest, last = self.parts
-        x, log_det = last.inverse(z, context)  # type: ignore[operator]
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self._check_context(context)
+        *rest, last = self
+        x, log_det = last.inverse(z, *_given(last, context, generator))
         for part in reversed(rest):
-            x, term = part.inverse(x, context)  # type: ignore[operator]
+            x, term = part.inverse(x, *_given(part, context, generator))
             log_det = log_det + term
         return x, log_det
 
     def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        self._check_context(context)
         for part in self:
-            x = part.encode(x, context, generator)
+            x = part.encode(x, *_given(part, context, generator))
         return x
 
+    def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        self._check_context(context)
+        for part in reversed(list(self)):
+            z = part.decode(z, *_given(part, context, generator))
+        return z
+
     def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        self._check_context(context)
         for part in self:
-            x = part.initialise(x, context)
+            x = part.initialise(x, _given(part, context, None)[0])
         return x
+
+    def initialise_inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        self._check_context(context)
+        for part in reversed(list(self)):
+            z = part.initialise_inverse(z, _given(part, context, None)[0])
+        return z
+
+    def composition(self) -> list[tuple[str, Transform]]:
+        return [(str(index), part) for index, part in enumerate(self)]
 
     def blocks(self) -> Iterator[Transform]:
         for part in self:
             yield from part.blocks()
 
-    def forward_shape(self, shape: torch.Size) -> torch.Size:
+    def forward_shape(self, shape: Sequence[int]) -> torch.Size:
         for part in self:
             shape = part.forward_shape(shape)
-        return shape
+        return torch.Size(shape)
 
-    def inverse_shape(self, shape: torch.Size) -> torch.Size:
-        for part in reversed(self.parts):
-            shape = part.inverse_shape(shape)  # type: ignore[operator]
-        return shape
+    def inverse_shape(self, shape: Sequence[int]) -> torch.Size:
+        for part in reversed(list(self)):
+            shape = part.inverse_shape(shape)
+        return torch.Size(shape)
+
+    def forward_space(self, space: Space) -> Space:
+        for part in self:
+            space = part.forward_space(space)
+        return space
+
+    def inverse_space(self, space: Space) -> Space:
+        for part in reversed(list(self)):
+            space = part.inverse_space(space)
+        return space
+
+    def _check_context(self, context: Tensor | None) -> None:
+        # What a part takes, the part checks itself.
+        if context is not None and self.context is None:
+            raise ShapeError(f"the chain takes no context, got one of shape {tuple(context.shape)}: leave it out")
+
+
+def check_transforms(parts: Sequence[Transform]) -> None:
+    """Raise :class:`UsageError` unless these are transforms, at least one."""
+    if not parts:
+        raise UsageError("Chain expects at least one transform, got none")
+    for part in parts:
+        if not isinstance(part, Transform):
+            what = f"the class {part.__name__}" if isinstance(part, type) else type(part).__name__
+            raise UsageError(
+                f"Chain expects transforms, got {what}: make an object of a class of pushforward.transforms"
+            )
+
+
+def common_context(parts: Iterable[Transform | object], owner: str) -> Space | None:
+    """Return the context that all parts with a context take.
+
+    Raises:
+        UsageError: if they differ.
+    """
+    found: Space | None = None
+    for part in parts:
+        context = getattr(part, "context", None)
+        if context is None:
+            continue
+        if found is not None and context != found:
+            raise UsageError(
+                f"{owner} expects parts that take the same context, got {found} and {context} ({type(part).__name__})"
+            )
+        found = context
+    return found
+
+
+def _given(
+    part: Transform | nn.Module, context: Tensor | None, generator: torch.Generator | None
+) -> tuple[Tensor | None, torch.Generator | None]:
+    """The context and the generator, where the part has a use for them."""
+    return context if part.context is not None else None, generator if part.draws else None  # type: ignore[return-value]
+
+
+def _ends(parts: Sequence[Transform]) -> tuple[Space, Space]:
+    """The domain of the first part and the codomain of the last, as far as their neighbours make them known."""
+    codomain = parts[0].codomain
+    for part in parts[1:]:
+        codomain = _joined(part, codomain)
+    domain = parts[-1].domain
+    for part in reversed(parts[:-1]):
+        domain = part.inverse_space(domain)
+    return domain, codomain
+
+
+def _joined(part: Transform, space: Space) -> Space:
+    """The latents' space of a part behind others that lead onto ``space``."""
+    if ANY not in space.shape or ANY in part.domain.shape:
+        return part.forward_space(space)
+    # The part knows its shape and those before it do not.
+    return part.forward_space(space.with_shape(part.domain.shape))

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pushforward.networks.factory import NetworkFactory
+from pushforward.errors import UsageError
+from pushforward.networks.context import Context, vector_context
+from pushforward.networks.factory import NetworkFactory, check_outputs, make_network
+from pushforward.numerics import sum_event
 from pushforward.scalar.base import ScalarBijection
-from pushforward.transforms.base import Bijection, check_event
+from pushforward.transforms.base import Bijection
+from pushforward.transforms.conditioning import check_scalar, warn_of_reach
 
 
 class Elementwise(Bijection):
@@ -34,23 +38,36 @@ class Elementwise(Bijection):
 
     def __init__(self, scalar: ScalarBijection, event_shape: Sequence[int]) -> None:
         super().__init__()
-        self.scalar = scalar
-        self.event_shape = torch.Size(event_shape)
-        self.event_dims = len(self.event_shape)
+        self.scalar = check_scalar(scalar, "Elementwise")
+        self.domain = scalar.domain.with_shape(event_shape)
+        self.codomain = scalar.codomain.with_shape(event_shape)
         self.tolerance = scalar.tolerance
-        self.light = scalar.light
         self.parameters_per_element = nn.Parameter(torch.zeros(*self.event_shape, scalar.num_parameters))
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z, log_dz = self.scalar.forward(x, self._expanded(x))
-        return z, self._flatten_event(log_dz)
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        z, log_dz = self.scalar.forward(x, self._expanded(x, context))
+        return z, sum_event(log_dz, self.event_dims)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x, log_dx = self.scalar.inverse(z, self._expanded(z))
-        return x, self._flatten_event(log_dx)
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        x, log_dx = self.scalar.inverse(z, self._expanded(z, context))
+        return x, sum_event(log_dx, self.event_dims)
 
-    def _expanded(self, x: Tensor) -> Tensor:
-        check_event(x, self.event_shape, "Elementwise")
+    def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        return self.scalar.encode(x, self._expanded(x, context))
+
+    def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        return self.scalar.decode(z, self._expanded(z, context))
+
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        warn_of_reach(self.scalar, x, "Elementwise")
+        return super().initialise(x, context)
+
+    def _expanded(self, x: Tensor, context: Tensor | None) -> Tensor:
+        self.check(x, context, self.domain)
         return self.parameters_per_element.expand(*x.shape, -1)
 
 
@@ -62,8 +79,8 @@ class ConditionalElementwise(Bijection):
     Args:
         scalar: the scalar bijection.
         features: the number of dimensions ``D`` of ``x``.
-        network: a network factory, called as ``network(context, D * scalar.num_parameters, 0)``.
-        context: the number of features of the context.
+        network: a network factory, called as ``network(0, D * P, context)``, or a ready-made module.
+        context: a number of features or a space of vectors.
 
     Raises:
         ShapeError: if the input or the context does not fit, or the context is missing.
@@ -76,23 +93,46 @@ class ConditionalElementwise(Bijection):
         torch.Size([5])
     """
 
-    def __init__(self, scalar: ScalarBijection, features: int, network: NetworkFactory, context: int) -> None:
+    def __init__(
+        self, scalar: ScalarBijection, features: int, network: NetworkFactory | nn.Module, context: Context
+    ) -> None:
         super().__init__()
-        self.scalar = scalar
+        self.scalar = check_scalar(scalar, "ConditionalElementwise")
+        self.domain, self.codomain = scalar.domain.with_shape((features,)), scalar.codomain.with_shape((features,))
+        self.context = vector_context(context, "ConditionalElementwise")
+        if self.context is None:
+            raise UsageError("ConditionalElementwise expects a context, got none: use Elementwise")
         self.tolerance = scalar.tolerance
-        self.light = scalar.light
-        self.event_shape = torch.Size([features])
-        # The network sees nothing but the context, so a missing one is caught by the network's own check.
-        self.network = network(0, features * scalar.num_parameters, context)
+        # The network sees nothing but the context.
+        outputs = features * scalar.num_parameters
+        self.network = make_network(network, 0, outputs, self.context, "ConditionalElementwise")
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z, log_dz = self.scalar.forward(x, self._scalar_parameters(x, context))
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        x, parameters = self._with_parameters(x, context)
+        z, log_dz = self.scalar.forward(x, parameters)
         return z, log_dz.sum(-1)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x, log_dx = self.scalar.inverse(z, self._scalar_parameters(z, context))
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        z, parameters = self._with_parameters(z, context)
+        x, log_dx = self.scalar.inverse(z, parameters)
         return x, log_dx.sum(-1)
 
-    def _scalar_parameters(self, x: Tensor, context: Tensor | None) -> Tensor:
-        check_event(x, self.event_shape, "ConditionalElementwise")
-        return self.network(x[..., :0], context).unflatten(-1, (-1, self.scalar.num_parameters))
+    def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        return self.scalar.encode(*self._with_parameters(x, context))
+
+    def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        return self.scalar.decode(*self._with_parameters(z, context))
+
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        warn_of_reach(self.scalar, x, "ConditionalElementwise")
+        return super().initialise(x, context)
+
+    def _with_parameters(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        x, context = self.check(x, context, self.domain)
+        outputs = self.network(x[..., :0], context)
+        check_outputs(outputs, -1, x.shape[-1] * self.scalar.num_parameters, "ConditionalElementwise")
+        return x, outputs.unflatten(-1, (-1, self.scalar.num_parameters))

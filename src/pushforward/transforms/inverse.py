@@ -1,24 +1,27 @@
-"""A bijection run backwards."""
+"""A transform run backwards."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from pushforward.errors import UsageError
-from pushforward.transforms.base import Bijection, Transform
+from pushforward.accuracy import Accuracy, Draws
+from pushforward.spaces import Space
+from pushforward.transforms.base import Transform
 
 
-class Inverse(Bijection):
-    r"""The inverse of a bijection as a bijection: ``forward`` runs its ``inverse`` and the other way round.
+class Inverse(Transform):
+    r"""The inverse of a transform as a transform: ``forward`` runs its ``inverse`` and the other way round.
 
-    The inverse of an autoregressive flow is the inverse autoregressive flow (Kingma et al. 2016, arXiv:1606.04934).
+    The inverse of an autoregressive flow is the inverse autoregressive flow (Kingma et al. 2016, arXiv:1606.04934). A
+    transform that draws in one direction alone is exact where that direction is the way to the data and a lower bound
+    where it is the way to the latent, so turning it round turns that too (Nielsen et al. 2020, SurVAE Flows,
+    arXiv:2007.02731).
 
     Args:
-        bijection: the transform to turn round; it must be deterministic.
-
-    Raises:
-        UsageError: if the transform draws random numbers, and so has no inverse map.
+        transform: the transform to turn round.
 
     Example:
         >>> from pushforward.scalar import Additive
@@ -29,23 +32,53 @@ class Inverse(Bijection):
         (torch.Size([4, 2]), torch.Size([4]))
     """
 
-    def __init__(self, bijection: Transform) -> None:
+    def __init__(self, transform: Transform) -> None:
         super().__init__()
-        if bijection.stochastic:
-            raise UsageError(f"Inverse expects a deterministic transform, got {type(bijection).__name__}, which draws")
-        self.bijection = bijection
-        self.event_dims = bijection.event_dims
-        self.exact = bijection.exact
-        self.tolerance = bijection.tolerance
+        self.transform = transform
+        self.domain, self.codomain = transform.codomain, transform.domain
+        self.context = transform.context
+        self.draws = transform.draws.turned()
+        self.accuracy = _turned(transform.accuracy, transform.draws)
+        self.tolerance = transform.tolerance
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self.bijection.inverse(x, context)
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        return self.transform.inverse(x, context, generator)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self.bijection(z, context)
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        return self.transform(z, context, generator)
 
-    def forward_shape(self, shape: torch.Size) -> torch.Size:
-        return self.bijection.inverse_shape(shape)
+    def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        return self.transform.decode(x, context, generator)
 
-    def inverse_shape(self, shape: torch.Size) -> torch.Size:
-        return self.bijection.forward_shape(shape)
+    def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        return self.transform.encode(z, context, generator)
+
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        return self.transform.initialise_inverse(x, context)
+
+    def initialise_inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        return self.transform.initialise(z, context)
+
+    def forward_shape(self, shape: Sequence[int]) -> torch.Size:
+        return self.transform.inverse_shape(shape)
+
+    def inverse_shape(self, shape: Sequence[int]) -> torch.Size:
+        return self.transform.forward_shape(shape)
+
+    def forward_space(self, space: Space) -> Space:
+        return self.transform.inverse_space(space)
+
+    def inverse_space(self, space: Space) -> Space:
+        return self.transform.forward_space(space)
+
+
+def _turned(accuracy: Accuracy, draws: Draws) -> Accuracy:
+    turns = {
+        (Accuracy.EXACT, Draws.INVERSE): Accuracy.LOWER_BOUND,
+        (Accuracy.LOWER_BOUND, Draws.FORWARD): Accuracy.EXACT,
+    }
+    return turns.get((accuracy, draws), accuracy)

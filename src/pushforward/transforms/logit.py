@@ -6,16 +6,19 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from pushforward.transforms.base import Bijection, sum_event
+from pushforward.errors import UsageError
+from pushforward.numerics import log_sigmoid_slope, sum_event
+from pushforward.scalar.elementary import into_unit_interval
+from pushforward.spaces import ANY, Interval, Reals
+from pushforward.transforms.base import Bijection
 
 
 class Logit(Bijection):
     r"""``z = log(v / (1 - v))`` with ``v = alpha / 2 + (1 - alpha) x``, from [0, 1] to the reals.
 
     The inset ``alpha`` keeps the ends of the interval finite. ``log_det = sum log(1 - alpha) - log v - log(1 - v)``.
-    The inverse maps latents beyond the image of [0, 1] outside of it, as an affine map must.
+    The domain is what the reals are the image of, ``v`` from 0 to 1: a little more than [0, 1].
 
     Args:
         alpha: the inset, between 0 and 1.
@@ -31,31 +34,34 @@ class Logit(Bijection):
 
     def __init__(self, alpha: float = 1e-5, event_dims: int = 3) -> None:
         super().__init__()
+        if not 0 <= alpha < 1:
+            raise UsageError(f"Logit expects an inset alpha from 0 to below 1, got {alpha}")
         self.alpha = alpha
-        self.event_dims = event_dims
+        beyond = 0.5 * alpha / (1 - alpha)
+        shape = [ANY] * event_dims
+        self.domain, self.codomain = Interval(-beyond, 1 + beyond, shape), Reals(shape)
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.check(x, context, self.domain)
         z, log_slope = logit_and_log_slope(x, self.alpha)
         return z, sum_event(log_slope, self.event_dims)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = (torch.sigmoid(z) - 0.5 * self.alpha) / (1 - self.alpha)
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        x = self.decode(z, context)
         return x, sum_event(log_sigmoid_slope(z) - math.log1p(-self.alpha), self.event_dims)
+
+    def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        self.check(z, context, self.codomain)
+        return (torch.sigmoid(z) - 0.5 * self.alpha) / (1 - self.alpha)
 
 
 def logit_and_log_slope(x: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     """Return the logit of ``x`` in [0, 1], drawn in by ``alpha``, and the log of its slope, element by element."""
-    # Inputs off the interval by rounding, or far off it, meet its edge: the logit has no value there.
-    inset = (0.5 * alpha + (1 - alpha) * x).clamp(min=0.25 * alpha, max=1 - 0.25 * alpha)
+    # The ends themselves, and inputs off them by rounding, take the value of the nearest number inside.
+    inset = into_unit_interval(0.5 * alpha + (1 - alpha) * x)
     log_inset, log_rest = torch.log(inset), torch.log1p(-inset)
     return log_inset - log_rest, math.log1p(-alpha) - log_inset - log_rest
-
-
-def log_sigmoid_slope(z: Tensor) -> Tensor:
-    """Return ``log sigmoid'(z) = -softplus(z) - softplus(-z)``.
-
-    Example:
-        >>> log_sigmoid_slope(torch.tensor(0.0)).exp().item()
-        0.25
-    """
-    return -F.softplus(z) - F.softplus(-z)

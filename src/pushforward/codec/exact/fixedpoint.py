@@ -115,6 +115,16 @@ class IntegerDenseNet:
     layers: list[IntegerConv]
     last: IntegerConv
 
+    @property
+    def inputs(self) -> int:
+        """How many channels the network sees, those of a context among them."""
+        return (self.layers[0] if self.layers else self.last).inputs
+
+    def given(self, x: Tensor, context: Tensor, pixels: int) -> Tensor:
+        """Run the network on ``x`` and as many channels of the context as it takes besides."""
+        missing = self.inputs - x.shape[1]
+        return self(torch.cat([x, context[:, :missing]], 1) if missing > 0 else x, pixels)
+
     def __call__(self, x: Tensor, pixels: int) -> Tensor:
         """Run the network, about ``pixels`` pixels at a time, which cannot change the result."""
         images = max(1, pixels // (x.shape[2] * x.shape[3]))
@@ -122,7 +132,7 @@ class IntegerDenseNet:
 
     def _run(self, x: Tensor) -> Tensor:
         count, channels, height, width = x.shape
-        if channels != (self.layers[0] if self.layers else self.last).inputs:
+        if channels != self.inputs:
             raise CodecError(f"the exported network expects other than {channels} channels: the model is damaged")
         radius = max(conv.kernel // 2 for conv in [*self.layers, self.last])
         # One zero column right of each row and one zero row below each image serve as the padding of both sides.

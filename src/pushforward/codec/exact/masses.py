@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.codec.exact import tables
+from pushforward.codec.exact.fixedpoint import quantise
 from pushforward.codec.exact.tables import CDF_BITS, CDF_STEP_BITS, FRACTION_BITS, LOG_SCALES
+from pushforward.codec.registry import no_exact_form
+from pushforward.distributions.discrete.categorical import CategoricalMass
+from pushforward.distributions.discrete.discretized_logistic import DiscretizedLogisticMixture
+from pushforward.distributions.discrete.mass import MassFunction
 from pushforward.errors import CodecError
 
 Symbols = NDArray[np.int32]
@@ -23,16 +30,16 @@ Walk = Generator[NDArray[np.number[Any]], Symbols, Tensor]
 ESCAPE_BYTES = 4
 
 
-class IntegerMass:
+class IntegerMass(ABC):
     """A mass function whose parameters are fixed-point integers (n, P), in multiples of 2^-14."""
 
+    @abstractmethod
     def walk(self, parameters: Tensor) -> Walk:
         """Go through the decisions that make one value for each row of parameters."""
-        raise NotImplementedError("an IntegerMass is abstract")
 
+    @abstractmethod
     def symbols(self, values: Tensor) -> Iterator[Symbols]:
         """The symbols that lead :meth:`walk` to ``values``, in its order."""
-        raise NotImplementedError("an IntegerMass is abstract")
 
 
 @dataclass
@@ -85,8 +92,8 @@ class IntegerLogisticMixture(IntegerMass):
         if not self.bounded:
             inside = above - below
             escaped = yield _rows(inside, cdf.total - inside)
-        for level in reversed(range(self.depth)):
-            middle = start + 2**level
+        for bit in reversed(range(self.depth)):
+            middle = start + 2**bit
             between = cdf(middle)
             upper = yield _rows(between - below, above - between)
             chosen = torch.from_numpy(upper).to(start.device).bool()
@@ -110,8 +117,8 @@ class IntegerLogisticMixture(IntegerMass):
         if not self.bounded:
             yield escaped.astype(np.int32)
         offsets[escaped] = 0
-        for level in reversed(range(self.depth)):
-            yield (offsets >> level & 1).astype(np.int32)
+        for bit in reversed(range(self.depth)):
+            yield (offsets >> bit & 1).astype(np.int32)
         if escaped.any():
             far = numbers[escaped] + 2 ** (8 * ESCAPE_BYTES - 1)
             if far.min() < 0 or far.max() >= 2 ** (8 * ESCAPE_BYTES):
@@ -172,6 +179,43 @@ def window(low: int, high: int) -> tuple[int, int]:
     (-4, 5)
     """
     return low, max(0, math.ceil(math.log2(high - low + 1)))
+
+
+@singledispatch
+def export_mass(mass: MassFunction, levels: int) -> IntegerMass:
+    """Return the exact form of a mass function on data of ``levels`` values. ``@export_mass.register`` adds a class.
+
+    Raises:
+        UsageError: if none is registered for its class.
+    """
+    raise no_exact_form(mass, "exact.masses.export_mass")
+
+
+@export_mass.register
+def _(mass: CategoricalMass, levels: int) -> IntegerMass:
+    return IntegerCategorical(mass.classes)
+
+
+@export_mass.register
+def _(mass: DiscretizedLogisticMixture, levels: int) -> IntegerMass:
+    count = mass.components
+    offsets = [2.0 * k / (count - 1) - 1.0 for k in range(count)] if count > 1 else [0.0]
+    middles = quantise(torch.tensor([mass.center + mass.unit * offset for offset in offsets], dtype=torch.float64))
+    bounded = mass.low is not None and mass.high is not None
+    # Shifts take latents out of the data's range; twice as wide a window leaves little to be escaped.
+    low, high = (mass.low, mass.high) if bounded else (-(levels // 2) - 1, levels + levels // 2 + 1)
+    first, depth = window(low, high)  # type: ignore[arg-type]
+    return IntegerLogisticMixture(
+        components=count,
+        middles=middles,
+        unit=round(mass.unit * 1024),
+        log_unit=round(math.log(mass.unit) * 2**FRACTION_BITS),
+        min_log_scale=round(mass.min_log_scale * 2**FRACTION_BITS),
+        first=first,
+        depth=depth,
+        bounded=bounded,
+        last=int(high),  # type: ignore[arg-type]
+    )
 
 
 def _table(name: str, device: torch.device) -> Tensor:

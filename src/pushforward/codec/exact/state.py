@@ -6,15 +6,18 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from pushforward.codec.exact import fixedpoint, masses, portable, tables
-from pushforward.codec.exact.portable import IntegerBase, PortableFlow
+from pushforward.codec.exact import bases, fixedpoint, masses, tables, transforms
+from pushforward.codec.exact.bases import IntegerBase
+from pushforward.codec.exact.portable import PortableFlow
 from pushforward.codec.model import FINGERPRINT_BYTES
 from pushforward.errors import CheckpointError, CodecError, UsageError
+
+Part = TypeVar("Part", bound=type)
 
 FORMAT = "pushforward-codec"
 FORMAT_VERSION = 1
@@ -25,15 +28,29 @@ _PARTS: dict[str, type] = {
         fixedpoint.IntegerDenseNet,
         masses.IntegerCategorical,
         masses.IntegerLogisticMixture,
-        portable.Reorder,
-        portable.IntegerShift,
-        portable.IntegerParts,
-        portable.IntegerGroups,
-        portable.IntegerFlow,
-        portable.IntegerFactorOut,
+        transforms.Reorder,
+        transforms.IntegerShift,
+        transforms.IntegerParts,
+        bases.IntegerGroups,
+        bases.IntegerFlow,
+        bases.IntegerFactorOut,
     )
 }
 _TABLES = ("logistic_cdf", "softmax_weights", "inverse_scales")
+
+
+def register_part(part: Part) -> Part:
+    """Let files of exported models hold a part of one's own: a dataclass of integers, integer tensors and parts.
+
+    Use it as a decorator on the class. Whoever reads such a file must have registered it too.
+
+    Raises:
+        UsageError: if it is no dataclass, or another part has its name.
+    """
+    if not dataclasses.is_dataclass(part) or _PARTS.get(part.__name__, part) is not part:
+        raise UsageError(f"register_part expects a dataclass with a name of its own, got {part.__name__}")
+    _PARTS[part.__name__] = part
+    return part
 
 
 def assemble(flow: IntegerBase, event_shape: tuple[int, ...], low: int, high: int) -> PortableFlow:

@@ -1,1 +1,31 @@
-"""Toy densities with known log-density."""
+"""Densities on the plane that can be sampled and evaluated, and energies to fit."""
+
+from pushforward.data.toys.checkerboard import Checkerboard
+from pushforward.data.toys.curves import NoisyCurve, Rings, moons, spirals
+from pushforward.data.toys.density import ToyDensity
+from pushforward.data.toys.energies import ENERGIES, energy_1, energy_2, energy_3, energy_4, within
+from pushforward.data.toys.gaussians import Gaussians, Pinwheel
+from pushforward.data.toys.image import ImageDensity
+from pushforward.data.toys.registry import TOYS, load_picture_density, load_toy, toy
+
+__all__ = [
+    "ENERGIES",
+    "TOYS",
+    "Checkerboard",
+    "Gaussians",
+    "ImageDensity",
+    "NoisyCurve",
+    "Pinwheel",
+    "Rings",
+    "ToyDensity",
+    "energy_1",
+    "energy_2",
+    "energy_3",
+    "energy_4",
+    "load_picture_density",
+    "load_toy",
+    "moons",
+    "spirals",
+    "toy",
+    "within",
+]

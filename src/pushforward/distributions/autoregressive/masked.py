@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pushforward.distributions.base import Distribution
 from pushforward.distributions.continuous.learned_normal import bounded_log_scale
 from pushforward.distributions.continuous.mixture import check_components, mixture_log_prob, mixture_sample
-from pushforward.distributions.discrete.mass import MassFunction, uniform_noise
-from pushforward.errors import ShapeError, UsageError
-from pushforward.networks.factory import NetworkFactory
-from pushforward.networks.masked.made import MADE, MaskedNetwork
+from pushforward.distributions.discrete.mass import MassFunction
+from pushforward.errors import UsageError
+from pushforward.kernels.autoregressive import is_sweepable
+from pushforward.networks.context import Context, vector_context
+from pushforward.networks.factory import NetworkFactory, make_network
+from pushforward.networks.masked.causal import check_causal
+from pushforward.networks.masked.made import MADE, by_variable
+from pushforward.numerics import uniform_noise
+from pushforward.parts import Part
+from pushforward.spaces import Reals, Space
 
 
 class Conditional(Protocol):
     """The distribution of one number given parameters: a mass function, or a density of the same form."""
 
     num_parameters: int
+
+    @property
+    def support(self) -> Space:
+        """Where the number lives, of shape ``()``."""
 
     def log_prob(self, x: Tensor, parameters: Tensor) -> Tensor:
         """Return ``log p(x)`` of ``x``'s shape; ``parameters`` is ``x.shape + (num_parameters,)``."""
@@ -35,17 +46,18 @@ class Conditional(Protocol):
 class AutoregressiveDistribution(Distribution):
     r"""Vectors, one variable after the other: ``log p(x) = sum_i log p(x_i; theta_i(x_<i, context))``.
 
-    ``log_prob`` is one pass of a masked network, and so is the arithmetic of ``sample``.
+    ``log_prob`` is one pass of the network, and with a masked network so is the arithmetic of ``sample``.
 
     Args:
         features: the number of variables ``D``.
         conditional: the distribution of one variable given parameters.
-        network: a factory of masked networks, called as ``network(D, D * P, context)``.
-        context: features of the context, 0 for none.
+        network: a factory of causal networks, called as ``network(D, D * P, context)``, or a ready-made one; see
+            :class:`MaskedNetwork`.
+        context: a number of features or a space of vectors; 0 for none.
         order: which variable comes first, second, ...; a permutation of ``0 ... D - 1``, by default in turn.
 
     Raises:
-        UsageError: if ``order`` is no permutation, or the network is no masked one.
+        UsageError: if ``order`` is no permutation.
         ShapeError: if the input does not end in ``D``, or the context is missing or misshapen.
 
     Source: Germain, Gregor, Murray, Larochelle (2015), arXiv:1502.03509.
@@ -57,6 +69,7 @@ class AutoregressiveDistribution(Distribution):
     """
 
     reparametrised = False
+    like: Tensor
     order: Tensor
     inverse_order: Tensor
 
@@ -64,40 +77,51 @@ class AutoregressiveDistribution(Distribution):
         self,
         features: int,
         conditional: Conditional,
-        network: NetworkFactory = MADE,
-        context: int = 0,
+        network: NetworkFactory | nn.Module = MADE,
+        context: Context = 0,
         order: Sequence[int] | Tensor | None = None,
     ) -> None:
         super().__init__()
         order = torch.arange(features) if order is None else torch.as_tensor(order)
         if not torch.equal(order.sort().values, torch.arange(features)):
             raise UsageError(f"{type(self).__name__} expects an order of 0 ... {features - 1}, got {order.tolist()}")
-        self.event_shape = torch.Size([features])
+        owner = type(self).__name__
         self.conditional = conditional
-        self.context = context
-        self.network: MaskedNetwork = network(features, features * conditional.num_parameters, context)  # type: ignore[assignment]
-        if not isinstance(self.network, MaskedNetwork):
-            raise UsageError(f"{type(self).__name__} expects a masked network, got {type(self.network).__name__}")
+        self.support = conditional.support.with_shape((features,))
+        self.context = vector_context(context, owner)
+        self.network = make_network(network, features, features * conditional.num_parameters, self.context, owner)
+        check_causal(self.network, features, 1, self.context, owner)
+        self.register_buffer("like", torch.zeros(()), persistent=False)
         self.register_buffer("order", order)
         self.register_buffer("inverse_order", torch.argsort(order))
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        if x.shape[-1:] != self.event_shape:
-            raise ShapeError(
-                f"{type(self).__name__} expects events of shape {tuple(self.event_shape)}, got {tuple(x.shape)}"
-            )
-        ordered = x.index_select(-1, self.order).to(self.network.linears[0].weight.dtype)  # type: ignore[union-attr, arg-type]
-        parameters = self.network(ordered, context).unflatten(-1, (-1, self.network.per_input))
+    def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        ordered = x.index_select(-1, self.order).to(self.like.dtype)
+        parameters = by_variable(self.network(ordered, context), ordered.shape[-1])
         return self.conditional.log_prob(ordered, parameters).sum(-1)
 
-    def _draw(
-        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    def draw(
+        self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        def choose(inputs: slice, parameters: Tensor) -> Tensor:
-            return self.conditional.sample(parameters, temperature=temperature, generator=generator)
+        sample = partial(self.conditional.sample, temperature=temperature, generator=generator)
+        if not is_sweepable(self.network):
+            return self._in_turn(sample, batch, context)
+        found: list[Tensor] = []
 
-        x = self.network.generate(choose, batch_shape, context)
-        return x.index_select(0, self.inverse_order).t().reshape(*batch_shape, *self.event_shape)
+        def choose(variables: slice, parameters: Tensor) -> Tensor:
+            found.append(sample(parameters))
+            return found[-1]
+
+        self.network.generate(choose, batch, context)  # type: ignore[operator]
+        return torch.cat(found).index_select(0, self.inverse_order).t().reshape(*batch, *self.event_shape)
+
+    def _in_turn(self, sample: Callable[[Tensor], Tensor], batch: torch.Size, context: Tensor | None) -> Tensor:
+        """The definition of a draw, for any causal network: one pass of it for each variable."""
+        x = self.like.new_zeros(*batch, *self.event_shape)
+        for i in range(x.shape[-1]):
+            drawn = sample(by_variable(self.network(x, context), x.shape[-1])[..., i, :])
+            x = torch.cat([x[..., :i], drawn[..., None], x[..., i + 1 :]], -1)
+        return x.index_select(-1, self.inverse_order)
 
 
 class BernoulliMass(MassFunction):
@@ -126,7 +150,7 @@ class BernoulliMass(MassFunction):
         return (torch.logit(noise) * temperature < logit).to(logit.dtype)
 
 
-class GaussianMixtureConditional:
+class GaussianMixtureConditional(Part):
     r"""A mixture of Gaussians of one number, ``p(x) = sum_k w_k N(x; mu_k, sigma_k)``.
 
     Parameters per element, ``3 * components`` in this order: the weights' logits, the means (added to quantiles of a
@@ -139,6 +163,8 @@ class GaussianMixtureConditional:
         >>> GaussianMixtureConditional(2).log_prob(torch.zeros(4), torch.zeros(4, 6)).shape
         torch.Size([4])
     """
+
+    support = Reals()
 
     def __init__(self, components: int = 5) -> None:
         check_components(components)
@@ -176,8 +202,8 @@ class BinaryMADE(AutoregressiveDistribution):
     def __init__(
         self,
         features: int,
-        network: NetworkFactory = MADE,
-        context: int = 0,
+        network: NetworkFactory | nn.Module = MADE,
+        context: Context = 0,
         order: Sequence[int] | Tensor | None = None,
     ) -> None:
         super().__init__(features, BernoulliMass(), network, context, order)
@@ -200,8 +226,8 @@ class RNADE(AutoregressiveDistribution):
         self,
         features: int,
         components: int = 5,
-        network: NetworkFactory = MADE,
-        context: int = 0,
+        network: NetworkFactory | nn.Module = MADE,
+        context: Context = 0,
         order: Sequence[int] | Tensor | None = None,
     ) -> None:
         super().__init__(features, GaussianMixtureConditional(components), network, context, order)

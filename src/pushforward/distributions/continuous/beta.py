@@ -10,6 +10,8 @@ from torch import Tensor
 
 from pushforward.distributions.base import Distribution
 from pushforward.errors import UsageError
+from pushforward.kernels.gamma import standard_gamma
+from pushforward.spaces import Interval
 
 
 class Beta(Distribution):
@@ -37,29 +39,29 @@ class Beta(Distribution):
         super().__init__()
         if not (0 < alpha < math.inf and 0 < beta < math.inf):
             raise UsageError(f"Beta expects positive finite exponents, got alpha={alpha} and beta={beta}")
-        self.event_shape = torch.Size(event_shape)
+        self.support = Interval(0.0, 1.0, event_shape)
         self.alpha = alpha
         self.beta = beta
         self.log_normaliser = math.lgamma(alpha) + math.lgamma(beta) - math.lgamma(alpha + beta)
         self.register_buffer("like", torch.zeros(()), persistent=False)
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         dims = tuple(range(-len(self.event_shape), 0))
         tiny = torch.finfo(x.dtype).tiny
         epsilon = torch.finfo(x.dtype).eps
         # The edges themselves have density 0 or infinity; they take the value of the nearest number inside.
         inside = x.clamp(tiny, 1.0 - epsilon / 2)
         level = (self.alpha - 1.0) * torch.log(inside) + (self.beta - 1.0) * torch.log1p(-inside) - self.log_normaliser
-        return torch.where((x >= 0) & (x <= 1), level, -math.inf).sum(dims)
+        return level.sum(dims)
 
-    def _draw(
-        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    def draw(
+        self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        shape = batch_shape + self.event_shape
+        shape = batch + self.event_shape
         like: Tensor = self.like  # type: ignore[assignment]
         # A Gamma number with a small exponent underflows in float32 and would give 0 / 0.
         ones = torch.ones(shape, dtype=torch.float64, device=like.device)
-        first = torch._standard_gamma(self.alpha / temperature**2 * ones, generator=generator)
-        second = torch._standard_gamma(self.beta / temperature**2 * ones, generator=generator)
+        first = standard_gamma(self.alpha / temperature**2 * ones, generator=generator)
+        second = standard_gamma(self.beta / temperature**2 * ones, generator=generator)
         epsilon = torch.finfo(like.dtype).eps
         return (first / (first + second)).to(like.dtype).clamp(torch.finfo(like.dtype).tiny, 1.0 - epsilon / 2)

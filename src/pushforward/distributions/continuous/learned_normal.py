@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pushforward.distributions.base import Distribution, randn
-from pushforward.distributions.continuous.normal import LOG_SQRT_TWO_PI
-
-MAX_LOG_SCALE = 7.0
+from pushforward.distributions.base import Distribution
+from pushforward.distributions.continuous.normal import LOG_SQRT_TWO_PI, MAX_LOG_SCALE
+from pushforward.numerics import bounded, finite_square, randn
+from pushforward.spaces import Reals
 
 
 def bounded_log_scale(raw: Tensor) -> Tensor:
     """A log-scale between -7 and 7 from an unconstrained number; near the identity around 0."""
-    return MAX_LOG_SCALE * torch.tanh(raw / MAX_LOG_SCALE)
+    return bounded(raw, MAX_LOG_SCALE)
 
 
 def log_normal(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
@@ -26,7 +26,7 @@ def log_normal(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
         -0.9189
     """
     standard = (x - mean) * torch.exp(-log_scale)
-    return -0.5 * standard.square() - log_scale - LOG_SQRT_TWO_PI
+    return -0.5 * finite_square(standard) - log_scale - LOG_SQRT_TWO_PI
 
 
 class DiagonalNormal(Distribution):
@@ -44,18 +44,18 @@ class DiagonalNormal(Distribution):
 
     def __init__(self, event_shape: Sequence[int]) -> None:
         super().__init__()
-        self.event_shape = torch.Size(event_shape)
+        self.support = Reals(event_shape)
         self.mean = nn.Parameter(torch.zeros(self.event_shape))
         self.raw_log_scale = nn.Parameter(torch.zeros(self.event_shape))
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         dims = tuple(range(-len(self.event_shape), 0))
         return log_normal(x, self.mean, bounded_log_scale(self.raw_log_scale)).sum(dims)
 
-    def _draw(
-        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    def draw(
+        self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        noise = randn(self.mean, batch_shape + self.event_shape, generator)
+        noise = randn(self.mean, batch + self.event_shape, generator)
         return self.mean + temperature * torch.exp(bounded_log_scale(self.raw_log_scale)) * noise
 
 
@@ -80,7 +80,7 @@ class FullNormal(Distribution):
 
     def __init__(self, event_shape: Sequence[int]) -> None:
         super().__init__()
-        self.event_shape = torch.Size(event_shape)
+        self.support = Reals(event_shape)
         size = self.event_shape.numel()
         self.mean = nn.Parameter(torch.zeros(size))
         self.raw_log_diagonal = nn.Parameter(torch.zeros(size))
@@ -96,15 +96,15 @@ class FullNormal(Distribution):
         root = torch.linalg.solve_triangular(self.precision_factor(), identity, upper=False)
         return root @ root.mT
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         centred = x.flatten(x.dim() - len(self.event_shape)) - self.mean
         standard = centred @ self.precision_factor().mT
         log_det = bounded_log_scale(self.raw_log_diagonal).sum()
-        return -0.5 * standard.square().sum(-1) + log_det - LOG_SQRT_TWO_PI * self.mean.numel()
+        return -0.5 * finite_square(standard).sum(-1) + log_det - LOG_SQRT_TWO_PI * self.mean.numel()
 
-    def _draw(
-        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    def draw(
+        self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        noise = randn(self.mean, (batch_shape.numel(), self.mean.numel()), generator)
+        noise = randn(self.mean, (batch.numel(), self.mean.numel()), generator)
         centred = torch.linalg.solve_triangular(self.precision_factor(), noise.mT, upper=False).mT
-        return (self.mean + temperature * centred).reshape(batch_shape + self.event_shape)
+        return (self.mean + temperature * centred).reshape(batch + self.event_shape)

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from pushforward.distributions.base import Distribution
-from pushforward.distributions.discrete.mass import uniform_noise
+from pushforward.numerics import uniform_noise
+from pushforward.spaces import Reals
 
 
 class StandardLogistic(Distribution):
@@ -27,19 +28,17 @@ class StandardLogistic(Distribution):
         0.0625
     """
 
-    light = True
-
     def __init__(self, event_shape: Sequence[int]) -> None:
         super().__init__()
-        self.event_shape = torch.Size(event_shape)
+        self.support = Reals(event_shape)
         self.register_buffer("like", torch.zeros(()), persistent=False)
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         dims = tuple(range(-len(self.event_shape), 0))
         return (logsigmoid(x) + logsigmoid(-x)).sum(dims)
 
-    def _draw(
-        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    def draw(
+        self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        noise = uniform_noise(self.like, batch_shape + self.event_shape, generator)  # type: ignore[arg-type]
+        noise = uniform_noise(self.like, batch + self.event_shape, generator)  # type: ignore[arg-type]
         return temperature * torch.logit(noise)

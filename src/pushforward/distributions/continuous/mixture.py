@@ -7,11 +7,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pushforward.distributions.base import Distribution, randn
+from pushforward.distributions.base import Distribution
+from pushforward.distributions.conditioning import base_context
 from pushforward.distributions.continuous.learned_normal import bounded_log_scale, log_normal
 from pushforward.distributions.discrete.mass import gumbel_argmax
-from pushforward.errors import ShapeError, UsageError
-from pushforward.networks.factory import NetworkFactory
+from pushforward.errors import UsageError
+from pushforward.networks.context import Context
+from pushforward.networks.factory import NetworkFactory, make_network
+from pushforward.numerics import randn
+from pushforward.spaces import Reals
 
 
 def mixture_log_prob(x: Tensor, logits: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
@@ -61,22 +65,22 @@ class GaussianMixture(Distribution):
     def __init__(self, event_shape: Sequence[int], components: int = 5) -> None:
         super().__init__()
         check_components(components)
-        self.event_shape = torch.Size(event_shape)
+        self.support = Reals(event_shape)
         self.logits = nn.Parameter(torch.zeros(components))
         self.mean = nn.Parameter(spread_means(components, self.event_shape.numel()))
         self.raw_log_scale = nn.Parameter(torch.zeros(components, self.event_shape.numel()))
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         flat = x.flatten(x.dim() - len(self.event_shape))
         return mixture_log_prob(flat, self.logits, self.mean, bounded_log_scale(self.raw_log_scale))
 
-    def _draw(
-        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    def draw(
+        self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        logits = self.logits.expand(*batch_shape, -1)
-        mean = self.mean.expand(*batch_shape, -1, -1)
-        log_scale = bounded_log_scale(self.raw_log_scale).expand(*batch_shape, -1, -1)
-        return mixture_sample(logits, mean, log_scale, temperature, generator).reshape(batch_shape + self.event_shape)
+        logits = self.logits.expand(*batch, -1)
+        mean = self.mean.expand(*batch, -1, -1)
+        log_scale = bounded_log_scale(self.raw_log_scale).expand(*batch, -1, -1)
+        return mixture_sample(logits, mean, log_scale, temperature, generator).reshape(batch + self.event_shape)
 
 
 class ConditionalGaussianMixture(Distribution):
@@ -89,7 +93,7 @@ class ConditionalGaussianMixture(Distribution):
     Args:
         event_shape: the shape of one event.
         network: a network factory, called as ``network(context, K + 2 K D, 0)``.
-        context: the number of features of the context.
+        context: a number of features or a space of vectors.
         components: the number of components ``K``.
 
     Raises:
@@ -105,28 +109,28 @@ class ConditionalGaussianMixture(Distribution):
 
     reparametrised = False
 
-    def __init__(self, event_shape: Sequence[int], network: NetworkFactory, context: int, components: int = 5) -> None:
+    def __init__(
+        self, event_shape: Sequence[int], network: NetworkFactory | nn.Module, context: Context, components: int = 5
+    ) -> None:
         super().__init__()
         check_components(components)
-        self.event_shape = torch.Size(event_shape)
+        self.support = Reals(event_shape)
         self.components = components
         size = self.event_shape.numel()
-        self.network: nn.Module = network(context, components * (1 + 2 * size), 0)
+        self.context = base_context(context, 1, "ConditionalGaussianMixture")
+        inputs, outputs = self.context.features_shape[0], components * (1 + 2 * size)
+        self.network = make_network(network, inputs, outputs, None, "ConditionalGaussianMixture")
         self.offset = nn.Parameter(spread_means(components, size))
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         return mixture_log_prob(x.flatten(x.dim() - len(self.event_shape)), *self._components(context))
 
-    def _draw(
-        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    def draw(
+        self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        return mixture_sample(*self._components(context), temperature, generator).reshape(
-            batch_shape + self.event_shape
-        )
+        return mixture_sample(*self._components(context), temperature, generator).reshape(batch + self.event_shape)
 
     def _components(self, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        if context is None:
-            raise ShapeError("ConditionalGaussianMixture expects a context, got none: pass context=")
         raw = self.network(context)
         logits, rest = raw[..., : self.components], raw[..., self.components :]
         mean, raw_log_scale = rest.unflatten(-1, (2, *self.offset.shape)).unbind(-3)

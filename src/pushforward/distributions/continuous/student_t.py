@@ -8,8 +8,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pushforward.distributions.base import Distribution, randn
+from pushforward.distributions.base import Distribution
 from pushforward.errors import UsageError
+from pushforward.kernels.gamma import standard_gamma
+from pushforward.numerics import randn
+from pushforward.spaces import Reals
 
 
 class StudentT(Distribution):
@@ -38,7 +41,7 @@ class StudentT(Distribution):
         super().__init__()
         if not 0 < degrees < math.inf:
             raise UsageError(f"StudentT expects positive finite degrees of freedom, got {degrees}")
-        self.event_shape = torch.Size(event_shape)
+        self.support = Reals(event_shape)
         self.degrees = degrees
         # In double precision: the two lgamma cancel for many degrees of freedom.
         self.log_normaliser = (
@@ -46,16 +49,16 @@ class StudentT(Distribution):
         )
         self.register_buffer("like", torch.zeros(()), persistent=False)
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         dims = tuple(range(-len(self.event_shape), 0))
         tail = 0.5 * (self.degrees + 1.0) * log1p_square(x / math.sqrt(self.degrees))
         return (-tail - self.log_normaliser).sum(dims)
 
-    def _draw(
-        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    def draw(
+        self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
         like: Tensor = self.like  # type: ignore[assignment]
-        return temperature * draw_t(like.new_full(batch_shape + self.event_shape, self.degrees), generator)
+        return temperature * draw_t(like.new_full(batch + self.event_shape, self.degrees), generator)
 
 
 class LearnedStudentT(Distribution):
@@ -84,7 +87,7 @@ class LearnedStudentT(Distribution):
         super().__init__()
         if not 1 < degrees < 100:
             raise UsageError(f"LearnedStudentT expects degrees between 1 and 100 to start from, got {degrees}")
-        self.event_shape = torch.Size(event_shape)
+        self.support = Reals(event_shape)
         fraction = math.log(degrees) / math.log(100.0)
         self.raw_degrees = nn.Parameter(torch.full(self.event_shape, math.log(fraction / (1.0 - fraction))))
 
@@ -92,17 +95,17 @@ class LearnedStudentT(Distribution):
         """Return the degrees of freedom, of the event's shape."""
         return torch.exp(math.log(100.0) * torch.sigmoid(self.raw_degrees))
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         dims = tuple(range(-len(self.event_shape), 0))
         nu = self.degrees().to(x.dtype)
         log_normaliser = torch.lgamma(0.5 * nu) - torch.lgamma(0.5 * (nu + 1.0)) + 0.5 * torch.log(math.pi * nu)
         tail = 0.5 * (nu + 1.0) * log1p_square(x * torch.rsqrt(nu))
         return (-tail - log_normaliser).sum(dims)
 
-    def _draw(
-        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    def draw(
+        self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        return temperature * draw_t(self.degrees().expand(batch_shape + self.event_shape), generator)
+        return temperature * draw_t(self.degrees().expand(batch + self.event_shape), generator)
 
 
 def log1p_square(x: Tensor) -> Tensor:
@@ -121,5 +124,5 @@ def log1p_square(x: Tensor) -> Tensor:
 def draw_t(degrees: Tensor, generator: torch.Generator | None) -> Tensor:
     """One Student t number for each of ``degrees``, with gradients: a normal over the root of a scaled chi-square."""
     half = 0.5 * degrees
-    chi_square = torch._standard_gamma(half, generator=generator).clamp(min=torch.finfo(degrees.dtype).tiny) / half
+    chi_square = standard_gamma(half, generator=generator).clamp(min=torch.finfo(degrees.dtype).tiny) / half
     return randn(degrees, degrees.shape, generator) * torch.rsqrt(chi_square)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from pushforward.distributions.base import Distribution
-from pushforward.distributions.discrete.mass import uniform_noise
 from pushforward.errors import UsageError
+from pushforward.numerics import uniform_noise
+from pushforward.spaces import Interval
 
 
 class Uniform(Distribution):
@@ -34,29 +35,25 @@ class Uniform(Distribution):
         tensor([0.2500, 0.0000])
     """
 
-    light = True
-
     def __init__(self, event_shape: Sequence[int], low: float = 0.0, high: float = 1.0) -> None:
         super().__init__()
         if not (low < high and math.isfinite(high - low)):
             raise UsageError(f"Uniform expects finite low < high, got low={low} and high={high}")
-        self.event_shape = torch.Size(event_shape)
+        self.support = Interval(low, high, event_shape)
         self.low = low
         self.high = high
         self.register_buffer("like", torch.zeros(()), persistent=False)
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         dims = tuple(range(-len(self.event_shape), 0))
         # 0 * x keeps the result attached to x, so that a chain in front of it still gets its (zero) gradient.
-        inside = (x >= self.low) & (x <= self.high)
-        level = torch.where(inside, 0.0 * x - math.log(self.high - self.low), -math.inf)
-        return level.sum(dims)
+        return (0.0 * x - math.log(self.high - self.low)).sum(dims)
 
-    def _draw(
-        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    def draw(
+        self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
         if temperature > 1:
             raise UsageError(f"Uniform expects a temperature of at most 1, got {temperature}: more would leave its box")
-        noise = uniform_noise(self.like, batch_shape + self.event_shape, generator)  # type: ignore[arg-type]
+        noise = uniform_noise(self.like, batch + self.event_shape, generator)  # type: ignore[arg-type]
         middle, half = 0.5 * (self.low + self.high), 0.5 * (self.high - self.low)
         return middle + temperature * half * (2.0 * noise - 1.0)

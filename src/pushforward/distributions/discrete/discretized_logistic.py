@@ -8,21 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from pushforward.distributions.discrete.mass import MassFunction, gumbel_argmax, uniform_noise
+from pushforward.distributions.discrete.mass import MassFunction, gumbel_argmax
 from pushforward.errors import UsageError
-
-
-def log1mexp(x: Tensor) -> Tensor:
-    r"""``log(1 - exp(-x))`` for ``x > 0``, accurate for small and for large ``x`` (Maechler 2012).
-
-    Example:
-        >>> round(log1mexp(torch.tensor(1e-6)).item(), 4)
-        -13.8155
-    """
-    threshold = math.log(2.0)
-    small = torch.log(-torch.expm1(-x.clamp(max=threshold)))
-    large = torch.log1p(-torch.exp(-x.clamp(min=threshold)))
-    return torch.where(x < threshold, small, large)
+from pushforward.numerics import log1mexp, uniform_noise
 
 
 def discretized_logistic_log_mass(

@@ -12,8 +12,9 @@ from pushforward.distributions.base import Distribution
 from pushforward.distributions.discrete.categorical import CategoricalMass
 from pushforward.distributions.discrete.discretized_logistic import DiscretizedLogisticMixture
 from pushforward.distributions.discrete.mass import MassFunction
-from pushforward.errors import ShapeError, UsageError
-from pushforward.networks.factory import NetworkFactory
+from pushforward.errors import UsageError
+from pushforward.networks.context import Context, for_network, image_context, vector_context
+from pushforward.networks.factory import NetworkFactory, make_network
 
 
 class Discrete(Distribution):
@@ -37,18 +38,17 @@ class Discrete(Distribution):
     def __init__(self, mass: MassFunction, event_shape: Sequence[int]) -> None:
         super().__init__()
         self.mass = mass
-        self.event_shape = torch.Size(event_shape)
+        self.support = mass.support.with_shape(event_shape)
         self.parameters_per_element = nn.Parameter(torch.zeros(*self.event_shape, mass.num_parameters))
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        _check_event(x, self.event_shape, type(self).__name__)
+    def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         log_mass = self.mass.log_prob(x, self.parameters_per_element.expand(*x.shape, -1))
         return log_mass.sum(tuple(range(-len(self.event_shape), 0)))
 
-    def _draw(
-        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    def draw(
+        self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        parameters = self.parameters_per_element.expand(*batch_shape, *self.parameters_per_element.shape)
+        parameters = self.parameters_per_element.expand(*batch, *self.parameters_per_element.shape)
         return self.mass.sample(parameters, temperature=temperature, generator=generator)
 
 
@@ -105,7 +105,7 @@ class GroupedDiscrete(Distribution):
         event_shape: ``(C, H, W)`` for images or ``(D,)`` for vectors.
         groups: how many channels (or features) each group has, in coding order; they add up to ``C`` (or ``D``).
         network: a network factory, called once a group as ``network(channels before it, channels * P, context)``.
-        context: channels (or features) of the context.
+        context: a number of features, an image's shape or a space; 0 for none.
 
     Each group also has learned parameters for every position, which are added to the network's. A first group with
     no context has these alone.
@@ -116,7 +116,7 @@ class GroupedDiscrete(Distribution):
 
     Example:
         >>> from pushforward.networks import DenseNet
-        >>> base = GroupedDiscrete(CategoricalMass(4), (3, 2, 2), (1, 2), DenseNet, context=1)
+        >>> base = GroupedDiscrete(CategoricalMass(4), (3, 2, 2), (1, 2), DenseNet, context=(1, 2, 2))
         >>> base.sample(context=torch.zeros(5, 1, 2, 2)).shape
         torch.Size([5, 3, 2, 2])
     """
@@ -129,13 +129,14 @@ class GroupedDiscrete(Distribution):
         event_shape: Sequence[int],
         groups: Sequence[int],
         network: NetworkFactory,
-        context: int = 0,
+        context: Context = 0,
     ) -> None:
         super().__init__()
         self.mass = mass
-        self.event_shape = torch.Size(event_shape)
-        self.context_dims = len(self.event_shape)
-        self.context = context
+        self.support = mass.support.with_shape(event_shape)
+        self.context = (image_context if len(event_shape) == 3 else vector_context)(context, "GroupedDiscrete")
+        given = for_network(self.context)
+        self.conditional = bool(given)
         channels, *positions = self.event_shape
         if sum(groups) != channels or min(groups, default=0) < 1:
             raise UsageError(f"GroupedDiscrete expects groups that add up to {channels} channels, got {tuple(groups)}")
@@ -144,7 +145,9 @@ class GroupedDiscrete(Distribution):
         count = mass.num_parameters
         self.networks = nn.ModuleList(
             [
-                network(start, (stop - start) * count, context) if start + context else nn.Identity()
+                make_network(network, start, (stop - start) * count, self.context, "GroupedDiscrete")
+                if start or given
+                else nn.Identity()
                 for start, stop in self.bounds
             ]
         )
@@ -157,13 +160,11 @@ class GroupedDiscrete(Distribution):
         channels of all groups before it."""
         axis = -len(self.event_shape)
         raw = self.biases[group].expand(*previous.shape[:axis], *self.biases[group].shape)
-        if self.bounds[group][0] + self.context:
+        if self.bounds[group][0] or self.conditional:
             raw = raw + self.networks[group](previous, context)
         return raw.unflatten(axis, (self.groups[group], -1)).movedim(axis, -1)
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        _check_event(x, self.event_shape, "GroupedDiscrete")
-        self._check_context(context)
+    def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         axis = -len(self.event_shape)
         values = x.to(self.biases[0].dtype)
         parameters = [
@@ -173,23 +174,12 @@ class GroupedDiscrete(Distribution):
         log_mass = self.mass.log_prob(values, torch.cat(parameters, axis - 1))
         return log_mass.sum(tuple(range(axis, 0)))
 
-    def _draw(
-        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    def draw(
+        self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        self._check_context(context)
         axis = -len(self.event_shape)
-        x = self.biases[0].new_zeros(*batch_shape, 0, *self.event_shape[1:])
+        x = self.biases[0].new_zeros(*batch, 0, *self.event_shape[1:])
         for group in range(len(self.groups)):
             parameters = self.group_parameters(group, x, context)
             x = torch.cat([x, self.mass.sample(parameters, temperature=temperature, generator=generator)], axis)
         return x
-
-    def _check_context(self, context: Tensor | None) -> None:
-        if self.context and context is None:
-            raise ShapeError(f"GroupedDiscrete expects a context with {self.context} channels, got none: pass context=")
-
-
-def _check_event(x: Tensor, event_shape: torch.Size, owner: str) -> None:
-    """Raise unless ``x`` ends in ``event_shape``."""
-    if x.shape[max(x.dim() - len(event_shape), 0) :] != event_shape:
-        raise ShapeError(f"{owner} expects events of shape {tuple(event_shape)}, got a tensor of {tuple(x.shape)}")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import torch
 from torch import Tensor
 
-from pushforward.distributions.base import rand
+from pushforward.numerics import uniform_noise
+from pushforward.parts import Part
+from pushforward.spaces import Integers
 
 
-class MassFunction(ABC):
+class MassFunction(Part):
     r"""A probability mass ``P(x; parameters)`` of one integer, applied element by element.
 
     It is to the bases on integers what a scalar bijection is to the transforms: stateless, so that one object serves
@@ -36,16 +38,10 @@ class MassFunction(ABC):
     ) -> Tensor:
         """Draw one value for each ``parameters[...]``; integers held in the parameters' floating-point dtype."""
 
-    def __repr__(self) -> str:
-        settings = ", ".join(f"{name}={value}" for name, value in vars(self).items() if not name.startswith("_"))
-        return f"{type(self).__name__}({settings})"
-
-
-def uniform_noise(like: Tensor, shape: torch.Size, generator: torch.Generator | None) -> Tensor:
-    """Uniform numbers strictly between 0 and 1, so that their logarithms and logits are finite."""
-    noise = rand(like, shape, generator)
-    tiny = torch.finfo(like.dtype).eps / 2
-    return noise.clamp(tiny, 1.0 - tiny)
+    @property
+    def support(self) -> Integers:
+        """The integers that have mass, of shape ``()``."""
+        return Integers(self.low, self.high)
 
 
 def gumbel_argmax(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:

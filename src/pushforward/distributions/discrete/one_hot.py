@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pushforward.distributions.base import Distribution
+from pushforward.distributions.base import Distribution, Latents
 from pushforward.distributions.discrete.mass import gumbel_argmax
-from pushforward.errors import ShapeError
+from pushforward.errors import ShapeError, UsageError
+from pushforward.networks.context import Context, check_context, for_network, vector_context
 from pushforward.networks.masked.one_hot import OneHotMADE
+from pushforward.spaces import Categories, OneHot
 
 
 def one_hot(index: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
@@ -20,7 +22,8 @@ def one_hot(index: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
         >>> one_hot(torch.tensor([2]), 3, torch.float32)
         tensor([[0., 0., 1.]])
     """
-    return torch.nn.functional.one_hot(index, classes).to(dtype)
+    # By comparison: torch's own one_hot looks at the values, which neither vmap nor the compiler can.
+    return (index.unsqueeze(-1) == torch.arange(classes, device=index.device)).to(dtype)
 
 
 class OneHotCategorical(Distribution):
@@ -37,16 +40,16 @@ class OneHotCategorical(Distribution):
 
     def __init__(self, variables: int, classes: int) -> None:
         super().__init__()
-        self.event_shape = torch.Size([variables, classes])
+        self.support = OneHot(variables, classes)
         self.logits = nn.Parameter(torch.zeros(variables, classes))
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         return (x * torch.log_softmax(self.logits, -1)).sum((-2, -1))
 
-    def _draw(
-        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    def draw(
+        self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        logits = self.logits.expand(*batch_shape, *self.event_shape)
+        logits = self.logits.expand(*batch, *self.event_shape)
         return one_hot(gumbel_argmax(logits, temperature, generator), self.event_shape[1], logits.dtype)
 
 
@@ -71,29 +74,30 @@ class OneHotAutoregressiveCategorical(Distribution):
         self,
         variables: int,
         classes: int,
-        context: int = 0,
+        context: Context = 0,
         *,
         hidden: Sequence[int] = (64, 64),
         order: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        self.event_shape = torch.Size([variables, classes])
-        self.network = OneHotMADE(variables, classes, classes, context, hidden=hidden)
+        self.support = OneHot(variables, classes)
+        self.context = vector_context(context, "OneHotAutoregressiveCategorical")
+        self.network = OneHotMADE(variables, classes, classes, for_network(self.context), hidden=hidden)
         index = torch.arange(variables) if order is None else torch.as_tensor(order)
         if not torch.equal(index.sort().values, torch.arange(variables)):
             raise ShapeError(f"Expected an order of 0 ... {variables - 1}, got {order}.")
         self.register_buffer("order", index)
         self.register_buffer("inverse_order", torch.argsort(index))
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         ordered = x.index_select(-2, self.order)
         return (ordered * torch.log_softmax(self.network(ordered, context), -1)).sum((-2, -1))
 
-    def _draw(
-        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    def draw(
+        self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
         variables, classes = self.event_shape
-        x = self.network.layers[0].weight.new_zeros(*batch_shape, variables, classes)  # type: ignore[union-attr, operator]
+        x = self.network.layers[0].weight.new_zeros(*batch, variables, classes)  # type: ignore[union-attr, operator]
         for variable in range(variables):
             logits = self.network(x, context)[..., variable, :]
             chosen = one_hot(gumbel_argmax(logits, temperature, generator), classes, x.dtype)
@@ -118,29 +122,44 @@ class FromOneHot(Distribution):
 
     def __init__(self, one_hot: Distribution) -> None:
         super().__init__()
+        if len(one_hot.event_shape) != 2:
+            raise UsageError(f"FromOneHot expects a distribution of one-hot events (D, K), got {one_hot.support}")
         self.one_hot = one_hot
-        self.event_shape, self.classes = one_hot.event_shape[:-1], one_hot.event_shape[-1]
+        variables, self.classes = one_hot.event_shape
+        self.support, self.context = Categories(self.classes, (variables,)), one_hot.context
+        self.accuracy = one_hot.accuracy
         self.register_buffer("like", torch.zeros(()), persistent=False)
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        if x.shape[max(x.dim() - 1, 0) :] != self.event_shape:
-            raise ShapeError(f"FromOneHot expects events of shape {tuple(self.event_shape)}, got {tuple(x.shape)}")
-        outside = ((x < 0) | (x >= self.classes)).any(-1)
-        return self.one_hot.log_prob(self._encode(x), context).masked_fill(outside, -torch.inf)
+    def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        return self.one_hot.score(self._encode(x), context, generator)
+
+    def take_context(self, context: Tensor | None) -> Tensor | None:
+        # As it is given: the distribution inside sees to it.
+        check_context(context, self.context, "FromOneHot")
+        return context
 
     def latents(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, ...]:
-        return tuple(self._decode(z) for z in self.one_hot.latents(self._encode(x), context, generator))
+        given = self.one_hot.take_context(context)
+        return tuple(self._decode(z) for z in self.one_hot.latents(self._encode(x), given, generator))
 
-    def from_latents(self, latents: Sequence[Tensor | None], context: Tensor | None = None) -> Tensor:
-        codes = [None if z is None else self._encode(z) for z in latents]
-        return self._decode(self.one_hot.from_latents(codes, context))
-
-    def _draw(
-        self, batch_shape: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    def from_latents(
+        self, latents: Latents, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
-        return self._decode(self.one_hot._draw(batch_shape, context, temperature, generator))
+        codes = [None if z is None else self._encode(z) for z in latents]
+        return self._decode(self.one_hot.from_latents(codes, self.one_hot.take_context(context), generator))
+
+    def composition(self) -> list[tuple[str, Distribution]]:
+        return [("one_hot", self.one_hot)]
+
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
+        self.one_hot.initialise(self._encode(x), context)
+
+    def draw(
+        self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
+    ) -> Tensor:
+        return self._decode(self.one_hot.draw(batch, self.one_hot.take_context(context), temperature, generator))
 
     def _encode(self, x: Tensor) -> Tensor:
         return one_hot(x.long().clamp(0, self.classes - 1), self.classes, self.like.dtype)  # type: ignore[arg-type]
@@ -169,7 +188,7 @@ class AutoregressiveCategorical(FromOneHot):
         self,
         variables: int,
         classes: int,
-        context: int = 0,
+        context: Context = 0,
         *,
         hidden: Sequence[int] = (64, 64),
         order: Sequence[int] | None = None,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pushforward.networks.context import join_image_context
-from pushforward.networks.images.convolution import ChannelConv2d, over_batches
+from pushforward.kernels.convolution import channels_last
+from pushforward.networks.context import join_image
+from pushforward.networks.images.convolution import ChannelConv2d, channels, over_batches
 from pushforward.networks.images.gated import GatedBlock
+from pushforward.parts import ModulePart
 
 
 class GatedAttention(nn.Module):
@@ -29,16 +32,16 @@ class GatedAttention(nn.Module):
         query, key, value = self.project(placed).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
         rows = self.norm(pixels + F.glu(self.gate(mixed), dim=-1))
-        return rows.transpose(1, 2).unflatten(-1, x.shape[-2:]).contiguous(memory_format=torch.channels_last)
+        return channels_last(rows.transpose(1, 2).unflatten(-1, x.shape[-2:]))
 
 
-class AttentionConvNet(nn.Module):
+class AttentionConvNet(ModulePart):
     r"""Blocks of a gated convolution and gated self-attention; the last layer starts at zero.
 
     Args:
         inputs: channels of the images ``(..., inputs, H, W)``.
         outputs: channels of the result ``(..., outputs, H, W)``.
-        context: features of the context, an image ``(..., context, H, W)`` or a vector ``(..., context)``.
+        context: features of a context vector, repeated over the pixels, or the shape of a context image; 0 for none.
         hidden: width, a multiple of ``heads``.
         layers: blocks.
         heads: attention heads.
@@ -54,17 +57,24 @@ class AttentionConvNet(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, context: int = 0, *, hidden: int = 96, layers: int = 2, heads: int = 4
+        self,
+        inputs: int,
+        outputs: int,
+        context: int | Sequence[int] = 0,
+        *,
+        hidden: int = 96,
+        layers: int = 2,
+        heads: int = 4,
     ) -> None:
         super().__init__()
         self.context = context
-        self.first = ChannelConv2d(inputs + context, hidden, 3)
+        self.first = ChannelConv2d(inputs + channels(context), hidden, 3)
         blocks = [part for _ in range(layers) for part in (GatedBlock(hidden), GatedAttention(hidden, heads))]
         self.blocks = nn.Sequential(*blocks)
         self.last = ChannelConv2d(hidden, outputs, 3, zero=True)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        images = join_image_context(x, context, self.context, "AttentionConvNet")
+        images = join_image(x, context, self.context, "AttentionConvNet")
         return over_batches(self._network, images)
 
     def _network(self, x: Tensor) -> Tensor:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from pushforward.kernels.convolution import convolve
+from pushforward.kernels.convolution import channels_last, convolve
 from pushforward.kernels.selection import Selection
 from pushforward.networks.factory import NetworkFactory
+from pushforward.parts import Part
 
 
 class ChannelConv2d(nn.Conv2d):
@@ -38,8 +39,18 @@ class ChannelConv2d(nn.Conv2d):
         return values if self.answered is None else self.answered.pick(values)
 
 
-def masked_channels(network: NetworkFactory, kept: Tensor) -> NetworkFactory:
-    """Return a factory whose networks have weights for *all* channels, but see the kept ones and answer for the others.
+def channels(context: int | Sequence[int]) -> int:
+    """How many channels a declared context adds to an image.
+
+    Example:
+        >>> channels(0), channels(5), channels((3, 8, 8))
+        (0, 5, 3)
+    """
+    return context if isinstance(context, int) else context[0]
+
+
+class MaskedChannels(Part):
+    """A factory whose networks have weights for *all* channels, but see the kept ones and answer for the others.
 
     Programs that couple by multiplying with a mask own weights for channels that are always zero. This gives the same
     parameters and the same function, and computes nothing for those channels.
@@ -47,23 +58,31 @@ def masked_channels(network: NetworkFactory, kept: Tensor) -> NetworkFactory:
     Args:
         network: a factory of networks with a ``first`` and a ``last`` :class:`ChannelConv2d`.
         kept: boolean, one for each channel, ``True`` for those that condition.
+
+    Example:
+        >>> from pushforward.networks import GatedConvNet
+        >>> network = MaskedChannels(GatedConvNet, torch.tensor([True, False, False]))(1, 4, 0)
+        >>> network.first.weight.shape[1], network(torch.ones(5, 1, 4, 4)).shape[1]
+        (3, 4)
     """
-    kept_index, changed_index = torch.nonzero(kept)[:, 0], torch.nonzero(~kept)[:, 0]
 
-    def build(inputs: int, outputs: int, context: int) -> nn.Module:
-        channels, each = len(kept), outputs // len(changed_index)
-        built = network(channels, each * channels, context)
-        seen = torch.cat([kept_index, torch.arange(channels, channels + context)])
-        answered = (torch.arange(each)[:, None] * channels + changed_index).flatten()
-        built.first.seen = Selection(seen, channels + context, dim=1)  # type: ignore[union-attr]
-        built.last.answered = Selection(answered, each * channels, dim=0)  # type: ignore[union-attr]
+    def __init__(self, network: NetworkFactory, kept: Tensor) -> None:
+        self.network = network
+        self.kept = kept
+
+    def __call__(self, inputs: int, outputs: int, context: int | tuple[int, ...], /) -> nn.Module:
+        kept, changed = torch.nonzero(self.kept)[:, 0], torch.nonzero(~self.kept)[:, 0]
+        count, each, extra = len(self.kept), outputs // len(changed), channels(context)
+        built = self.network(count, each * count, context)
+        seen = torch.cat([kept, torch.arange(count, count + extra)])
+        answered = (torch.arange(each)[:, None] * count + changed).flatten()
+        built.first.seen = Selection(seen, count + extra, dim=1)  # type: ignore[union-attr]
+        built.last.answered = Selection(answered, each * count, dim=0)  # type: ignore[union-attr]
         return built
-
-    return build
 
 
 def over_batches(network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Apply a network of ``(N, C, H, W)`` to images with any batch dimensions."""
-    flat = x.reshape(-1, *x.shape[-3:]).contiguous(memory_format=torch.channels_last)
+    flat = channels_last(x.reshape(-1, *x.shape[-3:]))
     outputs = network(flat)
     return outputs.reshape(*x.shape[:-3], *outputs.shape[1:])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from pushforward.kernels.gates import add_gated, concat_elu, layer_norm_channels
-from pushforward.networks.context import join_image_context
-from pushforward.networks.images.convolution import ChannelConv2d, over_batches
+from pushforward.networks.context import join_image
+from pushforward.networks.images.convolution import ChannelConv2d, channels, over_batches
+from pushforward.parts import ModulePart
 
 
 class GatedBlock(nn.Module):
@@ -24,13 +27,13 @@ class GatedBlock(nn.Module):
         return layer_norm_channels(add_gated(x, branch), self.norm)
 
 
-class GatedConvNet(nn.Module):
+class GatedConvNet(ModulePart):
     r"""A convolutional residual network with gated blocks; the last layer starts at zero.
 
     Args:
         inputs: channels of the images ``(..., inputs, H, W)``.
         outputs: channels of the result ``(..., outputs, H, W)``.
-        context: features of the context, an image ``(..., context, H, W)`` or a vector ``(..., context)``.
+        context: features of a context vector, repeated over the pixels, or the shape of a context image; 0 for none.
         hidden: width.
         layers: gated blocks.
         dropout: the share of a block's hidden units that training leaves out.
@@ -47,16 +50,23 @@ class GatedConvNet(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, context: int = 0, *, hidden: int = 32, layers: int = 3, dropout: float = 0.0
+        self,
+        inputs: int,
+        outputs: int,
+        context: int | Sequence[int] = 0,
+        *,
+        hidden: int = 32,
+        layers: int = 3,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.context = context
-        self.first = ChannelConv2d(inputs + context, hidden, 3)
+        self.first = ChannelConv2d(inputs + channels(context), hidden, 3)
         self.blocks = nn.Sequential(*[GatedBlock(hidden, dropout) for _ in range(layers)])
         self.last = ChannelConv2d(2 * hidden, outputs, 3, zero=True)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        images = join_image_context(x, context, self.context, "GatedConvNet")
+        images = join_image(x, context, self.context, "GatedConvNet")
         return over_batches(self._network, images)
 
     def _network(self, x: Tensor) -> Tensor:

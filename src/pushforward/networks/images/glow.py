@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from pushforward.networks.context import join_image_context
-from pushforward.networks.images.convolution import ChannelConv2d, over_batches
+from pushforward.networks.context import join_image
+from pushforward.networks.images.convolution import ChannelConv2d, channels, over_batches
+from pushforward.parts import ModulePart
 
 
-class GlowConvNet(nn.Module):
+class GlowConvNet(ModulePart):
     r"""Three convolutions, 3x3, 1x1 and 3x3, with ReLU between; the last starts at zero and has a learned scale.
 
     The outputs are multiplied by ``exp(3 s)`` with ``s`` learned per channel and bounded to +-2, as in the paper's
@@ -18,7 +21,7 @@ class GlowConvNet(nn.Module):
     Args:
         inputs: channels of the images ``(..., inputs, H, W)``.
         outputs: channels of the result ``(..., outputs, H, W)``.
-        context: features of the context, an image ``(..., context, H, W)`` or a vector ``(..., context)``.
+        context: features of a context vector, repeated over the pixels, or the shape of a context image; 0 for none.
         hidden: width.
 
     Raises:
@@ -31,16 +34,16 @@ class GlowConvNet(nn.Module):
         torch.Size([5, 6, 4, 4])
     """
 
-    def __init__(self, inputs: int, outputs: int, context: int = 0, *, hidden: int = 512) -> None:
+    def __init__(self, inputs: int, outputs: int, context: int | Sequence[int] = 0, *, hidden: int = 512) -> None:
         super().__init__()
         self.context = context
-        self.first = ChannelConv2d(inputs + context, hidden, 3)
+        self.first = ChannelConv2d(inputs + channels(context), hidden, 3)
         self.middle = ChannelConv2d(hidden, hidden, 1)
         self.last = ChannelConv2d(hidden, outputs, 3, zero=True)
         self.log_scale = nn.Parameter(torch.zeros(outputs, 1, 1))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        images = join_image_context(x, context, self.context, "GlowConvNet")
+        images = join_image(x, context, self.context, "GlowConvNet")
         return over_batches(self._network, images)
 
     def _network(self, x: Tensor) -> Tensor:

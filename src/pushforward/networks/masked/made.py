@@ -2,59 +2,74 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import math
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import pairwise, repeat
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.errors import ShapeError, UsageError
-from pushforward.networks.context import check_context
+from pushforward.kernels.recording import recording_nothing
+from pushforward.networks.context import broadcast, check_context, vector_context
 from pushforward.networks.masked.linear import MaskedLinear
 from pushforward.networks.masked.sweep import FilledLayer, GrownLayer, plan_sweep
+from pushforward.parts import ModulePart
 
 Map = Callable[[Tensor], Tensor]
 Choose = Callable[[slice, Tensor], Tensor]
 
 
-class MaskedNetwork(nn.Module, ABC):
+class MaskedNetwork(ModulePart):
     r"""What masked networks share: degrees, masks, and evaluation in parallel or in order.
 
-    Input ``j`` has degree ``j + 1``, hidden units have degrees spread evenly up to ``D - 1`` and ascending within each
-    layer, the outputs of input ``i`` have degree ``i``, and no unit sees a higher degree than its own. A context enters
-    the first hidden layer, whose units of degree 0 exist only with a context.
+    A **causal network** maps ``(..., D F)`` to ``(..., P D)``: of ``D`` variables that are ``F`` numbers each (one as a
+    rule, the cosine and the sine of an angle) the first of ``P`` outputs for each variable, then the second for each,
+    and so on; the outputs for variable ``i`` depend on the variables before ``i`` alone. :func:`by_variable` sorts
+    them.
+
+    Here variable ``j`` has degree ``j + 1``, hidden units have degrees spread evenly up to ``D - 1`` and ascending
+    within each layer, the outputs for variable ``i`` have degree ``i``, and no unit sees a higher degree than its own.
+    A context enters the first hidden layer, whose units of degree 0 exist only with a context.
 
     A subclass writes the network once, in :meth:`_evaluate`, in terms of "apply linear layer k". :meth:`forward`
     applies whole layers; :meth:`generate` applies the rows of one degree at a time, so that computing the outputs one
-    input after the other costs the arithmetic of a single pass.
+    variable after the other costs the arithmetic of a single pass.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, context: int, widths: Sequence[int], activation: Callable[[], nn.Module]
+        self,
+        inputs: int,
+        outputs: int,
+        context: int,
+        widths: Sequence[int],
+        activation: Callable[[], nn.Module],
+        numbers: int = 1,
     ) -> None:
         super().__init__()
-        if inputs < 1 or outputs < 1 or outputs % inputs:
+        owner = type(self).__name__
+        if inputs < 1 or outputs < 1 or outputs % inputs or numbers < 1:
             raise UsageError(
-                f"{type(self).__name__} expects outputs to be a positive multiple of inputs, "
-                f"got inputs={inputs}, outputs={outputs}"
+                f"{owner} expects outputs to be a positive multiple of inputs, and numbers of at least 1, "
+                f"got inputs={inputs}, outputs={outputs}, numbers={numbers}"
             )
         if not widths or min(widths) < 1:
-            raise UsageError(f"{type(self).__name__} expects hidden widths of at least 1, got {tuple(widths)}")
-        self.inputs, self.outputs, self.context = inputs, outputs, context
+            raise UsageError(f"{owner} expects hidden widths of at least 1, got {tuple(widths)}")
+        self.inputs, self.outputs, self.numbers = inputs, outputs, numbers
+        self.context = vector_context(context, owner)
         self.per_input = outputs // inputs
+        features = 0 if self.context is None else self.context.features_shape[0]
         degrees = [
-            list(range(1, inputs + 1)),
-            *(hidden_degrees(width, inputs, context) for width in widths),
+            [variable + 1 for variable in range(inputs) for _ in range(numbers)],
+            *(hidden_degrees(width, inputs, features) for width in widths),
             [i for i in range(inputs) for _ in range(self.per_input)],
         ]
         self.linears = nn.ModuleList(MaskedLinear(before, after) for before, after in pairwise(degrees))
         nn.init.zeros_(self.linears[-1].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.linears[-1].bias)  # type: ignore[arg-type]
-        self.context_linear = nn.Linear(context, widths[0], bias=False) if context else None
+        self.context_linear = nn.Linear(features, widths[0], bias=False) if features else None
         self.activation = activation()
         self.plan = plan_sweep(degrees, self.per_input)
 
@@ -64,63 +79,70 @@ class MaskedNetwork(nn.Module, ABC):
         what the context adds to the first layer."""
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return the outputs ``(..., outputs)``, those of input 0 first, for ``x`` of shape ``(..., inputs)``."""
-        return self._evaluate(x, self._masked_linears, self.activation, self._context_term(x.shape[:-1], context))
-
-    def planes(self, x: Tensor, batch: torch.Size, context: Tensor | None = None) -> Tensor:
-        """Return the outputs ``(outputs per input, inputs, rows)`` for ``x`` ``(inputs, rows)``.
-
-        Rows are the flattened ``batch``. Behind all features they make what a map of each input reads long runs.
-        """
+        """Return the outputs ``(..., P D)`` for ``x`` of shape ``(..., D F)``."""
+        if x.shape[-1:] != (self.inputs * self.numbers,):
+            raise ShapeError(
+                f"{type(self).__name__} expects {self.inputs * self.numbers} inputs, got a tensor of {tuple(x.shape)}"
+            )
+        check_context(context, self.context, type(self).__name__)
+        if context is not None:
+            x = broadcast(x, 1, context, 1, type(self).__name__)
+        batch = x.shape[:-1]
+        # Features first and the rows behind them: what is done to all elements runs through long contiguous rows. The
+        # results, turned back, are views.
         *hidden, last = self._masked_linears
         maps: list[Map] = [*(linear.columns for linear in hidden), partial(last.planes, per_input=self.per_input)]
-        return self._evaluate(x, maps, self.activation, self._context_columns(batch, context))
+        columns = x.reshape(-1, x.shape[-1]).t()
+        outputs = self._evaluate(columns, maps, self.activation, self._context_columns(batch, context))
+        return outputs.flatten(0, 1).t().reshape(*batch, self.outputs)
 
-    def generate(self, choose: Choose, batch: torch.Size, context: Tensor | None = None) -> Tensor:
-        """Choose the inputs in order, each given the outputs for it, which depend on those chosen before.
+    def generate(self, choose: Choose, batch: torch.Size, context: Tensor | None = None) -> None:
+        """Choose the variables in order, each given the outputs for it, which depend on those chosen before.
 
-        ``choose(inputs, outputs)`` returns the values ``(n, rows)`` of the inputs in the slice ``inputs``, given
-        ``outputs`` ``(n, rows, outputs per input)``; rows are the flattened ``batch``. Returns all inputs
-        ``(inputs, rows)``. The arithmetic is that of one pass of the network.
+        ``choose(variables, outputs)`` is told the slice of variables that is next and the outputs ``(n, rows, P)`` for
+        them; rows are the flattened ``batch``. It returns what the network sees of the values it chose,
+        ``(n F, rows)``. The arithmetic is that of one pass of the network.
         """
-        rows = batch.numel()
+        rows = math.prod(batch)
+        check_context(context, self.context, type(self).__name__)
         context_term = self._context_columns(batch, context)
         kind = GrownLayer if torch.is_grad_enabled() else FilledLayer
         linears, plans = self._masked_linears, self.plan.layers
         # Not the module itself: to call one takes longer than what it does here.
         activation = self.activation.forward
         terms = repeat(None) if context_term is None else (context_term[units] for units in plans[0].units)
-        chosen = [linears[0].weight.new_empty(0, rows)]
-        with _recording_nothing():
+        chosen = linears[0].weight.new_empty(0, rows)
+        with recording_nothing():
             pairs = zip(linears, plans, strict=True)
             layers = [kind(linear, plan, rows) for linear, plan in pairs]
-            for inputs, term in zip(self.plan.inputs, terms, strict=False):
-                outputs = self._evaluate(chosen[-1], layers, activation, term)
-                outputs = outputs.view(inputs.stop - inputs.start, self.per_input, rows)
-                chosen.append(choose(inputs, outputs.transpose(1, 2)))
-        return torch.cat(chosen)
+            for variables, term in zip(self.plan.inputs, terms, strict=False):
+                outputs = self._evaluate(chosen, layers, activation, term)
+                outputs = outputs.view(variables.stop - variables.start, self.per_input, rows)
+                chosen = choose(variables, outputs.transpose(1, 2))
 
     @property
     def _masked_linears(self) -> list[MaskedLinear]:
         return list(self.linears)  # type: ignore[arg-type]
 
-    def _context_term(self, batch: torch.Size, context: Tensor | None) -> Tensor | None:
-        check_context(context, self.context, -1, type(self).__name__)
-        if self.context_linear is None or context is None:
-            return None
-        if torch.broadcast_shapes(batch, context.shape[:-1]) != batch:
-            raise ShapeError(
-                f"{type(self).__name__}: the context's batch {tuple(context.shape[:-1])} does not fit {tuple(batch)}"
-            )
-        return self.context_linear(context)
-
     def _context_columns(self, batch: torch.Size, context: Tensor | None) -> Tensor | None:
         """The context's term ``(width, rows)``, a column for each row of the flattened batch."""
-        term = self._context_term(batch, context)
-        if term is None:
+        if self.context_linear is None or context is None:
             return None
+        term = self.context_linear(context)
         width = term.shape[-1]
-        return term.expand(*batch, width).reshape(batch.numel(), width).t()
+        return term.expand(*batch, width).reshape(math.prod(batch), width).t()
+
+
+def by_variable(outputs: Tensor, variables: int) -> Tensor:
+    """Sort a causal network's outputs ``(..., P D)`` by variable, ``(..., D, P)``.
+
+    Example:
+        >>> by_variable(torch.tensor([1, 2, 3, 10, 20, 30]), 3)
+        tensor([[ 1, 10],
+                [ 2, 20],
+                [ 3, 30]])
+    """
+    return outputs.unflatten(-1, (-1, variables)).transpose(-1, -2)
 
 
 class MADE(MaskedNetwork):
@@ -133,11 +155,12 @@ class MADE(MaskedNetwork):
     The last layer starts at zero. With fewer hidden units than inputs, neighbouring inputs share what they see.
 
     Args:
-        inputs: the number of inputs ``D``, in the order of their dependence.
-        outputs: the number of outputs, a multiple ``P`` of the inputs; the ``P`` outputs of input 0 come first.
+        inputs: the number of variables ``D``, in the order of their dependence.
+        outputs: the number of outputs, a multiple ``P`` of the variables, in the order of :class:`MaskedNetwork`.
         context: features of the context, 0 for none; every output sees all of it.
         hidden: widths of the hidden layers.
         activation: makes the activation between layers; it must act element by element.
+        numbers: how many numbers a variable is, ``F``.
 
     Raises:
         UsageError: if ``outputs`` is no multiple of ``inputs``, or a width is below 1.
@@ -157,8 +180,9 @@ class MADE(MaskedNetwork):
         *,
         hidden: Sequence[int] = (128, 128),
         activation: Callable[[], nn.Module] = nn.ReLU,
+        numbers: int = 1,
     ) -> None:
-        super().__init__(inputs, outputs, context, hidden, activation)
+        super().__init__(inputs, outputs, context, hidden, activation, numbers)
 
     def _evaluate(self, x: Tensor, linears: Sequence[Map], activation: Map, context_term: Tensor | None) -> Tensor:
         first, *others = linears
@@ -175,7 +199,7 @@ class ResidualMADE(MaskedNetwork):
     arXiv:1904.05626; masks of Germain et al. 2015, arXiv:1502.03509).
 
     Args:
-        inputs, outputs, context, activation: as in :class:`MADE`.
+        inputs, outputs, context, activation, numbers: as in :class:`MADE`.
         hidden: the width of every layer.
         blocks: the number of residual blocks.
 
@@ -193,8 +217,9 @@ class ResidualMADE(MaskedNetwork):
         hidden: int = 128,
         blocks: int = 2,
         activation: Callable[[], nn.Module] = nn.ReLU,
+        numbers: int = 1,
     ) -> None:
-        super().__init__(inputs, outputs, context, [hidden] * (1 + 2 * blocks), activation)
+        super().__init__(inputs, outputs, context, [hidden] * (1 + 2 * blocks), activation, numbers)
 
     def _evaluate(self, x: Tensor, linears: Sequence[Map], activation: Map, context_term: Tensor | None) -> Tensor:
         first, *blocks, last = linears
@@ -204,12 +229,6 @@ class ResidualMADE(MaskedNetwork):
         for inner, outer in zip(blocks[::2], blocks[1::2], strict=True):
             h = h + outer(activation(inner(activation(h))))
         return last(activation(h))
-
-
-def _recording_nothing() -> AbstractContextManager[Any]:
-    """Where no gradient is wanted, operations as small as a sweep's spend a sixth of their time on what autograd might
-    ask of them. What is computed inside must not leave as it is: gradients could not pass it later."""
-    return nullcontext() if torch.is_grad_enabled() or torch.compiler.is_compiling() else torch.inference_mode()
 
 
 def hidden_degrees(width: int, inputs: int, context: int) -> list[int]:

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import ShapeError, UsageError
-from pushforward.networks.context import check_context
+from pushforward.networks.context import Context, check_context, vector_context
 from pushforward.networks.masked.linear import MaskedLinear
 from pushforward.networks.masked.made import hidden_degrees
+from pushforward.parts import ModulePart
 
 
-class OneHotMADE(nn.Module):
+class OneHotMADE(ModulePart):
     r"""MADE (Germain et al. 2015, arXiv:1502.03509) with one-hot variables: all ``K`` numbers of a variable share
     its place in the order.
 
@@ -37,27 +38,28 @@ class OneHotMADE(nn.Module):
     """
 
     def __init__(
-        self, variables: int, classes: int, outputs: int, context: int = 0, *, hidden: Sequence[int] = (64, 64)
+        self, variables: int, classes: int, outputs: int, context: Context = 0, *, hidden: Sequence[int] = (64, 64)
     ) -> None:
         super().__init__()
         if min(variables, classes, outputs, *hidden) < 1 or not hidden:
             raise UsageError("OneHotMADE expects at least one variable, class, output and hidden feature")
         self.shape = torch.Size([variables, classes])
-        self.context = context
+        self.context = vector_context(context, "OneHotMADE")
+        features = 0 if self.context is None else self.context.features_shape[0]
         degrees = [
             [variable + 1 for variable in range(variables) for _ in range(classes)],
-            *(hidden_degrees(width, variables, context) for width in hidden),
+            *(hidden_degrees(width, variables, features) for width in hidden),
             [variable for variable in range(variables) for _ in range(outputs)],
         ]
         self.layers = nn.ModuleList(MaskedLinear(before, after) for before, after in pairwise(degrees))
-        self.context_layer = nn.Linear(context, hidden[0], bias=False) if context else None
+        self.context_layer = nn.Linear(features, hidden[0], bias=False) if features else None
         nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.layers[-1].bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         if x.shape[-2:] != self.shape:
             raise ShapeError(f"OneHotMADE expects (..., {self.shape[0]}, {self.shape[1]}), got {tuple(x.shape)}")
-        check_context(context, self.context, -1, "OneHotMADE")
+        check_context(context, self.context, "OneHotMADE")
         first, *rest = self.layers
         h = first(x.flatten(-2))
         if self.context_layer is not None and context is not None:

@@ -62,7 +62,8 @@ def plan_sweep(degrees: Sequence[Sequence[int]], per_input: int) -> Plan:
     Inputs between two such degrees see the same hidden units, so their outputs come in one step.
 
     Args:
-        degrees: the ascending degrees of the inputs and of each layer's units.
+        degrees: the ascending degrees of the inputs, ``j + 1`` for the numbers of variable ``j``, and of each layer's
+            units.
         per_input: how many outputs belong to each input.
 
     Example:
@@ -73,7 +74,7 @@ def plan_sweep(degrees: Sequence[Sequence[int]], per_input: int) -> Plan:
         ([0, 1, 2], [slice(0, 0, None), slice(0, 2, None), slice(2, 3, None)])
     """
     starts = sorted({0, *(degree for layer in degrees[1:-1] for degree in layer)})
-    inputs = [slice(start, stop) for start, stop in pairwise([*starts, len(degrees[0])])]
+    inputs = [slice(start, stop) for start, stop in pairwise([*starts, degrees[0][-1]])]
     known = [[sum(degree <= start for degree in layer) for start in starts] for layer in degrees[:-1]]
     units = [[slice(*ends) for ends in pairwise([0, *counts])] for counts in known[1:]]
     outputs = [slice(part.start * per_input, part.stop * per_input) for part in inputs]

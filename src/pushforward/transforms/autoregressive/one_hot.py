@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pushforward.networks.context import Context, for_network, vector_context
 from pushforward.networks.masked.one_hot import OneHotMADE
 from pushforward.scalar.modular import ModularAffine
-from pushforward.transforms.base import Bijection, check_event
+from pushforward.spaces import OneHot
+from pushforward.transforms.base import Bijection
 
 
 class OneHotAutoregressive(Bijection):
@@ -33,23 +35,28 @@ class OneHotAutoregressive(Bijection):
         tensor([[3, 0, 1]])
     """
 
-    event_dims = 2
-
     def __init__(
-        self, variables: int, operation: ModularAffine, context: int = 0, *, hidden: Sequence[int] = (64, 64)
+        self, variables: int, operation: ModularAffine, context: Context = 0, *, hidden: Sequence[int] = (64, 64)
     ) -> None:
         super().__init__()
         self.operation = operation
-        self.event_shape = torch.Size([variables, operation.classes])
-        self.network = OneHotMADE(variables, operation.classes, operation.num_parameters, context, hidden=hidden)
+        self.domain = self.codomain = OneHot(variables, operation.classes)
+        self.context = vector_context(context, "OneHotAutoregressive")
+        self.network = OneHotMADE(
+            variables, operation.classes, operation.num_parameters, for_network(self.context), hidden=hidden
+        )
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(x, self.event_shape, "OneHotAutoregressive")
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        x, context = self.check(x, context, self.domain)
         z, log_dz = self.operation.forward(x, self.network(x, context))
         return z, log_dz.sum(-1)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(z, self.event_shape, "OneHotAutoregressive")
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        z, context = self.check(z, context, self.codomain)
         x = torch.zeros_like(z)
         for variable in range(self.event_shape[0]):
             parameters = self.network(x, context)[..., variable, :]

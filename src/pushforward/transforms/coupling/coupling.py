@@ -5,9 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pushforward.networks.factory import NetworkFactory
+from pushforward.errors import UsageError
+from pushforward.networks.context import Context
+from pushforward.networks.factory import NetworkFactory, make_network
+from pushforward.numerics import batch_shape, sum_event
 from pushforward.scalar.base import ScalarBijection
-from pushforward.transforms.base import Bijection, batch_shape, check_event, sum_event
+from pushforward.spaces import Space, product_of
+from pushforward.transforms.base import Bijection
+from pushforward.transforms.conditioning import check_scalar, conditioner_context, warn_of_reach
 from pushforward.transforms.coupling.split import partition
 
 
@@ -16,16 +21,20 @@ class Coupling(Bijection):
 
     The Jacobian is triangular, so ``log_det = sum log h'(x_b)``. The scalar bijection ``h`` makes it NICE
     (``Additive``), RealNVP (``Affine``), Flow++ (``MixtureCDF``), a spline flow or an integer flow. The event is
-    really split wherever the mask allows it: nothing is computed for what does not change.
+    really split wherever the mask allows it: nothing is computed for what does not change. The network sees the kept
+    part as its space shows it (an angle by its cosine and sine).
 
     Args:
         mask: boolean, of the event's shape ``(D,)`` or ``(C, H, W)``; ``True`` where the event is kept.
         scalar: the scalar bijection of the changed part.
-        network: a network factory, called as ``network(inputs, outputs, context)`` in features or channels.
-        context: features of the context, 0 for none.
+        network: a network factory, called as ``network(inputs, outputs, context)`` in features or channels, or a
+            ready-made module.
+        context: a number of features, a shape or a space; 0 for none.
+        space: the space of the events, where the kept part is of another kind than the changed one; by default all of
+            it is of the scalar bijection's domain.
 
     Raises:
-        UsageError: if the mask is not a usable mask.
+        UsageError: if the mask is not a usable mask, or something is not what its place is for.
         ShapeError: if the input does not end in the mask's shape, or the context is missing or misshapen.
 
     Source: Dinh, Krueger, Bengio (2014), arXiv:1410.8516; Dinh, Sohl-Dickstein, Bengio (2016), arXiv:1605.08803.
@@ -40,31 +49,65 @@ class Coupling(Bijection):
         (torch.Size([8, 4]), torch.Size([8]))
     """
 
-    def __init__(self, mask: Tensor, scalar: ScalarBijection, network: NetworkFactory, context: int = 0) -> None:
+    mask: Tensor
+
+    def __init__(
+        self,
+        mask: Tensor,
+        scalar: ScalarBijection,
+        network: NetworkFactory | nn.Module,
+        context: Context = 0,
+        space: Space | None = None,
+    ) -> None:
         super().__init__()
-        self.event_shape = mask.shape
-        self.event_dims = mask.dim()
-        self.scalar = scalar
-        self.tolerance = scalar.tolerance
-        self.light = scalar.light and mask.dim() == 1
         self.partition = partition(mask)
+        self.scalar = check_scalar(scalar, "Coupling")
+        self.tolerance = scalar.tolerance
+        self.context = conditioner_context(context, mask.dim(), "Coupling")
+        self.domain = scalar.domain.with_shape(mask.shape) if space is None else space
+        if tuple(self.domain.shape) != tuple(mask.shape):
+            raise UsageError(f"Coupling expects a space of events {tuple(mask.shape)}, got {self.domain}")
+        self.codomain = self._codomain(mask)
+        # Persistent: which part is kept decides what the weights mean.
+        self.register_buffer("mask", mask)
+        self.seen = self.partition.condition_space(self.domain)
         self.emitted = scalar.num_parameters - scalar.num_shared
-        self.network = network(self.partition.inputs, self.emitted * self.partition.outputs, context)
+        inputs, outputs = self.seen.features_shape[0], self.emitted * self.partition.outputs
+        self.network = make_network(network, inputs, outputs, self.context, "Coupling")
         # One value for each channel (or feature): what a structure learns instead of the network.
         self.shared = nn.Parameter(torch.zeros(scalar.num_shared, mask.shape[0])) if scalar.num_shared else None
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(x, self.event_shape, "Coupling")
-        changed, log_dz = self.scalar.forward(self.partition.changed(x), self._scalar_parameters(x, context))
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        x, context = self.check(x, context, self.domain)
+        changed, log_dz = self.scalar.forward(self.partition.changed(x), self.scalar_parameters(x, context))
         return self.partition.merge(x, changed), self._log_det(log_dz, x)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(z, self.event_shape, "Coupling")
-        changed, log_dx = self.scalar.inverse(self.partition.changed(z), self._scalar_parameters(z, context))
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        z, context = self.check(z, context, self.codomain)
+        changed, log_dx = self.scalar.inverse(self.partition.changed(z), self.scalar_parameters(z, context))
         return self.partition.merge(z, changed), self._log_det(log_dx, z)
 
-    def _scalar_parameters(self, x: Tensor, context: Tensor | None) -> Tensor:
-        outputs = self.network(self.partition.condition(x), context)
+    def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        x, context = self.check(x, context, self.domain)
+        changed = self.scalar.encode(self.partition.changed(x), self.scalar_parameters(x, context))
+        return self.partition.merge(x, changed)
+
+    def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        z, context = self.check(z, context, self.codomain)
+        changed = self.scalar.decode(self.partition.changed(z), self.scalar_parameters(z, context))
+        return self.partition.merge(z, changed)
+
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        warn_of_reach(self.scalar, self.partition.changed(x), "Coupling")
+        return super().initialise(x, context)
+
+    def scalar_parameters(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """Return the scalar bijection's parameters for the changed elements of ``x``, whose kept part decides them."""
+        outputs = self.network(self.partition.condition(x, self.seen), context)
         emitted = self.partition.parameters_of(outputs, self.emitted)
         if self.shared is None:
             return emitted
@@ -73,8 +116,23 @@ class Coupling(Bijection):
     def _shared_parameters(self) -> Tensor:
         """Spread the learned values over the event and take those of the changed elements."""
         assert self.shared is not None
-        spread = self.shared.unflatten(-1, (-1, *[1] * (self.event_dims - 1))).expand(-1, *self.event_shape)
+        spread = self.shared.unflatten(-1, (-1, *[1] * (self.event_dims - 1))).expand(-1, *self.mask.shape)
         return self.partition.changed(spread).movedim(0, -1)
 
     def _log_det(self, log_d: Tensor, x: Tensor) -> Tensor:
         return sum_event(log_d, log_d.dim() - len(batch_shape(x, self.event_dims)))
+
+    def _codomain(self, mask: Tensor) -> Space:
+        scalar = self.scalar
+        if scalar.domain == scalar.codomain:
+            return self.domain
+        if mask.dim() != 1:
+            raise UsageError(f"Coupling of images expects a scalar bijection onto its own domain, got {scalar}")
+        kept = zip(mask.tolist(), self.domain.elements(), strict=True)
+        return product_of([element if keeps else scalar.codomain for keeps, element in kept])
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
+        stored = state_dict.get(f"{prefix}mask")
+        if stored is not None and stored.shape == self.mask.shape and not torch.equal(stored, self.mask.to(stored)):
+            self.partition = partition(stored).to(self.mask.device)
+        super()._load_from_state_dict(state_dict, prefix, *rest)  # type: ignore[arg-type]

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import accumulate
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.errors import UsageError
-from pushforward.networks.factory import NetworkFactory
+from pushforward.networks.context import Context
+from pushforward.networks.factory import NetworkFactory, make_network
+from pushforward.numerics import no_log_det
 from pushforward.scalar.base import ScalarBijection
-from pushforward.transforms.base import Bijection, batch_shape, check_event
+from pushforward.spaces import Space, product_of
+from pushforward.transforms.base import Bijection
+from pushforward.transforms.conditioning import check_scalar, conditioner_context
 
 Operations = Sequence[ScalarBijection | None]
+
+Step = tuple[ScalarBijection, int, Callable[[list[Tensor], int, Tensor | None], Tensor]]
+"""An operation, the part that it changes, and what gives its parameters."""
 
 
 class Multipartite(Bijection):
@@ -33,7 +40,7 @@ class Multipartite(Bijection):
         operations: for each part the operation ``o``, or None for a part that is left as it is.
         network: a network factory, called once a part for ``f_d`` as ``network(all other features, outputs, context)``
             and for ``g_d`` as ``network(features before it, outputs, context)``.
-        context: features of the context, 0 for none.
+        context: a number of features, a shape or a space; 0 for none.
         first_operations: for each part the operation ``|>``, or None; the first part has none, as nothing precedes it.
 
     Raises:
@@ -56,65 +63,85 @@ class Multipartite(Bijection):
         event_shape: Sequence[int],
         parts: Sequence[int],
         operations: Operations,
-        network: NetworkFactory,
-        context: int = 0,
+        network: NetworkFactory | nn.Module,
+        context: Context = 0,
         first_operations: Operations | None = None,
     ) -> None:
         super().__init__()
-        self.event_shape = torch.Size(event_shape)
-        self.event_dims = len(self.event_shape)
         self.parts = tuple(parts)
         self.operations = tuple(operations)
         self.first_operations = (None,) * len(self.parts) if first_operations is None else tuple(first_operations)
-        self._check_parts()
+        self._check_parts(event_shape)
+        self.context = conditioner_context(context, len(event_shape), "Multipartite")
+        self.domain, self.codomain = self._space(event_shape, "domain"), self._space(event_shape, "codomain")
         every = [*self.operations, *self.first_operations]
-        tolerances = [op.tolerance for op in every if op is not None and op.tolerance is not None]
-        self.tolerance = max(tolerances, default=None)
-        before = list(accumulate(self.parts, initial=0))
+        self.tolerance = max(
+            (op.tolerance for op in every if op is not None and op.tolerance is not None), default=None
+        )
+        bounds = list(pairwise(accumulate(self.parts, initial=0)))
+        self.seen = [self.domain.select(range(start, stop)) for start, stop in bounds]
         self.networks = nn.ModuleList(
-            self._network(network, sum(self.parts) - part, part, operation, context)
-            for part, operation in zip(self.parts, self.operations)
+            self._network(network, [*self.seen[:part], *self.seen[part + 1 :]], part, operation)
+            for part, operation in enumerate(self.operations)
         )
         self.first_networks = nn.ModuleList(
-            self._network(network, start, part, operation, context)
-            for start, part, operation in zip(before, self.parts, self.first_operations)
+            self._network(network, self.seen[:part], part, operation)
+            for part, operation in enumerate(self.first_operations)
         )
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(x, self.event_shape, "Multipartite")
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        x, context = self.check(x, context, self.domain)
         pieces = list(x.split(self.parts, -self.event_dims))
-        log_det = self._zero(x)
-        for index in range(len(pieces)):
-            first, operation = self.first_operations[index], self.operations[index]
-            if first is not None:
-                pieces[index], term = first.forward(pieces[index], self._first_parameters(pieces, index, context))
-                log_det = log_det + self._sum(term, x)
-            if operation is not None:
-                pieces[index], term = operation.forward(pieces[index], self._other_parameters(pieces, index, context))
-                log_det = log_det + self._sum(term, x)
+        log_det = no_log_det(x, self.event_dims)
+        for operation, part, parameters_of in self._steps():
+            pieces[part], term = operation.forward(pieces[part], parameters_of(pieces, part, context))
+            log_det = log_det + self._sum(term, x)
         return torch.cat(pieces, -self.event_dims), log_det
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(z, self.event_shape, "Multipartite")
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        z, context = self.check(z, context, self.codomain)
         pieces = list(z.split(self.parts, -self.event_dims))
-        log_det = self._zero(z)
-        for index in reversed(range(len(pieces))):
-            first, operation = self.first_operations[index], self.operations[index]
-            if operation is not None:
-                pieces[index], term = operation.inverse(pieces[index], self._other_parameters(pieces, index, context))
-                log_det = log_det + self._sum(term, z)
-            if first is not None:
-                pieces[index], term = first.inverse(pieces[index], self._first_parameters(pieces, index, context))
-                log_det = log_det + self._sum(term, z)
+        log_det = no_log_det(z, self.event_dims)
+        for operation, part, parameters_of in reversed(self._steps()):
+            pieces[part], term = operation.inverse(pieces[part], parameters_of(pieces, part, context))
+            log_det = log_det + self._sum(term, z)
         return torch.cat(pieces, -self.event_dims), log_det
 
-    def _other_parameters(self, pieces: list[Tensor], index: int, context: Tensor | None) -> Tensor:
-        """The parameters ``f_d`` of a part, given all others."""
-        return self._run(self.networks[index], [*pieces[:index], *pieces[index + 1 :]], self.parts[index], context)
+    def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        x, context = self.check(x, context, self.domain)
+        pieces = list(x.split(self.parts, -self.event_dims))
+        for operation, part, parameters_of in self._steps():
+            pieces[part] = operation.encode(pieces[part], parameters_of(pieces, part, context))
+        return torch.cat(pieces, -self.event_dims)
 
-    def _first_parameters(self, pieces: list[Tensor], index: int, context: Tensor | None) -> Tensor:
+    def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        z, context = self.check(z, context, self.codomain)
+        pieces = list(z.split(self.parts, -self.event_dims))
+        for operation, part, parameters_of in reversed(self._steps()):
+            pieces[part] = operation.decode(pieces[part], parameters_of(pieces, part, context))
+        return torch.cat(pieces, -self.event_dims)
+
+    def _steps(self) -> list[Step]:
+        """What is done on the way to the latent: to each part its first operation, then its other one."""
+        steps: list[Step] = []
+        for part, (first, operation) in enumerate(zip(self.first_operations, self.operations, strict=True)):
+            steps += [(first, part, self._first_parameters)] if first is not None else []
+            steps += [(operation, part, self._other_parameters)] if operation is not None else []
+        return steps
+
+    def _other_parameters(self, pieces: list[Tensor], part: int, context: Tensor | None) -> Tensor:
+        """The parameters ``f_d`` of a part, given all others."""
+        others = [self.seen[i].features(piece) for i, piece in enumerate(pieces) if i != part]
+        return self._run(self.networks[part], others, self.parts[part], context)
+
+    def _first_parameters(self, pieces: list[Tensor], part: int, context: Tensor | None) -> Tensor:
         """The parameters ``g_d`` of a part, given those before it."""
-        return self._run(self.first_networks[index], pieces[:index], self.parts[index], context)
+        before = [self.seen[i].features(piece) for i, piece in enumerate(pieces[:part])]
+        return self._run(self.first_networks[part], before, self.parts[part], context)
 
     def _run(self, network: nn.Module, others: list[Tensor], size: int, context: Tensor | None) -> Tensor:
         seen = torch.cat(others, -self.event_dims)
@@ -123,26 +150,43 @@ class Multipartite(Bijection):
         return network(seen.flatten(-self.event_dims), context).unflatten(-1, (size, -1))
 
     def _network(
-        self, network: NetworkFactory, inputs: int, part: int, operation: ScalarBijection | None, context: int
+        self, network: NetworkFactory | nn.Module, others: list[Space], part: int, operation: ScalarBijection | None
     ) -> nn.Module:
         if operation is None:
             return nn.Identity()
         numbers = self.event_shape[1] if self.event_dims == 2 else 1
-        return network(inputs * numbers, part * operation.num_parameters, context)
+        inputs = sum(space.features_shape[0] for space in others) * numbers
+        outputs = self.parts[part] * operation.num_parameters
+        return make_network(network, inputs, outputs, self.context, "Multipartite")
 
-    def _check_parts(self) -> None:
-        if sum(self.parts) != self.event_shape[0] or min(self.parts, default=0) < 1 or len(self.parts) < 2:
+    def _space(self, event_shape: Sequence[int], end: str) -> Space:
+        """The events' space: that of the parts' operations, which on vectors may differ from part to part."""
+        pairs = zip(self.first_operations, self.operations, strict=True)
+        ordered = [pair if end == "domain" else pair[::-1] for pair in pairs]
+        found = [next((getattr(op, end) for op in pair if op is not None), None) for pair in ordered]
+        known = [space for space in found if space is not None]
+        if not known:
+            raise UsageError("Multipartite expects an operation for at least one part, got None for all")
+        if all(space.same_kind(known[0]) for space in known):
+            return known[0].with_shape(event_shape)
+        if len(event_shape) != 1:
+            raise UsageError(f"Multipartite expects operations on one kind of numbers for images, got {known}")
+        return product_of(
+            [space or known[0] for space, size in zip(found, self.parts, strict=True) for _ in range(size)]
+        )
+
+    def _check_parts(self, event_shape: Sequence[int]) -> None:
+        for operation in [*self.operations, *self.first_operations]:
+            if operation is not None:
+                check_scalar(operation, "Multipartite")
+        if sum(self.parts) != event_shape[0] or min(self.parts, default=0) < 1 or len(self.parts) < 2:
             raise UsageError(
-                f"Multipartite expects at least two parts that add up to {self.event_shape[0]}, got {self.parts}"
+                f"Multipartite expects at least two parts that add up to {event_shape[0]}, got {self.parts}"
             )
         if not len(self.operations) == len(self.first_operations) == len(self.parts):
             raise UsageError(f"Multipartite expects one operation (or None) for each of its {len(self.parts)} parts")
         if self.first_operations[0] is not None:
             raise UsageError("Multipartite expects None as the first part's first operation: nothing precedes it")
-
-    def _zero(self, x: Tensor) -> Tensor:
-        dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
-        return torch.zeros(batch_shape(x, self.event_dims), dtype=dtype, device=x.device)
 
     def _sum(self, log_d: Tensor, x: Tensor) -> Tensor:
         return log_d.flatten(x.dim() - self.event_dims).sum(-1)
@@ -152,7 +196,7 @@ def bipartite(
     event_shape: Sequence[int],
     operation: ScalarBijection,
     network: NetworkFactory,
-    context: int = 0,
+    context: Context = 0,
     *,
     kept: float = 0.5,
 ) -> Multipartite:
@@ -170,7 +214,7 @@ def bipartite(
 
 
 def multipartite(
-    event_shape: Sequence[int], count: int, operation: ScalarBijection, network: NetworkFactory, context: int = 0
+    event_shape: Sequence[int], count: int, operation: ScalarBijection, network: NetworkFactory, context: Context = 0
 ) -> Multipartite:
     """A coupling layer in ``count`` parts of about the same size, each changed in turn.
 
@@ -186,7 +230,7 @@ def multipartite(
 
 
 def quadripartite(
-    event_shape: Sequence[int], operation: ScalarBijection, network: NetworkFactory, context: int = 0
+    event_shape: Sequence[int], operation: ScalarBijection, network: NetworkFactory, context: Context = 0
 ) -> Multipartite:
     """The coupling layer in four parts of Tomczak 2020, arXiv:2011.15056.
 

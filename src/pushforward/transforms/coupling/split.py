@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from pushforward.errors import UsageError
 from pushforward.kernels.selection import Selection
+from pushforward.networks.factory import check_outputs
+from pushforward.spaces import Space
 
 
 class Partition(nn.Module):
@@ -21,8 +23,12 @@ class Partition(nn.Module):
     outputs: int
     changed_shape: torch.Size
 
-    def condition(self, x: Tensor) -> Tensor:
-        """Return what the conditioner sees."""
+    def condition_space(self, space: Space) -> Space:
+        """Return the space of the kept part of events from ``space``."""
+        raise NotImplementedError("a Partition is abstract")
+
+    def condition(self, x: Tensor, seen: Space) -> Tensor:
+        """Return what the conditioner sees: the kept part, from the space ``seen``, as a network should see it."""
         raise NotImplementedError("a Partition is abstract")
 
     def changed(self, x: Tensor) -> Tensor:
@@ -71,7 +77,14 @@ class IndexPartition(Partition):
         self.kept = Selection(torch.nonzero(kept)[:, 0], len(kept), dim)
         self.rest = Selection(torch.nonzero(~kept)[:, 0], len(kept), dim)
 
-    def condition(self, x: Tensor) -> Tensor:
+    def condition_space(self, space: Space) -> Space:
+        return space.select(self.kept.index.tolist())
+
+    def condition(self, x: Tensor, seen: Space) -> Tensor:
+        return seen.features(self.unchanged(x))
+
+    def unchanged(self, x: Tensor) -> Tensor:
+        """Return the elements that are kept."""
         if self.kept_first:
             return x.narrow(self.dim, 0, self.inputs)
         if self.kept_last:
@@ -86,15 +99,16 @@ class IndexPartition(Partition):
         return self.rest.pick(x)
 
     def parameters_of(self, outputs: Tensor, count: int) -> Tensor:
+        check_outputs(outputs, self.dim, self.outputs * count, "Coupling")
         if self.dim == -1:
             return outputs.unflatten(-1, (self.outputs, count))
         return outputs.unflatten(-3, (count, self.outputs)).movedim(-4, -1)
 
     def merge(self, x: Tensor, changed: Tensor) -> Tensor:
         if self.kept_first:
-            return torch.cat([self.condition(x), changed], dim=self.dim)
+            return torch.cat([self.unchanged(x), changed], dim=self.dim)
         if self.kept_last:
-            return torch.cat([changed, self.condition(x)], dim=self.dim)
+            return torch.cat([changed, self.unchanged(x)], dim=self.dim)
         return self.rest.put(x, changed)
 
 
@@ -110,13 +124,20 @@ class PlanePartition(Partition):
         self.changed_shape = self.rest.index.shape
         self.register_buffer("kept", mask.to(torch.get_default_dtype()), persistent=False)
 
-    def condition(self, x: Tensor) -> Tensor:
-        return x * self.kept
+    def condition_space(self, space: Space) -> Space:
+        return space
+
+    def condition(self, x: Tensor, seen: Space) -> Tensor:
+        features = seen.features(x)
+        if features.shape[-3] == x.shape[-3]:
+            return features * self.kept
+        return features * self.kept.repeat_interleave(features.shape[-3] // x.shape[-3], 0)
 
     def changed(self, x: Tensor) -> Tensor:
         return self.rest.pick(x.flatten(-3))
 
     def parameters_of(self, outputs: Tensor, count: int) -> Tensor:
+        check_outputs(outputs, -3, self.outputs * count, "Coupling")
         by_parameter = outputs.unflatten(-3, (count, self.outputs)).flatten(-3)
         return self.rest.pick(by_parameter).movedim(-2, -1)
 

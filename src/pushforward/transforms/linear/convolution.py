@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pushforward.transforms.base import Bijection, batch_shape, check_event
+from pushforward.numerics import batch_shape, bounded
+from pushforward.spaces import ANY, Reals
+from pushforward.transforms.base import Bijection
 
 # The diagonal of the LU form stays within exp(+-MAX_LOG_DIAGONAL), so that the inverse exists and stays finite.
 MAX_LOG_DIAGONAL = 7.0
@@ -28,22 +30,35 @@ class InvertibleConvolution(Bijection):
         True
     """
 
-    event_dims = 3
-
     def __init__(self, channels: int) -> None:
         super().__init__()
+        self.domain = self.codomain = Reals((channels, ANY, ANY))
         self.weight = nn.Parameter(_random_rotation(channels))
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        _check(x, len(self.weight))
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.check(x, context, self.domain)
         log_det = torch.linalg.slogdet(self.weight).logabsdet
         return _mix(self.weight, x), _over_pixels(log_det, x)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        _check(z, len(self.weight))
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.check(z, context, self.codomain)
         log_det = torch.linalg.slogdet(self.weight).logabsdet
-        x = torch.linalg.solve(self.weight, z.flatten(-2)).reshape(z.shape)
-        return x, -_over_pixels(log_det, z)
+        return self._solve(z), -_over_pixels(log_det, z)
+
+    def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        self.check(x, context, self.domain)
+        return _mix(self.weight, x)
+
+    def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        self.check(z, context, self.codomain)
+        return self._solve(z)
+
+    def _solve(self, z: Tensor) -> Tensor:
+        return torch.linalg.solve(self.weight, z.flatten(-2)).reshape(z.shape)
 
 
 class InvertibleConvolutionLU(Bijection):
@@ -64,12 +79,12 @@ class InvertibleConvolutionLU(Bijection):
         True
     """
 
-    event_dims = 3
     permutation: Tensor
     sign: Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        self.domain = self.codomain = Reals((channels, ANY, ANY))
         permutation, lower, upper = torch.linalg.lu(_random_rotation(channels))
         diagonal = upper.diagonal()
         self.register_buffer("permutation", permutation)
@@ -78,21 +93,30 @@ class InvertibleConvolutionLU(Bijection):
         self.upper = nn.Parameter(upper.triu(1))
         self.log_diagonal = nn.Parameter(diagonal.abs().log())
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        _check(x, len(self.lower))
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.check(x, context, self.domain)
         lower, upper, log_diagonal = self._factors()
         return _mix(self.permutation @ lower @ upper, x), _over_pixels(log_diagonal.sum(), x)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        _check(z, len(self.lower))
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.check(z, context, self.codomain)
         lower, upper, log_diagonal = self._factors()
         rows = self.permutation.T @ z.flatten(-2)
         rows = torch.linalg.solve_triangular(lower, rows, upper=False, unitriangular=True)
         rows = torch.linalg.solve_triangular(upper, rows, upper=True)
         return rows.reshape(z.shape), -_over_pixels(log_diagonal.sum(), z)
 
+    def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        self.check(x, context, self.domain)
+        lower, upper, _ = self._factors()
+        return _mix(self.permutation @ lower @ upper, x)
+
     def _factors(self) -> tuple[Tensor, Tensor, Tensor]:
-        log_diagonal = MAX_LOG_DIAGONAL * torch.tanh(self.log_diagonal / MAX_LOG_DIAGONAL)
+        log_diagonal = bounded(self.log_diagonal, MAX_LOG_DIAGONAL)
         lower = self.lower.tril(-1) + torch.eye(len(self.lower), dtype=self.lower.dtype, device=self.lower.device)
         upper = self.upper.triu(1) + torch.diag(self.sign * torch.exp(log_diagonal))
         return lower, upper, log_diagonal
@@ -108,7 +132,3 @@ def _mix(weight: Tensor, x: Tensor) -> Tensor:
 
 def _over_pixels(log_det: Tensor, x: Tensor) -> Tensor:
     return (log_det * (x.shape[-1] * x.shape[-2])).expand(batch_shape(x, 3))
-
-
-def _check(x: Tensor, channels: int) -> None:
-    check_event(x, torch.Size([channels, *x.shape[-2:]]), "an invertible convolution")

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import UsageError
+from pushforward.numerics import batch_shape, bounded, no_log_det
 from pushforward.scalar.affine import Affine
-from pushforward.transforms.base import Bijection, batch_shape, check_event
+from pushforward.spaces import Reals
+from pushforward.transforms.base import Bijection
 from pushforward.transforms.chain import Chain
 from pushforward.transforms.elementwise import Elementwise
 
@@ -20,7 +22,7 @@ MAX_LOG_DIAGONAL = 5.0
 class Triangular(Bijection):
     r"""A triangular linear map, ``z = T x + b``, ``log_det = sum_i log t_ii``.
 
-    The diagonal is ``exp(5 tanh(raw / 5))``, so it is positive and bounded. It starts at the identity. The inverse is
+    The logarithm of the diagonal is bounded to +-5. It starts at the identity. The inverse is
     one triangular solve.
 
     Args:
@@ -36,23 +38,25 @@ class Triangular(Bijection):
         (torch.Size([2, 3]), torch.Size([2]))
     """
 
-    light = True
-
     def __init__(self, features: int, upper: bool = False) -> None:
         super().__init__()
-        self.event_shape = torch.Size([features])
+        self.domain = self.codomain = Reals((features,))
         self.upper = upper
         self.raw_diagonal = nn.Parameter(torch.zeros(features))
         self.raw = nn.Parameter(torch.zeros(features, features))
         self.bias = nn.Parameter(torch.zeros(features))
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(x, self.event_shape, "Triangular")
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.check(x, context, self.domain)
         matrix, log_det = self._matrix()
         return nn.functional.linear(x, matrix, self.bias), log_det.expand(batch_shape(x, 1))
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(z, self.event_shape, "Triangular")
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.check(z, context, self.codomain)
         matrix, log_det = self._matrix()
         # One matrix for all rows: x T' = z - b, with the rows flattened to one right-hand side.
         rows = (z - self.bias).reshape(-1, z.shape[-1])
@@ -60,7 +64,7 @@ class Triangular(Bijection):
         return x.reshape(z.shape), -log_det.expand(batch_shape(z, 1))
 
     def _matrix(self) -> tuple[Tensor, Tensor]:
-        log_diagonal = MAX_LOG_DIAGONAL * torch.tanh(self.raw_diagonal / MAX_LOG_DIAGONAL)
+        log_diagonal = bounded(self.raw_diagonal, MAX_LOG_DIAGONAL)
         rest = self.raw.triu(1) if self.upper else self.raw.tril(-1)
         return rest + torch.diag(torch.exp(log_diagonal)), log_diagonal.sum()
 
@@ -70,7 +74,7 @@ class Orthogonal(Bijection):
 
     def __init__(self, features: int) -> None:
         super().__init__()
-        self.event_shape = torch.Size([features])
+        self.domain = self.codomain = Reals((features,))
 
     def _apply_to(self, x: Tensor) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__} does not say how to apply Q: Orthogonal is abstract")
@@ -78,13 +82,17 @@ class Orthogonal(Bijection):
     def _apply_transpose_to(self, z: Tensor) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__} does not say how to apply Q^T: Orthogonal is abstract")
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(x, self.event_shape, type(self).__name__)
-        return self._apply_to(x), x.new_zeros(batch_shape(x, 1))
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.check(x, context, self.domain)
+        return self._apply_to(x), no_log_det(x, 1)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(z, self.event_shape, type(self).__name__)
-        return self._apply_transpose_to(z), z.new_zeros(batch_shape(z, 1))
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.check(z, context, self.codomain)
+        return self._apply_transpose_to(z), no_log_det(z, 1)
 
 
 class Householder(Orthogonal):
@@ -105,8 +113,6 @@ class Householder(Orthogonal):
         >>> torch.allclose(z.norm(dim=-1), x.norm(dim=-1), atol=1e-5)
         True
     """
-
-    light = True
 
     def __init__(self, features: int, reflections: int | None = None) -> None:
         super().__init__(features)

@@ -7,7 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from pushforward.transforms.base import Bijection, check_event
+from pushforward.errors import DataError
+from pushforward.spaces import ANY, Reals
+from pushforward.transforms.base import Bijection
 
 # The log-scale stays within a range whose exponential is finite and far from 0 in float32.
 MAX_LOG_SCALE = 15.0
@@ -16,9 +18,9 @@ MAX_LOG_SCALE = 15.0
 class ActNorm(Bijection):
     r"""A learned scale and shift per feature or channel that starts from the data, ``z = (x - m) exp(s)``.
 
-    The first batch in training mode (or :meth:`initialise`) sets ``m`` and ``s`` so that the outputs have mean 0 and
-    variance 1; from then on they are ordinary parameters. Until then the layer is the identity.
-    ``log_det = H W sum_c s_c``.
+    :meth:`initialise` (which ``fit`` and ``flow.initialise`` call once, with a first batch) sets ``m`` and ``s`` so
+    that the outputs have mean 0 and variance 1; from then on they are ordinary parameters. Until then, and in a channel
+    that is constant, the layer is the identity. ``log_det = H W sum_c s_c``.
 
     Args:
         features: features of vectors, or channels of images.
@@ -27,7 +29,8 @@ class ActNorm(Bijection):
     Source: Kingma, Dhariwal (2018), Glow, arXiv:1807.03039.
 
     Example:
-        >>> z, log_det = ActNorm(2)(3 + 5 * torch.randn(1000, 2))
+        >>> layer = ActNorm(2)
+        >>> z = layer.initialise(3 + 5 * torch.randn(1000, 2))
         >>> bool((z.mean(0).abs() < 1e-5).all())
         True
     """
@@ -36,53 +39,48 @@ class ActNorm(Bijection):
 
     def __init__(self, features: int, event_dims: int = 1) -> None:
         super().__init__()
-        self.event_dims = event_dims
-        self.features = features
+        self.domain = self.codomain = Reals((features, *[ANY] * (event_dims - 1)))
         self.mean = nn.Parameter(torch.zeros(features, *[1] * (event_dims - 1)))
         self.log_scale = nn.Parameter(torch.zeros_like(self.mean))
         self.register_buffer("initialised", torch.tensor(False))
-        # The same as a plain bool: reading a tensor in forward would break the compiled graph.
-        self._started = False
-        self.register_load_state_dict_post_hook(lambda module, _: module._remember())
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        self._check(x)
-        if self.training and not self._started and x.numel() > self.features:
-            self._start(x)
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.check(x, context, self.domain)
         log_scale = self._bounded()
-        return (x - self.mean) * torch.exp(log_scale), self._log_det(log_scale, x)
+        return (x - self.mean) * torch.exp(log_scale), per_channel_log_det(log_scale, x, self.event_dims)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        self._check(z)
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.check(z, context, self.codomain)
         log_scale = self._bounded()
-        return z * torch.exp(-log_scale) + self.mean, -self._log_det(log_scale, z)
+        return z * torch.exp(-log_scale) + self.mean, -per_channel_log_det(log_scale, z, self.event_dims)
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        self._check(x)
-        if not self._started:
-            self._start(x)
+        self.check(x, context, self.domain)
+        if not self.initialised:
+            mean, deviation = mean_and_deviation(rows_of(x, self.event_dims), "ActNorm")
+            self._start(mean, -torch.log(deviation))
         return super().initialise(x, context)
 
-    @torch.no_grad()
-    def _start(self, x: Tensor) -> None:
-        rows = x.detach().movedim(-self.event_dims, 0).reshape(self.features, -1)
-        deviation = rows.std(dim=1, unbiased=False)
-        self.mean.copy_(rows.mean(dim=1).view_as(self.mean))
-        self.log_scale.copy_(-torch.log(deviation + 1e-6).view_as(self.mean))
-        self.initialised.fill_(True)
-        self._started = True
+    def initialise_inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        self.check(z, context, self.codomain)
+        if not self.initialised:
+            # Backwards the layer is x = z exp(-s) + m, and it is x that is normalised.
+            mean, deviation = mean_and_deviation(rows_of(z, self.event_dims), "ActNorm")
+            self._start(-mean / deviation, torch.log(deviation))
+        return super().initialise_inverse(z, context)
 
-    def _remember(self) -> None:
-        self._started = bool(self.initialised)
+    @torch.no_grad()
+    def _start(self, mean: Tensor, log_scale: Tensor) -> None:
+        self.mean.copy_(mean.view_as(self.mean))
+        self.log_scale.copy_(log_scale.view_as(self.mean))
+        self.initialised.fill_(True)
 
     def _bounded(self) -> Tensor:
         return self.log_scale.clamp(-MAX_LOG_SCALE, MAX_LOG_SCALE)
-
-    def _log_det(self, log_scale: Tensor, x: Tensor) -> Tensor:
-        return _per_channel_log_det(log_scale, x, self.event_dims)
-
-    def _check(self, x: Tensor) -> None:
-        check_event(x, torch.Size([self.features, *x.shape[x.dim() - self.event_dims + 1 :]]), "ActNorm")
 
 
 class BatchNorm(Bijection):
@@ -112,32 +110,37 @@ class BatchNorm(Bijection):
 
     def __init__(self, features: int, event_dims: int = 1, momentum: float = 0.1, eps: float = 1e-5) -> None:
         super().__init__()
-        self.event_dims, self.features, self.momentum, self.eps = event_dims, features, momentum, eps
+        self.domain = self.codomain = Reals((features, *[ANY] * (event_dims - 1)))
+        self.momentum, self.eps = momentum, eps
         shape = (features, *[1] * (event_dims - 1))
         self.log_scale = nn.Parameter(torch.zeros(shape))
         self.shift = nn.Parameter(torch.zeros(shape))
         self.register_buffer("running_mean", torch.zeros(shape))
         self.register_buffer("running_variance", torch.ones(shape))
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(x, torch.Size([self.features, *x.shape[x.dim() - self.event_dims + 1 :]]), "BatchNorm")
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.check(x, context, self.domain)
         mean, variance = self._statistics(x)
         log_scale = self._log_scale(variance)
-        return (x - mean) * torch.exp(log_scale) + self.shift, _per_channel_log_det(log_scale, x, self.event_dims)
+        return (x - mean) * torch.exp(log_scale) + self.shift, per_channel_log_det(log_scale, x, self.event_dims)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(z, torch.Size([self.features, *z.shape[z.dim() - self.event_dims + 1 :]]), "BatchNorm")
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.check(z, context, self.codomain)
         log_scale = self._log_scale(self.running_variance)
         x = (z - self.shift) * torch.exp(-log_scale) + self.running_mean
-        return x, -_per_channel_log_det(log_scale, z, self.event_dims)
+        return x, -per_channel_log_det(log_scale, z, self.event_dims)
 
     def _log_scale(self, variance: Tensor) -> Tensor:
         return self.log_scale.clamp(-MAX_LOG_SCALE, MAX_LOG_SCALE) - 0.5 * torch.log(variance + self.eps)
 
     def _statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        if not self.training or x.numel() <= self.features:
+        if not self.training or x.numel() <= len(self.shift):
             return self.running_mean, self.running_variance
-        rows = x.movedim(-self.event_dims, 0).reshape(self.features, -1)
+        rows = x.movedim(-self.event_dims, 0).reshape(len(self.shift), -1)
         mean = rows.mean(dim=1).view_as(self.shift)
         variance = rows.var(dim=1, unbiased=False).view_as(self.shift)
         with torch.no_grad():
@@ -146,6 +149,26 @@ class BatchNorm(Bijection):
         return mean, variance
 
 
-def _per_channel_log_det(log_scale: Tensor, x: Tensor, event_dims: int) -> Tensor:
+def per_channel_log_det(log_scale: Tensor, x: Tensor, event_dims: int) -> Tensor:
+    """Return the log-determinant of a scale per channel, of ``x``'s batch shape."""
     pixels = math.prod(x.shape[x.dim() - event_dims + 1 :])
     return (log_scale.sum() * pixels).expand(x.shape[: x.dim() - event_dims])
+
+
+def rows_of(x: Tensor, event_dims: int) -> Tensor:
+    """Return the values of each feature or channel in a row, ``(C, values)``."""
+    return x.detach().movedim(-event_dims, 0).flatten(1) if x.dim() > 1 else x.detach()[:, None]
+
+
+def mean_and_deviation(rows: Tensor, owner: str) -> tuple[Tensor, Tensor]:
+    """Return the mean and the standard deviation of each row; a deviation of 1 where a row is constant.
+
+    Raises:
+        DataError: if there are no values.
+    """
+    if rows.shape[1] == 0:
+        raise DataError(f"{owner} expects at least one event to start from, got an empty batch")
+    mean, deviation = rows.mean(1), rows.std(1, unbiased=False)
+    # A spread that is all rounding is none: a scale of a million would blow up the next row that differs.
+    constant = deviation <= 8 * torch.finfo(rows.dtype).eps * rows.abs().amax(1)
+    return mean, torch.where(constant, torch.ones_like(deviation), deviation)

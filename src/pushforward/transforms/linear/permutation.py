@@ -7,7 +7,9 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.kernels.selection import reorder
-from pushforward.transforms.base import Bijection, batch_shape, check_event
+from pushforward.numerics import no_log_det
+from pushforward.spaces import ANY, Anything, Space
+from pushforward.transforms.base import Bijection
 
 
 class Permutation(Bijection):
@@ -25,7 +27,6 @@ class Permutation(Bijection):
         tensor([3., 1., 2.])
     """
 
-    light = True
     order: Tensor
     inverse_order: Tensor
 
@@ -33,22 +34,28 @@ class Permutation(Bijection):
         super().__init__()
         if not torch.equal(order.sort().values, torch.arange(len(order), device=order.device)):
             raise UsageError(f"Permutation expects an order of 0 ... {len(order) - 1}, got {order.tolist()}")
-        self.event_dims = event_dims
+        self.domain = self.codomain = Anything((len(order), *[ANY] * (event_dims - 1)))
         # Persistent: a random order must come back with the weights.
         self.register_buffer("order", order)
         self.register_buffer("inverse_order", torch.argsort(order))
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self._reorder(x, self.order, self.inverse_order)
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.check(x, context, self.domain)
+        return reorder(x, self.order, self.inverse_order, -self.event_dims), no_log_det(x, self.event_dims)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self._reorder(z, self.inverse_order, self.order)
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.check(z, context, self.codomain)
+        return reorder(z, self.inverse_order, self.order, -self.event_dims), no_log_det(z, self.event_dims)
 
-    def _reorder(self, x: Tensor, order: Tensor, inverse_order: Tensor) -> tuple[Tensor, Tensor]:
-        check_event(x, torch.Size([len(order), *x.shape[x.dim() - self.event_dims + 1 :]]), "Permutation")
-        dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
-        log_det = torch.zeros(batch_shape(x, self.event_dims), dtype=dtype, device=x.device)
-        return reorder(x, order, inverse_order, -self.event_dims), log_det
+    def forward_space(self, space: Space) -> Space:
+        return super().forward_space(space).select(self.order.tolist())
+
+    def inverse_space(self, space: Space) -> Space:
+        return super().inverse_space(space).select(self.inverse_order.tolist())
 
 
 def flip(features: int, event_dims: int = 1) -> Permutation:

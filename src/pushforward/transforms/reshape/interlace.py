@@ -9,7 +9,9 @@ from torch import Tensor
 
 from pushforward.errors import ShapeError
 from pushforward.kernels.selection import reorder
-from pushforward.transforms.base import Bijection, batch_shape, check_event
+from pushforward.numerics import no_log_det
+from pushforward.spaces import Anything
+from pushforward.transforms.base import Bijection
 
 
 def interlaced_order(height: int, width: int) -> list[int]:
@@ -48,37 +50,36 @@ class Interlace(Bijection):
         tensor([0., 3., 1., 2.])
     """
 
-    event_dims = 3
     order: Tensor
     inverse_order: Tensor
 
     def __init__(self, event_shape: Sequence[int]) -> None:
         super().__init__()
-        self.event_shape = torch.Size(event_shape)
-        if len(self.event_shape) != 3:
+        if len(event_shape) != 3:
             raise ShapeError(f"Interlace expects a shape (channels, height, width), got {tuple(event_shape)}")
-        channels, height, width = self.event_shape
+        channels, height, width = event_shape
+        self.domain, self.codomain = Anything(event_shape), Anything((channels * height * width, 1, 1))
         pixels = torch.tensor(interlaced_order(height, width))
         order = (pixels[:, None] + height * width * torch.arange(channels)).flatten()
         self.register_buffer("order", order, persistent=False)
         self.register_buffer("inverse_order", torch.argsort(order), persistent=False)
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(x, self.event_shape, "Interlace")
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.check(x, context, self.domain)
         z = reorder(x.flatten(-3), self.order, self.inverse_order, -1)
-        return z[..., None, None], self._zero(x)
+        return z[..., None, None], no_log_det(x, 3)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(z, self.forward_shape(self.event_shape), "Interlace's inverse")
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.check(z, context, self.codomain)
         x = reorder(z.flatten(-3), self.inverse_order, self.order, -1)
-        return x.unflatten(-1, self.event_shape), self._zero(z)
+        return x.unflatten(-1, self.event_shape), no_log_det(z, 3)
 
-    def forward_shape(self, shape: torch.Size) -> torch.Size:
-        return torch.Size([self.event_shape.numel(), 1, 1])
+    def forward_shape(self, shape: Sequence[int]) -> torch.Size:
+        return self.codomain.shape
 
-    def inverse_shape(self, shape: torch.Size) -> torch.Size:
-        return self.event_shape
-
-    def _zero(self, x: Tensor) -> Tensor:
-        dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
-        return torch.zeros(batch_shape(x, 3), dtype=dtype, device=x.device)
+    def inverse_shape(self, shape: Sequence[int]) -> torch.Size:
+        return self.domain.shape

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pushforward.networks.context import check_context
-from pushforward.networks.factory import NetworkFactory
+from pushforward.networks.context import for_network
+from pushforward.networks.factory import NetworkFactory, make_network
 from pushforward.networks.mlp import MLP
+from pushforward.spaces import Space
 
 
 class GlobalParameters(nn.Module):
@@ -19,26 +20,28 @@ class GlobalParameters(nn.Module):
     Args:
         start: the offset to begin with, ``(P,)``.
         network: a network factory, called as ``network(context, P, 0)``.
-        context: features of the context, 0 for none.
+        context: the space of the context, None for none.
         owner: whose parameters these are, for error messages.
 
     Example:
+        >>> from pushforward.spaces import Reals
         >>> GlobalParameters(torch.zeros(3))().shape
         torch.Size([3])
-        >>> GlobalParameters(torch.zeros(3), context=2)(torch.ones(5, 2)).shape
+        >>> GlobalParameters(torch.zeros(3), context=Reals((2,)))(torch.ones(5, 2)).shape
         torch.Size([5, 3])
     """
 
     def __init__(
-        self, start: Tensor, network: NetworkFactory = MLP, context: int = 0, owner: str = "The transform"
+        self, start: Tensor, network: NetworkFactory | nn.Module = MLP, context: Space | None = None, owner: str = ""
     ) -> None:
         super().__init__()
-        self.context, self.owner = context, owner
         self.offset = nn.Parameter(start)
-        self.network = network(context, len(start), 0) if context else None
+        inputs = for_network(context)
+        self.network = (
+            make_network(network, inputs, len(start), None, owner) if isinstance(inputs, int) and inputs else None
+        )
 
     def forward(self, context: Tensor | None = None) -> Tensor:
-        check_context(context, self.context, -1, self.owner)
         if self.network is None or context is None:
             return self.offset
         return self.offset + self.network(context)

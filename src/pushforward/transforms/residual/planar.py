@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory
 from pushforward.networks.mlp import MLP
 from pushforward.scalar.root import TOLERANCE, invert
-from pushforward.transforms.base import Bijection, check_event
+from pushforward.spaces import Reals
+from pushforward.transforms.base import Bijection
 from pushforward.transforms.residual.parameters import GlobalParameters, small_normal
 
 MIN_SLOPE = 0.01
@@ -29,7 +31,7 @@ class Planar(Bijection):
     Args:
         features: the number of dimensions ``D``.
         network: with a context, a network factory, called as ``network(context, 2 D + 1, 0)``.
-        context: features of the context that decides ``u``, ``w``, ``b``; 0 learns them freely.
+        context: a number of features or a space of vectors, which decides ``u``, ``w``, ``b``; 0 learns them freely.
 
     Raises:
         ShapeError: if the input does not end in ``D``, or the context is missing or misshapen.
@@ -42,22 +44,26 @@ class Planar(Bijection):
         True
     """
 
-    light = True
     tolerance = TOLERANCE
 
-    def __init__(self, features: int, network: NetworkFactory = MLP, context: int = 0) -> None:
+    def __init__(self, features: int, network: NetworkFactory | nn.Module = MLP, context: Context = 0) -> None:
         super().__init__()
-        self.event_shape = torch.Size([features])
-        self.parameters_of = GlobalParameters(small_normal(2 * features + 1), network, context, "Planar")
+        self.domain = self.codomain = Reals((features,))
+        self.context = vector_context(context, "Planar")
+        self.parameters_of = GlobalParameters(small_normal(2 * features + 1), network, self.context, "Planar")
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(x, self.event_shape, "Planar")
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        x, context = self.check(x, context, self.domain)
         u, w, b, strength = self._constrained(context)
         activation = torch.tanh((w * x).sum(-1) + b)
         return x + u * activation[..., None], _log_slope(activation, strength)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(z, self.event_shape, "Planar")
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        z, context = self.check(z, context, self.domain)
         u, w, b, strength = self._constrained(context)
         projection, log_det = solve_unit((w * z).sum(-1), strength, b)
         return z - u * torch.tanh(projection + b)[..., None], log_det

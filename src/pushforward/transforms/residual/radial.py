@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory
 from pushforward.networks.mlp import MLP
-from pushforward.transforms.base import Bijection, check_event
+from pushforward.spaces import Reals
+from pushforward.transforms.base import Bijection
 from pushforward.transforms.residual.parameters import GlobalParameters, small_normal
 
 MIN_RADIUS = 0.01
@@ -29,7 +31,8 @@ class Radial(Bijection):
     Args:
         features: the number of dimensions ``D``.
         network: with a context, a network factory, called as ``network(context, D + 2, 0)``.
-        context: features of the context that decides ``c``, ``alpha``, ``beta``; 0 learns them freely.
+        context: a number of features or a space of vectors, which decides ``c``, ``alpha``, ``beta``; 0 learns them
+            freely.
 
     Raises:
         ShapeError: if the input does not end in ``D``, or the context is missing or misshapen.
@@ -42,22 +45,25 @@ class Radial(Bijection):
         True
     """
 
-    light = True
-
-    def __init__(self, features: int, network: NetworkFactory = MLP, context: int = 0) -> None:
+    def __init__(self, features: int, network: NetworkFactory | nn.Module = MLP, context: Context = 0) -> None:
         super().__init__()
-        self.event_shape = torch.Size([features])
-        self.parameters_of = GlobalParameters(small_normal(features + 2), network, context, "Radial")
+        self.domain = self.codomain = Reals((features,))
+        self.context = vector_context(context, "Radial")
+        self.parameters_of = GlobalParameters(small_normal(features + 2), network, self.context, "Radial")
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(x, self.event_shape, "Radial")
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        x, context = self.check(x, context, self.domain)
         center, alpha, gamma = self._constrained(context)
         r = torch.linalg.vector_norm(x - center, dim=-1)
         ratio = (gamma + r) / (alpha + r)
         return center + (x - center) * ratio[..., None], self._log_det(r, alpha, gamma)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(z, self.event_shape, "Radial")
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        z, context = self.check(z, context, self.domain)
         center, alpha, gamma = self._constrained(context)
         r = _inner_radius(torch.linalg.vector_norm(z - center, dim=-1), alpha, gamma)
         ratio = (alpha + r) / (gamma + r)

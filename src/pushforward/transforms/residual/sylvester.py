@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pushforward.errors import UsageError
+from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory
 from pushforward.networks.mlp import MLP
 from pushforward.scalar.root import TOLERANCE
-from pushforward.transforms.base import Bijection, check_event
+from pushforward.spaces import Reals
+from pushforward.transforms.base import Bijection
 from pushforward.transforms.linear.matrices import reflect
 from pushforward.transforms.residual.parameters import GlobalParameters, small_normal
 from pushforward.transforms.residual.planar import MIN_SLOPE, solve_unit
@@ -30,7 +32,7 @@ class Sylvester(Bijection):
         units: the number of hidden units ``M``, at most ``D``; by default ``D``.
         reflections: how many Householder reflections make ``Q``; by default ``M``, which reaches every ``Q``.
         network: with a context, a network factory, called as ``network(context, P, 0)``.
-        context: features of the context that decides all parameters; 0 learns them freely.
+        context: a number of features or a space of vectors; the context decides all parameters; 0 learns them freely.
 
     Raises:
         UsageError: if ``units`` is not between 1 and ``D``, or there is no reflection.
@@ -51,8 +53,8 @@ class Sylvester(Bijection):
         features: int,
         units: int | None = None,
         reflections: int | None = None,
-        network: NetworkFactory = MLP,
-        context: int = 0,
+        network: NetworkFactory | nn.Module = MLP,
+        context: Context = 0,
     ) -> None:
         super().__init__()
         units = features if units is None else units
@@ -62,21 +64,26 @@ class Sylvester(Bijection):
                 f"Sylvester expects 1 <= units <= {features} and at least 1 reflection, got units={units}, "
                 f"reflections={reflections}"
             )
-        self.event_shape = torch.Size([features])
+        self.domain = self.codomain = Reals((features,))
+        self.context = vector_context(context, "Sylvester")
         self.units, self.reflections = units, reflections
         self.sizes = [reflections * features, units * units, units * units, units]
-        self.parameters_of = GlobalParameters(small_normal(sum(self.sizes)), network, context, "Sylvester")
+        self.parameters_of = GlobalParameters(small_normal(sum(self.sizes)), network, self.context, "Sylvester")
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(x, self.event_shape, "Sylvester")
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        x, context = self.check(x, context, self.domain)
         vectors, outer, inner, b = self._constrained(context)
         y = reflect(x, vectors)[..., : self.units]
         activation = torch.tanh(_times(inner, y) + b)
         slopes = torch.log1p(_diagonals(outer, inner) * (1.0 - activation.square()))
         return x + self._back(_times(outer, activation), vectors), slopes.sum(-1)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(z, self.event_shape, "Sylvester")
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        z, context = self.check(z, context, self.domain)
         vectors, outer, inner, b = self._constrained(context)
         target = reflect(z, vectors)[..., : self.units]
         strengths = _diagonals(outer, inner)

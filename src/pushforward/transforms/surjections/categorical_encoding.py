@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pushforward.distributions.discrete.mass import uniform_noise
+from pushforward.accuracy import Accuracy, Draws
 from pushforward.errors import UsageError
-from pushforward.transforms.base import Transform, check_event
+from pushforward.numerics import bounded, uniform_noise
+from pushforward.spaces import Categories, Reals
+from pushforward.transforms.base import Transform
+
+DRAWS = 8
+"""How many codes are tried for one that is read back right."""
+
+MAX_LOG_SCALE = 7.0
 
 
 class CategoricalEncoding(Transform):
@@ -19,7 +28,7 @@ class CategoricalEncoding(Transform):
 
     .. math:: \log P(x) \ge E_q \Bigl[\log p(z) + \sum_d \log p(x_d \mid z_d) - \log q(z_d \mid x_d)\Bigr]:
 
-    a lower bound, hence ``exact`` is False; ``log_det`` is the sum. Training pulls the codes of different categories
+    a lower bound, as ``accuracy`` says; ``log_det`` is the sum. Training pulls the codes of different categories
     apart or lets them overlap, as the flow behind finds it easier. The inverse takes the most probable category.
 
     Args:
@@ -41,8 +50,8 @@ class CategoricalEncoding(Transform):
         (torch.Size([1, 6]), torch.Size([1]))
     """
 
-    exact = False
-    stochastic = True
+    accuracy = Accuracy.LOWER_BOUND
+    draws = Draws.FORWARD
 
     def __init__(self, features: int, classes: int, dimensions: int = 2) -> None:
         super().__init__()
@@ -53,7 +62,7 @@ class CategoricalEncoding(Transform):
             )
         self.levels = classes
         self.features, self.dimensions = features, dimensions
-        self.event_shape = torch.Size([features])
+        self.domain, self.codomain = Categories(classes, (features,)), Reals((features * dimensions,))
         self.means = nn.Parameter(torch.randn(classes, dimensions))
         self.log_scales = nn.Parameter(torch.full((classes, dimensions), -2.0))
         self.logits = nn.Parameter(torch.zeros(classes))
@@ -61,28 +70,51 @@ class CategoricalEncoding(Transform):
     def forward(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        check_event(x, self.event_shape, "CategoricalEncoding")
+        self.check(x, context, self.domain)
         index = x.long()
-        log_scales = self._log_scales()
-        noise = uniform_noise(self.means, torch.Size([*index.shape, self.dimensions]), generator)
-        z = self.means[index] + log_scales[index].exp() * torch.logit(noise)
+        z = self._codes(index, generator)
         joint = self._log_joint(z)
         log_prior = torch.log_softmax(self.logits, -1)[index]
         # log p(x | z) - log q(z | x) = log p(x) - log sum_k p(k) q(z | k): the densities of x itself cancel.
         return z.flatten(-2), (log_prior - torch.logsumexp(joint, -1)).sum(-1)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_event(z, torch.Size([self.features * self.dimensions]), "CategoricalEncoding's inverse")
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.check(z, context, self.codomain)
         joint = self._log_joint(z.unflatten(-1, (self.features, self.dimensions)))
         index = joint.argmax(-1)
         log_prior = torch.log_softmax(self.logits, -1)[index]
         return index.to(z.dtype), -(log_prior - torch.logsumexp(joint, -1)).sum(-1)
 
-    def forward_shape(self, shape: torch.Size) -> torch.Size:
-        return torch.Size([self.features * self.dimensions])
+    @torch.no_grad()
+    def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """Return a code that is read back as ``x``: the first of a few draws that is, or the category's middle."""
+        self.check(x, context, self.domain)
+        index = x.long()
+        z = self.means[index]
+        for _ in range(DRAWS):
+            code = self._codes(index, generator)
+            found = (self._log_joint(code).argmax(-1) == index).unsqueeze(-1)
+            z = torch.where(found, code, z)
+        return z.flatten(-2)
 
-    def inverse_shape(self, shape: torch.Size) -> torch.Size:
-        return self.event_shape
+    def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        self.check(z, context, self.codomain)
+        return self._log_joint(z.unflatten(-1, (self.features, self.dimensions))).argmax(-1).to(z.dtype)
+
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        return self(x, context)[0]
+
+    def forward_shape(self, shape: Sequence[int]) -> torch.Size:
+        return self.codomain.shape
+
+    def inverse_shape(self, shape: Sequence[int]) -> torch.Size:
+        return self.domain.shape
+
+    def _codes(self, index: Tensor, generator: torch.Generator | None) -> Tensor:
+        noise = uniform_noise(self.means, torch.Size([*index.shape, self.dimensions]), generator)
+        return self.means[index] + self._log_scales()[index].exp() * torch.logit(noise)
 
     def _log_joint(self, z: Tensor) -> Tensor:
         """``log p(k) + log q(z_d | k)`` for every category ``k``, ``(..., D, K)``."""
@@ -92,4 +124,4 @@ class CategoricalEncoding(Transform):
         return torch.log_softmax(self.logits, -1) + log_density.sum(-1)
 
     def _log_scales(self) -> Tensor:
-        return 7.0 * torch.tanh(self.log_scales / 7.0)
+        return bounded(self.log_scales, MAX_LOG_SCALE)

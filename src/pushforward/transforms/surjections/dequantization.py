@@ -8,11 +8,15 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from pushforward.distributions.base import rand
+from pushforward.accuracy import Accuracy, Draws
 from pushforward.errors import UsageError
-from pushforward.networks.context import condition_on
-from pushforward.transforms.base import Transform, sum_event
-from pushforward.transforms.logit import log_sigmoid_slope, logit_and_log_slope
+from pushforward.networks.context import Context, for_network, image_context, join_image
+from pushforward.networks.images.convolution import channels as channels_of
+from pushforward.numerics import log_sigmoid_slope, no_log_det, rand, sum_event
+from pushforward.scalar.elementary import into_unit_interval
+from pushforward.spaces import ANY, Anything, Integers, Interval, Reals, Space
+from pushforward.transforms.base import Transform
+from pushforward.transforms.logit import logit_and_log_slope
 
 # encode() keeps the noise this far from the edges of its cell, so that rounding on the way back cannot cross them.
 ENCODE_MARGIN = 0.1
@@ -22,7 +26,7 @@ class Dequantization(Transform):
     r"""Uniform dequantization of integers ``0 ... levels - 1``: ``z = (x + u) / levels``, ``u ~ U[0, 1)``.
 
     ``log_det = -D log levels``; the flow behind it models ``p(z)``, and ``log p(x) >= E log p(z) + log_det``: a lower
-    bound, so ``exact`` is ``False``. The inverse takes the level whose cell ``z`` lies in; ``inverse(forward(x)) = x``.
+    bound, as ``accuracy`` says. The inverse takes the level whose cell ``z`` lies in; ``inverse(forward(x)) = x``.
 
     Args:
         levels: how many values the integers take.
@@ -41,8 +45,8 @@ class Dequantization(Transform):
         tensor([  0.,  17., 255.])
     """
 
-    exact = False
-    stochastic = True
+    accuracy = Accuracy.LOWER_BOUND
+    draws = Draws.FORWARD
     like: Tensor
 
     def __init__(self, levels: int, event_dims: int = 3) -> None:
@@ -50,41 +54,72 @@ class Dequantization(Transform):
         if levels < 2:
             raise UsageError(f"Dequantization expects at least 2 levels, got {levels}")
         self.levels = levels
-        self.event_dims = event_dims
+        shape = [ANY] * event_dims
+        self.domain, self.codomain = Integers(0, levels - 1, shape), Interval(0.0, 1.0, shape)
         # Integers carry no floating-point type of their own: this follows .double(), .half() and .to(device).
         self.register_buffer("like", torch.zeros(()), persistent=False)
 
     def forward(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        x = x.to(self.like.dtype)
+        x, context = self.check(x.to(self.like.dtype), context, self.domain)
         noise, log_density = self._noise(x, context, generator)
-        z, log_det = self._scaled(x, noise)
-        return z, log_det - log_density
+        return self._scaled(x, noise), self._log_scale(x) - log_density
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = torch.floor(z * self.levels).clamp(0, self.levels - 1)
-        return x, -self._log_scale(z)
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        z, context = self.check(z, context, self.codomain)
+        x = self._level(z)
+        return x, self._log_density(z, x, context) - self._log_scale(z)
 
     def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        x = x.to(self.like.dtype)
+        x, context = self.check(x.to(self.like.dtype), context, self.domain)
         noise, _ = self._noise(x, context, generator)
-        return self._scaled(x, ENCODE_MARGIN + (1 - 2 * ENCODE_MARGIN) * noise)[0]
+        return self._scaled(x, ENCODE_MARGIN + (1 - 2 * ENCODE_MARGIN) * noise)
+
+    def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        self.check(z, context, self.codomain)
+        return self._level(z)
+
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        return self(x, context)[0]
+
+    def inverse_space(self, space: Space) -> Space:
+        # What lies behind may be defined beyond [0, 1], such as an inset logit; what it says there is of no data.
+        low, high = (space.low, space.high) if isinstance(space, Interval) else (-math.inf, math.inf)
+        if not isinstance(space, Interval | Reals | Anything) or low > 0 or high < 1:
+            raise UsageError(f"{type(self).__name__} leads into [0, 1], which is not within {space}")
+        return self.domain.with_shape(space.shape)
 
     def _noise(self, x: Tensor, context: Tensor | None, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Return noise in [0, 1) and its log-density ``log q(u | x)``."""
-        noise = rand(x, x.shape, generator)
-        return noise, torch.zeros(x.shape[: x.dim() - self.event_dims], dtype=x.dtype, device=x.device)
+        return rand(x, x.shape, generator), no_log_det(x, self.event_dims)
 
-    def _scaled(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def _log_density(self, z: Tensor, x: Tensor, context: Tensor | None) -> Tensor:
+        """Return ``log q(u | x)`` of the noise that led from ``x`` to ``z``."""
+        return no_log_det(z, self.event_dims)
+
+    def _scaled(self, x: Tensor, noise: Tensor) -> Tensor:
         # x + u must not round up into the next cell, in the last one least of all.
         below_one = 1.0 - self.levels * torch.finfo(x.dtype).eps
-        return (x + noise.clamp(max=below_one)) / self.levels, self._log_scale(x)
+        if below_one > 0.5:
+            return (x + noise.clamp(max=below_one)) / self.levels
+        # A type with hardly more values than there are levels: whatever noise it can hold without leaving the cell.
+        exact = (x.float() + noise.float()) / self.levels
+        candidates = [exact.to(x.dtype), ((x.float() + 0.5) / self.levels).to(x.dtype)]
+        z = (x.float() / self.levels).to(x.dtype)
+        for candidate in reversed(candidates):
+            z = torch.where(self._level(candidate) == x, candidate, z)
+        return z
+
+    def _level(self, z: Tensor) -> Tensor:
+        wide = z if z.dtype in (torch.float32, torch.float64) else z.float()
+        return torch.floor(wide * self.levels).clamp(0, self.levels - 1).to(z.dtype)
 
     def _log_scale(self, x: Tensor) -> Tensor:
         elements = math.prod(x.shape[x.dim() - self.event_dims :])
-        value = -math.log(self.levels) * elements
-        return torch.full(x.shape[: x.dim() - self.event_dims], value, dtype=x.dtype, device=x.device)
+        return no_log_det(x, self.event_dims) - math.log(self.levels) * elements
 
 
 class VariationalDequantization(Dequantization):
@@ -96,7 +131,9 @@ class VariationalDequantization(Dequantization):
 
     Args:
         levels: how many values the integers take.
-        noise: a transform of images that takes the image, with the user's context joined to it, as its context.
+        noise: a transform of images that takes the image, with the user's context joined to it as channels, as its
+            context.
+        context: features of a context vector, or the shape of a context image; 0 for none.
         alpha: the logit's inset, which keeps it from the edges.
 
     Source: Ho, Chen, Srinivas, Duan, Abbeel (2019), Flow++, arXiv:1902.00275.
@@ -107,32 +144,54 @@ class VariationalDequantization(Dequantization):
         >>> from pushforward.scalar import Affine
         >>> from pushforward.transforms import Coupling, masks
         >>> network = partial(GatedConvNet, hidden=4, layers=1)
-        >>> noise = Coupling(masks.checkerboard((1, 4, 4)), Affine(), network, context=1)
+        >>> noise = Coupling(masks.checkerboard((1, 4, 4)), Affine(), network, context=(1, 4, 4))
         >>> layer = VariationalDequantization(256, noise)
         >>> x = torch.randint(256, (5, 1, 4, 4))
         >>> bool((layer.inverse(layer(x)[0])[0] == x).all())
         True
     """
 
-    def __init__(self, levels: int, noise: Transform, alpha: float = 1e-5) -> None:
+    def __init__(self, levels: int, noise: Transform, context: Context = 0, alpha: float = 1e-5) -> None:
         super().__init__(levels, event_dims=3)
         self.noise = noise
         self.alpha = alpha
+        self.context = image_context(context, "VariationalDequantization")
+        channels, *plane = noise.domain.shape
+        seen = noise.context_shape
+        extra = channels_of(for_network(self.context))
+        if seen is None or len(seen) != 3 or channels not in (ANY, seen[0] - extra):
+            raise UsageError(
+                f"VariationalDequantization expects noise that is conditioned on the image, with the user's context as "
+                f"{extra} more channels: context=({channels} + {extra}, height, width), got context shape {seen}"
+            )
+        shape = (seen[0] - extra, *plane)
+        self.domain, self.codomain = Integers(0, levels - 1, shape), Interval(0.0, 1.0, shape)
 
     def blocks(self) -> Iterator[Transform]:
         yield from self.noise.blocks()
 
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        x, given = self.check(x.to(self.like.dtype), context, self.domain)
+        latent, _ = logit_and_log_slope(rand(x, x.shape, None), self.alpha)
+        self.noise.initialise(latent, self._condition(x, given))
+        return super().initialise(x, context)
+
     def _noise(self, x: Tensor, context: Tensor | None, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        image = x / (self.levels - 1) * 2 - 1
-        uniform = rand(x, x.shape, generator)
-        latent, log_slope = logit_and_log_slope(uniform, self.alpha)
-        latent, log_det = self.noise(latent, condition_on(image, context, "VariationalDequantization"))
+        latent, log_slope = logit_and_log_slope(rand(x, x.shape, generator), self.alpha)
+        latent, log_det = self.noise(latent, self._condition(x, context))
         log_det = log_det + sum_event(log_slope + log_sigmoid_slope(latent), 3)
         return torch.sigmoid(latent), -log_det
 
-    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        x = x.to(self.like.dtype)
+    def _log_density(self, z: Tensor, x: Tensor, context: Tensor | None) -> Tensor:
+        noise = into_unit_interval(z * self.levels - x)
+        latent = torch.logit(noise)
+        start, log_det = self.noise.inverse(latent, self._condition(x, context))
+        uniform = (torch.sigmoid(start) - 0.5 * self.alpha) / (1 - self.alpha)
+        _, log_slope = logit_and_log_slope(uniform, self.alpha)
+        return log_det - sum_event(log_slope + log_sigmoid_slope(latent), 3)
+
+    def _condition(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """The image between -1 and 1, the user's context behind it as further channels."""
         image = x / (self.levels - 1) * 2 - 1
-        latent, _ = logit_and_log_slope(rand(x, x.shape, None), self.alpha)
-        self.noise.initialise(latent, condition_on(image, context, "VariationalDequantization"))
-        return super().initialise(x, context)
+        shape = for_network(self.context)
+        return join_image(image, context, shape, "VariationalDequantization")

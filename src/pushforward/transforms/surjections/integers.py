@@ -6,7 +6,10 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import UsageError
-from pushforward.transforms.base import Bijection, batch_shape
+from pushforward.numerics import no_log_det
+from pushforward.spaces import ANY
+from pushforward.spaces import Integers as IntegerSpace
+from pushforward.transforms.base import Bijection
 
 
 class Integers(Bijection):
@@ -34,13 +37,18 @@ class Integers(Bijection):
         if levels < 1:
             raise UsageError(f"Integers expects at least one level, got {levels}")
         self.levels = levels
-        self.event_dims = event_dims
+        self.domain = self.codomain = IntegerSpace(0, levels - 1, [ANY] * event_dims)
         # Integers carry no floating-point type of their own: this follows .double(), .half() and .to(device).
         self.register_buffer("like", torch.zeros(()), persistent=False)
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.check(x, context, self.domain)
         z = x if x.is_floating_point() else x.to(self.like.dtype)
-        return z, torch.zeros(batch_shape(z, self.event_dims), dtype=z.dtype, device=z.device)
+        return z, no_log_det(z, self.event_dims)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
         return self.forward(z, context)

@@ -1,0 +1,101 @@
+"""Showing what there is: the models and their options, and what a trained flow is made of."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pushforward.cli.options import Json, RunFolder
+from pushforward.cli.terminal import print_json, print_table
+
+if TYPE_CHECKING:
+    from pushforward.cli.signature import Option
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to a command line."""
+    app.command()(models)
+    app.command()(inspect)
+
+
+def models(
+    name: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="Show the options of this one.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the models by name, or show the options of one, as train --set takes them."""
+    from pushforward.cli.settings import model_options
+    from pushforward.cli.values import expectation
+    from pushforward.models import list_models
+
+    if name is not None:
+        options = model_options(name)
+        if as_json:
+            print_json(_defaults(options))
+            return
+        rows = [
+            (option.name, _shown_default(option), expectation(option.annotation), option.help)
+            for option in options.values()
+        ]
+        print_table(("option", "default", "takes", "what it is"), rows, title=f"{name}: {_plain(list_models()[name])}")
+    elif as_json:
+        print_json(
+            {
+                model: {"about": about, "options": _defaults(model_options(model))}
+                for model, about in list_models().items()
+            }
+        )
+    else:
+        print_table(("model", "what it is"), [(model, _plain(about)) for model, about in list_models().items()])
+
+
+def inspect(folder: RunFolder, as_json: Json = False) -> None:
+    """Show what a trained flow is made of: parts, parameters, shapes, and how exact its log-density is."""
+    from dataclasses import asdict
+
+    from pushforward.cli.runs import open_run
+    from pushforward.diagnostics.summary import summary
+
+    run, flow = open_run(folder)
+    found = summary(flow)
+    parts, accuracy = found.parts, found.accuracy
+    whole = {
+        "model": run.model,
+        "options": run.options,
+        "data": run.data,
+        "event_shape": list(flow.event_shape),
+        "parameters": found.parameters,
+        "accuracy": accuracy,
+    }
+    if as_json:
+        print_json({**whole, "parts": [asdict(part) for part in parts]})
+        return
+    rows = [
+        (
+            part.name,
+            part.kind,
+            f"{part.parameters:,}",
+            "x".join(map(str, part.shape)),
+            part.accuracy,
+            part.inverse,
+        )
+        for part in parts
+    ]
+    title = f"{run.model} on {run.data}: {whole['parameters']:,} parameters, log p(x): {accuracy}"
+    print_table(("part", "kind", "parameters", "output", "log-det", "inverse"), rows, title=title)
+
+
+def _plain(text: str) -> str:
+    """A docstring's text without its marks."""
+    return text.replace("`", "")
+
+
+def _defaults(options: dict[str, Option]) -> dict[str, Any]:
+    return {name: None if option.required else option.default for name, option in options.items()}
+
+
+def _shown_default(option: Option) -> str:
+    return "required" if option.required else json.dumps(option.default, default=str)

@@ -1,0 +1,124 @@
+"""Compress arrays with a flow, and get them back bit for bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pushforward.accuracy import Accuracy
+from pushforward.codec.archive.container import MEMORY_LIMIT
+from pushforward.codec.archive.decoding import Decoder
+from pushforward.codec.archive.entry import Entry
+from pushforward.codec.archive.packing import open_container, pack, unpack_preview
+from pushforward.codec.archive.parallel import Progress
+from pushforward.codec.model import CodecModel
+from pushforward.distributions.base import Distribution
+from pushforward.errors import UsageError
+
+Array = NDArray[Any]
+
+
+def compress(
+    flow: CodecModel | Distribution,
+    array: Array | torch.Tensor,
+    *,
+    block_size: int | None = None,
+    verify: bool = True,
+    progress: Progress | None = None,
+) -> bytes:
+    """Compress an array of any shape and type, losslessly, with a flow.
+
+    What suits the flow's shape and levels is coded by it; what does not (other types, values out of range, noise that
+    it would only lengthen) is stored in a plainer way. A flow on integers (``idf``) is exported to its portable form:
+    the bytes can be read on any machine; pass the result of :func:`pushforward.codec.export` or
+    :func:`pushforward.codec.load_portable` to do that once for many calls. A continuous flow codes by local bits-back.
+
+    Args:
+        flow: a flow, or what :func:`pushforward.codec.export` made of it.
+        array: the data; the leading dimensions are the batch.
+        block_size: how many events share a block; blocks are decoded independently of each other.
+        verify: decode each block of a model that is not portable once while encoding, and store it plainly unless
+            it reads back.
+        progress: called with the number of blocks done and to do.
+
+    Raises:
+        UsageError: if the flow has neither an exact integer form nor one for bits-back coding, or the array holds
+            Python objects.
+
+    Source: Hoogeboom et al. (2019), arXiv:1905.07376; Ho, Lohn, Abbeel (2019), arXiv:1905.08500.
+
+    Example:
+        >>> import numpy as np, pushforward as pf
+        >>> from pushforward.codec import compress, decompress, export
+        >>> model = export(pf.build("idf", shape=(1, 4, 4), levels=4, hidden=[4], depth=1))
+        >>> images = np.arange(64, dtype=np.uint8).reshape(4, 4, 4) % 4
+        >>> bool((decompress(model, compress(model, images)) == images).all())
+        True
+    """
+    data = array.detach().cpu().numpy() if isinstance(array, torch.Tensor) else np.asarray(array)
+    return pack(as_model(flow), [Entry(data)], block_size=block_size, verify=verify, progress=progress)
+
+
+def decompress(
+    flow: CodecModel | Distribution,
+    data: bytes,
+    *,
+    index: int | None = None,
+    memory_limit: int = MEMORY_LIMIT,
+    progress: Progress | None = None,
+) -> Array:
+    """Get back the array that :func:`compress` was given.
+
+    Args:
+        flow: the same flow, or its portable form.
+        data: what ``compress`` returned.
+        index: decode ``array[index]`` alone, from the blocks that hold it.
+        memory_limit: refuse files that hold more bytes of arrays than this.
+        progress: called with the number of blocks done and to do.
+
+    Raises:
+        CodecError: if the data are damaged, truncated, foreign, or were made with another model or version.
+        UsageError: if the data hold several arrays, or ``index`` is out of range.
+    """
+    model = as_model(flow)
+    header, blocks = open_container(model, data, memory_limit)
+    if len(header.names) != 1:
+        raise UsageError(f"decompress expects a file with one array, got {len(header.names)}: use unpack()")
+    reader = Decoder(model, header, blocks)
+    if index is None:
+        (entry,) = reader.entries(progress)
+        return entry.array
+    return reader.item(index)
+
+
+def preview(
+    flow: CodecModel | Distribution, data: bytes, latents: int, *, seed: int = 0, memory_limit: int = MEMORY_LIMIT
+) -> Array:
+    """Decode the deepest ``latents`` latents of every event and draw the others from the model.
+
+    With all latents the result is exact; with fewer it is what the model takes the rest to be, which shows what a file
+    holds before all of it is decoded. Blocks that are stored plainly come out exact.
+
+    Raises:
+        CodecError: as :func:`decompress` does.
+        UsageError: if the model has no latents to choose from, or the data hold several arrays.
+    """
+    (entry,) = unpack_preview(as_model(flow), data, latents, seed, memory_limit)
+    return entry.array
+
+
+def as_model(flow: CodecModel | Distribution) -> CodecModel:
+    """What codes with a flow: itself, its portable form, or local bits-back coding."""
+    if not isinstance(flow, Distribution):
+        return flow
+    # The density of integers is exact where nothing makes them continuous.
+    if flow.support.discrete and flow.accuracy is Accuracy.EXACT:
+        from pushforward.codec.exact.exporting import export
+
+        return export(flow)
+    from pushforward.codec.bitsback.model import LocalBitsBack
+
+    return LocalBitsBack(flow)

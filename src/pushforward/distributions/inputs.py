@@ -1,0 +1,81 @@
+"""What people hand over as events, contexts and sample shapes, as tensors of a distribution's own type."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pushforward.errors import DataError, UsageError
+
+
+def as_events(owner: nn.Module, x: Any, *, discrete: bool) -> Tensor:
+    """Return events as a tensor of the module's floating-point type and device; integers stay integers where the
+    events are ``discrete``. Tensors, arrays, lists and data frames of numbers are taken.
+
+    Raises:
+        DataError: for something else.
+    """
+    return _like(owner, x, "events", keep_integers=discrete)
+
+
+def as_context(owner: nn.Module, context: Any) -> Tensor | None:
+    """Return a context as a floating-point tensor of the module's type and device, None for none.
+
+    Raises:
+        DataError: for something that is not numbers.
+    """
+    return None if context is None else _like(owner, context, "a context", keep_integers=False)
+
+
+def as_batch(sample_shape: int | Sequence[int]) -> torch.Size:
+    """Return a sample shape, of which a number (numpy's too) is one dimension.
+
+    Raises:
+        UsageError: if it is neither a whole number of 0 or more nor a sequence of them.
+
+    Example:
+        >>> as_batch(np.int64(4)), as_batch((2, 3))
+        (torch.Size([4]), torch.Size([2, 3]))
+    """
+    try:
+        sizes = [operator.index(sample_shape)]  # type: ignore[arg-type]
+    except TypeError:
+        try:
+            sizes = [operator.index(size) for size in sample_shape]  # type: ignore[union-attr]
+        except TypeError:
+            raise UsageError(f"a sample shape expects a whole number or several, got {sample_shape!r}") from None
+    if any(size < 0 for size in sizes):
+        raise UsageError(f"a sample shape expects numbers of 0 or more, got {sample_shape!r}")
+    return torch.Size(sizes)
+
+
+def _like(owner: nn.Module, values: Any, what: str, *, keep_integers: bool) -> Tensor:
+    if not isinstance(values, Tensor):
+        values = _as_tensor(values, what)
+    like = _example(owner)
+    dtype, device = (torch.get_default_dtype(), values.device) if like is None else (like.dtype, like.device)
+    as_it_is = keep_integers if not values.is_floating_point() else torch.is_autocast_enabled(values.device.type)
+    return values.to(device, values.dtype if as_it_is else dtype)
+
+
+def _as_tensor(values: Any, what: str) -> Tensor:
+    try:
+        array = np.asarray(values)
+        return torch.as_tensor(np.ascontiguousarray(array) if array.ndim else array)
+    except (TypeError, ValueError, RuntimeError):
+        raise DataError(
+            f"{what} must be numbers: a tensor, an array, a list or a data frame of them, got {type(values).__name__}"
+        ) from None
+
+
+def _example(owner: nn.Module) -> Tensor | None:
+    """A parameter, or else a buffer, of floating-point numbers."""
+    for values in owner.parameters():
+        if values.is_floating_point():
+            return values
+    return next((values for values in owner.buffers() if values.is_floating_point()), None)

@@ -1,0 +1,115 @@
+"""Tables against samples from a model: every pair of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from pushforward.errors import ShapeError
+from pushforward.plots.points import DATA_ONLY, array, quantile_limits
+from pushforward.plots.style import DATA, MODEL, PALE, new_figure, swatch, tidy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def corner(
+    data: ArrayLike | Tensor, samples: ArrayLike | Tensor, names: Sequence[str] | None = None, *, bins: int = 40
+) -> Figure:
+    """Draw a table against samples from a model: every column's histogram, every pair of columns as contours.
+
+    The data is below the diagonal in grey, the samples over it in colour as lines that hold 20, 50, 80 and 95 % of
+    their mass.
+
+    Args:
+        data, samples: ``(n, D)``; at most 12 columns are readable.
+        names: the columns' names.
+        bins: of the histograms.
+
+    Raises:
+        ShapeError: if the two differ in their columns.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> len(corner(rng.normal(size=(100, 2)), rng.normal(size=(100, 2))).axes)
+        4
+    """
+    first, second = array(data), array(samples)
+    if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
+        raise ShapeError(f"corner expects two tables of the same columns, got {first.shape} and {second.shape}")
+    size = first.shape[1]
+    labels = list(names) if names is not None else [f"$x_{{{index + 1}}}$" for index in range(size)]
+    limits = [quantile_limits(first[:, index]) for index in range(size)]
+    figure = new_figure(1.9 * size + 0.6, 1.9 * size + 0.6)
+    grid = figure.subplots(size, size, squeeze=False)
+    for row in range(size):
+        for column in range(size):
+            axes = grid[row, column]
+            if column > row:
+                axes.set_axis_off()
+            elif column == row:
+                _draw_marginals(axes, first[:, row], second[:, row], limits[row], bins)
+            else:
+                _draw_pair(axes, first[:, [column, row]], second[:, [column, row]], limits[column], limits[row])
+            axes.set_xlabel(labels[column] if row == size - 1 else "")
+            axes.set_ylabel(labels[row] if column == 0 and row > 0 else "")
+            axes.tick_params(labelbottom=row == size - 1, labelleft=column == 0 and row > 0, labelsize=7)
+    handles = [swatch(PALE, filled=True), swatch(MODEL, filled=False)]
+    figure.legend(handles, ["data", "samples"], loc="upper right", frameon=False)
+    return figure
+
+
+def _draw_marginals(
+    axes: Axes, data: NDArray[Any], samples: NDArray[Any], limits: tuple[float, float], bins: int
+) -> None:
+    """Two histograms of one column."""
+    axes.hist(data, bins=bins, range=limits, density=True, color=PALE)
+    axes.hist(samples, bins=bins, range=limits, density=True, histtype="step", color=MODEL, linewidth=1.2)
+    axes.set(xlim=limits, yticks=[])
+    tidy(axes)
+    axes.spines["left"].set_visible(False)
+
+
+def _draw_pair(
+    axes: Axes,
+    data: NDArray[Any],
+    samples: NDArray[Any],
+    horizontal: tuple[float, float],
+    vertical: tuple[float, float],
+) -> None:
+    """The data's points under the samples' contours."""
+    shown = data[:DATA_ONLY]
+    axes.scatter(shown[:, 0], shown[:, 1], s=3, color=DATA, alpha=0.25, linewidths=0, rasterized=True)
+    density, x_edges, y_edges = _smoothed_histogram(samples, horizontal, vertical)
+    levels = mass_levels(density, (0.95, 0.8, 0.5, 0.2))
+    if len(levels):
+        centres = 0.5 * (x_edges[1:] + x_edges[:-1]), 0.5 * (y_edges[1:] + y_edges[:-1])
+        axes.contour(*centres, density.T, levels=levels, colors=MODEL, linewidths=0.9)
+    axes.set(xlim=horizontal, ylim=vertical)
+    tidy(axes)
+
+
+def _smoothed_histogram(
+    values: NDArray[Any], horizontal: tuple[float, float], vertical: tuple[float, float]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """A two-dimensional histogram, smoothed over a cell and a half."""
+    from scipy.ndimage import gaussian_filter
+
+    bins = int(np.clip(np.sqrt(len(values)) / 1.5, 15, 60))
+    counts, x_edges, y_edges = np.histogram2d(values[:, 0], values[:, 1], bins=bins, range=(horizontal, vertical))
+    return gaussian_filter(counts, 1.5), x_edges, y_edges
+
+
+def mass_levels(density: NDArray[Any], shares: Sequence[float]) -> NDArray[Any]:
+    """The density levels above which the given shares of the mass lie, increasing and without repeats."""
+    ordered = np.sort(density.ravel())[::-1]
+    cumulated = np.cumsum(ordered)
+    if cumulated[-1] <= 0:
+        return np.zeros(0)
+    positions = np.minimum(np.searchsorted(cumulated / cumulated[-1], shares), len(ordered) - 1)
+    return np.unique(ordered[positions])

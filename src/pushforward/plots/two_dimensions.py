@@ -1,0 +1,151 @@
+"""Flows and densities on the plane: data, samples, densities, warped grids, and the way of the data to the latent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from pushforward.flows import ConditionedFlow, Flow
+from pushforward.plots.drawn_flow import Density, DrawnFlow, log_density
+from pushforward.plots.points import DATA_ONLY, plane_bounds, points
+from pushforward.plots.style import DATA, DENSITY_MAP, LATENT, MODEL, new_figure, plane
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Bounds = tuple[float, float, float, float]
+LATENT_SQUARE = (-3.5, 3.5, -3.5, 3.5)
+LINES = 21
+POINTS_ON_A_LINE = 400
+POINTS_AT_ONCE = 16384
+
+
+def density_2d(density: Density, bounds: Bounds, *, resolution: int = 300) -> Figure:
+    """Draw a density on the plane.
+
+    Args:
+        density: a flow, ``flow.condition(context)``, a ``torch.distributions.Distribution``, a known density with a
+            ``log_prob``, or a function from points ``(n, 2)`` to log-densities ``(n,)``.
+        bounds: ``(x_low, x_high, y_low, y_high)``.
+        resolution: points along each side.
+
+    Raises:
+        ShapeError: if its events are not of shape ``(2,)``, or it is a batch of densities.
+        UsageError: for what has no log-density.
+
+    Example:
+        >>> normal = torch.distributions.MultivariateNormal(torch.zeros(2), torch.eye(2))
+        >>> len(density_2d(normal, (-3, 3, -3, 3), resolution=20).axes)
+        1
+    """
+    log_prob = log_density(density)
+    figure = new_figure(4.6, 4.4)
+    _draw_density(figure.subplots(), log_prob, bounds, resolution)
+    return figure
+
+
+def flow_2d(
+    flow: Flow | ConditionedFlow, data: ArrayLike | Tensor, *, generator: torch.Generator | None = None
+) -> Figure:
+    """Draw a two-dimensional flow: data, samples, density, latents of the data, and how it bends the latent grid.
+
+    Args:
+        flow: a flow with events of shape ``(2,)``, or ``flow.condition(context)``.
+        data: ``(n, 2)``.
+        generator: draws the samples.
+
+    Raises:
+        ShapeError: if the flow's events are not of shape ``(2,)``, or it is at several contexts.
+        UsageError: for what is no flow.
+    """
+    drawn = DrawnFlow.of(flow, 2)
+    x = points(data, 2)[:DATA_ONLY]
+    bounds = plane_bounds(x)
+    z = drawn.encode(x)
+    figure = new_figure(13.5, 3.1)
+    first, second, third, fourth, fifth = figure.subplots(1, 5)
+    _draw_points(first, x, bounds, "data", DATA)
+    _draw_points(second, drawn.sample(len(x), generator), bounds, "samples", MODEL)
+    _draw_density(third, drawn.log_prob, bounds, 200)
+    third.set_title("density", fontsize=10)
+    _draw_grid(fourth, drawn, bounds)
+    _draw_points(fifth, z, LATENT_SQUARE if drawn.is_normal else plane_bounds(z), "latents of the data", LATENT)
+    return figure
+
+
+def warped_grid(flow: Flow | ConditionedFlow, data: ArrayLike | Tensor) -> Figure:
+    """Draw a square grid of the latent plane as the flow bends it in the data's plane, over the data.
+
+    Raises:
+        ShapeError, UsageError: as :func:`flow_2d`.
+    """
+    drawn = DrawnFlow.of(flow, 2)
+    x = points(data, 2)[:DATA_ONLY]
+    figure = new_figure(4.6, 4.6)
+    axes = figure.subplots()
+    _draw_points(axes, x, plane_bounds(x), "", DATA)
+    _draw_grid(axes, drawn, plane_bounds(x))
+    return figure
+
+
+def steps_2d(flow: Flow | ConditionedFlow, data: ArrayLike | Tensor, *, columns: int = 4) -> Figure:
+    """Draw the data's way to the latent, one picture after each part of the flow's chain.
+
+    Points are coloured by the angle at which they end in the latent plane, so that one sees where each goes; parts
+    that only reorder or rescale are drawn too.
+
+    Args:
+        flow: a flow with events of shape ``(2,)``, or ``flow.condition(context)``.
+        data: ``(n, 2)``.
+        columns: pictures in a row.
+
+    Raises:
+        ShapeError, UsageError: as :func:`flow_2d`.
+    """
+    drawn = DrawnFlow.of(flow, 2)
+    x = points(data, 2)[:DATA_ONLY]
+    titles, stages = zip(("data", x), *drawn.steps(x))
+    centred = stages[-1] - stages[-1].mean(0)
+    angle = torch.atan2(centred[:, 1], centred[:, 0]).numpy()
+    rows = -(-len(stages) // columns)
+    figure = new_figure(2.7 * min(columns, len(stages)), 2.9 * rows)
+    grid = figure.subplots(rows, min(columns, len(stages)), squeeze=False).ravel()
+    for axes, stage, title in zip(grid, stages, titles):
+        axes.scatter(stage[:, 0].numpy(), stage[:, 1].numpy(), c=angle, cmap="hsv", s=3, alpha=0.7, linewidths=0)
+        plane(axes, plane_bounds(stage), title)
+    for axes in grid[len(stages) :]:
+        axes.set_axis_off()
+    return figure
+
+
+def _draw_density(axes: Axes, log_prob: Callable[[Tensor], Tensor], bounds: Bounds, resolution: int) -> None:
+    horizontal = torch.linspace(bounds[0], bounds[1], resolution)
+    vertical = torch.linspace(bounds[2], bounds[3], resolution)
+    mesh = torch.stack(torch.meshgrid(horizontal, vertical, indexing="xy"), -1).reshape(-1, 2)
+    with torch.no_grad():
+        values = torch.cat([log_prob(part) for part in mesh.split(POINTS_AT_ONCE)])
+    density = values.exp().reshape(resolution, resolution).numpy()
+    axes.imshow(density, origin="lower", extent=bounds, cmap=DENSITY_MAP, aspect="auto", interpolation="bilinear")
+    plane(axes, bounds, "")
+
+
+def _draw_points(axes: Axes, x: Tensor, bounds: Bounds, title: str, colour: str) -> None:
+    axes.scatter(x[:, 0].numpy(), x[:, 1].numpy(), s=3, color=colour, alpha=0.5, linewidths=0)
+    plane(axes, bounds, title)
+
+
+def _draw_grid(axes: Axes, flow: DrawnFlow, bounds: Bounds) -> None:
+    """The latent square grid, bent into the data's plane."""
+    low, high = flow.latent_limits
+    along = torch.linspace(low, high, POINTS_ON_A_LINE).expand(LINES, -1)
+    levels = torch.linspace(low, high, LINES)[:, None].expand(-1, POINTS_ON_A_LINE)
+    lines = torch.cat([torch.stack([along, levels], -1), torch.stack([levels, along], -1)])
+    curves = flow.decode(lines.reshape(-1, 2)).reshape(lines.shape).numpy()
+    for curve in curves:
+        axes.plot(curve[:, 0], curve[:, 1], color=LATENT, linewidth=0.6, alpha=0.8)
+    plane(axes, bounds, "latent grid in the data's plane")

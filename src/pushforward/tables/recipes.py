@@ -1,0 +1,108 @@
+"""Which named recipe models a table, and how large it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pushforward.distributions import StandardNormal
+from pushforward.errors import PushforwardError, UsageError
+from pushforward.flows import Flow
+from pushforward.models import build, list_models, recipe_options
+
+
+@dataclass(frozen=True)
+class Size:
+    """What suits a number of rows: the flow's size and the length of its training."""
+
+    layers: int
+    hidden: tuple[int, ...]
+    steps: int
+    batch_size: int
+    learning_rate: float
+
+
+def suitable_size(rows: int) -> Size:
+    """Choose by the number of rows; tiny data gets a tiny flow, which cannot overfit much and trains in a moment."""
+    if rows < 150:
+        return Size(1, (16,), 120, 128, 1e-2)
+    if rows < 1000:
+        return Size(2, (32, 32), 250, 128, 1e-2)
+    if rows < 4000:
+        return Size(3, (64, 64), 600, 256, 5e-3)
+    if rows < 50_000:
+        return Size(3, (64, 64), 1200, 256, 3e-3)
+    return Size(5, (128, 128), 4000, 512, 2e-3)
+
+
+def check_recipe(model: str, model_options: Mapping[str, Any] | None, conditional: bool) -> None:
+    """Check that a recipe takes what a table gives, before any work.
+
+    Raises:
+        UsageError: if it is none of vectors, takes no context where one is needed, or has no such option.
+    """
+    known = recipe_options(model)
+    needed = ("features", "context") if conditional else ("features",)
+    lacking = [option for option in needed if option not in known]
+    if lacking:
+        raise _misfit(model, f"takes no {lacking[0]}", conditional)
+    if not isinstance(model_options or {}, Mapping):
+        raise UsageError(f"model_options expects a mapping of options, got {model_options!r}")
+    for option in model_options or {}:
+        if option in ("features", "context"):
+            raise UsageError(f"model_options cannot set {option!r}: the columns of the table do")
+        if option not in known:
+            free = ", ".join(key for key in known if key not in ("features", "context"))
+            raise UsageError(f"model_options: {model} has no option {option!r}; it takes {free}")
+
+
+def build_flow(model: str, model_options: Mapping[str, Any] | None, size: Size, features: int, context: int) -> Flow:
+    """Build the flow of a recipe over rows of ``features`` numbers given ``context`` numbers.
+
+    Raises:
+        UsageError: if its latents are not standard normal, its events no real numbers, or an option does not fit.
+    """
+    known = recipe_options(model)
+    sized = {key: value for key, value in (("layers", size.layers), ("hidden", size.hidden)) if key in known}
+    given = {"features": features} | ({"context": context} if context else {})
+    try:
+        flow = build(model, **given | sized | dict(model_options or {}))
+    except UsageError as error:
+        if _suits(model, context > 0):
+            raise
+        raise _misfit(model, f"does not model {features} columns ({error})", context > 0) from error
+    if not models_rows(flow, features):
+        raise _misfit(model, f"has the base {type(flow.base).__name__} on {_events(flow)}", context > 0)
+    return flow
+
+
+def models_rows(flow: Flow, features: int) -> bool:
+    """Whether the flow takes rows of real numbers to standard normal latents."""
+    return isinstance(flow.base, StandardNormal) and tuple(flow.event_shape) == (features,) and flow.levels is None
+
+
+def suitable_models(conditional: bool) -> list[str]:
+    """Return the names of the recipes that model tables, of any number of columns."""
+    return [name for name in list_models() if _suits(name, conditional)]
+
+
+def _suits(model: str, conditional: bool) -> bool:
+    options = recipe_options(model)
+    if "features" not in options or (conditional and "context" not in options):
+        return False
+    try:
+        return models_rows(build(model, features=3, **({"context": 1} if conditional else {})), 3)
+    except PushforwardError:
+        return False
+
+
+def _misfit(model: str, reason: str, conditional: bool) -> UsageError:
+    return UsageError(
+        f"model expects a recipe of vectors with a standard normal base, {model!r} {reason}: choose one of "
+        f"{', '.join(suitable_models(conditional))}"
+    )
+
+
+def _events(flow: Flow) -> str:
+    return f"events {tuple(flow.event_shape)}" + ("" if flow.levels is None else f" of {flow.levels} levels")

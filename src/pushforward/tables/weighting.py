@@ -1,0 +1,37 @@
+"""Training on weighted rows: each context carries its row's weight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.flows import Flow
+
+
+class WeightedFlow(Flow):
+    """A flow whose training contexts have each row's weight as a last column."""
+
+    def __init__(self, flow: Flow) -> None:
+        context = 0 if flow.context is None else flow.context
+        super().__init__(flow.transform, flow.base, context=context, embedding=flow.embedding)
+
+    @property
+    def context_shape(self) -> torch.Size:
+        """The shape of a context with its row's weight behind it."""
+        return torch.Size([1 + (0 if self.context is None else self.context.shape[0])])
+
+    def initialise(self, x: Any, context: Any = None) -> None:
+        super().initialise(x, unweighted(context))
+
+
+def weighted_negative_log_likelihood(flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
+    """The mean of ``-w log p(x | c)``, where the last column of the context holds the weights ``w``."""
+    assert context is not None
+    return -(context[..., -1] * flow.log_prob(x, unweighted(context))).mean()
+
+
+def unweighted(context: Tensor | None) -> Tensor | None:
+    """The context without the weights, None where nothing is left."""
+    return context[..., :-1] if context is not None and context.shape[-1] > 1 else None

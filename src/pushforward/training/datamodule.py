@@ -1,0 +1,49 @@
+"""The training and validation data as Lightning and the module take them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import lightning as L
+import torch
+
+from pushforward.training.batches import Batch, Batches, take
+from pushforward.training.inputs import Pair
+
+
+class FlowData(L.LightningDataModule):
+    """Tensors in memory, served in batches of a floating-point type, to each process its share."""
+
+    def __init__(self, train: Pair, validation: Pair | None, batch_size: int, seed: int, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.train, self.validation = train, validation
+        self.batch_size, self.seed, self.dtype = batch_size, seed, dtype
+        self.first_step = 0
+
+    def batches(self) -> Batches:
+        """The training stream of this process."""
+        return Batches(*self.train, self.batch_size, self.seed, self.dtype, *self._place())
+
+    def train_dataloader(self) -> Any:
+        """An endless iterable: a step counter, not Lightning's epochs, says where the stream is."""
+        return _Stream(self)
+
+    def validation_batches(self) -> Iterator[Batch]:
+        """This process's share of the validation rows, in order."""
+        assert self.validation is not None
+        rank, world_size = self._place()
+        for rows in torch.arange(rank, len(self.validation[0]), world_size).split(self.batch_size):
+            yield take(*self.validation, rows, self.dtype)
+
+    def _place(self) -> tuple[int, int]:
+        """Which process this is, and of how many."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+
+class _Stream:
+    def __init__(self, data: FlowData) -> None:
+        self._data = data
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self._data.batches().stream(self._data.first_step)

@@ -1,0 +1,60 @@
+"""The Lightning Trainer that trainings run on."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pushforward.errors import UsageError
+
+
+def make_trainer(precision: str, accelerator: str, devices: Any, strategy: Any, num_nodes: int) -> Any:
+    """A Trainer that does nothing but run the steps of a training: one endless epoch without logs or files.
+
+    Raises:
+        UsageError: Lightning refuses the settings.
+    """
+    import lightning as L
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    try:
+        return L.Trainer(
+            accelerator=accelerator,
+            devices=devices,
+            strategy=strategy,
+            num_nodes=num_nodes,
+            precision={"32": "32-true", "64": "64-true"}.get(precision, precision),  # type: ignore[arg-type]
+            max_epochs=1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            limit_val_batches=0,
+            use_distributed_sampler=False,
+            log_every_n_steps=10**9,
+        )
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        raise UsageError(f"Lightning refuses these settings: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without Lightning's notices, which are about defaults that were chosen on purpose."""
+    # Imported first: the import sets these levels itself.
+    import lightning  # noqa: F401
+
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels):
+                logger.setLevel(level)
