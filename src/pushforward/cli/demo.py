@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import CodecError
+from pushforward.extras import requires
 from pushforward.files import atomic_path, atomic_write, make_folder
 from pushforward.flows.flow import Flow
 
@@ -201,10 +202,11 @@ def draw(flow: Flow, data: Dataset, out: Path) -> list[tuple[Path, str]]:
 
 
 def _draw_dequantization(flow: Flow, images: Tensor, path: Path) -> None:
-    import matplotlib
+    with requires("plots", purpose="the demo"):
+        import matplotlib
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+        matplotlib.use("Agg")
+        from matplotlib import pyplot as plt
 
     levels = flow.levels or 1
     first = flow.transform[0]  # type: ignore[index]
@@ -225,10 +227,11 @@ def _draw_dequantization(flow: Flow, images: Tensor, path: Path) -> None:
 
 
 def _draw_curve(metrics: Path, nats: float, path: Path) -> None:
-    import matplotlib
+    with requires("plots", purpose="the demo"):
+        import matplotlib
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+        matplotlib.use("Agg")
+        from matplotlib import pyplot as plt
 
     with metrics.open() as file:
         rows = list(csv.DictReader(file))
@@ -247,7 +250,8 @@ def _draw_curve(metrics: Path, nats: float, path: Path) -> None:
 
 def _png_size(images: np.ndarray[Any, np.dtype[np.uint8]]) -> int:
     """The size of one PNG of all images as one nearly square mosaic."""
-    from PIL import Image
+    with requires("plots", purpose="the demo"):
+        from PIL import Image
 
     from pushforward.plots.pictures import mosaic
 

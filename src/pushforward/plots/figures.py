@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pushforward.distributions import Distribution, StandardLogistic, StandardNormal, Uniform
 from pushforward.errors import ShapeError, UsageError
+from pushforward.extras import requires
 from pushforward.files import atomic_path
 from pushforward.flows import Flow
 from pushforward.transforms import Chain
@@ -295,7 +296,8 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> Non
 
 def new_figure(width: float, height: float) -> Figure:
     """A figure that belongs to no window."""
-    from matplotlib.figure import Figure
+    with requires("plots", purpose="a figure"):
+        from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
@@ -365,7 +367,8 @@ def draw_pair(
 
 def draw_pit_histogram(axes: Axes, values: NDArray[Any], bins: int) -> None:
     """The histogram of PIT values with the band of chance."""
-    from scipy.stats import binom
+    with requires("plots", purpose="the band of chance"):
+        from scipy.stats import binom
 
     count = len(values)
     low, high = binom.ppf([0.025, 0.975], count, 1.0 / bins) * bins / count
@@ -378,7 +381,8 @@ def draw_pit_histogram(axes: Axes, values: NDArray[Any], bins: int) -> None:
 
 def draw_reliability(axes: Axes, values: NDArray[Any]) -> None:
     """The empirical distribution function of PIT values with the band of chance."""
-    from scipy.stats import binom
+    with requires("plots", purpose="the band of chance"):
+        from scipy.stats import binom
 
     count = len(values)
     level = np.linspace(0, 1, 201)
@@ -396,7 +400,8 @@ def smoothed_histogram(
     values: NDArray[Any], horizontal: tuple[float, float], vertical: tuple[float, float]
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """A two-dimensional histogram, smoothed over a cell and a half."""
-    from scipy.ndimage import gaussian_filter
+    with requires("plots", purpose="a smoothed histogram"):
+        from scipy.ndimage import gaussian_filter
 
     bins = int(np.clip(np.sqrt(len(values)) / 1.5, 15, 60))
     counts, x_edges, y_edges = np.histogram2d(values[:, 0], values[:, 1], bins=bins, range=(horizontal, vertical))

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import DataError, ShapeError, TrainingError, UsageError
+from pushforward.extras import requires
 from pushforward.files import make_folder
 from pushforward.flows.flow import Flow
 from pushforward.kernels.memory import kept_memory
@@ -107,6 +108,7 @@ def fit(
         ShapeError, DataError: the data do not fit the flow.
         CheckpointError: there is nothing to resume from, or it belongs to something else.
         TrainingError: the loss is no longer finite; the last good weights are kept.
+        MissingExtraError: Lightning is not installed.
 
     Example:
         >>> import pushforward as pf
@@ -144,13 +146,13 @@ def fit(
         raise UsageError("patience needs validation data to judge by")
     if resume and plan.out is None:
         raise UsageError("resume needs the folder of the run that goes on, as out")
+    with requires("train", purpose="fit"):
+        from pushforward.training.module import FlowData, FlowTraining
     resumed = read_checkpoint(plan.out / LAST, flow) if resume and plan.out is not None else None
     seed = _seeded(resumed["seed"] if resumed is not None else seed)
     if resumed is None:
         _initialise(flow, x, context, seed)
     with _quiet_lightning():
-        from pushforward.training.module import FlowData, FlowTraining
-
         data = FlowData(x, context, batch_size, seed)
         line = ProgressLine(tuple(flow.event_shape), progress)
         module = FlowTraining(flow, objective, plan, data, held_out, line)

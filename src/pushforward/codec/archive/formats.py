@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from pushforward.codec.archive.compression import Entry
 from pushforward.errors import CodecError, DataError
+from pushforward.extras import requires
 
 ARRAY, NPY, NPZ, IDX, PNG, FILE = range(6)
 KINDS = ("array", "npy", "npz", "idx", "png", "file")
@@ -199,7 +200,8 @@ def _write_idx(array: NDArray[Any]) -> bytes:
 
 
 def _read_png(content: bytes) -> list[tuple[NDArray[Any], bytes]]:
-    from PIL import Image
+    with requires("codec", purpose="a PNG file"):
+        from PIL import Image
 
     chunks = _chunks(content)
     depth, colour = chunks[0][1][8:10]
@@ -216,7 +218,8 @@ def _read_png(content: bytes) -> list[tuple[NDArray[Any], bytes]]:
 
 
 def _write_png(pixels: NDArray[Any], extra: bytes) -> bytes:
-    from PIL import Image
+    with requires("codec", purpose="a PNG file"):
+        from PIL import Image
 
     described, _, rest = extra.partition(b"\0")
     mode, count = json.loads(described)
