@@ -54,13 +54,13 @@ def _operations(flow: Any) -> int:
     return count_operations(lambda: flow(x, context))
 
 
-def compiled_call(module: nn.Module) -> Callable[..., Any]:
-    """Return the compiled form of a module's forward."""
-    return module._compiled_call_impl  # type: ignore[return-value]
+def compiled_call(module: nn.Module) -> Callable[..., Any] | None:
+    """Return the compiled form of a module's forward, None where there is none."""
+    return module._compiled_call_impl
 
 
-def set_compiled_call(module: nn.Module, call: Callable[..., Any]) -> None:
-    """Let a module be called as ``call``."""
+def set_compiled_call(module: nn.Module, call: Callable[..., Any] | None) -> None:
+    """Let a module be called as ``call``, or as it is written where that is None."""
     module._compiled_call_impl = call  # type: ignore[assignment]
 
 

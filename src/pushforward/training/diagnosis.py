@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.distributions.base import Distribution
+from pushforward.kernels.compilation import compiled_call, set_compiled_call
 from pushforward.transforms.base import Transform
 
 # More rows than these at fault together are a fault of the flow's.
@@ -80,7 +81,8 @@ def _watched(part: nn.Module, name: str, found: list[str]) -> Iterator[None]:
             found.append(f"{name} ({type(part).__name__})")
 
     # A compiled part would run the graph that it has, without the hook.
-    compiled, part._compiled_call_impl = part._compiled_call_impl, None  # type: ignore[assignment]
+    compiled = compiled_call(part)
+    set_compiled_call(part, None)
     handle = part.register_forward_hook(
         lambda module, arguments, options, output: watch((arguments, options), output), with_kwargs=True
     )
@@ -90,7 +92,7 @@ def _watched(part: nn.Module, name: str, found: list[str]) -> Iterator[None]:
         yield
     finally:
         handle.remove()
-        part._compiled_call_impl = compiled
+        set_compiled_call(part, compiled)
         part.__dict__.pop("log_prob", None)
 
 

@@ -13,6 +13,7 @@ import torch
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import TrainingError, UsageError
+from pushforward.extras import requires
 from pushforward.files import make_folder
 from pushforward.flows.flow import Flow
 from pushforward.kernels.memory import kept_memory
@@ -119,6 +120,7 @@ def fit(
         ShapeError, DataError: the data do not fit the flow, hold NaN or infinite values, or lie outside of its support.
         CheckpointError: there is nothing to resume from, or it belongs to something else.
         TrainingError: the loss is no longer finite; the last good weights are kept.
+        MissingExtraError: Lightning is not installed.
 
     Example:
         >>> import pushforward as pf
@@ -157,6 +159,9 @@ def fit(
     dtype = _dtype(flow, plan)
     pair = _events(flow, train, "train", dtype)
     held_out = None if validation is None else _events(flow, validation, "validation", dtype)
+    with requires("train", purpose="fit"):
+        from pushforward.training.datamodule import FlowData
+        from pushforward.training.module import FlowTraining
     if plan.out is not None:
         make_folder(plan.out)
     checkpoint = plan.out / LAST if resume and plan.out is not None else None
@@ -170,9 +175,6 @@ def fit(
         _initialise(flow, pair, seed, dtype)
     device = _device(flow)
     with quiet_lightning(), tempfile.TemporaryDirectory() as scratch:
-        from pushforward.training.datamodule import FlowData
-        from pushforward.training.module import FlowTraining
-
         data = FlowData(pair, held_out, plan.batch_size, seed, dtype)
         handover = Handover(Path(scratch))
         line = ProgressLine(tuple(flow.event_shape), progress)
