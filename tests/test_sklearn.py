@@ -325,7 +325,7 @@ def test_a_model_that_fits_no_table_is_named_with_those_that_do() -> None:
         FlowDensity("categorical-flow").fit(x)
     with pytest.raises(UsageError, match="model_options: nsf has no option 'layerz'; it takes layers, hidden"):
         FlowDensity(model_options={"layerz": 2}).fit(x)
-    with pytest.raises(UsageError, match=r"nsf cannot be built from .* hidden='wide'"):
+    with pytest.raises(UsageError, match=r"nsf expects .* as hidden, got hidden='wide'"):
         FlowDensity(model_options={"hidden": "wide"}).fit(x)
     with pytest.raises(UsageError, match="model_options cannot set 'features'"):
         FlowDensity(model_options={"features": 3}).fit(x)
