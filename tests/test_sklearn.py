@@ -355,7 +355,7 @@ def test_models_said_to_fit_do(conditional: bool) -> None:
 def most_numbers_at_once(monkeypatch: pytest.MonkeyPatch, estimator: Any) -> list[int]:
     """How many numbers the estimator's flow is given in each call."""
     sizes: list[int] = []
-    for name in ("log_prob", "latents", "decode"):
+    for name in ("log_prob", "encode", "decode"):
         function = getattr(estimator.flow_, name)
 
         def watched(x: torch.Tensor, context: Any = None, function: Any = function) -> Any:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils import data as torch_data
 from torch.utils.data import DataLoader, TensorDataset
-from training_helpers import affine_flow, fit, moons, small_flow
+from training_helpers import affine_flow, fit, image_flow, moons, small_flow
 
 import pushforward as pf
 from pushforward.errors import DataError, ShapeError, UsageError
@@ -58,26 +58,6 @@ def test_integers_are_served_in_the_type_of_the_flow() -> None:
     assert [part.dtype for part in batches.batch(0)] == [torch.float64, torch.float64, torch.int64]
 
 
-class Declared(pf.Flow):
-    """A flow that is told what context it takes and where its events lie."""
-
-    declared: dict[str, Any] = {}
-
-    @property
-    def context_shape(self) -> torch.Size | None:
-        return self.declared.get("context_shape")
-
-    @context_shape.setter
-    def context_shape(self, value: torch.Size | None) -> None: ...
-
-    @property
-    def support(self) -> Any:
-        return self.declared.get("support", Reals(self.event_shape))
-
-    @support.setter
-    def support(self, value: Any) -> None: ...
-
-
 # Shifting
 
 
@@ -119,14 +99,12 @@ def test_a_context_of_another_plane_cannot_move_along() -> None:
 def test_fit_shifts_pairs_together() -> None:
     images = torch.randint(0, 17, (64, 1, 4, 4)).float()
     seen = []
-    parts = [pf.transforms.Elementwise(pf.scalar.Affine(), (1, 4, 4))]
 
     def objective(flow: pf.Flow, x: Tensor, context: Tensor | None) -> Tensor:
         seen.append((x, context))
-        return flow.log_prob(x).mean()
+        return -flow.log_prob(x, context).mean()
 
-    flow = Declared(parts, pf.distributions.StandardNormal((1, 4, 4)))
-    flow.declared = {"context_shape": torch.Size([1, 4, 4])}
+    flow = pf.build("mnist-simple", shape=[1, 4, 4], levels=17, context=(1, 4, 4), layers=1, hidden=4)
     fit(flow, (images, -images), max_steps=3, shift=2, objective=objective)
     assert all(torch.equal(x, -context) for x, context in seen)
 
@@ -396,8 +374,14 @@ def test_events_outside_of_the_support_are_told() -> None:
 
 
 def test_fit_checks_the_support_before_any_step() -> None:
-    flow = Declared(affine_flow().transform, affine_flow().base)
-    flow.declared = {"support": Integers(0, 3, (2,))}
-    for data in ((moons(),), (torch.ones(5, 2), moons())):
-        with pytest.raises(DataError, match="whole numbers from 0 to 3, got fractions"):
+    flow, levels = image_flow(), torch.randint(17, (5, 1, 4, 4))
+    for data in ((levels / 16,), (levels, levels / 16)):
+        with pytest.raises(DataError, match="whole numbers from 0 to 16, got fractions"):
             fit(flow, *data)
+
+
+def test_images_on_another_scale_are_told_the_range() -> None:
+    flow = pf.build("mnist-simple", shape=[1, 8, 8], levels=256, layers=1, hidden=4)
+    images = pf.data.load_digits().train / 16
+    with pytest.raises(DataError, match="whole numbers from 0 to 255, got fractions such as .* in 1000 of 1000"):
+        fit(flow, images)

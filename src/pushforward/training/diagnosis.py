@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from pushforward.distributions.base import Distribution
 from pushforward.kernels.compilation import compiled_call, set_compiled_call
-from pushforward.transforms.base import Transform
 
 # More rows than these at fault together are a fault of the flow's.
 _FEW_ROWS = 8
@@ -86,14 +85,15 @@ def _watched(part: nn.Module, name: str, found: list[str]) -> Iterator[None]:
     handle = part.register_forward_hook(
         lambda module, arguments, options, output: watch((arguments, options), output), with_kwargs=True
     )
-    if isinstance(part, Distribution) and not isinstance(part, Transform):
-        part.log_prob = _watching(part.log_prob, watch)  # type: ignore[method-assign]
+    if isinstance(part, Distribution):
+        # What is outside of its support is impossible, and its forward does not see that.
+        part.score = _watching(part.score, watch)  # type: ignore[method-assign]
     try:
         yield
     finally:
         handle.remove()
         set_compiled_call(part, compiled)
-        part.__dict__.pop("log_prob", None)
+        part.__dict__.pop("score", None)
 
 
 def _watching(method: Callable[..., Tensor], watch: Callable[[Any, Any], None]) -> Callable[..., Tensor]:
