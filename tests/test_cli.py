@@ -245,7 +245,7 @@ def test_train_json_and_settings(tmp_path: Path, capsys: pytest.CaptureFixture[s
     settings = ["--set", "hidden=8,8", "--set", "layers=1", "--clip", "none", "--ema", "none"]
     found = json_of(capsys, "train", "nsf", "-d", "moons", "-o", tmp_path / "r", "--max-steps", 3, *settings)
     assert found["steps"] == 3 and found["stopped"] == "steps"
-    assert pf.load(tmp_path / "r" / "model.safetensors").config["hidden"] == [8, 8]
+    assert pf.load(tmp_path / "r" / "model.safetensors").recipe["hidden"] == [8, 8]
 
 
 # Going on
