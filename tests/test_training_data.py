@@ -383,5 +383,5 @@ def test_fit_checks_the_support_before_any_step() -> None:
 def test_images_on_another_scale_are_told_the_range() -> None:
     flow = pf.build("mnist-simple", shape=[1, 8, 8], levels=256, layers=1, hidden=4)
     images = pf.data.load_digits().train / 16
-    with pytest.raises(DataError, match="whole numbers from 0 to 255, got fractions such as .* in 1000 of 1000"):
+    with pytest.raises(DataError, match=r"whole numbers from 0 to 255, got fractions such as .* in 1000 of 1000"):
         fit(flow, images)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import TrainingError, UsageError
@@ -109,8 +110,8 @@ def fit(
         devices: how many devices, or which.
         strategy: ``"auto"``, ``"ddp"``, ...: how several devices work together.
         num_nodes: how many machines.
-        out: a folder for ``metrics.csv``, ``last.ckpt``, TensorBoard logs and ``model.safetensors`` (of a flow made by
-            name).
+        out: a folder for ``metrics.csv``, ``last.ckpt``, TensorBoard logs and ``model.safetensors``, which `load` reads
+            (of a flow whose parts files can name: all but one's own that are not registered).
         resume: go on from ``out/last.ckpt``.
         seed: of the shuffling and the draws; None leaves the global random state to go on.
         progress: show a live line on a terminal.
@@ -201,7 +202,7 @@ def _run(trainer: Any, module: FlowTraining, data: Any, checkpoint: Path | None,
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except TrainingError as error:
         failure = error
-    except torch.multiprocessing.ProcessRaisedException:
+    except ProcessRaisedException:
         outcome = handover.take()
         if outcome is None:
             raise
