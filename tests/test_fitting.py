@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -147,6 +149,19 @@ def test_a_run_folder_is_loaded_whatever_the_flow_was_made_of(tmp_path: Path) ->
         loaded = pf.load(tmp_path / name)
         assert same(weights(loaded), weights(flow)) and loaded.recipe == flow.recipe
         assert torch.equal(loaded.log_prob(moons()), flow.log_prob(moons()))
+
+
+LOAD = "import sys, pushforward as pf; print(pf.load(sys.argv[1]).log_prob([[1.0, 2.0]]).item())"
+
+
+@pytest.mark.parametrize("name", ["recipe", "hand"])
+def test_another_process_loads_what_one_has_trained(tmp_path: Path, name: str) -> None:
+    networks = [Coupling(torch.tensor([True, False]), Affine(), pf.networks.MLP)]
+    flow = pf.build("maf", features=2) if name == "recipe" else pf.Flow(networks, StandardNormal((2,)))
+    fit(flow, moons(), max_steps=3, out=tmp_path)
+    done = subprocess.run([sys.executable, "-c", LOAD, str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(flow.log_prob([[1.0, 2.0]]).item(), abs=1e-5)
 
 
 def test_standardisation_is_set_once_by_the_fit() -> None:

@@ -239,12 +239,23 @@ def test_every_entry_to_an_extra_says_which_one_is_missing(tmp_path: Path) -> No
 ALONE = """
 from pathlib import Path
 import torch
+import pushforward as pf
+from pushforward.cli.terminal import print_table
 from pushforward.data.export import write_events
 from pushforward.errors import MissingExtraError
+from pushforward.training.progress import ProgressLine
 from pushforward.training.recorder import Recorder
 
 folder = Path(sys.argv[2])
-for entry in (lambda: write_events(folder / "a.parquet", torch.zeros(2, 2)), lambda: Recorder(folder).start([])):
+ENTRIES = [
+    lambda: write_events(folder / "a.parquet", torch.zeros(2, 2)),
+    lambda: Recorder(folder).start([]),
+    lambda: ProgressLine((2,), visible=True).start(),
+    lambda: pf.plots.calibration([0.1, 0.5, 0.9]),
+    lambda: pf.plots.corner(torch.randn(50, 2), torch.randn(50, 2)),
+    lambda: print_table(["a"], []),
+]
+for entry in ENTRIES:
     try:
         entry()
     except MissingExtraError as error:
@@ -252,6 +263,16 @@ for entry in (lambda: write_events(folder / "a.parquet", torch.zeros(2, 2)), lam
 """
 
 
+ALONE_TOLD = """\
+a .parquet table needs pyarrow
+the record of a training needs tensorboard
+the progress bar needs rich
+the band of chance needs scipy
+a smoothed histogram needs scipy
+a table on the terminal needs rich
+"""
+
+
 def test_a_package_that_is_missing_alone_is_the_one_named(tmp_path: Path) -> None:
-    done = run(ALONE, {"pyarrow", "tensorboard"}, str(tmp_path))
-    assert done.stdout == "a .parquet table needs pyarrow\nthe record of a training needs tensorboard\n", done.stderr
+    done = run(ALONE, {"pyarrow", "tensorboard", "scipy", "rich"}, str(tmp_path))
+    assert done.stdout == ALONE_TOLD, done.stderr
