@@ -245,7 +245,8 @@ class Circle(Space):
         return Circle(shape, self.low, self.high)
 
     def _kind(self) -> tuple[object, ...]:
-        return (Circle, self.low, self.high)
+        # Cut open it is an interval to all but the networks: a uniform base on one is a base of the other.
+        return (Interval, self.low, self.high)
 
 
 class Sphere(Space):
@@ -270,10 +271,13 @@ class Sphere(Space):
         return (torch.linalg.vector_norm(x, dim=-1) - 1).abs() < self.TOLERANCE
 
     def nearest(self, x: Tensor) -> Tensor:
-        norm = torch.linalg.vector_norm(torch.nan_to_num(x), dim=-1, keepdim=True)
+        # Scaled first, so that no square over- or underflows.
+        x = torch.nan_to_num(x)
+        x = x / x.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
+        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         north = torch.zeros_like(x)
         north[..., -1] = 1.0
-        return torch.where(norm > 0, torch.nan_to_num(x) / norm.clamp_min(torch.finfo(x.dtype).tiny), north)
+        return torch.where(norm > 0.5, x / norm.clamp_min(0.5), north)
 
     @property
     def dimensions(self) -> int:

@@ -58,7 +58,8 @@ class _Writer:
         if isinstance(value, float):
             return value if math.isfinite(value) else {"float": str(value)}
         if isinstance(value, Tensor):
-            return {"tensor": self._keep(value)}
+            kind = "parameter" if isinstance(value, nn.Parameter) else "tensor"
+            return {kind: self._keep(value)}
         if isinstance(value, list | tuple):
             items = [self.write(each, place) for each in value]
             return items if isinstance(value, list) else {"tuple": items}
@@ -137,6 +138,7 @@ class _Reader:
         readers: dict[str, Callable[[Any], Any]] = {
             "float": float,
             "tensor": lambda name: self._tensors[name].clone(),
+            "parameter": lambda name: nn.Parameter(self._tensors[name].clone()),
             "tuple": lambda items: tuple(self.read(each) for each in items),
             "dict": lambda items: {key: self.read(each) for key, each in items.items()},
             "dtype": lambda name: _dtype(name),

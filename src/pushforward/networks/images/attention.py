@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pushforward.kernels.convolution import channels_last
 from pushforward.networks.context import join_image
 from pushforward.networks.images.convolution import ChannelConv2d, channels, over_batches
 from pushforward.networks.images.gated import GatedBlock
@@ -31,7 +32,7 @@ class GatedAttention(nn.Module):
         query, key, value = self.project(placed).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
         rows = self.norm(pixels + F.glu(self.gate(mixed), dim=-1))
-        return rows.transpose(1, 2).unflatten(-1, x.shape[-2:]).contiguous(memory_format=torch.channels_last)
+        return channels_last(rows.transpose(1, 2).unflatten(-1, x.shape[-2:]))
 
 
 class AttentionConvNet(ModulePart):
