@@ -542,7 +542,7 @@ def test_training_that_fails_says_where(
     monkeypatch.setattr(
         StandardNormal,
         "forward",
-        lambda self, *given: healthy(self, *given) * (float("nan") if next(calls) > 20 else 1.0),
+        lambda self, x, *given: healthy(self, x, *given) * (float("nan") if next(calls) > 20 else 1.0),
     )
     line = fails(capsys, 1, "train", "nsf", "-d", "moons", "-o", tmp_path / "run", "-q", *TINY_TABLE)
     assert "not finite at step" in line and "base (StandardNormal)" in line

@@ -18,7 +18,7 @@ from pushforward.distributions import StandardNormal
 from pushforward.errors import DataError, TrainingError, UsageError
 from pushforward.kernels.memory import kept_memory
 from pushforward.scalar import Affine
-from pushforward.spaces import Reals
+from pushforward.spaces import Interval, Reals
 from pushforward.training.batches import Batches
 from pushforward.training.ema import MovingAverage, floating_state
 from pushforward.training.plan import parse_duration
@@ -323,3 +323,12 @@ def test_wrong_options(options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message) as error:
         fit(affine_flow(), moons(), **options)
     assert "\n" not in str(error.value)
+
+
+def test_what_splines_do_not_see_is_warned_of() -> None:
+    class Spline(pf.scalar.RationalQuadraticSpline):
+        reach = Interval(-5.0, 5.0)
+
+    flow = pf.Flow([Elementwise(Spline(), (2,))], StandardNormal((2,)))
+    with pytest.warns(UserWarning, match="Elementwise: 100% of the data lie outside"):
+        fit(flow, 170 + 10 * moons(), max_steps=1)
