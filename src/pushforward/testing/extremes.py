@@ -31,28 +31,28 @@ def check_extremes(
     """Finite events give finite outputs and finite gradients, with what the networks emit multiplied by each of the
     factors, and a part's own parameters as large, on the events, at zero and at a million.
 
-    The law counts the networks' calls and compares what comes out, so that a part passes only where the factors arrive.
+    The law counts the networks' calls, and compares what comes out with what does when they emit zeros, so that a part
+    passes only where the factors arrive.
     """
-    usual = []
+    arrived = []
+    silenced = _values(with_factor(part, 0.0)[0], x, context)
     for factor in factors:
         scaled, calls = with_factor(part, factor)
         for name, events in _inputs(scaled, x, context).items():
             calls.clear()
             what = f"with parameters x {factor:g}, {name}"
-            results = _run(scaled, events, context, what)
+            _assert_finite(scaled, events, context, what)
             silent = [found for found in networks_of(scaled) if not calls[found]]
             assert not silent, f"the network {silent[0]} was not called as a module, {what}: hooks would not hear it"
-            if name == "the events":
-                usual.append(results)
-    if len(usual) > 1 and any(parameter.numel() for parameter in part.parameters()):
-        pairs = zip(usual[0], usual[-1], strict=True)
-        assert any(not torch.equal(*pair) for pair in pairs), (
-            f"parameters x {factors[0]:g} and x {factors[-1]:g} give the same outputs: the factors do not arrive"
-        )
+        pairs = zip(_values(scaled, x, context), silenced, strict=True)
+        arrived.append(any(not torch.equal(*pair) for pair in pairs))
+    assert any(arrived) or not any(parameter.numel() for parameter in part.parameters()), (
+        "nothing changed when what the networks emit, and the parameters, were multiplied: the factors do not arrive"
+    )
 
 
 def with_factor(part: nn.Module, factor: float) -> tuple[nn.Module, Counter[str]]:
-    """Return a copy at random parameters whose networks' outputs are multiplied by ``factor``, as are the random part of
+    """Return a copy at random parameters whose networks' outputs are multiplied by ``factor``, as is the random part of
     its own parameters; and a count of the networks' calls, by their names."""
     scaled = copy.deepcopy(part).eval()
     calls: Counter[str] = Counter()
@@ -87,23 +87,19 @@ def networks_of(part: nn.Module, prefix: str = "") -> dict[str, nn.Module]:
     found: dict[str, nn.Module] = {}
     for name, child in part.named_children():
         if isinstance(child, Transform | Distribution | nn.ModuleList | nn.ModuleDict):
-            found |= networks_of(child, f"{prefix}{name}.")
-        elif any(True for _ in child.parameters()):
-            found[f"{prefix}{name}"] = child
-    return {
-        name: network
-        for name, network in found.items()
-        if network not in list(found.values())[: list(found).index(name)]
-    }
+            inner = networks_of(child, f"{prefix}{name}.")
+        elif isinstance(child, nn.ParameterList | nn.ParameterDict) or not list(child.parameters()):
+            continue
+        else:
+            inner = {f"{prefix}{name}": child}
+        found |= {place: network for place, network in inner.items() if network not in list(found.values())}
+    return found
 
 
 def _inputs(part: nn.Module, x: Tensor, context: Tensor | None) -> dict[str, Tensor]:
     if isinstance(part, Distribution):
-        return {
-            "the events": part.sample((), context, generator=seeded())
-            if context is not None
-            else part.sample(len(x), generator=seeded())
-        }
+        sample_shape = len(x) if context is None else ()
+        return {"the events": part.sample(sample_shape, context, generator=seeded())}
     assert isinstance(part, Transform)
     if not x.is_floating_point() or part.domain.discrete:
         return {"the events": x}
@@ -111,28 +107,33 @@ def _inputs(part: nn.Module, x: Tensor, context: Tensor | None) -> dict[str, Ten
     return {"the events": x, **large}
 
 
-def _run(part: nn.Module, x: Tensor, context: Tensor | None, what: str) -> tuple[Tensor, ...]:
-    if isinstance(part, Distribution):
-        return (_finite(part, x, (part.log_prob(x, context, seeded()),), ("log_prob",), what)[0],)
-    assert isinstance(part, Transform)
+def _values(part: nn.Module, x: Tensor, context: Tensor | None) -> tuple[Tensor, ...]:
+    with torch.no_grad():
+        if isinstance(part, Distribution):
+            return (part.log_prob(x, context, seeded()),)
+        return part(x, context, seeded())  # type: ignore[no-any-return]
+
+
+def _assert_finite(part: nn.Module, x: Tensor, context: Tensor | None, what: str) -> None:
     inputs = x.clone().requires_grad_() if x.is_floating_point() else x
-    z, log_det = _finite(part, inputs, part(inputs, context, seeded()), ("z", "log_det"), what)
+    if isinstance(part, Distribution):
+        _assert_finite_with_gradients(part, inputs, {"log_prob": part.log_prob(inputs, context, seeded())}, what)
+        return
+    assert isinstance(part, Transform)
+    z, log_det = part(inputs, context, seeded())
+    _assert_finite_with_gradients(part, inputs, {"z": z, "log_det": log_det}, what)
     if not part.draws & Draws.INVERSE:
-        back = part.inverse(points_of_codomain(part, z), context)
-        assert_finite(back[0], f"the values of inverse {what} ({REMEDY})")
-        assert_finite(back[1], f"the log_det of inverse {what} ({REMEDY})")
-    return z.detach(), log_det.detach()
+        back, inverse_log_det = part.inverse(points_of_codomain(part, z), context)
+        assert_finite(back, f"the values of inverse {what} ({REMEDY})")
+        assert_finite(inverse_log_det, f"the log_det of inverse {what} ({REMEDY})")
 
 
-def _finite(
-    part: nn.Module, x: Tensor, values: tuple[Tensor, ...], names: tuple[str, ...], what: str
-) -> tuple[Tensor, ...]:
-    for value, name in zip(values, names, strict=True):
+def _assert_finite_with_gradients(part: nn.Module, x: Tensor, values: dict[str, Tensor], what: str) -> None:
+    for name, value in values.items():
         assert_finite(value, f"{name} {what} ({REMEDY})")
-    loss = torch.stack([value.sum() for value in values]).sum()
+    loss = torch.stack([value.sum() for value in values.values()]).sum()
     wanted = [tensor for tensor in (x, *part.parameters()) if tensor.requires_grad]
     if wanted and loss.requires_grad:
         for gradient in torch.autograd.grad(loss, wanted, allow_unused=True):
             if gradient is not None:
                 assert_finite(gradient, f"a gradient {what} ({REMEDY})")
-    return values

@@ -38,12 +38,12 @@ def all_points(space: Space, samples: Tensor) -> Tensor | None:
     return torch.cartesian_prod(*[axis] * space.shape.numel()).reshape(-1, *space.shape)
 
 
-def axes_of(space: Space, samples: Tensor) -> list[tuple[Tensor, Tensor]] | None:
+def axes_of(space: Space, samples: Tensor, refinement: int = 1) -> list[tuple[Tensor, Tensor]] | None:
     """Return for each element of vectors of one or two the grid's points and how wide each one's cell is; None for
     spaces that no grid covers."""
     if len(space.shape) != 1 or space.shape[0] not in POINTS or space.discrete or space.dimensions != space.shape[0]:
         return None
-    count = POINTS[space.shape[0]]
+    count = POINTS[space.shape[0]] * refinement
     axes = [_axis(element, samples[:, index], count) for index, element in enumerate(space.elements())]
     return None if any(axis is None for axis in axes) else axes  # type: ignore[return-value]
 

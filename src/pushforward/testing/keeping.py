@@ -24,8 +24,8 @@ from pushforward.transforms.base import Transform
 
 @told
 def check_state(part: Transform | Distribution, x: Tensor, context: Tensor | None = None) -> None:
-    """The state dict holds everything: loaded into a copy whose parameters and buffers were all changed, and into a part
-    made anew under another global seed, it restores the outputs."""
+    """The state dict holds everything: loaded into a copy whose parameters and buffers were all changed, and into a
+    part made anew under another global seed, it restores the outputs."""
     part = at_random(part)
     expected = outputs(part, x, context)
     changed = copy.deepcopy(part)

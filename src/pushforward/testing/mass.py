@@ -17,6 +17,8 @@ from pushforward.transforms.base import Transform
 SAMPLES = 4000
 DRAWS = 200
 """How often each event's bound is drawn."""
+REFINEMENTS = (1, 2, 4)
+"""How much finer a grid is made before a density is said not to integrate to 1."""
 KOLMOGOROV = 2.2
 """How far, in units of 1 / sqrt(samples), an empirical distribution may be off: one in ten thousand is farther."""
 
@@ -40,25 +42,34 @@ def check_mass(part: Transform | Distribution, x: Tensor, context: Tensor | None
     distribution, given, samples = _distribution_and_samples(part, x, context)
     if distribution.accuracy is not Accuracy.EXACT:
         return
-    masses = _masses(distribution, given, samples)
-    if masses is not None:
+    total = 1.0
+    for refinement in REFINEMENTS:
+        masses = _masses(distribution, given, samples, refinement)
+        if masses is None:
+            return
         total = masses[0].sum().item()
-        assert abs(total - 1) < 1e-3, f"the density {'sums' if masses[1] is None else 'integrates'} to {total:.6f}"
+        if abs(total - 1) < 1e-3:
+            return
+    raise AssertionError(f"the density integrates to {total:.6f}, expected 1")
 
 
 @law
 def check_bound(part: Transform | Distribution, x: Tensor, context: Tensor | None = None) -> None:
-    """A lower bound is one: the weights ``exp(bound)`` are an unbiased estimate of the likelihood, so that summed over all
-    points of a small discrete space they are 1 in the mean, within the standard error."""
+    """A lower bound is one: the weights ``exp(bound)`` are an unbiased estimate of the likelihood, so that summed over
+    all points of a small discrete space they are 1 in the mean, within the standard error."""
     distribution, given, samples = _distribution_and_samples(part, x, context)
     points = all_points(distribution.support, samples)
     if distribution.accuracy is not Accuracy.LOWER_BOUND or points is None or DRAWS * len(points) > 2_000_000:
         return
     with torch.no_grad():
         many = points.expand(DRAWS, *points.shape)
-        totals = distribution.log_prob(many, given, seeded()).exp().sum(1)
+        weights = distribution.log_prob(many, given, seeded()).exp()
+    totals = weights.sum(1)
     mean, error = totals.mean().item(), totals.std().item() / DRAWS**0.5
-    assert abs(mean - 1) < 5 * error + 1e-6, (
+    # Few heavy weights are missed more often than not: then the mean is short, and its error unknown.
+    effective = (weights.sum(0).square() / weights.square().sum(0).clamp_min(1e-300)).min().item()
+    short = 1 - mean if effective > 0.2 * DRAWS else 0.0
+    assert max(mean - 1, short) < 5 * error + 1e-6, (
         f"the bound's weights sum to {mean:.5f} +- {error:.5f} over all {len(points)} points, expected 1"
     )
 
@@ -101,14 +112,14 @@ def _distribution_and_samples(
 
 
 def _masses(
-    distribution: Distribution, context: Tensor | None, samples: Tensor
+    distribution: Distribution, context: Tensor | None, samples: Tensor, refinement: int = 1
 ) -> tuple[Tensor, list[Tensor] | None] | None:
     """The masses of all points or of a grid's cells, with the grid's axes; None where neither can be had."""
     with torch.no_grad():
         points = all_points(distribution.support, samples)
         if points is not None:
             return distribution.log_prob(points, context).exp(), None
-        axes = axes_of(distribution.support, samples)
+        axes = axes_of(distribution.support, samples, refinement)
         if axes is None:
             return None
         grid = torch.cartesian_prod(*[points for points, _ in axes]).reshape(-1, len(axes))

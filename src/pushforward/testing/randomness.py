@@ -46,20 +46,14 @@ def check_draws(part: Transform | Distribution, x: Tensor, context: Tensor | Non
 
 @law
 def check_accuracy(part: Transform | Distribution, x: Tensor, context: Tensor | None = None) -> None:
-    """What is called exact comes out the same, whatever is drawn on the way: values and log-determinants that a flow adds
-    up to one log-density."""
+    """What is called exact comes out the same, whatever is drawn on the way: values and log-determinants that a flow
+    adds up to one log-density."""
     if part.accuracy is not Accuracy.EXACT:
         return
-    if isinstance(part, Distribution):
-        pairs = [(part.log_prob(x, context, seeded(seed)),) for seed in (1, 2)]
-    else:
-        pairs = [part(x, context, seeded(seed)) for seed in (1, 2)]
-    _assert_equal(pairs[1], pairs[0], f"{type(part).__name__} is called exact and gave two results")
-    pairs = []
-    for seed in (1, 2):
-        torch.manual_seed(seed)
-        pairs.append((part.log_prob(x, context),) if isinstance(part, Distribution) else part(x, context))
-    _assert_equal(pairs[1], pairs[0], f"{type(part).__name__} is called exact and gave two results")
+    _, run, *_ = _directions(part, x, context)[0]
+    for generators in ((seeded(1), seeded(2)), (None, None)):
+        first, second = (run(generator) for generator in generators)
+        _assert_equal(second, first, "it is called exact and gave two results")
 
 
 def _directions(

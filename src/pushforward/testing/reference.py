@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,7 +59,7 @@ def points_of(space: Space, count: int, seed: int = 5) -> Tensor:
 
 def outside_of(space: Space, x: Tensor) -> dict[str, Tensor]:
     """Return events that are outside of a space, made of events ``x`` inside, by what is wrong with them."""
-    first = (..., *[0] * len(space.shape))
+    first: tuple[Any, ...] = (..., *[0] * len(space.shape))
 
     def moved(value: float) -> Tensor:
         events = x.clone()
