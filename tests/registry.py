@@ -192,7 +192,7 @@ TRANSFORMS |= {
     ),
     "Coupling/angle that sees reals": Case(
         lambda: transforms.Coupling(
-            torch.tensor([True, True, False]), scalar.CircularRationalQuadraticSpline(4), SMALL, space=MIXED
+            torch.tensor([True, True, False]), scalar.CircularRationalQuadraticSpline(4, 3.0), SMALL, space=MIXED
         ),
         torch.cat([normal(6, 2), 3 * (2 * uniform(6, 1) - 1)], -1),
     ),
