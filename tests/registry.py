@@ -17,7 +17,7 @@ from pushforward.spaces import Categories, Circle, Product, Reals
 from pushforward.transforms import Transform, masks
 
 SMALL = partial(MLP, hidden=(8,))
-SMALL_CONVOLUTIONAL = partial(networks.GatedConvNet, hidden=4, layers=1)
+SMALL_CONVOLUTIONAL = partial(networks.GatedConvNet, hidden=4, blocks=1)
 SMALL_MADE = partial(MADE, hidden=(8, 8))
 
 

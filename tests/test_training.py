@@ -6,6 +6,7 @@ import math
 import os
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,8 +18,9 @@ from pushforward.distributions import StandardNormal
 from pushforward.errors import DataError, TrainingError, UsageError
 from pushforward.kernels.memory import kept_memory
 from pushforward.scalar import Affine
+from pushforward.spaces import Interval, Reals
 from pushforward.training.batches import Batches
-from pushforward.training.ema import MovingAverage
+from pushforward.training.ema import MovingAverage, floating_state
 from pushforward.training.plan import parse_duration
 from pushforward.training.schedules import FINAL_SHARE, SCHEDULES
 from pushforward.transforms import Dequantization, Elementwise, Transform
@@ -94,6 +96,7 @@ def test_first_loss_is_that_of_the_plain_loop() -> None:
     x = moons()
     flow = small_flow()
     by_hand = small_flow()
+    by_hand.initialise(Batches(x, None, 1024, seed=0).batch(0)[0])
     rows = Batches(x, None, 256, seed=0).rows(0)
     expected = -by_hand.log_prob(x[rows]).mean().item()
     assert fit(flow, x, max_steps=1).history[0]["train_loss"] == pytest.approx(expected, rel=1e-5)
@@ -180,20 +183,20 @@ def test_double_precision_stays_with_the_flow(tmp_path: Path) -> None:
     flow = small_flow()
     x = moons().double() + 1e-9
     result = fit(flow, x, x, max_steps=10, precision="64", out=tmp_path)
-    assert {value.dtype for value in weights(flow)} == {torch.float64}
+    assert {value.dtype for value in floating_state(flow)} == {torch.float64}
     # No digit of the data is lost on the way.
     assert result.best_validation == pytest.approx(-flow.log_prob(x).mean().item(), rel=1e-14)
     loaded = pf.load(tmp_path / "model.safetensors")
     assert same(weights(loaded), weights(flow)) and loaded.log_prob(x).dtype == torch.float64
     again = small_flow()
     fit(again, x, x, max_steps=20, precision="64", out=tmp_path, resume=True)
-    assert {value.dtype for value in weights(again)} == {torch.float64}
+    assert {value.dtype for value in floating_state(again)} == {torch.float64}
 
 
 def test_a_flow_in_double_precision_takes_whole_numbers() -> None:
     flow = affine_flow().double()
     assert fit(flow, torch.ones(64, 2, dtype=torch.uint8), torch.ones(64, 2).long(), max_steps=2).steps == 2
-    assert {value.dtype for value in weights(flow)} == {torch.float64}
+    assert {value.dtype for value in floating_state(flow)} == {torch.float64}
 
 
 # What is trained
@@ -216,7 +219,9 @@ def test_parts_are_initialised_once_from_one_large_batch() -> None:
     seen = []
 
     class Watch(Transform):
-        def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        domain = codomain = Reals((2,))
+
+        def forward(self, x: Tensor, context: Any = None, generator: Any = None) -> tuple[Tensor, Tensor]:
             return x, x.new_zeros(x.shape[:-1])
 
         def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -318,3 +323,12 @@ def test_wrong_options(options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message) as error:
         fit(affine_flow(), moons(), **options)
     assert "\n" not in str(error.value)
+
+
+def test_what_splines_do_not_see_is_warned_of() -> None:
+    class Spline(pf.scalar.RationalQuadraticSpline):
+        reach = Interval(-5.0, 5.0)
+
+    flow = pf.Flow([Elementwise(Spline(), (2,))], StandardNormal((2,)))
+    with pytest.warns(UserWarning, match="Elementwise: 100% of the data lie outside"):
+        fit(flow, 170 + 10 * moons(), max_steps=1)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils import data as torch_data
 from torch.utils.data import DataLoader, TensorDataset
-from training_helpers import affine_flow, fit, moons, small_flow
+from training_helpers import affine_flow, fit, image_flow, moons, small_flow
 
 import pushforward as pf
 from pushforward.errors import DataError, ShapeError, UsageError
@@ -58,26 +58,6 @@ def test_integers_are_served_in_the_type_of_the_flow() -> None:
     assert [part.dtype for part in batches.batch(0)] == [torch.float64, torch.float64, torch.int64]
 
 
-class Declared(pf.Flow):
-    """A flow that is told what context it takes and where its events lie."""
-
-    declared: dict[str, Any] = {}
-
-    @property
-    def context_shape(self) -> torch.Size | None:
-        return self.declared.get("context_shape")
-
-    @context_shape.setter
-    def context_shape(self, value: torch.Size | None) -> None: ...
-
-    @property
-    def support(self) -> Any:
-        return self.declared.get("support", Reals(self.event_shape))
-
-    @support.setter
-    def support(self, value: Any) -> None: ...
-
-
 # Shifting
 
 
@@ -119,14 +99,12 @@ def test_a_context_of_another_plane_cannot_move_along() -> None:
 def test_fit_shifts_pairs_together() -> None:
     images = torch.randint(0, 17, (64, 1, 4, 4)).float()
     seen = []
-    parts = [pf.transforms.Elementwise(pf.scalar.Affine(), (1, 4, 4))]
 
     def objective(flow: pf.Flow, x: Tensor, context: Tensor | None) -> Tensor:
         seen.append((x, context))
-        return flow.log_prob(x).mean()
+        return -flow.log_prob(x, context).mean()
 
-    flow = Declared(parts, pf.distributions.StandardNormal((1, 4, 4)))
-    flow.declared = {"context_shape": torch.Size([1, 4, 4])}
+    flow = pf.build("mnist-simple", shape=[1, 4, 4], levels=17, context=(1, 4, 4), layers=1, hidden=4)
     fit(flow, (images, -images), max_steps=3, shift=2, objective=objective)
     assert all(torch.equal(x, -context) for x, context in seen)
 
@@ -185,27 +163,32 @@ DATASETS: dict[str, Callable[[Tensor, Tensor | None], Any]] = {
     "loader that collates": lambda x, c: DataLoader(Items(x, c), batch_size=7, collate_fn=tuples),
     "loader that samples": lambda x, c: DataLoader(Items(x, c), sampler=list(range(len(x)))),
 }
-UNCHECKED: Any = SimpleNamespace(event_shape=torch.Size([2]))
+UNCONDITIONAL = affine_flow()
+
+
+def conditional(features: int) -> pf.Flow:
+    return pf.build("maf", features=2, context=features, layers=1)
 
 
 @pytest.mark.parametrize("form", EVENTS.values(), ids=EVENTS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_events_of_every_form_are_the_same(form: Callable[[Tensor], Any], dtype: torch.dtype) -> None:
     x = moons(20)
-    events, context = read_pair(UNCHECKED, form(x), "train", dtype)
+    events, context = read_pair(UNCONDITIONAL, form(x), "train", dtype)
     assert events.dtype == dtype and torch.equal(events, x.to(dtype)) and context is None
-    events, context = read_pair(UNCHECKED, (form(x), form(-x)), "train", dtype)
+    events, context = read_pair(conditional(2), (form(x), form(-x)), "train", dtype)
     assert context is not None and torch.equal(events, x.to(dtype)) and torch.equal(context, -x.to(dtype))
     assert not events.requires_grad
 
 
 @pytest.mark.parametrize("form", DATASETS.values(), ids=DATASETS)
-@pytest.mark.parametrize("conditional", [False, True])
-def test_datasets_and_loaders_are_read_whole(form: Callable[..., Any], conditional: bool) -> None:
+@pytest.mark.parametrize("given", [False, True])
+def test_datasets_and_loaders_are_read_whole(form: Callable[..., Any], given: bool) -> None:
     x = moons(20)
-    events, context = read_pair(UNCHECKED, form(x, x[:, :1] if conditional else None), "test", torch.float32)
+    flow, context = (conditional(1), x[:, :1]) if given else (UNCONDITIONAL, None)
+    events, contexts = read_pair(flow, form(x, context), "test", torch.float32)
     assert torch.equal(events, x)
-    assert context is None if not conditional else torch.equal(context, x[:, :1])
+    assert contexts is None if context is None else torch.equal(contexts, context)
 
 
 def test_a_loader_that_shuffles_is_its_dataset_and_gives_the_batch_size() -> None:
@@ -227,7 +210,7 @@ def test_a_loader_that_draws_with_replacement_is_drained_once() -> None:
     x = torch.arange(20.0).reshape(10, 2)
     sampler = torch_data.RandomSampler(range(10), replacement=True, num_samples=30)
     events, _ = read_pair(
-        UNCHECKED, DataLoader(TensorDataset(x), batch_size=4, sampler=sampler), "train", torch.float32
+        UNCONDITIONAL, DataLoader(TensorDataset(x), batch_size=4, sampler=sampler), "train", torch.float32
     )
     assert events.shape == (30, 2) and (events[:, None] == x).all(-1).any(1).all()
 
@@ -236,7 +219,7 @@ def test_the_parts_of_a_dataset_of_ours() -> None:
     x = moons(40)
     data = pf.data.Dataset("moons", x[:20], x[20:30], x[30:])
     for name, rows in (("train", x[:20]), ("validation", x[20:30]), ("test", x[30:])):
-        assert torch.equal(read_pair(UNCHECKED, data, name, torch.float32)[0], rows)
+        assert torch.equal(read_pair(UNCONDITIONAL, data, name, torch.float32)[0], rows)
     flow = affine_flow()
     assert fit(flow, data, max_steps=2).best_validation is not None
     assert pf.evaluate(flow, data).log_prob == pf.evaluate(flow, x[30:]).log_prob
@@ -244,9 +227,9 @@ def test_the_parts_of_a_dataset_of_ours() -> None:
 
 def test_frames_and_series_as_context() -> None:
     table = pd.DataFrame(moons(20).numpy(), columns=["a", "b"]).assign(day=range(20), night=True)
-    events, context = read_pair(UNCHECKED, (table[["b", "a"]], table["day"]), "train", torch.float32)
+    events, context = read_pair(conditional(1), (table[["b", "a"]], table["day"]), "train", torch.float32)
     assert torch.equal(events, moons(20)[:, [1, 0]]) and torch.equal(context, torch.arange(20.0)[:, None])
-    assert read_pair(UNCHECKED, (table[["b", "a"]], table[["day", "night"]]), "train", torch.float32)[1].shape == (
+    assert read_pair(conditional(2), (table[["b", "a"]], table[["day", "night"]]), "train", torch.float32)[1].shape == (
         20,
         2,
     )
@@ -254,7 +237,7 @@ def test_frames_and_series_as_context() -> None:
 
 def test_whole_numbers_stay_small() -> None:
     for kind, kept in ((np.uint8, torch.uint8), (np.uint16, torch.int32), (np.int64, torch.int64), (bool, torch.bool)):
-        events, _ = read_pair(UNCHECKED, np.ones((3, 2), kind), "train", torch.float32)
+        events, _ = read_pair(UNCONDITIONAL, np.ones((3, 2), kind), "train", torch.float32)
         assert events.dtype == kept
 
 
@@ -270,16 +253,16 @@ def test_evaluate_takes_what_fit_takes() -> None:
         (x, None),
     ):
         assert pf.evaluate(flow, form) == expected
-    conditional = pf.build("maf", features=2, context=1)
-    assert pf.evaluate(conditional, (x, x[:, :1])) == pf.evaluate(conditional, x.numpy(), x[:, :1].numpy())
+    flow = conditional(1)
+    assert pf.evaluate(flow, (x, x[:, :1])) == pf.evaluate(flow, x.numpy(), x[:, :1].numpy())
     with pytest.raises(UsageError, match="got both"):
-        pf.evaluate(conditional, (x, x[:, :1]), x[:, :1])
+        pf.evaluate(flow, (x, x[:, :1]), x[:, :1])
 
 
 # What is wrong
 
 
-def complaint(kind: type[Exception], data: Any, flow: Any = UNCHECKED) -> str:
+def complaint(kind: type[Exception], data: Any, flow: Any = UNCONDITIONAL) -> str:
     with pytest.raises(kind) as error:
         read_pair(flow, data, "train", torch.float32)
     assert "\n" not in str(error.value) and "learning rate" not in str(error.value)
@@ -339,7 +322,9 @@ def test_rows_that_are_not_finite_are_named() -> None:
     x[7, 1] = -torch.inf
     text = "the training events are NaN or infinite (in float32) in 3 of 512 rows (rows 5, 7, 300)"
     assert text in complaint(DataError, x)
-    assert "training contexts are NaN or infinite (in float32) in 3" in complaint(DataError, (moons(512), x))
+    assert "training contexts are NaN or infinite (in float32) in 3" in complaint(
+        DataError, (moons(512), x), conditional(2)
+    )
     assert "(row 0)" in complaint(DataError, np.array([[1e300, 0.0]]))
     with pytest.raises(DataError, match="validation events are NaN"):
         fit(affine_flow(), moons(), x)
@@ -355,17 +340,17 @@ def test_rows_of_a_later_chunk_are_counted_from_the_first(monkeypatch: pytest.Mo
 
 
 def test_contexts_must_be_those_of_the_flow() -> None:
-    unconditional: Any = SimpleNamespace(event_shape=torch.Size([2]), context_shape=None)
-    conditional: Any = SimpleNamespace(event_shape=torch.Size([2]), context_shape=torch.Size([3]))
     x, context = moons(5), torch.zeros(5, 3)
-    check_pair(unconditional, x, None, "training")
-    check_pair(conditional, x, context, "training")
-    text = complaint(UsageError, (x, context), unconditional)
+    check_pair(UNCONDITIONAL, x, None, "training")
+    check_pair(conditional(3), x, context, "training")
+    text = complaint(UsageError, (x, context))
     assert "takes no context" in text and "contexts of shape (3,)" in text
-    assert "expects a context of shape (3,)" in complaint(UsageError, x, conditional)
-    assert "contexts must be (N, 3) for this flow, got (5, 1)" in complaint(
-        ShapeError, (x, context[:, :1]), conditional
-    )
+    assert "expects a context of shape (3,)" in complaint(UsageError, x, conditional(3))
+    text = complaint(ShapeError, (x, context[:, :1]), conditional(3))
+    assert "contexts must be (N, 3) for this flow, got (5, 1)" in text
+    for call in (fit, pf.evaluate):
+        with pytest.raises(UsageError, match="takes no context"):
+            call(pf.build("maf", features=2), (x, context))
 
 
 def test_events_outside_of_the_support_are_told() -> None:
@@ -392,12 +377,17 @@ def test_events_outside_of_the_support_are_told() -> None:
     assert "whole numbers, got fractions such as 0.5" in message(Integers(shape=(1,)), torch.full((2, 1), 0.5))
     assert "OneHot" in message(OneHot(1, 2), torch.ones(2, 1, 2))
     check_support(SimpleNamespace(support=Reals((2,))), moons(4), "training")  # type: ignore[arg-type]
-    check_support(SimpleNamespace(), moons(4), "training")  # type: ignore[arg-type]
 
 
 def test_fit_checks_the_support_before_any_step() -> None:
-    flow = Declared(affine_flow().transform, affine_flow().base)
-    flow.declared = {"support": Integers(0, 3, (2,))}
-    for data in ((moons(),), (torch.ones(5, 2), moons())):
-        with pytest.raises(DataError, match="whole numbers from 0 to 3, got fractions"):
+    flow, levels = image_flow(), torch.randint(17, (5, 1, 4, 4))
+    for data in ((levels / 16,), (levels, levels / 16)):
+        with pytest.raises(DataError, match="whole numbers from 0 to 16, got fractions"):
             fit(flow, *data)
+
+
+def test_images_on_another_scale_are_told_the_range() -> None:
+    flow = pf.build("mnist-simple", shape=[1, 8, 8], levels=256, layers=1, hidden=4)
+    images = pf.data.load_digits().train / 16
+    with pytest.raises(DataError, match=r"whole numbers from 0 to 255, got fractions such as .* in 1000 of 1000"):
+        fit(flow, images)

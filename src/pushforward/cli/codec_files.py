@@ -24,8 +24,7 @@ def load_model(path: Path) -> CodecModel:
     """
     from pushforward.codec.api import as_model
     from pushforward.codec.exact.state import is_portable_file, load_portable
-    from pushforward.flows.saving import load
-    from pushforward.flows.saving import MODEL
+    from pushforward.flows.saving import MODEL, load
 
     file = path / MODEL if path.is_dir() else path
     if not file.is_file():

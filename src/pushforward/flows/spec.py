@@ -11,6 +11,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -55,10 +56,14 @@ class _Writer:
     def write(self, value: Any, place: str) -> Json:
         if value is None or isinstance(value, bool | int | str):
             return value
-        if isinstance(value, float):
+        if isinstance(value, Integral):
+            return int(value)
+        if isinstance(value, Real):
+            value = float(value)
             return value if math.isfinite(value) else {"float": str(value)}
         if isinstance(value, Tensor):
-            return {"tensor": self._keep(value)}
+            kind = "parameter" if isinstance(value, nn.Parameter) else "tensor"
+            return {kind: self._keep(value)}
         if isinstance(value, list | tuple):
             items = [self.write(each, place) for each in value]
             return items if isinstance(value, list) else {"tuple": items}
@@ -137,6 +142,7 @@ class _Reader:
         readers: dict[str, Callable[[Any], Any]] = {
             "float": float,
             "tensor": lambda name: self._tensors[name].clone(),
+            "parameter": lambda name: nn.Parameter(self._tensors[name].clone()),
             "tuple": lambda items: tuple(self.read(each) for each in items),
             "dict": lambda items: {key: self.read(each) for key, each in items.items()},
             "dtype": lambda name: _dtype(name),

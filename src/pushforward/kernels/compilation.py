@@ -10,8 +10,9 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 MOST_OPERATIONS = 700
-"""The most operations of a forward pass that are compiled as one: for more, the calls saved take long to make up for
-the compiler's time, which grows faster than the operations that it is given together."""
+MOST_IN_A_PART = 64
+"""The most operations of a forward pass, and of one of its parts on average, that are compiled as one: for more, the
+calls saved take long to make up for the compiler's time, which grows faster than what it is given together."""
 
 
 def is_compiling() -> bool:
@@ -39,7 +40,7 @@ def tuned(options: dict[str, Any], **settings: Any) -> dict[str, Any]:
 def compile_flow(flow: Any, options: dict[str, Any]) -> None:
     """Compile a flow: as one where it is few operations on vectors, else each of its parts by itself."""
     options = {"dynamic": False, "recompile_limit": 64, **options}
-    if len(flow.event_shape) == 1 and not flow.transform.draws and _operations(flow) <= MOST_OPERATIONS:
+    if is_light(flow):
         flow.compile(**tuned(options))
         return
     for block in flow.transform.blocks():
@@ -47,20 +48,28 @@ def compile_flow(flow: Any, options: dict[str, Any]) -> None:
     flow.base.compile_blocks(**options)
 
 
+def is_light(flow: Any) -> bool:
+    """Whether a flow is so few operations on vectors that it is best compiled as one."""
+    if len(flow.event_shape) != 1 or flow.transform.draws:
+        return False
+    operations, parts = _operations(flow), len(list(flow.transform.blocks()))
+    return operations <= min(MOST_OPERATIONS, MOST_IN_A_PART * parts)
+
+
 def _operations(flow: Any) -> int:
     like = next(iter(flow.parameters()), torch.zeros(()))
     x = flow.support.nearest(like.new_zeros(2, *flow.event_shape))
     context = None if flow.inner_context is None else like.new_zeros(2, *flow.inner_context.shape)
-    return count_operations(lambda: flow(x, context))
+    return count_operations(lambda: flow.forward(x, context))
 
 
-def compiled_call(module: nn.Module) -> Callable[..., Any]:
-    """Return the compiled form of a module's forward."""
-    return module._compiled_call_impl  # type: ignore[return-value]
+def compiled_call(module: nn.Module) -> Callable[..., Any] | None:
+    """Return the compiled form of a module's forward, None where there is none."""
+    return module._compiled_call_impl
 
 
-def set_compiled_call(module: nn.Module, call: Callable[..., Any]) -> None:
-    """Let a module be called as ``call``."""
+def set_compiled_call(module: nn.Module, call: Callable[..., Any] | None) -> None:
+    """Let a module be called as ``call``, or as it is written where that is None."""
     module._compiled_call_impl = call  # type: ignore[assignment]
 
 

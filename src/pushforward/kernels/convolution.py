@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pushforward.kernels.recording import is_transformed
+
 # The most channels for which the product and the sum are faster than oneDNN's convolution.
 FEW = 4
 
@@ -27,7 +29,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         >>> torch.allclose(convolve(x, weight, bias), F.conv2d(x, weight, bias, padding=1), atol=1e-5)
         True
     """
-    if x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+    if x.device.type != "cpu" or torch.is_autocast_enabled("cpu") or is_transformed():
         return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
     if torch.compiler.is_compiling():
         # Apart, so that the bias joins the activation that follows, and its gradient what comes before it.
@@ -98,3 +100,9 @@ def _to_few(x: Tensor, weight: Tensor) -> Tensor:
     padded = F.pad(products, (0, 0, 0, 0, 0, 0, *[size // 2] * 4))
     shifted = [padded[:, i : i + height, j : j + width, i, j] for i in range(size) for j in range(size)]
     return reduce(torch.add, shifted).permute(0, 3, 1, 2)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Return images ``(N, C, H, W)`` with their channels last in memory, where all of a kernel's reads are short; as
+    they are for functions of ``torch.func``, which know one memory format."""
+    return x if is_transformed() else x.contiguous(memory_format=torch.channels_last)

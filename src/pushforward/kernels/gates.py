@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pushforward.kernels.recording import is_transformed
+
 # Numbers that fit into a processor's cache with what is computed from them.
 CACHED = 2**20
 # PyTorch's kernels take two vectors at a time: runs of fewer numbers go one by one.
@@ -17,6 +19,8 @@ RUN = 32 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 16
 
 def concat_elu(x: Tensor) -> Tensor:
     """Return ``elu(x)`` and ``elu(-x)`` side by side in the channels: a strong gradient wherever the input lies."""
+    if is_transformed():
+        return torch.cat([F.elu(x), F.elu(-x)], dim=-3)
     return _ConcatELU.apply(x)  # type: ignore[no-any-return]
 
 
@@ -77,7 +81,7 @@ def _below_zero(x: Tensor, negative: Tensor) -> Tensor:
 
 def add_gated(x: Tensor, branch: Tensor) -> Tensor:
     """Return ``x + value * sigmoid(gate)``, of the two halves of the branch's channels."""
-    if torch.compiler.is_compiling():
+    if is_transformed() or torch.compiler.is_compiling():
         value, gate = branch.chunk(2, dim=1)
         return x + value * torch.sigmoid(gate)
     if x.shape[1] < RUN:

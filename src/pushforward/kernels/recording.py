@@ -11,11 +11,11 @@ import torch
 def recording_nothing() -> AbstractContextManager[Any]:
     """Where no gradient is wanted, operations as small as a sweep's spend a sixth of their time on what autograd might
     ask of them. What is computed inside must not leave as it is: gradients could not pass it later."""
-    if torch.is_grad_enabled() or torch.compiler.is_compiling() or transformed():
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or is_transformed():
         return nullcontext()
     return torch.inference_mode()
 
 
-def transformed() -> bool:
+def is_transformed() -> bool:
     """Whether a function of ``torch.func`` (vmap, grad) is at work, which inference tensors cannot pass."""
     return torch._C._functorch.peek_interpreter_stack() is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +15,6 @@ from pushforward.training.batches import as_floating
 # How many elements are looked at together, which bounds the memory that a check takes.
 _CHUNK = 2**22
 _NAMED_ROWS = 5
-_UNDECLARED = object()
 
 
 def check_pair(flow: Flow, x: Tensor, context: Tensor | None, name: str) -> None:
@@ -48,9 +46,7 @@ def check_pair(flow: Flow, x: Tensor, context: Tensor | None, name: str) -> None
 
 
 def _check_context_shape(flow: Flow, context: Tensor | None, name: str) -> None:
-    shape: Any = getattr(flow, "context_shape", _UNDECLARED)
-    if shape is _UNDECLARED:
-        return
+    shape = flow.context_shape
     if shape is None and context is not None:
         raise UsageError(
             f"this flow takes no context, but the {name} data come with contexts of shape {tuple(context.shape[1:])}: "
@@ -61,7 +57,7 @@ def _check_context_shape(flow: Flow, context: Tensor | None, name: str) -> None:
             f"this flow expects a context of shape {tuple(shape)} for each event: give the {name} data as a pair "
             "(events, contexts)"
         )
-    if context is not None and not fits_shape(shape, context.shape[1:]):
+    if shape is not None and context is not None and not fits_shape(shape, context.shape[1:]):
         expected = "".join(f", {size}" for size in shape)
         raise ShapeError(f"the {name} contexts must be (N{expected}) for this flow, got {tuple(context.shape)}")
 
@@ -96,8 +92,8 @@ def check_support(flow: Flow, x: Tensor, name: str) -> None:
         x: events ``(N, ...)``, finite and of the flow's shape.
         name: of the data: ``training``, ``validation`` or ``test``.
     """
-    support: Any = getattr(flow, "support", None)
-    if not isinstance(support, Space) or support.everywhere:
+    support = flow.support
+    if support.everywhere:
         return
     wrong = _rows_where(x, lambda rows: ~support.contains(as_floating(rows)))
     if len(wrong):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.distributions.base import Distribution
-from pushforward.transforms.base import Transform
+from pushforward.kernels.compilation import compiled_call, set_compiled_call
 
 # More rows than these at fault together are a fault of the flow's.
 _FEW_ROWS = 8
@@ -80,18 +80,20 @@ def _watched(part: nn.Module, name: str, found: list[str]) -> Iterator[None]:
             found.append(f"{name} ({type(part).__name__})")
 
     # A compiled part would run the graph that it has, without the hook.
-    compiled, part._compiled_call_impl = part._compiled_call_impl, None  # type: ignore[assignment]
+    compiled = compiled_call(part)
+    set_compiled_call(part, None)
     handle = part.register_forward_hook(
         lambda module, arguments, options, output: watch((arguments, options), output), with_kwargs=True
     )
-    if isinstance(part, Distribution) and not isinstance(part, Transform):
-        part.log_prob = _watching(part.log_prob, watch)  # type: ignore[method-assign]
+    if isinstance(part, Distribution):
+        # What is outside of its support is impossible, and its forward does not see that.
+        part.score = _watching(part.score, watch)  # type: ignore[method-assign]
     try:
         yield
     finally:
         handle.remove()
-        part._compiled_call_impl = compiled
-        part.__dict__.pop("log_prob", None)
+        set_compiled_call(part, compiled)
+        part.__dict__.pop("score", None)
 
 
 def _watching(method: Callable[..., Tensor], watch: Callable[[Any, Any], None]) -> Callable[..., Tensor]:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from pushforward.kernels.foreach import lerp_
+
 
 def floating_state(module: nn.Module) -> list[Tensor]:
     """The weights and floating-point buffers of a module themselves, in the order of its state."""
@@ -38,7 +40,7 @@ class MovingAverage:
     def update(self, step: int) -> None:
         """Take in the weights as they are after ``step`` steps."""
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self.average, [value.detach() for value in self.live], weight)
+        lerp_(self.average, [value.detach() for value in self.live], weight)
 
     @contextmanager
     def applied(self, values: list[Tensor] | None = None) -> Iterator[None]:

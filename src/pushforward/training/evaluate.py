@@ -82,7 +82,7 @@ def evaluate(
         seed=seed,
         progress=progress,
     )
-    unit = math.log(2) * math.prod(flow.event_shape)
+    unit = math.log(2) * flow.support.dimensions
     mean = values.mean().item()
     error = values.std(unbiased=False).item() / math.sqrt(len(values))
     return Evaluation(mean, error, -mean / unit, error / unit, flow.accuracy, len(values))

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from pushforward.kernels.foreach import divided, norms, scale_
+
 # A factor below this would lose digits in float32, where numbers end at 1e-38.
 _SMALLEST_FACTOR = 1e-30
 
@@ -21,11 +23,10 @@ def scaled_norm(gradients: list[Tensor]) -> float:
         >>> round(scaled_norm([torch.tensor([3e25]), torch.tensor([4e25])]) / 1e25, 5)
         5.0
     """
-    largest = torch.stack(torch._foreach_norm(gradients, math.inf)).max().item()
+    largest = norms(gradients, math.inf).max().item()
     if largest == 0 or not math.isfinite(largest):
         return largest
-    norms = torch.stack(torch._foreach_norm(torch._foreach_div(gradients, largest)))
-    return largest * torch.linalg.vector_norm(norms).item()
+    return largest * torch.linalg.vector_norm(norms(divided(gradients, largest))).item()
 
 
 def clip_(gradients: list[Tensor], norm: float, limit: float) -> None:
@@ -42,7 +43,7 @@ def clip_(gradients: list[Tensor], norm: float, limit: float) -> None:
     factor = limit / norm
     steps = 1 if factor > _SMALLEST_FACTOR else 2
     for _ in range(steps):
-        torch._foreach_mul_(gradients, factor ** (1 / steps))
+        scale_(gradients, factor ** (1 / steps))
 
 
 def largest_limit(dtype: torch.dtype) -> float:

@@ -78,7 +78,7 @@ class FlowTraining(L.LightningModule):
         self._limits = Limits(self.plan.last_step(self._steps_per_epoch), self.plan.max_seconds, self.plan.patience)
         self._interval = self.plan.validation_interval(self._steps_per_epoch)
         self._weights = [weight for weight in self.flow.parameters() if weight.requires_grad]
-        clip = math.inf if self.plan.clip is None else self.plan.clip * math.prod(self.flow.event_shape)
+        clip = math.inf if self.plan.clip is None else self.plan.clip * self.flow.support.dimensions
         self._longest = min(clip, *(largest_limit(weight.dtype) for weight in self._weights))
         self._optimizer: Any = self.optimizers(use_pl_optimizer=True)
         self._ema = MovingAverage(self.flow, self.plan.ema or 0.0)

@@ -18,6 +18,7 @@ from pushforward.errors import UsageError
 from pushforward.kernels.autoregressive import is_sweepable
 from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory, make_network
+from pushforward.networks.masked.causal import check_causal
 from pushforward.networks.masked.made import MADE, by_variable
 from pushforward.numerics import uniform_noise
 from pushforward.parts import Part
@@ -89,6 +90,7 @@ class AutoregressiveDistribution(Distribution):
         self.support = conditional.support.with_shape((features,))
         self.context = vector_context(context, owner)
         self.network = make_network(network, features, features * conditional.num_parameters, self.context, owner)
+        check_causal(self.network, features, 1, self.context, owner)
         self.register_buffer("like", torch.zeros(()), persistent=False)
         self.register_buffer("order", order)
         self.register_buffer("inverse_order", torch.argsort(order))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from pushforward.kernels.convolution import convolve
+from pushforward.kernels.convolution import channels_last, convolve
 from pushforward.kernels.selection import Selection
 from pushforward.networks.factory import NetworkFactory
 from pushforward.parts import Part
@@ -83,6 +83,6 @@ class MaskedChannels(Part):
 
 def over_batches(network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Apply a network of ``(N, C, H, W)`` to images with any batch dimensions."""
-    flat = x.reshape(-1, *x.shape[-3:]).contiguous(memory_format=torch.channels_last)
+    flat = channels_last(x.reshape(-1, *x.shape[-3:]))
     outputs = network(flat)
     return outputs.reshape(*x.shape[:-3], *outputs.shape[1:])

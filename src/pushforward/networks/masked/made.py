@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -102,7 +103,7 @@ class MaskedNetwork(ModulePart):
         them; rows are the flattened ``batch``. It returns what the network sees of the values it chose,
         ``(n F, rows)``. The arithmetic is that of one pass of the network.
         """
-        rows = batch.numel()
+        rows = math.prod(batch)
         check_context(context, self.context, type(self).__name__)
         context_term = self._context_columns(batch, context)
         kind = GrownLayer if torch.is_grad_enabled() else FilledLayer
@@ -129,7 +130,7 @@ class MaskedNetwork(ModulePart):
             return None
         term = self.context_linear(context)
         width = term.shape[-1]
-        return term.expand(*batch, width).reshape(batch.numel(), width).t()
+        return term.expand(*batch, width).reshape(math.prod(batch), width).t()
 
 
 def by_variable(outputs: Tensor, variables: int) -> Tensor:

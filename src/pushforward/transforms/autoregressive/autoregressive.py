@@ -13,6 +13,7 @@ from pushforward.kernels.autoregressive import boundary, compile_autoregressive,
 from pushforward.kernels.selection import reorder
 from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory, check_outputs, make_network
+from pushforward.networks.masked.causal import check_causal
 from pushforward.networks.masked.made import MADE, MaskedNetwork
 from pushforward.scalar.base import ScalarBijection
 from pushforward.transforms.base import Bijection
@@ -81,6 +82,7 @@ class Autoregressive(Bijection):
         self.network = make_network(
             network, features, features * self.emitted, self.context, "Autoregressive", numbers=numbers
         )
+        check_causal(self.network, features, numbers, self.context, "Autoregressive")
         # In the order of dependence, one row for each dimension.
         self.shared = nn.Parameter(torch.zeros(features, scalar.num_shared)) if scalar.num_shared else None
         # Persistent: a random order must come back with the weights.
