@@ -129,7 +129,7 @@ class Coupling(Bijection):
         for keeps, element in zip(mask.tolist(), self.domain.elements(), strict=True):
             if not keeps and not element.within(self.scalar.domain):
                 raise UsageError(
-                    f"Coupling expects the changed elements in the scalar bijection's {self.scalar.domain}, got {element}"
+                    f"Coupling expects changed elements of the scalar bijection's {self.scalar.domain}, got {element}"
                 )
 
     def _codomain(self, mask: Tensor) -> Space:
