@@ -54,7 +54,7 @@ def test_a_flow_by_hand_comes_back_with_its_embedding(tmp_path: Path) -> None:
     loaded = pf.load(tmp_path / "flow.safetensors")
     assert torch.equal(loaded.log_prob(x, context), flow.log_prob(x, context))
     assert loaded.context_shape == (1, 8, 8)
-    assert isinstance(loaded.base.value_scale, nn.Parameter)
+    assert isinstance(loaded.base.raw_scale, nn.Parameter)
     for twin in (copy.deepcopy(flow), pickle.loads(pickle.dumps(flow))):
         assert torch.equal(twin.log_prob(x, context), flow.log_prob(x, context))
 

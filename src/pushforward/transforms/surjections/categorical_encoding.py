@@ -17,6 +17,9 @@ from pushforward.transforms.base import Transform
 DRAWS = 8
 """How many codes are tried for one that is read back right."""
 
+SURE = 0.9
+"""The probability of a category from which on its code is taken for one that is read back right."""
+
 MAX_LOG_SCALE = 7.0
 
 
@@ -90,15 +93,22 @@ class CategoricalEncoding(Transform):
 
     @torch.no_grad()
     def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Return a code that is read back as ``x``: the first of a few draws that is, or the category's middle."""
+        """Return a code that is read back as ``x``, also when rounding has moved it a little: the first of a few draws
+        that is surely, or else the surest of the draws and the category's middle."""
         self.check(x, context, self.domain)
         index = x.long()
         z = self.means[index]
+        sureness = self._sureness(z, index)
         for _ in range(DRAWS):
             code = self._codes(index, generator)
-            found = (self._log_joint(code).argmax(-1) == index).unsqueeze(-1)
-            z = torch.where(found, code, z)
+            found = self._sureness(code, index)
+            better = (sureness < SURE) & (found > sureness)
+            z, sureness = torch.where(better.unsqueeze(-1), code, z), torch.where(better, found, sureness)
         return z.flatten(-2)
+
+    def _sureness(self, z: Tensor, index: Tensor) -> Tensor:
+        """The probability ``p(x_d | z_d)`` of the category."""
+        return torch.softmax(self._log_joint(z), -1).gather(-1, index.unsqueeze(-1)).squeeze(-1)
 
     def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         self.check(z, context, self.codomain)
