@@ -16,7 +16,7 @@ from pushforward.scalar import Affine, ScalarBijection
 from pushforward.transforms import Transform, masks
 
 SMALL = partial(MLP, hidden=(8,))
-SMALL_CONVOLUTIONAL = partial(networks.GatedConvNet, hidden=4, layers=1)
+SMALL_CONVOLUTIONAL = partial(networks.GatedConvNet, hidden=4, blocks=1)
 SMALL_MADE = partial(MADE, hidden=(8, 8))
 
 

@@ -36,7 +36,7 @@ def _trained_like(flow: pf.Flow, seed: int = 0) -> pf.Flow:
 
 def _build(shape: tuple[int, int, int], levels: int, seed: int = 0) -> pf.Flow:
     torch.manual_seed(seed)
-    options = {"hidden": [6], "depth": 1, "coupling_hidden": 4, "layers": 1}
+    options = {"hidden": [6], "blocks": 1, "coupling_hidden": 4, "layers": 1}
     return _trained_like(pf.build("idf", shape=shape, levels=levels, **options), seed)
 
 
@@ -364,10 +364,15 @@ def test_vectors_are_coded_too():
 
 
 def test_conditional_flows_are_refused():
-    for name, options in (("idf", {"shape": (1, 4, 4), "hidden": [4], "depth": 1}), ("idf-vector", {"features": 4})):
-        for layers in (0, 1):
-            with pytest.raises(UsageError, match="context"):
-                export(pf.build(name, levels=4, context=2, layers=layers, **options))
+    small = {"shape": (1, 4, 4), "hidden": [4], "blocks": 1}
+    for flow in (
+        pf.models.idf(levels=4, context=2, layers=1, **small),
+        pf.models.coarse_to_fine(levels=4, context=2, **small),
+        pf.models.idf_vector(features=4, levels=4, context=2, layers=0),
+        pf.models.idf_vector(features=4, levels=4, context=2, layers=1),
+    ):
+        with pytest.raises(UsageError, match="context"):
+            export(flow)
 
 
 def test_a_continuous_part_has_no_exact_form():

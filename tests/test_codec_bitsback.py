@@ -44,7 +44,7 @@ from pushforward.transforms import (
 )
 
 SHAPE = torch.Size([4, 2, 2])
-network = partial(DenseNet, hidden=4, depth=1)
+network = partial(DenseNet, hidden=4, blocks=1)
 
 
 def _random(part: torch.nn.Module, size: float = 0.2) -> torch.nn.Module:

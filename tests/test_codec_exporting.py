@@ -60,7 +60,7 @@ class ReluNet(nn.Sequential):
         return super().forward(seen.reshape(-1, *seen.shape[-3:])).reshape(*seen.shape[:-3], -1, *seen.shape[-2:])
 
 
-dense = partial(DenseNet, hidden=4, depth=1, unit=4.0)
+dense = partial(DenseNet, hidden=4, blocks=1, unit=4.0)
 dense_mlp = partial(DenseMLP, hidden=4, unit=4.0)
 relu_mlp = partial(MLP, hidden=(6, 5), activation=nn.ReLU)
 shift, cyclic = RoundedShift(2.0), CyclicShift(LEVELS, 2.0)
@@ -181,7 +181,7 @@ def test_every_composition_codes_what_its_density_says(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "network", [ReluNet(3, 4), ReZero(ReluNet(3, 4)), DenseNet(3, 4, hidden=5, depth=2, center=2.0, unit=3.0)]
+    "network", [ReluNet(3, 4), ReZero(ReluNet(3, 4)), DenseNet(3, 4, hidden=5, blocks=2, center=2.0, unit=3.0)]
 )
 def test_exact_networks_compute_what_the_networks_do(network):
     torch.manual_seed(0)

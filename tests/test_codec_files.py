@@ -35,7 +35,7 @@ def model(tmp_path_factory) -> Path:
     """A saved integer flow and its export."""
     folder = tmp_path_factory.mktemp("model")
     torch.manual_seed(0)
-    flow = pf.build("idf", shape=(1, 8, 8), levels=256, hidden=[6], depth=1, coupling_hidden=4, layers=1)
+    flow = pf.build("idf", shape=(1, 8, 8), levels=256, hidden=[6], blocks=1, coupling_hidden=4, layers=1)
     pf.save(flow, folder / "model.safetensors")
     _run("export-codec", folder / "model.safetensors", "-o", folder / "codec.safetensors")
     return folder / "codec.safetensors"

@@ -18,9 +18,9 @@ from pushforward.kernels.gates import add_gated, concat_elu, in_cache, layer_nor
 from pushforward.networks import AttentionConvNet, GatedConvNet, GlowConvNet, MaskedChannels
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
-    "gated": partial(GatedConvNet, hidden=8, layers=2),
+    "gated": partial(GatedConvNet, hidden=8, blocks=2),
     "glow": partial(GlowConvNet, hidden=8),
-    "attention": partial(AttentionConvNet, hidden=8, layers=1, heads=2),
+    "attention": partial(AttentionConvNet, hidden=8, blocks=1, heads=2),
 }
 BATCHES = [(), (0,), (3,), (2, 3)]
 
@@ -57,14 +57,14 @@ def parameter_count(inputs: int, outputs: int, hidden: int, layers: int) -> int:
 
 
 def test_gated_network_is_the_tutorials_program() -> None:
-    network = randomised(GatedConvNet(3, 4, hidden=6, layers=3))
+    network = randomised(GatedConvNet(3, 4, hidden=6, blocks=3))
     x = normal(5, 3, 7, 6)
     torch.testing.assert_close(network(x), tutorial_program(network, x), rtol=1e-12, atol=1e-12)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("inputs, outputs, hidden", [(1, 2, 32), (2, 2, 16), (4, 8, 48), (8, 16, 64)])
 def test_gated_network_has_the_tutorials_number_of_parameters(inputs: int, outputs: int, hidden: int) -> None:
-    network = GatedConvNet(inputs, outputs, hidden=hidden, layers=3)
+    network = GatedConvNet(inputs, outputs, hidden=hidden, blocks=3)
     assert sum(p.numel() for p in network.parameters()) == parameter_count(inputs, outputs, hidden, 3)
 
 

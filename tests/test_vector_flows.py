@@ -1,4 +1,4 @@
-"""The recipes for vectors: laws of a density, contexts, saving, and sampling in one pass."""
+"""The recipes for vectors: laws of a density, contexts, and sampling in one pass; the mathematics of their layers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import torch
 
 import pushforward as pf
 from pushforward import testing, training, transforms
+from pushforward.accuracy import Accuracy
 
 SMALL = {"layers": 2, "hidden": (16, 16)}
 REAL_LINE = ["maf", "iaf", "nsf", "nsf-coupling", "naf", "umnn", "planar", "radial", "sylvester", "gaussianization"]
@@ -18,15 +19,6 @@ def _seed() -> None:
 
 
 @pytest.mark.parametrize("name", REAL_LINE)
-def test_density_in_two_dimensions_integrates_to_one(name: str) -> None:
-    flow = pf.build(name, features=2, **SMALL).double()
-    with torch.no_grad():
-        for parameter in flow.parameters():
-            parameter.add_(torch.randn_like(parameter), alpha=0.15)
-    testing.check_normalised(flow.log_prob, -14.0, 14.0, 2, points=280)
-
-
-@pytest.mark.parametrize("name", REAL_LINE)
 @pytest.mark.parametrize("context", [0, 2])
 def test_encode_decode_and_sample(name: str, context: int) -> None:
     flow = testing.randomise(pf.build(name, features=5, context=context, **SMALL))
@@ -34,15 +26,7 @@ def test_encode_decode_and_sample(name: str, context: int) -> None:
     x = flow.sample((7,)) if c is None else flow.sample((), c)
     assert x.shape == (7, 5)
     torch.testing.assert_close(flow.decode(flow.encode(x, c), c), x, rtol=1e-3, atol=1e-4)
-    assert flow.exact and flow.log_prob(x, c).shape == (7,)
-
-
-@pytest.mark.parametrize("name", REAL_LINE)
-def test_a_saved_flow_comes_back(name: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    flow = testing.randomise(pf.build(name, features=3, hidden=16, layers=2))
-    pf.save(flow, tmp_path / "flow.safetensors")
-    x = torch.randn(4, 3)
-    assert torch.equal(pf.load(tmp_path / "flow.safetensors").log_prob(x), flow.log_prob(x))
+    assert flow.accuracy is Accuracy.EXACT and flow.log_prob(x, c).shape == (7,)
 
 
 @pytest.mark.parametrize("name", ["cdf-1d", "cdf-2d"])
@@ -65,7 +49,7 @@ def test_cdf_flow_is_a_density(name: str, dims: int, points: int) -> None:
 
 def test_cdf_1d_is_the_mixture_of_gaussians_that_it_parametrises() -> None:
     flow = testing.randomise(pf.build("cdf-1d", components=3)).double()
-    (layer,) = flow.transform
+    _, layer = flow.transform
     log_weights, means, log_scales = layer.scalar._mixture.constrain(layer.parameters_per_element[0])
     mixture = torch.distributions.MixtureSameFamily(
         torch.distributions.Categorical(logits=log_weights), torch.distributions.Normal(means, log_scales.exp())

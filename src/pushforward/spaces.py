@@ -45,6 +45,15 @@ class Space(Part):
         """Return ``x`` with elements outside of the space moved into it, so that what follows stays finite."""
         return x
 
+    def inside(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``x`` with the events outside of the space moved into it, and which lie inside.
+
+        Those stay as they are: gradients pass through integers that a straight-through estimator rounded.
+        """
+        inside = self.contains(x)
+        whole = inside.reshape(*inside.shape, *[1] * len(self.shape))
+        return torch.where(whole, x, self.nearest(x)), inside
+
     @property
     def everywhere(self) -> bool:
         """Whether every tensor of the shape is a point, so that nothing needs to be checked."""

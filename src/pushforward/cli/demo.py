@@ -29,7 +29,7 @@ TRAINING: dict[str, Any] = {
     "ema": 0.995,
     "shift": 1,
 }
-CODEC_MODEL = "idf"
+CODEC_MODEL = "coarse-to-fine"
 CODEC_OPTIONS: dict[str, Any] = {"hidden": [24], "dropout": 0.2}
 CODEC_TRAINING: dict[str, Any] = {
     "batch_size": 50,

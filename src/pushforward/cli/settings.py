@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from pushforward.cli.signature import Option, options_of
-from pushforward.cli.values import parse_value
+from pushforward.cli.values import parse_value, placeholder
 from pushforward.errors import UsageError
 from pushforward.parts import model_named
 
 
 def model_options(model: str) -> dict[str, Option]:
-    """Return the options of a model.
+    """Return the options of a model that can be written on a command line.
 
     Raises:
         UsageError: there is no model of that name.
     """
-    return options_of(model_named(model))
+    options = options_of(model_named(model))
+    # No text stands for a network of the user's.
+    return {name: option for name, option in options.items() if placeholder(option.annotation)}
 
 
 def parse_settings(model: str, settings: list[str]) -> dict[str, Any]:

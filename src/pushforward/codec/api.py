@@ -32,8 +32,8 @@ def compress(
     """Compress an array of any shape and type, losslessly, with a flow.
 
     What suits the flow's shape and levels is coded by it; what does not (other types, values out of range, noise that
-    it would only lengthen) is stored in a plainer way. A flow on integers (``idf``) is exported to its portable form:
-    the bytes can be read on any machine; pass the result of :func:`pushforward.codec.export` or
+    it would only lengthen) is stored in a plainer way. A flow on integers (``coarse-to-fine``, ``idf``) is exported to
+    its portable form: the bytes can be read on any machine; pass the result of :func:`pushforward.codec.export` or
     :func:`pushforward.codec.load_portable` to do that once for many calls. A continuous flow codes by local bits-back.
 
     Args:
@@ -53,7 +53,7 @@ def compress(
     Example:
         >>> import numpy as np, pushforward as pf
         >>> from pushforward.codec import compress, decompress, export
-        >>> model = export(pf.build("idf", shape=(1, 4, 4), levels=4, hidden=[4], depth=1))
+        >>> model = export(pf.models.coarse_to_fine(shape=(1, 4, 4), levels=4, hidden=[4], blocks=1))
         >>> images = np.arange(64, dtype=np.uint8).reshape(4, 4, 4) % 4
         >>> bool((decompress(model, compress(model, images)) == images).all())
         True

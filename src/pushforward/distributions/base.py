@@ -75,9 +75,8 @@ class Distribution(ModulePart):
         if self.support.everywhere:
             return self(x, context, generator)
         # A point of the support in the place of one that is not: neither values nor gradients spread from there.
-        inside = self.support.contains(x)
-        values = self(self.support.nearest(x), context, generator)
-        return torch.where(inside, values, -torch.inf)
+        x, inside = self.support.inside(x)
+        return torch.where(inside, self(x, context, generator), -torch.inf)
 
     def check(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Check events and contexts and return them with one batch, the context as :meth:`forward` takes it."""

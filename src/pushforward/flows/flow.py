@@ -148,8 +148,9 @@ class Flow(Distribution):
         """
         with torch.no_grad():
             given = as_context(self, context)
-            if given is not None and hasattr(self.embedding, "initialise"):
-                self.embedding.initialise(given)  # type: ignore[union-attr, operator]
+            check_context(given, self.context, "the flow")
+            if given is not None and self.context is not None and hasattr(self.embedding, "initialise"):
+                self.embedding.initialise(self.context.features(given))  # type: ignore[union-attr, operator]
             x, given = self.check(as_events(self, x, discrete=self.support.discrete), given)
             z = self.transform.initialise(x, self._for(self.transform, given))
             self.base.initialise(z, self._for(self.base, given))
@@ -237,8 +238,8 @@ class Flow(Distribution):
     def _within_support(self, x: Tensor, context: Tensor | None, generator: torch.Generator | None) -> Tensor:
         if self.support.everywhere:
             return self(x, context, generator)
-        inside = self.support.contains(x)
-        return torch.where(inside, self(self.support.nearest(x), context, generator), -torch.inf)
+        x, inside = self.support.inside(x)
+        return torch.where(inside, self(x, context, generator), -torch.inf)
 
     @staticmethod
     def _for(part: Transform | Distribution, context: Tensor | None) -> Tensor | None:

@@ -11,6 +11,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -55,7 +56,10 @@ class _Writer:
     def write(self, value: Any, place: str) -> Json:
         if value is None or isinstance(value, bool | int | str):
             return value
-        if isinstance(value, float):
+        if isinstance(value, Integral):
+            return int(value)
+        if isinstance(value, Real):
+            value = float(value)
             return value if math.isfinite(value) else {"float": str(value)}
         if isinstance(value, Tensor):
             kind = "parameter" if isinstance(value, nn.Parameter) else "tensor"

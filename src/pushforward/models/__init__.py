@@ -1,6 +1,51 @@
-"""The named models: short recipes of the parts, without mathematics."""
+"""The named models: short recipes of the parts, without mathematics.
 
-from pushforward.models import couplings, discrete, images, vectors  # noqa: F401  (the recipes register themselves)
+Each is a function of plain options that returns a flow, ``pf.models.nsf(features=3)``; ``pf.build("nsf", features=3)``
+is its alias for programs and the command line.
+"""
+
+from pushforward.models.categories import categorical_flow, discrete_flow
+from pushforward.models.couplings import nice, realnvp
+from pushforward.models.images.flowpp import flowpp
+from pushforward.models.images.multiscale import glow, multiscale
+from pushforward.models.images.tutorial import mnist_multiscale, mnist_simple, mnist_vardeq
+from pushforward.models.integers import coarse_to_fine, idf, idf_vector
 from pushforward.models.registry import build, list_models, model, recipe_options
+from pushforward.models.vectors.autoregressive import autoregressive, iaf, maf, naf, nsf, umnn
+from pushforward.models.vectors.cdf import cdf_1d, cdf_2d, gaussianization
+from pushforward.models.vectors.coupling import coupling, nsf_coupling
+from pushforward.models.vectors.residual import planar, radial, sylvester
 
-__all__ = ["build", "list_models", "model", "recipe_options"]
+__all__ = [
+    "autoregressive",
+    "build",
+    "categorical_flow",
+    "cdf_1d",
+    "cdf_2d",
+    "coarse_to_fine",
+    "coupling",
+    "discrete_flow",
+    "flowpp",
+    "gaussianization",
+    "glow",
+    "iaf",
+    "idf",
+    "idf_vector",
+    "list_models",
+    "maf",
+    "mnist_multiscale",
+    "mnist_simple",
+    "mnist_vardeq",
+    "model",
+    "multiscale",
+    "naf",
+    "nice",
+    "nsf",
+    "nsf_coupling",
+    "planar",
+    "radial",
+    "realnvp",
+    "recipe_options",
+    "sylvester",
+    "umnn",
+]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Mapping, Sequence
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
+
+from torch import nn
 
 from pushforward.errors import UsageError
 
@@ -14,6 +17,8 @@ LEAST = {
     "features": 1,
     "layers": 1,
     "hidden": 1,
+    "coupling_hidden": 1,
+    "last_hidden": 1,
     "blocks": 1,
     "scales": 1,
     "levels": 2,
@@ -23,45 +28,75 @@ LEAST = {
     "units": 1,
     "dimensions": 1,
     "groups": 1,
-    "heads": 1,
+    "last_groups": 1,
+    "smallest": 1,
+    "shape": 1,
+    "bound": 1e-3,
+    "shift_unit": 1e-3,
+    "dropout": 0,
 }
-"""The least value of what an option counts."""
+"""The least value of what an option counts or measures."""
 
 
-def check_options(
-    owner: str, signature: inspect.Signature, options: Mapping[str, Any], least: Mapping[str, int]
-) -> None:
+def check_options(owner: str, recipe: Callable[..., Any], options: Mapping[str, Any], least: Mapping[str, int]) -> None:
     """Check options against a recipe's annotations and the least values of their names.
 
     Raises:
         UsageError: for a value of the wrong type or below the least.
+
+    Example:
+        >>> def recipe(layers: int = 2) -> None: ...
+        >>> check_options("recipe", recipe, {"layers": 2.5}, {})
+        Traceback (most recent call last):
+        pushforward.errors.UsageError: recipe expects a whole number as layers, got layers=2.5
     """
+    kinds = _annotations(recipe)
     for name, value in options.items():
-        kinds = str(signature.parameters[name].annotation).replace(" ", "").split("|")
-        if name == "context" or (value is None and "None" in kinds):
-            continue
-        _check_kind(owner, name, value, kinds)
+        _check_kind(owner, name, value, kinds.get(name, Any))
         lowest = least.get(name, LEAST.get(name))
-        if lowest is not None:
-            for each in value if isinstance(value, Sequence) else [value]:
-                if each < lowest:
-                    raise UsageError(f"{owner} expects {name} of at least {lowest}, got {name}={value!r}")
+        if lowest is None or value is None:
+            continue
+        values = value if isinstance(value, Sequence) else [value]
+        if any(each < lowest for each in values):
+            raise UsageError(f"{owner} expects {name} of at least {lowest}, got {name}={value!r}")
 
 
-def _check_kind(owner: str, name: str, value: Any, kinds: list[str]) -> None:
-    fits = {
-        "int": lambda: isinstance(value, Integral) and not isinstance(value, bool),
-        "float": lambda: isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value),
-        "bool": lambda: isinstance(value, bool),
-        "str": lambda: isinstance(value, str),
-        "Sequence[int]": lambda: (
-            isinstance(value, Sequence)
-            and not isinstance(value, str)
-            and all(isinstance(each, Integral) for each in value)
-        ),
-    }
-    known = [kind for kind in kinds if kind in fits]
-    if known and len(known) == len([kind for kind in kinds if kind != "None"]) and not any(fits[k]() for k in known):
-        words = {"int": "a whole number", "float": "a number", "bool": "True or False", "str": "a text"}
-        expected = " or ".join(words.get(kind, "whole numbers") for kind in known)
+def _annotations(recipe: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(recipe)
+    except NameError:
+        # Names that are imported for type checkers alone.
+        return {}
+
+
+def _check_kind(owner: str, name: str, value: Any, annotation: Any) -> None:
+    """Check a value whose annotation is made of types that are known here; others are seen to where they are used."""
+    union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    kinds = typing.get_args(annotation) if union else (annotation,)
+    if all(kind in _FITS for kind in kinds) and not any(_FITS[kind][1](value) for kind in kinds):
+        expected = " or ".join(_FITS[kind][0] for kind in kinds if kind is not type(None))
         raise UsageError(f"{owner} expects {expected} as {name}, got {name}={value!r}")
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _whole_numbers(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(map(_whole, value))
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+_FITS: dict[Any, tuple[str, Callable[[Any], bool]]] = {
+    int: ("a whole number", _whole),
+    float: ("a number", _number),
+    bool: ("True or False", lambda value: isinstance(value, bool)),
+    str: ("a text", lambda value: isinstance(value, str)),
+    Sequence[int]: ("whole numbers", _whole_numbers),
+    nn.Module: ("a module", lambda value: isinstance(value, nn.Module)),
+    type(None): ("none", lambda value: value is None),
+}
+"""What the types of options are called, and what fits them."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
+
+from torch import nn
 
 from pushforward.errors import PushforwardError, UsageError
 from pushforward.flows.flow import Flow
 from pushforward.models.options import check_options
 from pushforward.parts import add_model, model_named, models
 
-Recipe = Callable[..., Flow]
+Recipe = TypeVar("Recipe", bound=Callable[..., Flow])
 
 
 def model(name: str, **least: int) -> Callable[[Recipe], Recipe]:
@@ -22,9 +25,15 @@ def model(name: str, **least: int) -> Callable[[Recipe], Recipe]:
     """
 
     def add(recipe: Recipe) -> Recipe:
-        return add_model(name, _checked(name, recipe, least))
+        return add_model(name, _checked(name, recipe, least))  # type: ignore[return-value]
 
     return add
+
+
+def checked(recipe: Recipe) -> Recipe:
+    """Check the options of a function that makes flows of parts, which have no name that a file could hold, as a
+    model's are."""
+    return _checked(recipe.__name__, recipe, {})
 
 
 def list_models() -> dict[str, str]:
@@ -61,18 +70,19 @@ def build(name: str, **options: Any) -> Flow:
 
 
 def _checked(name: str, recipe: Recipe, least: dict[str, int]) -> Recipe:
-    import functools
-
     @functools.wraps(recipe)
     def checked(*arguments: Any, **options: Any) -> Flow:
         given = inspect.signature(recipe).bind(*arguments, **options).arguments
-        check_options(name, inspect.signature(recipe), given, least)
+        check_options(name, recipe, given, least)
         try:
             return recipe(*arguments, **options)
         except (TypeError, ValueError, RuntimeError, IndexError, ZeroDivisionError) as error:
             if isinstance(error, PushforwardError):
                 raise
-            shown = ", ".join(f"{key}={value!r}" for key, value in given.items())
+            shown = ", ".join(
+                f"{key}={type(value).__name__ if isinstance(value, nn.Module) else repr(value)}"
+                for key, value in given.items()
+            )
             raise UsageError(f"{name} cannot be built from {shown}: {str(error).splitlines()[0]}") from error
 
-    return checked
+    return checked  # type: ignore[return-value]

@@ -42,7 +42,7 @@ class DenseNet(_Dense):
 
     .. math:: h_0 = (x - \mathrm{center}) / \mathrm{unit}, \quad
         h_i = \mathrm{relu}(\mathrm{conv}_i([h_0, \ldots, h_{i-1}])), \quad
-        y = \mathrm{conv}_{1\times 1}([h_0, \ldots, h_{\mathrm{depth}}]).
+        y = \mathrm{conv}_{1\times 1}([h_0, \ldots, h_{\mathrm{blocks}}]).
 
     These operations are all there is, so that a codec can export the network to integer arithmetic: a fixed shift
     and scale of the input, convolutions with stride 1 and zero padding (``layers``, in order, of size ``kernel``), one
@@ -53,7 +53,7 @@ class DenseNet(_Dense):
         context: features of a context vector, repeated over the pixels, or the shape of a context image; it is appended
             to the input before the shift and scale.
         hidden: the channels that each layer adds.
-        depth: the number of layers.
+        blocks: the number of layers before the last one.
         kernel: the size of the layers' kernels, odd: 3 as a rule, 1 to keep pixels apart.
         dropout: the probability with which a whole feature map is dropped in training.
         center, unit: the fixed shift and scale of the input, integers of that order of magnitude.
@@ -77,13 +77,13 @@ class DenseNet(_Dense):
         context: int | Sequence[int] = 0,
         *,
         hidden: int = 32,
-        depth: int = 3,
+        blocks: int = 3,
         kernel: int = 3,
         dropout: float = 0.0,
         center: float = 0.0,
         unit: float = 1.0,
     ) -> None:
-        widths = _widths(inputs + channels(context), outputs, hidden, depth)
+        widths = _widths(inputs + channels(context), outputs, hidden, blocks)
         if kernel < 1 or kernel % 2 == 0:
             raise UsageError(f"DenseNet expects an odd kernel size, got {kernel}")
         layers: list[nn.Module] = [nn.Conv2d(width, hidden, kernel, padding=kernel // 2) for width in widths[:-1]]
@@ -106,7 +106,7 @@ class DenseMLP(_Dense):
     Args:
         inputs, outputs, context: features of the input, the result and the context (appended to the input).
         hidden: the features that each layer adds.
-        depth: the number of layers.
+        blocks: the number of layers before the last one.
         dropout: the probability with which a feature is dropped in training.
         center, unit: the fixed shift and scale of the input.
 
@@ -129,12 +129,12 @@ class DenseMLP(_Dense):
         context: int = 0,
         *,
         hidden: int = 64,
-        depth: int = 2,
+        blocks: int = 2,
         dropout: float = 0.0,
         center: float = 0.0,
         unit: float = 1.0,
     ) -> None:
-        widths = _widths(inputs + context, outputs, hidden, depth)
+        widths = _widths(inputs + context, outputs, hidden, blocks)
         layers: list[nn.Module] = [nn.Linear(width, hidden) for width in widths[:-1]]
         super().__init__(inputs, context, layers, nn.Linear(widths[-1], outputs))
         self.center, self.unit = center, unit
@@ -190,11 +190,11 @@ class Rezeroed(Part):
         return ReZero(self.network(inputs, outputs, context))
 
 
-def _widths(inputs: int, outputs: int, hidden: int, depth: int) -> list[int]:
+def _widths(inputs: int, outputs: int, hidden: int, blocks: int) -> list[int]:
     """The width that each layer and the last one see."""
-    if inputs < 1 or outputs < 1 or hidden < 1 or depth < 0:
+    if inputs < 1 or outputs < 1 or hidden < 1 or blocks < 0:
         raise UsageError(
-            f"A dense network expects at least one input (or context), output and hidden feature and depth >= 0, got "
-            f"inputs + context = {inputs}, outputs = {outputs}, hidden = {hidden}, depth = {depth}"
+            f"A dense network expects at least one input (or context), output and hidden feature and blocks >= 0, got "
+            f"inputs + context = {inputs}, outputs = {outputs}, hidden = {hidden}, blocks = {blocks}"
         )
-    return [inputs + index * hidden for index in range(depth + 1)]
+    return [inputs + index * hidden for index in range(blocks + 1)]

@@ -86,7 +86,7 @@ def export(flow: Distribution) -> PortableFlow:
 
     Example:
         >>> import pushforward as pf
-        >>> model = export(pf.build("idf", shape=(1, 4, 4), levels=4, hidden=[4], depth=1))
+        >>> model = export(pf.models.coarse_to_fine(shape=(1, 4, 4), levels=4, hidden=[4], blocks=1))
         >>> model.event_shape, model.low, model.high
         ((1, 4, 4), 0, 3)
     """

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pushforward.errors import UsageError
 from pushforward.kernels.convolution import channels_last
 from pushforward.networks.context import join_image
 from pushforward.networks.images.convolution import ChannelConv2d, channels, over_batches
@@ -43,10 +44,11 @@ class AttentionConvNet(ModulePart):
         outputs: channels of the result ``(..., outputs, H, W)``.
         context: features of a context vector, repeated over the pixels, or the shape of a context image; 0 for none.
         hidden: width, a multiple of ``heads``.
-        layers: blocks.
+        blocks: pairs of a gated convolution and gated self-attention.
         heads: attention heads.
 
     Raises:
+        UsageError: if the width is no multiple of the heads.
         ShapeError: if the context is missing or does not fit.
 
     Source: Ho, Chen, Srinivas, Duan, Abbeel (2019), Flow++, arXiv:1902.00275.
@@ -63,14 +65,16 @@ class AttentionConvNet(ModulePart):
         context: int | Sequence[int] = 0,
         *,
         hidden: int = 96,
-        layers: int = 2,
+        blocks: int = 2,
         heads: int = 4,
     ) -> None:
         super().__init__()
+        if heads < 1 or hidden < 1 or hidden % heads:
+            raise UsageError(f"AttentionConvNet expects hidden to be a multiple of heads={heads}, got {hidden}")
         self.context = context
         self.first = ChannelConv2d(inputs + channels(context), hidden, 3)
-        blocks = [part for _ in range(layers) for part in (GatedBlock(hidden), GatedAttention(hidden, heads))]
-        self.blocks = nn.Sequential(*blocks)
+        parts = [part for _ in range(blocks) for part in (GatedBlock(hidden), GatedAttention(hidden, heads))]
+        self.blocks = nn.Sequential(*parts)
         self.last = ChannelConv2d(hidden, outputs, 3, zero=True)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:

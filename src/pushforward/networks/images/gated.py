@@ -35,7 +35,7 @@ class GatedConvNet(ModulePart):
         outputs: channels of the result ``(..., outputs, H, W)``.
         context: features of a context vector, repeated over the pixels, or the shape of a context image; 0 for none.
         hidden: width.
-        layers: gated blocks.
+        blocks: gated blocks.
         dropout: the share of a block's hidden units that training leaves out.
 
     Raises:
@@ -56,13 +56,13 @@ class GatedConvNet(ModulePart):
         context: int | Sequence[int] = 0,
         *,
         hidden: int = 32,
-        layers: int = 3,
+        blocks: int = 3,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.context = context
         self.first = ChannelConv2d(inputs + channels(context), hidden, 3)
-        self.blocks = nn.Sequential(*[GatedBlock(hidden, dropout) for _ in range(layers)])
+        self.blocks = nn.Sequential(*[GatedBlock(hidden, dropout) for _ in range(blocks)])
         self.last = ChannelConv2d(2 * hidden, outputs, 3, zero=True)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:

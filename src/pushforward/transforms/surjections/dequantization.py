@@ -143,7 +143,7 @@ class VariationalDequantization(Dequantization):
         >>> from pushforward.networks import GatedConvNet
         >>> from pushforward.scalar import Affine
         >>> from pushforward.transforms import Coupling, masks
-        >>> network = partial(GatedConvNet, hidden=4, layers=1)
+        >>> network = partial(GatedConvNet, hidden=4, blocks=1)
         >>> noise = Coupling(masks.checkerboard((1, 4, 4)), Affine(), network, context=(1, 4, 4))
         >>> layer = VariationalDequantization(256, noise)
         >>> x = torch.randint(256, (5, 1, 4, 4))
