@@ -3,8 +3,8 @@
     python examples/realnvp_textbook.py [--steps 2000]
 
 Eight couplings, each keeping the first half of the pixels, each followed by a reversal of their order (a permutation
-layer); one network of two hidden layers for a coupling's scales, bounded to (-1, 1), and shifts; uniform dequantization,
-a standard normal prior. The one addition is that the dequantized pixels are standardised first.
+layer); one network of two hidden layers for a coupling's scales, bounded to (-1, 1), and shifts; uniform
+dequantization, a standard normal prior. The one addition is that the dequantized pixels are standardised first.
 
 Source: Tomczak (2022), Deep Generative Modeling, section 3.1 (listings 3.1 and 3.2).
 """

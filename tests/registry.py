@@ -13,6 +13,7 @@ from pushforward import distributions, networks, scalar, transforms
 from pushforward.distributions import Distribution
 from pushforward.networks import MADE, MLP, ResidualMADE
 from pushforward.scalar import Affine, ScalarBijection
+from pushforward.spaces import Categories, Circle, Product, Reals
 from pushforward.transforms import Transform, masks
 
 SMALL = partial(MLP, hidden=(8,))
@@ -22,11 +23,13 @@ SMALL_MADE = partial(MADE, hidden=(8, 8))
 
 @dataclass
 class Case:
-    """A transform and events of its domain: ``x`` has one batch dimension of at least 4."""
+    """A transform and events of its domain: ``x`` has one batch dimension of at least 4. ``without`` names the laws
+    that the transform is known not to obey, with the reason beside it."""
 
     make: Callable[[], Transform]
     x: Tensor
     context: Tensor | None = None
+    without: tuple[str, ...] = ()
 
 
 def normal(*shape: int) -> Tensor:
@@ -41,11 +44,22 @@ def integers(levels: int, *shape: int) -> Tensor:
     return torch.randint(levels, shape, generator=torch.Generator().manual_seed(3))
 
 
-def plane_coupling(context: int = 0) -> Transform:
+def plane_coupling(context: int | tuple[int, ...] = 0) -> Transform:
     return transforms.Coupling(masks.checkerboard((1, 4, 4)), Affine(), SMALL_CONVOLUTIONAL, context)
 
 
+def started(transform: Transform, x: Tensor) -> Transform:
+    """What starts from data, started."""
+    transform.initialise(2 + 3 * x)
+    return transform
+
+
+def one_hot(classes: int, *shape: int) -> Tensor:
+    return torch.nn.functional.one_hot(integers(classes, *shape), classes).float()
+
+
 VECTORS = normal(6, 5)
+PAIRS = normal(6, 2)
 CONTEXT = normal(6, 2)
 IMAGES = normal(4, 4, 4, 4)
 
@@ -75,10 +89,14 @@ SCALARS: dict[str, tuple[Callable[[], ScalarBijection], Tensor]] = {
     "Composition": (lambda: scalar.Composition(Affine(), scalar.MixtureCDF()), normal(8)),
     "ConicalCombination": (lambda: scalar.ConicalCombination(Affine(), scalar.LeakyReLU()), normal(8)),
     "RoundedShift": (scalar.RoundedShift, integers(17, 8).float()),
+    "CyclicShift": (lambda: scalar.CyclicShift(17), integers(17, 8).float()),
     "LinearSpline": (scalar.LinearSpline, 3 * normal(8)),
     "QuadraticSpline": (scalar.QuadraticSpline, 3 * normal(8)),
     "CubicSpline": (scalar.CubicSpline, 3 * normal(8)),
 }
+
+# Laws that a scalar bijection is known not to obey.
+SCALARS_WITHOUT = {"CyclicShift": ("increasing",)}
 
 TRANSFORMS: dict[str, Case] = {
     "Coupling/halves": Case(lambda: transforms.Coupling(masks.halves(5), Affine(), SMALL), VECTORS),
@@ -147,12 +165,86 @@ TRANSFORMS: dict[str, Case] = {
     ),
     "Dequantization": Case(lambda: transforms.Dequantization(17), integers(17, 4, 1, 4, 4)),
     "VariationalDequantization": Case(
-        lambda: transforms.VariationalDequantization(17, plane_coupling(1)), integers(17, 4, 1, 4, 4)
+        lambda: transforms.VariationalDequantization(17, plane_coupling((1, 4, 4))), integers(17, 4, 1, 4, 4)
     ),
     "Coupling/checkerboard": Case(plane_coupling, normal(4, 1, 4, 4)),
     "Coupling/channels and context": Case(
         lambda: transforms.Coupling(masks.channel((4, 4, 4)), Affine(), SMALL_CONVOLUTIONAL, 2), IMAGES, CONTEXT[:4]
     ),
+}
+
+HOURS = Circle((), 0.0, 24.0)
+MIXED = Product(Reals((2,)), Circle((1,), -3.0, 3.0))
+
+TRANSFORMS |= {
+    # On two dimensions, where the mass is summed too.
+    "Coupling/plane": Case(lambda: transforms.Coupling(masks.halves(2), Affine(), SMALL), PAIRS),
+    "Coupling/splines": Case(
+        lambda: transforms.Coupling(masks.halves(2), scalar.RationalQuadraticSpline(4), SMALL, 2), PAIRS, CONTEXT
+    ),
+    "Coupling/circles": Case(
+        lambda: transforms.Coupling(masks.halves(2), scalar.CircularRationalQuadraticSpline(4), SMALL),
+        3 * (2 * uniform(6, 2) - 1),
+    ),
+    "Coupling/reals that see an angle": Case(
+        lambda: transforms.Coupling(torch.tensor([True, False, True]), Affine(), SMALL, space=MIXED),
+        torch.cat([normal(6, 2), 3 * (2 * uniform(6, 1) - 1)], -1),
+    ),
+    "Coupling/angle that sees reals": Case(
+        lambda: transforms.Coupling(
+            torch.tensor([True, True, False]), scalar.CircularRationalQuadraticSpline(4), SMALL, space=MIXED
+        ),
+        torch.cat([normal(6, 2), 3 * (2 * uniform(6, 1) - 1)], -1),
+    ),
+    "Coupling/context on a circle": Case(
+        lambda: transforms.Coupling(masks.halves(2), Affine(), SMALL, HOURS.with_shape((1,))), PAIRS, 24 * uniform(6, 1)
+    ),
+    "Coupling/context of categories": Case(
+        lambda: transforms.Coupling(masks.halves(2), Affine(), SMALL, Categories(4, (1,))),
+        PAIRS,
+        torch.tensor([0.0, 1, 2, 3, 0, 1])[:, None],
+    ),
+    "Coupling/integers": Case(
+        lambda: transforms.Coupling(masks.halves(2), scalar.CyclicShift(5), SMALL), integers(5, 6, 2).float()
+    ),
+    "Autoregressive/plane": Case(lambda: transforms.Autoregressive(2, Affine(), SMALL_MADE, 2), PAIRS, CONTEXT),
+    "Autoregressive/circles": Case(
+        lambda: transforms.Autoregressive(
+            2, scalar.CircularRationalQuadraticSpline(4), SMALL_MADE, HOURS.with_shape((1,)), order=[1, 0]
+        ),
+        3 * (2 * uniform(6, 2) - 1),
+        24 * uniform(6, 1),
+    ),
+    "Autoregressive/integers": Case(
+        lambda: transforms.Autoregressive(3, scalar.CyclicShift(5), SMALL_MADE), integers(5, 6, 3).float()
+    ),
+    "OneHotAutoregressive": Case(
+        lambda: transforms.OneHotAutoregressive(3, scalar.ModularAffine(4), 2, hidden=(8,)), one_hot(4, 6, 3), CONTEXT
+    ),
+    "CategoricalEncoding": Case(lambda: transforms.CategoricalEncoding(2, 3), integers(3, 6, 2)),
+    "Dequantization/vectors": Case(lambda: transforms.Dequantization(3, event_dims=1), integers(3, 6, 2)),
+    "Inverse/dequantization": Case(
+        lambda: transforms.Inverse(transforms.Dequantization(3, event_dims=1)), uniform(6, 2)
+    ),
+    "Standardise": Case(lambda: started(transforms.Standardise(5), VECTORS), VECTORS),
+    "Standardise/channels": Case(lambda: started(transforms.Standardise(4, event_dims=3), IMAGES), IMAGES),
+    "ActNorm/started": Case(lambda: started(transforms.ActNorm(2), PAIRS), PAIRS),
+    "Planar/plane": Case(lambda: transforms.Planar(2), PAIRS),
+    "Radial/plane": Case(lambda: transforms.Radial(2), PAIRS),
+    "Sylvester/plane": Case(lambda: transforms.Sylvester(2), PAIRS),
+    "ConditionalElementwise/plane": Case(
+        lambda: transforms.ConditionalElementwise(scalar.RationalQuadraticSpline(4), 2, SMALL, context=2),
+        PAIRS,
+        CONTEXT,
+    ),
+    "Chain/mixed contexts": Case(
+        lambda: transforms.Chain(
+            [transforms.lu(2), transforms.Autoregressive(2, Affine(), SMALL_MADE, 2), transforms.flip(2)]
+        ),
+        PAIRS,
+        CONTEXT,
+    ),
+    "Logit/plane": Case(lambda: transforms.Logit(0.05, event_dims=1), uniform(6, 2)),
 }
 
 DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
@@ -181,7 +273,11 @@ DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
     "FromOneHot": (lambda: distributions.FromOneHot(distributions.OneHotCategorical(3, 4)), None),
     "GroupedDiscrete": (
         lambda: distributions.GroupedDiscrete(
-            distributions.DiscretizedLogisticMixture(2), (3, 2, 2), (1, 2), partial(networks.DenseNet, hidden=4), 4
+            distributions.DiscretizedLogisticMixture(2),
+            (3, 2, 2),
+            (1, 2),
+            partial(networks.DenseNet, hidden=4),
+            (4, 2, 2),
         ),
         IMAGES[..., :2, :2],
     ),
@@ -192,6 +288,39 @@ DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
     "OneHotCategorical": (lambda: distributions.OneHotCategorical(3, 4), None),
     "StandardNormal": (lambda: distributions.StandardNormal((3,)), None),
     "ConditionalNormal": (lambda: distributions.ConditionalNormal((3,), SMALL, context=2), CONTEXT),
+}
+
+DISTRIBUTIONS |= {
+    # On one and two dimensions, where the mass is summed too.
+    "FromTorch": (lambda: distributions.FromTorch(torch.distributions.Laplace(torch.zeros(2), 1.0)), None),
+    "FromTorch/learned": (
+        lambda: distributions.FromTorch(
+            torch.distributions.Normal(torch.nn.Parameter(torch.zeros(2)), torch.tensor([1.0, 2.0]))
+        ),
+        None,
+    ),
+    "FromTorch/interval": (lambda: distributions.FromTorch(torch.distributions.Gamma(2.0 + torch.zeros(1), 1.0)), None),
+    "FromTorch/integers": (
+        lambda: distributions.FromTorch(torch.distributions.Binomial(5, torch.tensor([0.3, 0.6]))),
+        None,
+    ),
+    "Beta/line": (lambda: distributions.Beta((1,), 0.7, 3.0), None),
+    "ConditionalGaussianMixture/line": (
+        lambda: distributions.ConditionalGaussianMixture((1,), SMALL, context=2, components=4),
+        CONTEXT,
+    ),
+    "DiagonalNormal/plane": (lambda: distributions.DiagonalNormal((2,)), None),
+    "FullNormal/plane": (lambda: distributions.FullNormal((2,)), None),
+    "GaussianMixture/plane": (lambda: distributions.GaussianMixture((2,), 4), None),
+    "LearnedStudentT/line": (lambda: distributions.LearnedStudentT((1,)), None),
+    "StandardLogistic/plane": (lambda: distributions.StandardLogistic((2,)), None),
+    "StudentT/line": (lambda: distributions.StudentT((1,), 4.0), None),
+    "Uniform/plane": (lambda: distributions.Uniform((2,)), None),
+    "StandardNormal/plane": (lambda: distributions.StandardNormal((2,)), None),
+    "ConditionalNormal/plane": (lambda: distributions.ConditionalNormal((2,), SMALL, context=2), CONTEXT),
+    "RNADE/plane": (lambda: distributions.RNADE(2, 2, SMALL_MADE, 2, [1, 0]), CONTEXT),
+    "DiscretizedLogistic/line": (lambda: distributions.DiscretizedLogistic((1,), 2, unit=3.0), None),
+    "DiscretizedLogistic/bounded": (lambda: distributions.DiscretizedLogistic((2,), 2, low=0, high=3), None),
 }
 
 # Networks: factories called as network(4, 8, context), on vectors of 4 features or images of 4 channels.
@@ -208,7 +337,7 @@ IMAGE_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "GlowConvNet": partial(networks.GlowConvNet, hidden=8),
 }
 # What wraps or prepares a network; tested where it is used.
-NETWORK_HELPERS = {"OneHotMADE", "ReZero", "masked_channels"}
+NETWORK_HELPERS = {"OneHotMADE", "ReZero", "Rezeroed", "MaskedChannels", "Joined"}
 NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS)}
 
 # Names in __all__ that are no part of their own: bases, helpers and modules.
@@ -236,6 +365,8 @@ HELPERS = {
     "masks",
     "flip",
     "random_permutation",
+    # A warning.
+    "ReachWarning",
+    # On one-hot vectors, in the place of numbers: OneHotAutoregressive is its structure.
+    "ModularAffine",
 }
-# Maps of categories and on a circle have no Jacobian and no order; test_discrete.py has their laws.
-HELPERS |= {"CategoricalEncoding", "CyclicShift", "ModularAffine", "OneHotAutoregressive"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import os
 import signal
@@ -232,10 +233,10 @@ def test_models_and_inspect(images: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_inspect_goes_through_the_levels() -> None:
-    from pushforward.diagnostics.summary import anatomy, count_parameters
+    from pushforward.diagnostics import count_parameters
 
     flow = pf.build("glow", shape=[1, 8, 8], levels=17, layers=1, hidden=8, scales=2)
-    parts = anatomy(flow)
+    parts = pf.summary(flow).parts
     assert sum(part.parameters for part in parts) == count_parameters(flow)
     leaves = [part for part in parts if part.inverse == ""]
     assert sum(int(np.prod(part.shape)) for part in leaves) == 64
@@ -245,7 +246,7 @@ def test_train_json_and_settings(tmp_path: Path, capsys: pytest.CaptureFixture[s
     settings = ["--set", "hidden=8,8", "--set", "layers=1", "--clip", "none", "--ema", "none"]
     found = json_of(capsys, "train", "nsf", "-d", "moons", "-o", tmp_path / "r", "--max-steps", 3, *settings)
     assert found["steps"] == 3 and found["stopped"] == "steps"
-    assert pf.load(tmp_path / "r" / "model.safetensors").config["hidden"] == [8, 8]
+    assert pf.load(tmp_path / "r" / "model.safetensors").recipe["hidden"] == [8, 8]
 
 
 # Going on
@@ -554,10 +555,12 @@ def test_bugs_and_broken_pipes_have_no_traceback(
     def bug(*arguments: object) -> None:
         raise AttributeError("two\nlines")
 
-    monkeypatch.setattr("pushforward.diagnostics.summary.anatomy", bug)
+    # The function of the same name hides the module from attribute access.
+    module = importlib.import_module("pushforward.diagnostics.summary")
+    monkeypatch.setattr(module, "summary", bug)
     assert "unexpected AttributeError: two lines" in fails(capsys, 1, "inspect", images)
     interrupted = lambda flow: (_ for _ in ()).throw(KeyboardInterrupt)  # noqa: E731
-    monkeypatch.setattr("pushforward.diagnostics.summary.anatomy", interrupted)
+    monkeypatch.setattr(module, "summary", interrupted)
     assert "interrupted" in fails(capsys, 130, "inspect", images)
     command = f"{sys.executable} -m pushforward models --json | head -c 10"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=ENVIRONMENT, check=True)

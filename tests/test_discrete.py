@@ -305,6 +305,17 @@ def test_idf_vector_is_exact_and_sums_to_one() -> None:
     assert flow.log_prob(x).double().exp().sum().item() == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.parametrize("name", ["idf", "idf-vector"])
+def test_gradients_pass_through_rounded_shifts_to_the_layers_before(name: str) -> None:
+    torch.manual_seed(0)
+    kind = {"features": 5} if name == "idf-vector" else {"shape": (1, 8, 8), "hidden": [4]}
+    flow = randomise(pf.build(name, levels=17, layers=2, blocks=1, **kind), 0.3)
+    x = torch.randint(17, (20, *flow.event_shape))
+    flow.log_prob(x).sum().backward()
+    factors = [parameter for each, parameter in flow.named_parameters() if each.endswith("alpha")]
+    assert factors and all(factor.grad is not None and factor.grad != 0 for factor in factors)
+
+
 def test_modular_inverse_of_every_number_up_to_256() -> None:
     for classes in range(2, 257):
         inverses = modular_inverses(classes)

@@ -182,3 +182,97 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 def test_the_types_are_published() -> None:
     assert (SOURCE / "py.typed").exists()
+
+
+ENTRIES = """
+import torch
+import pushforward as pf
+from pushforward.codec.archive.formats import read_entries
+from pushforward.codec.entropy import AnsCoder, Table
+from pushforward.data.export import write_events
+from pushforward.data.folders import read_picture
+from pushforward.plots.pictures import image_grid
+
+flow, x, table = pf.build("nsf", features=2), torch.randn(8, 2), sys.argv[2]
+open(table, "w").write("1,2\\n")
+ENTRIES = [
+    lambda: pf.fit(flow, x, max_steps=1),
+    lambda: pf.sklearn.FlowDensity,
+    lambda: pf.data.load_digits(),
+    lambda: pf.data.load_table(table),
+    lambda: write_events("nowhere.csv", x),
+    lambda: read_picture("nowhere.png"),
+    lambda: read_entries(b"\\x89PNG\\r\\n\\x1a\\n", "a.png"),
+    lambda: AnsCoder(),
+    lambda: Table([1, 2]),
+    lambda: image_grid(torch.zeros(1, 1, 2, 2), "nowhere.png"),
+    lambda: pf.plots.flow_2d(flow, x),
+]
+for entry in ENTRIES:
+    try:
+        entry()
+    except pf.errors.MissingExtraError as error:
+        print(str(error).replace(", which is not installed: pip install 'pushforward", "").rstrip("]'"))
+"""
+
+TOLD = """\
+fit needs lightning[train
+pushforward.sklearn needs scikit-learn[tables
+reading the digits needs scikit-learn[data
+a .csv table needs pandas[data
+a .csv table needs pandas[data
+reading a picture needs pillow[data
+a PNG file needs pillow[codec
+entropy coding needs constriction[codec
+entropy coding needs constriction[codec
+a grid of pictures needs pillow[plots
+a figure needs matplotlib[plots
+"""
+
+
+def test_every_entry_to_an_extra_says_which_one_is_missing(tmp_path: Path) -> None:
+    done = run(ENTRIES, packages("all"), str(tmp_path / "table.csv"))
+    assert (done.stdout, done.returncode) == (TOLD, 0), done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
+
+ALONE = """
+from pathlib import Path
+import torch
+import pushforward as pf
+from pushforward.cli.terminal import print_table
+from pushforward.data.export import write_events
+from pushforward.errors import MissingExtraError
+from pushforward.training.progress import ProgressLine
+from pushforward.training.recorder import Recorder
+
+folder = Path(sys.argv[2])
+ENTRIES = [
+    lambda: write_events(folder / "a.parquet", torch.zeros(2, 2)),
+    lambda: Recorder(folder).start([]),
+    lambda: ProgressLine((2,), visible=True).start(),
+    lambda: pf.plots.calibration([0.1, 0.5, 0.9]),
+    lambda: pf.plots.corner(torch.randn(50, 2), torch.randn(50, 2)),
+    lambda: print_table(["a"], []),
+]
+for entry in ENTRIES:
+    try:
+        entry()
+    except MissingExtraError as error:
+        print(str(error).split(",")[0])
+"""
+
+
+ALONE_TOLD = """\
+a .parquet table needs pyarrow
+the record of a training needs tensorboard
+the progress bar needs rich
+the band of chance needs scipy
+a smoothed histogram needs scipy
+a table on the terminal needs rich
+"""
+
+
+def test_a_package_that_is_missing_alone_is_the_one_named(tmp_path: Path) -> None:
+    done = run(ALONE, {"pyarrow", "tensorboard", "scipy", "rich"}, str(tmp_path))
+    assert done.stdout == ALONE_TOLD, done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import pushforward as pf
 from pushforward.data.toys import toy
 from pushforward.errors import DataError, UsageError
 from pushforward.sklearn import FlowDensity, FlowRegressor
@@ -325,7 +327,7 @@ def test_a_model_that_fits_no_table_is_named_with_those_that_do() -> None:
         FlowDensity("categorical-flow").fit(x)
     with pytest.raises(UsageError, match="model_options: nsf has no option 'layerz'; it takes layers, hidden"):
         FlowDensity(model_options={"layerz": 2}).fit(x)
-    with pytest.raises(UsageError, match=r"nsf cannot be built from .* hidden='wide'"):
+    with pytest.raises(UsageError, match=r"nsf expects .* as hidden, got hidden='wide'"):
         FlowDensity(model_options={"hidden": "wide"}).fit(x)
     with pytest.raises(UsageError, match="model_options cannot set 'features'"):
         FlowDensity(model_options={"features": 3}).fit(x)
@@ -352,10 +354,18 @@ def test_models_said_to_fit_do(conditional: bool) -> None:
 # Memory
 
 
+def test_the_fitted_flow_is_saved_as_any_other(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(5.0, 2.0, (60, 2))
+    flow = FlowRegressor(max_steps=3, random_state=0).fit(x[:, :1], x[:, 1]).flow_
+    pf.save(flow, tmp_path / "flow.safetensors")
+    codes, contexts = torch.randn(2, 7, 1, dtype=torch.float64)
+    assert torch.equal(pf.load(tmp_path / "flow.safetensors").log_prob(codes, contexts), flow.log_prob(codes, contexts))
+
+
 def most_numbers_at_once(monkeypatch: pytest.MonkeyPatch, estimator: Any) -> list[int]:
     """How many numbers the estimator's flow is given in each call."""
     sizes: list[int] = []
-    for name in ("log_prob", "latents", "decode"):
+    for name in ("log_prob", "encode", "decode"):
         function = getattr(estimator.flow_, name)
 
         def watched(x: torch.Tensor, context: Any = None, function: Any = function) -> Any:

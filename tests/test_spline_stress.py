@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward import scalar
+from pushforward.kernels.spline import unrolled_knots
 from pushforward.scalar import ScalarBijection
 
 SPLINES: dict[str, Callable[[], ScalarBijection]] = {
@@ -93,6 +94,32 @@ def test_increasing_under_extreme_parameters(name: str) -> None:
                 parameters[-1] = 0.0
             z, _ = spline.forward(x, parameters.expand(len(x), -1))
             assert (z.diff() > 0).all()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("bins", [2, 3, 8])
+def test_the_unrolled_knots_are_the_textbooks(axis: int, bins: int) -> None:
+    torch.manual_seed(0)
+    spline = scalar.RationalQuadraticSpline(bins, BOUND)
+    value = (4 * torch.randn(500, dtype=torch.float64)).clamp(-BOUND, BOUND)
+    parameters = 3 * torch.randn(500, spline.num_parameters, dtype=torch.float64)
+    unrolled = unrolled_knots(value, axis, parameters, spline._bins)
+    for one, other in zip(unrolled, spline._textbook_knots(value, axis, parameters)):
+        for a, b in zip(one, other):
+            torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("direction", ["encode", "decode"])
+def test_compiled_values_alone_are_the_same(direction: str) -> None:
+    torch.manual_seed(0)
+    torch.compiler.reset()
+    spline = scalar.RationalQuadraticSpline(3, BOUND)
+    value, parameters = 4 * torch.randn(200).double(), 3 * torch.randn(200, spline.num_parameters).double()
+    plain = getattr(spline, direction)
+    for grad in (False, True):
+        parameters = parameters.detach().requires_grad_(grad)
+        compiled = torch.compile(plain, fullgraph=True, backend="aot_eager")
+        torch.testing.assert_close(compiled(value, parameters), plain(value, parameters), rtol=1e-10, atol=1e-11)
 
 
 @pytest.mark.parametrize("direction", ["forward", "inverse"])

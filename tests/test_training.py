@@ -6,6 +6,7 @@ import math
 import os
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -195,7 +196,7 @@ def test_double_precision_stays_with_the_flow(tmp_path: Path) -> None:
 def test_a_flow_in_double_precision_takes_whole_numbers() -> None:
     flow = affine_flow().double()
     assert fit(flow, torch.ones(64, 2, dtype=torch.uint8), torch.ones(64, 2).long(), max_steps=2).steps == 2
-    assert {value.dtype for value in weights(flow)} == {torch.float64}
+    assert {value.dtype for value in floating_state(flow)} == {torch.float64}
 
 
 # What is trained
@@ -220,7 +221,7 @@ def test_parts_are_initialised_once_from_one_large_batch() -> None:
     class Watch(Transform):
         domain = codomain = Reals((2,))
 
-        def forward(self, x: Tensor, context: object = None, generator: object = None) -> tuple[Tensor, Tensor]:
+        def forward(self, x: Tensor, context: Any = None, generator: Any = None) -> tuple[Tensor, Tensor]:
             return x, x.new_zeros(x.shape[:-1])
 
         def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:

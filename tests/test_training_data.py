@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils import data as torch_data
 from torch.utils.data import DataLoader, TensorDataset
-from training_helpers import affine_flow, fit, moons, small_flow
+from training_helpers import affine_flow, fit, image_flow, moons, small_flow
 
 import pushforward as pf
 from pushforward.errors import DataError, ShapeError, UsageError
@@ -104,10 +104,7 @@ def test_fit_shifts_pairs_together() -> None:
         seen.append((x, context))
         return -flow.log_prob(x, context).mean()
 
-    class Scaled(pf.transforms.Elementwise):
-        context = Reals((1, 4, 4))
-
-    flow = pf.Flow([Scaled(pf.scalar.Affine(), (1, 4, 4))], pf.distributions.StandardNormal((1, 4, 4)))
+    flow = pf.build("mnist-simple", shape=[1, 4, 4], levels=17, context=(1, 4, 4), layers=1, hidden=4)
     fit(flow, (images, -images), max_steps=3, shift=2, objective=objective)
     assert all(torch.equal(x, -context) for x, context in seen)
 
@@ -383,7 +380,14 @@ def test_events_outside_of_the_support_are_told() -> None:
 
 
 def test_fit_checks_the_support_before_any_step() -> None:
-    flow = pf.build("idf-vector", features=2, levels=4)
-    for data in ((moons(),), (torch.ones(5, 2), moons())):
-        with pytest.raises(DataError, match="whole numbers from 0 to 3, got fractions"):
+    flow, levels = image_flow(), torch.randint(17, (5, 1, 4, 4))
+    for data in ((levels / 16,), (levels, levels / 16)):
+        with pytest.raises(DataError, match="whole numbers from 0 to 16, got fractions"):
             fit(flow, *data)
+
+
+def test_images_on_another_scale_are_told_the_range() -> None:
+    flow = pf.build("mnist-simple", shape=[1, 8, 8], levels=256, layers=1, hidden=4)
+    images = pf.data.load_digits().train / 16
+    with pytest.raises(DataError, match=r"whole numbers from 0 to 255, got fractions such as .* in 1000 of 1000"):
+        fit(flow, images)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,10 +12,10 @@ from torch import Tensor, nn
 from training_helpers import affine_flow, fit, moons, same, weights
 
 import pushforward as pf
-from pushforward.distributions import StandardNormal
+from pushforward.distributions import StandardNormal, Uniform
 from pushforward.errors import TrainingError
 from pushforward.scalar import Affine
-from pushforward.spaces import Reals
+from pushforward.spaces import Interval, Reals
 from pushforward.training.batches import Batches
 from pushforward.training.diagnosis import rows_at_fault
 from pushforward.training.failure import step_failure
@@ -31,7 +32,7 @@ class FailsAfter(Transform):
         self.domain = self.codomain = Reals((2,))
         self.steps, self.calls = steps, 0
 
-    def forward(self, x: Tensor, context: object = None, generator: object = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, context: Any = None, generator: Any = None) -> tuple[Tensor, Tensor]:
         self.calls += self.training
         bad = x * float("nan") if self.calls > self.steps else x
         return bad, torch.zeros(x.shape[:-1])
@@ -55,20 +56,37 @@ def test_nonfinite_loss_names_step_batch_and_part(tmp_path: Path) -> None:
 
 def test_nonfinite_base_gradient_and_data_are_named() -> None:
     class Broken(StandardNormal):
-        def forward(self, x: Tensor, context: object = None, generator: object = None) -> Tensor:
-            return super().forward(x) / 0.0
+        def forward(self, x: Tensor, context: Any = None, generator: Any = None) -> Tensor:
+            return super().forward(x, context, generator) / 0.0
 
     with pytest.raises(TrainingError, match=r"base \(Broken\)"):
         fit(pf.Flow([Elementwise(Affine(), (2,))], Broken((2,))), moons(), max_steps=2)
 
     class RootAtZero(StandardNormal):
-        def forward(self, x: Tensor, context: object = None, generator: object = None) -> Tensor:
-            return super().forward(x) - torch.sqrt((x - x).sum(-1))
+        def forward(self, x: Tensor, context: Any = None, generator: Any = None) -> Tensor:
+            return super().forward(x, context, generator) - torch.sqrt((x - x).sum(-1))
 
     with pytest.raises(TrainingError, match="the gradient of transform"):
         fit(pf.Flow([Elementwise(Affine(), (2,))], RootAtZero((2,))), moons(), max_steps=2)
     with pytest.raises(TrainingError, match="the objective, though every part is finite"):
         fit(affine_flow(), moons(), max_steps=2, objective=lambda flow, x, context: flow.log_prob(x).mean() / 0.0)
+
+
+def test_a_latent_outside_of_the_bases_support_is_named() -> None:
+    class Misses(Transform):
+        """A linear map that says it leads into an interval, which it leaves."""
+
+        domain, codomain = Reals((2,)), Interval(-1.0, 1.0, (2,))
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(()))
+
+        def forward(self, x: Tensor, context: Any = None, generator: Any = None) -> tuple[Tensor, Tensor]:
+            return self.scale * x, x.new_zeros(x.shape[:-1])
+
+    with pytest.raises(TrainingError, match=r"base \(Uniform\)"):
+        fit(pf.Flow([Misses()], Uniform((2,), -1.0, 1.0)), moons(), max_steps=2)
 
 
 class Breaks(nn.Linear):
@@ -88,7 +106,7 @@ class Shifts(Transform):
         self.network = nn.Sequential(nn.Identity(), Breaks(2, 2, bias=False), nn.ReLU())
         nn.init.eye_(self.network[1].weight)
 
-    def forward(self, x: Tensor, context: object = None, generator: object = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, context: Any = None, generator: Any = None) -> tuple[Tensor, Tensor]:
         return x + self.network(x), x.new_zeros(x.shape[:-1])
 
 
@@ -131,7 +149,7 @@ def test_a_part_that_was_given_the_fault_is_not_named() -> None:
             self.domain = self.codomain = Reals((2,))
             self.network = nn.Linear(2, 2)
 
-        def forward(self, x: Tensor, context: object = None, generator: object = None) -> tuple[Tensor, Tensor]:
+        def forward(self, x: Tensor, context: Any = None, generator: Any = None) -> tuple[Tensor, Tensor]:
             return self.network(x / 0.0), x.new_zeros(x.shape[:-1])
 
     flow = pf.Flow([Divides()], StandardNormal((2,)))

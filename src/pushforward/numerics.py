@@ -24,7 +24,8 @@ def bounded(raw: Tensor, limit: float) -> Tensor:
         tensor([0.1000, 4.9900])
     """
     # The ratio is clamped where its square would overflow; there the value is the limit to any precision.
-    ratio = (raw / limit).clamp(-1e15, 1e15)
+    farthest = 100.0 if raw.dtype == torch.float16 else 1e15
+    ratio = (raw / limit).clamp(-farthest, farthest)
     return limit * ratio * torch.rsqrt(1.0 + ratio.square())
 
 

@@ -9,6 +9,7 @@ distributions and spaces) remembers; a class of one's own does so by deriving fr
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 from abc import ABCMeta
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ from pushforward.errors import UsageError
 Class = TypeVar("Class", bound=type)
 
 _MEMORY = "_made_with"
+# Whose modules enter names when they are imported, and which a file may name before anyone has imported them.
+_ROOMS = ("distributions", "flows", "networks", "scalar", "spaces", "transforms")
 _by_name: dict[str, Callable[..., Any]] = {}
 _models: dict[str, Callable[..., Any]] = {}
 _names: dict[Any, str] = {}
@@ -199,6 +202,8 @@ def model_named(name: str) -> Callable[..., Any]:
         UsageError: if there is none.
     """
     if name not in _models:
+        importlib.import_module("pushforward.models")
+    if name not in _models:
         raise UsageError(f"unknown model {name!r}: the models are {', '.join(sorted(_models))}")
     return _models[name]
 
@@ -210,6 +215,9 @@ def name_of(maker: Any) -> str | None:
 
 def named(name: str) -> Callable[..., Any] | None:
     """Return what files know by this name, None where there is nothing."""
+    room = name.partition(".")[0]
+    if name not in _by_name and room in _ROOMS:
+        importlib.import_module(f"pushforward.{room}")
     return _by_name.get(name)
 
 

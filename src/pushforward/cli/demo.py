@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import CodecError
+from pushforward.extras import requires
 from pushforward.files import atomic_write, make_folder
 
 MODEL = "multiscale"
@@ -136,7 +137,8 @@ def run(out: Path = Path("runs/demo"), max_time: str = "00:02:50", progress: boo
 
 def _png_size(images: np.ndarray[Any, np.dtype[np.uint8]]) -> int:
     """The size of one PNG of all images as one nearly square mosaic."""
-    from PIL import Image
+    with requires("plots", purpose="the demo"):
+        from PIL import Image
 
     from pushforward.plots.pictures import mosaic
 

@@ -16,6 +16,7 @@ from pushforward.data.dataset import Dataset
 from pushforward.diagnostics.interpolation import interpolate
 from pushforward.diagnostics.levels import resample_levels
 from pushforward.flows.flow import Flow
+from pushforward.plots.style import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,7 +78,7 @@ def _draw_dequantization(flow: Flow, images: Tensor) -> Figure:
     first = flow.transform[0]  # type: ignore[index]
     values = torch.stack([first(images)[0] for _ in range(16)]) * levels
     noise = (values - images).clamp(0, 1)
-    figure = _figure(10, 3)
+    figure = new_figure(10, 3)
     left, right = figure.subplots(1, 2)
     for level in (0, levels // 2, levels - 1):
         chosen = noise[:, images == level].flatten().numpy()
@@ -93,7 +94,7 @@ def _draw_dequantization(flow: Flow, images: Tensor) -> Figure:
 def _draw_curve(metrics: Path, nats: float) -> Figure:
     with metrics.open() as file:
         rows = list(csv.DictReader(file))
-    figure = _figure(7, 3.5)
+    figure = new_figure(7, 3.5)
     axes = figure.subplots()
     for name, label in (("train_loss", "training"), ("val_loss", "validation (averaged weights)")):
         points = np.array([(float(row["step"]), float(row[name]) / nats) for row in rows if row.get(name)])
@@ -103,10 +104,3 @@ def _draw_curve(metrics: Path, nats: float) -> Figure:
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
     return figure
-
-
-def _figure(width: float, height: float) -> Figure:
-    """A figure that belongs to no window."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")

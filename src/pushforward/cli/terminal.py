@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from pushforward.extras import requires
+
 #: Exit codes.
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -37,9 +39,10 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
     """Print a result as a table."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    with requires("cli", purpose="a table on the terminal"):
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
 
     table = Table(*headings, title=None if title is None else Text(title), title_justify="left")
     for row in rows:
@@ -60,8 +63,9 @@ def report_file(out: object, facts: Mapping[str, Any], quiet: bool, as_json: boo
 @contextmanager
 def progress(quiet: bool, total: int | None, text: str) -> Iterator[Advance]:
     """Show a bar on a terminal's error stream; yields what tells it how far the work is."""
-    from rich.console import Console
-    from rich.progress import Progress
+    with requires("cli", purpose="the progress bar"):
+        from rich.console import Console
+        from rich.progress import Progress
 
     console = Console(stderr=True)
     if quiet or not console.is_terminal:

@@ -6,23 +6,31 @@ from them (a cumulative sum, one division, one product per symbol) has the same 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.errors import CodecError
+from pushforward.extras import requires
 
 Integers = NDArray[np.integer]
 PRECISION = 24
 MAX_TOTAL = 2**52
 
 
+def _stream() -> Any:
+    """The coders of constriction."""
+    with requires("codec", purpose="entropy coding"):
+        from constriction import stream
+    return stream
+
+
 class Table:
     """One distribution for many symbols, made of integer weights once."""
 
     def __init__(self, weights: NDArray[np.number]) -> None:
-        from constriction import stream
-
-        self.model = stream.model.Categorical(np.asarray(weights, dtype=np.float64), perfect=False)
+        self.model = _stream().model.Categorical(np.asarray(weights, dtype=np.float64), perfect=False)
 
 
 class AnsCoder:
@@ -41,8 +49,7 @@ class AnsCoder:
     """
 
     def __init__(self, data: bytes = b"") -> None:
-        from constriction import stream
-
+        stream = _stream()
         self._family = stream.model.Categorical(perfect=False)
         self._uniform = stream.model.Uniform()
         self.refill(data)
@@ -97,8 +104,7 @@ class AnsCoder:
         Raises:
             CodecError: if no stack can have given these bytes.
         """
-        from constriction import stream
-
+        stream = _stream()
         # The last word of a finished stack is never zero, so its zero bytes at the end are not stored.
         words = np.frombuffer(data + b"\0" * (-len(data) % 4), dtype="<u4").astype(np.uint32)
         try:

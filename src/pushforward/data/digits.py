@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pushforward.data.dataset import Dataset, as_float
+from pushforward.extras import requires
 
 
 def load_digits() -> Dataset:
@@ -13,7 +14,8 @@ def load_digits() -> Dataset:
         >>> digits.event_shape, digits.levels, len(digits.train), len(digits.validation), len(digits.test)
         ((1, 8, 8), 17, 1000, 350, 447)
     """
-    from sklearn.datasets import load_digits as embedded
+    with requires("data", purpose="reading the digits"):
+        from sklearn.datasets import load_digits as embedded
 
     images = as_float(embedded().images)[:, None]
     return Dataset("digits", images[:1000], images[1000:1350], images[1350:], levels=17)

@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from pushforward.errors import UsageError
+from pushforward.extras import requires
 from pushforward.files import atomic_path, choose_writer
 
 ARRAY_ENDINGS = (".npz", ".npy")
@@ -42,8 +43,11 @@ def write_events(
 
 
 def _write_table(path: os.PathLike[str], ending: str, values: np.ndarray[Any, Any], columns: tuple[str, ...]) -> None:
-    import pandas as pd
+    with requires("data", purpose=f"a {ending} table"):
+        import pandas as pd
 
+        if ending == ".parquet":
+            import pyarrow  # noqa: F401  (pandas writes with it)
     names = columns or tuple(f"column_{index}" for index in range(values.shape[1]))
     frame = pd.DataFrame(values, columns=list(names))
     if ending == ".csv":

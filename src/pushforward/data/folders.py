@@ -10,6 +10,7 @@ import numpy as np
 from pushforward.data.dataset import Dataset, split
 from pushforward.data.sources import require_folder
 from pushforward.errors import DataError
+from pushforward.extras import requires
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 
@@ -46,7 +47,8 @@ def read_picture(path: str | os.PathLike[str]) -> np.ndarray[Any, np.dtype[np.ui
     Raises:
         DataError: it cannot be read.
     """
-    from PIL import Image, UnidentifiedImageError
+    with requires("data", purpose="reading a picture"):
+        from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path) as image:

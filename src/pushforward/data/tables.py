@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pushforward.data.dataset import Dataset, split
 from pushforward.data.sources import require_file
 from pushforward.errors import DataError
+from pushforward.extras import requires
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,8 @@ def numeric(
     Raises:
         DataError: a column is missing or holds no numbers, or a value is missing or infinite.
     """
-    from pandas.api.types import is_numeric_dtype
+    with requires("data", purpose="a table"):
+        from pandas.api.types import is_numeric_dtype
 
     names = [str(name) for name in frame.columns]
     if columns is not None:
@@ -96,7 +98,8 @@ def numeric(
 
 
 def _read_csv(file: Path, rows: int) -> Iterator[pd.DataFrame]:
-    import pandas as pd
+    with requires("data", purpose="a .csv table"):
+        import pandas as pd
 
     # Many published tables have no header: a first line of numbers only is data.
     names = list(pd.read_csv(file, nrows=0).columns)
@@ -116,7 +119,9 @@ def _is_number(text: str) -> bool:
 
 
 def _read_parquet(file: Path, rows: int, columns: tuple[str, ...]) -> Iterator[pd.DataFrame]:
-    import pyarrow.parquet as parquet
+    with requires("data", purpose="a .parquet table"):
+        import pandas  # noqa: F401  (the rows become its frames)
+        import pyarrow.parquet as parquet
 
     with parquet.ParquetFile(file) as table:
         start = 0

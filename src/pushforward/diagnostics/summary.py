@@ -69,7 +69,7 @@ def summary(flow: Distribution) -> Summary:
         >>> import pushforward as pf
         >>> pf.summary(pf.Flow([pf.transforms.Planar(2)], pf.distributions.StandardNormal((2,))))
         part         kind            output  parameters  accuracy  inverse
-        ------------------------------------------------------------------------
+        -----------------------------------------------------------------------
         transform.0  Planar          2       5           exact     within 1e-09
         base         StandardNormal  2       0           exact
         5 parameters; events Reals(shape=(2,)); context none; log_prob exact

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import DataError, UsageError
+from pushforward.kernels.example import example_of
 
 
 def as_events(owner: nn.Module, x: Any, *, discrete: bool) -> Tensor:
@@ -57,8 +58,10 @@ def as_batch(sample_shape: int | Sequence[int]) -> torch.Size:
 def _like(owner: nn.Module, values: Any, what: str, *, keep_integers: bool) -> Tensor:
     if not isinstance(values, Tensor):
         values = _as_tensor(values, what)
-    like = _example(owner)
+    like = example_of(owner)
     dtype, device = (torch.get_default_dtype(), values.device) if like is None else (like.dtype, like.device)
+    if values.dtype == dtype and values.device == device:
+        return values
     as_it_is = keep_integers if not values.is_floating_point() else torch.is_autocast_enabled(values.device.type)
     return values.to(device, values.dtype if as_it_is else dtype)
 
@@ -71,11 +74,3 @@ def _as_tensor(values: Any, what: str) -> Tensor:
         raise DataError(
             f"{what} must be numbers: a tensor, an array, a list or a data frame of them, got {type(values).__name__}"
         ) from None
-
-
-def _example(owner: nn.Module) -> Tensor | None:
-    """A parameter, or else a buffer, of floating-point numbers."""
-    for values in owner.parameters():
-        if values.is_floating_point():
-            return values
-    return next((values for values in owner.buffers() if values.is_floating_point()), None)

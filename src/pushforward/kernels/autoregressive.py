@@ -30,7 +30,7 @@ def compile_autoregressive(layer: Any, compile: Callable[..., None], *args: Any,
     # A spline's gradient is one loop of hundreds of steps, which the compiler would cut into many.
     options = tuned(options, max_fusion_size=1024)
     compile(*args, **options)
-    compiled = compiled_call(layer)
+    compiled: Any = compiled_call(layer)
 
     def call(x: Tensor, *rest: Any, **named: Any) -> tuple[Tensor, Tensor]:
         # Data come rows first and without a gradient, activations features first and with one: made alike, all

@@ -63,9 +63,9 @@ def _operations(flow: Any) -> int:
     return count_operations(lambda: flow.forward(x, context))
 
 
-def compiled_call(module: nn.Module) -> Callable[..., Any]:
+def compiled_call(module: nn.Module) -> Callable[..., Any] | None:
     """Return the compiled form of a module's forward, None where there is none."""
-    return module._compiled_call_impl  # type: ignore[return-value]
+    return module._compiled_call_impl
 
 
 def set_compiled_call(module: nn.Module, call: Callable[..., Any] | None) -> None:

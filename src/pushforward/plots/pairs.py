@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from pushforward.errors import ShapeError
+from pushforward.extras import requires
 from pushforward.plots.points import DATA_ONLY, array, quantile_limits
 from pushforward.plots.style import DATA, MODEL, PALE, new_figure, swatch, tidy
 
@@ -98,7 +99,8 @@ def _smoothed_histogram(
     values: NDArray[Any], horizontal: tuple[float, float], vertical: tuple[float, float]
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """A two-dimensional histogram, smoothed over a cell and a half."""
-    from scipy.ndimage import gaussian_filter
+    with requires("plots", purpose="a smoothed histogram"):
+        from scipy.ndimage import gaussian_filter
 
     bins = int(np.clip(np.sqrt(len(values)) / 1.5, 15, 60))
     counts, x_edges, y_edges = np.histogram2d(values[:, 0], values[:, 1], bins=bins, range=(horizontal, vertical))

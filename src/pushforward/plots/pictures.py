@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import ShapeError
+from pushforward.extras import requires
 from pushforward.files import atomic_path, choose_writer
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
@@ -34,7 +35,8 @@ def image_grid(
         UsageError: another ending.
         FileError: the file cannot be written.
     """
-    from PIL import Image
+    with requires("plots", purpose="a grid of pictures"):
+        from PIL import Image
 
     choose_writer(path, PICTURE_ENDINGS)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):

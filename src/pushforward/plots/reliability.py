@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from pushforward.errors import UsageError
+from pushforward.extras import requires
 from pushforward.plots.points import array
 from pushforward.plots.style import DATA, MODEL, PALE, new_figure, tidy
 
@@ -55,7 +56,8 @@ def calibration(pit: ArrayLike | Tensor, names: Sequence[str] | None = None, *, 
 
 def _draw_pit_histogram(axes: Axes, values: NDArray[Any], bins: int) -> None:
     """The histogram of PIT values with the band of chance."""
-    from scipy.stats import binom
+    with requires("plots", purpose="the band of chance"):
+        from scipy.stats import binom
 
     count = len(values)
     low, high = binom.ppf([0.025, 0.975], count, 1.0 / bins) * bins / count
@@ -68,7 +70,8 @@ def _draw_pit_histogram(axes: Axes, values: NDArray[Any], bins: int) -> None:
 
 def _draw_reliability(axes: Axes, values: NDArray[Any]) -> None:
     """The empirical distribution function of PIT values with the band of chance."""
-    from scipy.stats import binom
+    with requires("plots", purpose="the band of chance"):
+        from scipy.stats import binom
 
     count = len(values)
     level = np.linspace(0, 1, 201)

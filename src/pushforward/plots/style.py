@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from pushforward.extras import requires
 from pushforward.files import atomic_path
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> Non
 
 def new_figure(width: float, height: float) -> Figure:
     """A figure that belongs to no window."""
-    from matplotlib.figure import Figure
+    with requires("plots", purpose="a figure"):
+        from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
@@ -51,6 +53,7 @@ def plane(axes: Axes, bounds: tuple[float, float, float, float], title: str) -> 
 
 def swatch(colour: str, *, filled: bool) -> Any:
     """A mark for a legend."""
-    from matplotlib.patches import Patch
+    with requires("plots", purpose="a figure"):
+        from matplotlib.patches import Patch
 
     return Patch(facecolor=colour if filled else "none", edgecolor=colour)

@@ -12,10 +12,11 @@ from pushforward.scalar.monotone import DeepDenseSigmoidal, DeepSigmoidal
 from pushforward.scalar.perturbation import PerturbedAffine
 from pushforward.scalar.polynomial import OddPolynomial
 from pushforward.scalar.rounded_shift import CyclicShift, RoundedShift
+from pushforward.scalar.splines.circular import CircularRationalQuadraticSpline
 from pushforward.scalar.splines.cubic import CubicSpline
 from pushforward.scalar.splines.linear import LinearSpline
 from pushforward.scalar.splines.quadratic import QuadraticSpline
-from pushforward.scalar.splines.rational_quadratic import CircularRationalQuadraticSpline, RationalQuadraticSpline
+from pushforward.scalar.splines.rational_quadratic import RationalQuadraticSpline
 
 __all__ = [
     "ModularAffine",

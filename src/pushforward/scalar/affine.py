@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pushforward.numerics import bounded
+from pushforward.scalar.arguments import check_positive
 from pushforward.scalar.base import ScalarBijection
 
 
@@ -38,6 +40,9 @@ class Affine(ScalarBijection):
     Args:
         bound: the largest absolute log-scale; it keeps ``exp`` finite however large the network's output.
 
+    Raises:
+        UsageError: a bound that is not positive.
+
     Example:
         >>> parameters = torch.tensor([[0.0, 1.0]])
         >>> z, log_dz = Affine().forward(torch.tensor([1.0]), parameters)
@@ -48,6 +53,7 @@ class Affine(ScalarBijection):
     num_parameters = 2
 
     def __init__(self, bound: float = 5.0) -> None:
+        check_positive("Affine", bound=bound)
         self.bound = bound
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,7 +67,8 @@ class Affine(ScalarBijection):
 
     def _constrain(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         raw, shift = parameters.unbind(-1)
-        # -1 - |raw| / bound in one operation: sampling an autoregressive flow makes each on a few numbers alone.
+        # A softsign, where bounded() takes four operations more. -1 - |raw| / bound is one operation: sampling an
+        # autoregressive flow makes each on a few numbers alone.
         return raw / torch.rsub(raw.abs(), -1.0, alpha=1.0 / self.bound), shift
 
 
@@ -92,15 +99,22 @@ class LearnedBoundAffine(ScalarBijection):
 
     def _constrain(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         raw, shift, log_factor = parameters.unbind(-1)
+        # The tutorials' own formula, so that their models are theirs to the last parameter's meaning.
         factor = torch.exp(log_factor.clamp(-5.0, 2.0))
         return torch.tanh(raw / factor) * factor, shift
 
 
 class Scaling(ScalarBijection):
-    r"""A positive scaling, ``z = x exp(s)``, with ``s = bound * tanh(raw / bound)``: the top layer of NICE (Dinh,
-    Krueger, Bengio 2014, arXiv:1410.8516).
+    r"""A positive scaling, ``z = x exp(s)``, with ``s`` bounded smoothly: the top layer of NICE (Dinh, Krueger, Bengio
+    2014, arXiv:1410.8516).
 
     Parameters per element: the raw log-scale.
+
+    Args:
+        bound: the largest absolute log-scale; it keeps ``exp`` finite however large the network's output.
+
+    Raises:
+        UsageError: a bound that is not positive.
 
     Example:
         >>> z, log_dz = Scaling().forward(torch.tensor([3.0]), torch.tensor([[0.0]]))
@@ -111,12 +125,13 @@ class Scaling(ScalarBijection):
     num_parameters = 1
 
     def __init__(self, bound: float = 5.0) -> None:
+        check_positive("Scaling", bound=bound)
         self.bound = bound
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        log_scale = self.bound * torch.tanh(parameters[..., 0] / self.bound)
+        log_scale = bounded(parameters[..., 0], self.bound)
         return x * torch.exp(log_scale), log_scale
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        log_scale = self.bound * torch.tanh(parameters[..., 0] / self.bound)
+        log_scale = bounded(parameters[..., 0], self.bound)
         return z * torch.exp(-log_scale), -log_scale

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import UsageError
+from pushforward.kernels.iteration import separate
 from pushforward.numerics import bounded
 from pushforward.scalar.base import ScalarBijection
-from pushforward.scalar.root import TOLERANCE, invert
+from pushforward.scalar.root import TOLERANCE, Increasing, invert, solve
 from pushforward.spaces import Reals
 
 MAX_LOG_WEIGHT = 5.0
@@ -25,7 +26,8 @@ class Composition(ScalarBijection):
         *bijections: the functions, the first to be applied first.
 
     Raises:
-        UsageError: no function, or a function learned per dimension (``num_shared``).
+        UsageError: no function, what is not a scalar bijection, a function learned per dimension (``num_shared``), or
+            one that does not lead onto the domain of the next.
 
     Example:
         >>> from pushforward.scalar import Affine, Sigmoid
@@ -40,7 +42,7 @@ class Composition(ScalarBijection):
             if not before.codomain.fits(after.domain):
                 raise UsageError(
                     f"A composition expects each function to lead onto the domain of the next, got {before} onto "
-                    f"{before.codomain} before {after} from {after.domain}"
+                    f"{before.codomain} before {after} from {after.domain}: put a function between them"
                 )
         self.bijections = bijections
         self.num_parameters = sum(part.num_parameters for part in bijections)
@@ -62,6 +64,16 @@ class Composition(ScalarBijection):
             total = total + log_derivative
         return z, total
 
+    def encode(self, x: Tensor, parameters: Tensor) -> Tensor:
+        for part, own in zip(self.bijections, _split(self.bijections, parameters)):
+            x = part.encode(x, own)
+        return x
+
+    def decode(self, z: Tensor, parameters: Tensor) -> Tensor:
+        for part, own in reversed(list(zip(self.bijections, _split(self.bijections, parameters)))):
+            z = part.decode(z, own)
+        return z
+
 
 class ConicalCombination(ScalarBijection):
     r"""A combination with positive weights, ``z = sum_k a_k h_k(x) + b``, ``a_k > 0``.
@@ -74,7 +86,8 @@ class ConicalCombination(ScalarBijection):
         *bijections: the functions; all lead from the reals onto the reals.
 
     Raises:
-        UsageError: no function, one that is not from the reals onto the reals, or one learned per dimension.
+        UsageError: no function, what is not a scalar bijection, one that is not from the reals onto the reals, or one
+            learned per dimension.
 
     Example:
         >>> from pushforward.scalar import Affine, LeakyReLU
@@ -91,7 +104,9 @@ class ConicalCombination(ScalarBijection):
         _check_parts(bijections)
         for part in bijections:
             if part.domain != Reals() or part.codomain != Reals():
-                raise UsageError(f"A conical combination takes functions from the reals onto the reals, got {part}.")
+                raise UsageError(
+                    f"A conical combination takes functions from the reals onto the reals, got {part}: choose another"
+                )
         self.bijections = bijections
         self.num_parameters = sum(part.num_parameters for part in bijections) + len(bijections) + 1
 
@@ -100,18 +115,30 @@ class ConicalCombination(ScalarBijection):
         return self._combine(x, own, log_weights, shift)
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        return invert(*self._equation(z, parameters))
+
+    def encode(self, x: Tensor, parameters: Tensor) -> Tensor:
         own, log_weights, shift = self._constrain(parameters)
+        return self._weigh([part.encode(x, mine) for part, mine in zip(self.bijections, own)], log_weights, shift)
+
+    def decode(self, z: Tensor, parameters: Tensor) -> Tensor:
+        return solve(*self._equation(z, parameters))
+
+    def _equation(self, z: Tensor, parameters: Tensor) -> tuple[Increasing, Tensor, Tensor, Tensor]:
+        """The function, what it should reach, and numbers below and above the root."""
+        own, log_weights, shift = separate(self._constrain(parameters))
         with torch.no_grad():
             mean = (z - shift) * torch.exp(-torch.logsumexp(log_weights, -1))
-            roots = torch.stack([part.inverse(mean, mine)[0] for part, mine in zip(self.bijections, own)])
-            low, high = roots.amin(0), roots.amax(0)
-            slack = 1e-5 * (1.0 + torch.maximum(low.abs(), high.abs()))
-        return invert(lambda x: self._combine(x, own, log_weights, shift), z, low - slack, high + slack)
+            roots = torch.stack([part.decode(mean, mine) for part, mine in zip(self.bijections, own)])
+        return lambda x: self._combine(x, own, log_weights, shift), z, roots.amin(0), roots.amax(0)
 
     def _combine(self, x: Tensor, own: list[Tensor], log_weights: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
         values, log_derivatives = zip(*(part.forward(x, mine) for part, mine in zip(self.bijections, own)))
-        z = (torch.exp(log_weights) * torch.stack(values, -1)).sum(-1) + shift
+        z = self._weigh(list(values), log_weights, shift)
         return z, torch.logsumexp(log_weights + torch.stack(log_derivatives, -1), -1)
+
+    def _weigh(self, values: list[Tensor], log_weights: Tensor, shift: Tensor) -> Tensor:
+        return (torch.exp(log_weights) * torch.stack(values, -1)).sum(-1) + shift
 
     def _constrain(self, parameters: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
         count = len(self.bijections)
@@ -122,10 +149,14 @@ class ConicalCombination(ScalarBijection):
 
 def _check_parts(bijections: tuple[ScalarBijection, ...]) -> None:
     if not bijections:
-        raise UsageError("A combination of scalar bijections needs at least one, got none.")
+        raise UsageError("A combination of scalar bijections needs at least one, got none: give it some")
     for part in bijections:
+        if not isinstance(part, ScalarBijection):
+            raise UsageError(f"A combination expects scalar bijections such as Affine(), got {part!r}: make them first")
         if part.num_shared:
-            raise UsageError(f"A combination takes functions whose parameters all come per element, got {part}.")
+            raise UsageError(
+                f"A combination takes functions whose parameters all come per element, got {part}: choose another"
+            )
 
 
 def _split(bijections: tuple[ScalarBijection, ...], parameters: Tensor) -> list[Tensor]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from pushforward.errors import UsageError
+from pushforward.scalar.arguments import check_positive
 from pushforward.scalar.base import ScalarBijection
 from pushforward.spaces import Interval
 
@@ -31,12 +31,15 @@ class Sigmoid(ScalarBijection):
     codomain = Interval(0.0, 1.0)
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        return into_unit_interval(torch.sigmoid(x)), logsigmoid(x) + logsigmoid(-x)
+        return self.encode(x, parameters), logsigmoid(x) + logsigmoid(-x)
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         z = into_unit_interval(z)
         log_z, log_rest = torch.log(z), torch.log1p(-z)
         return log_z - log_rest, -log_z - log_rest
+
+    def encode(self, x: Tensor, parameters: Tensor) -> Tensor:
+        return into_unit_interval(torch.sigmoid(x))
 
 
 class Logit(ScalarBijection):
@@ -56,6 +59,9 @@ class Logit(ScalarBijection):
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         return Sigmoid().forward(z, parameters)
+
+    def decode(self, z: Tensor, parameters: Tensor) -> Tensor:
+        return Sigmoid().encode(z, parameters)
 
 
 class Exp(ScalarBijection):
@@ -93,13 +99,16 @@ class Softplus(ScalarBijection):
     codomain = Interval(0.0, math.inf)
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        # Not torch's softplus, which is the identity above 20: that is 2e-9 off.
-        return _positive(-logsigmoid(-x)), logsigmoid(x)
+        return self.encode(x, parameters), logsigmoid(x)
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         z = _positive(z)
         log_slope = torch.log(-torch.expm1(-z))
         return z + log_slope, -log_slope
+
+    def encode(self, x: Tensor, parameters: Tensor) -> Tensor:
+        # Not torch's softplus, which is the identity above 20: that is 2e-9 off.
+        return _positive(-logsigmoid(-x))
 
 
 class Tanh(ScalarBijection):
@@ -115,12 +124,15 @@ class Tanh(ScalarBijection):
     codomain = Interval(-1.0, 1.0)
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        return _into_signed_interval(torch.tanh(x)), math.log(4.0) + logsigmoid(2.0 * x) + logsigmoid(-2.0 * x)
+        return self.encode(x, parameters), math.log(4.0) + logsigmoid(2.0 * x) + logsigmoid(-2.0 * x)
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         z = _into_signed_interval(z)
         log_above, log_below = torch.log1p(z), torch.log1p(-z)
         return 0.5 * (log_above - log_below), -log_above - log_below
+
+    def encode(self, x: Tensor, parameters: Tensor) -> Tensor:
+        return _into_signed_interval(torch.tanh(x))
 
 
 class LeakyReLU(ScalarBijection):
@@ -140,15 +152,20 @@ class LeakyReLU(ScalarBijection):
     num_parameters = 0
 
     def __init__(self, slope: float = 0.01) -> None:
-        if not 0.0 < slope < float("inf"):
-            raise UsageError(f"LeakyReLU is invertible for a positive slope, got slope={slope}.")
+        check_positive("LeakyReLU", slope=slope)
         self.slope = slope
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.where(x < 0, self.slope * x, x), self._log_slope(x)
+        return self.encode(x, parameters), self._log_slope(x)
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.where(z < 0, z / self.slope, z), -self._log_slope(z)
+        return self.decode(z, parameters), -self._log_slope(z)
+
+    def encode(self, x: Tensor, parameters: Tensor) -> Tensor:
+        return torch.where(x < 0, self.slope * x, x)
+
+    def decode(self, z: Tensor, parameters: Tensor) -> Tensor:
+        return torch.where(z < 0, z / self.slope, z)
 
     def _log_slope(self, value: Tensor) -> Tensor:
         return torch.where(value < 0, torch.full_like(value, math.log(self.slope)), torch.zeros_like(value))

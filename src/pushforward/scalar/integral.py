@@ -7,10 +7,12 @@ import math
 import torch
 from torch import Tensor
 
-from pushforward.errors import UsageError
+from pushforward.kernels.iteration import separate
 from pushforward.numerics import bounded
+from pushforward.scalar.arguments import check_counts, check_positive
 from pushforward.scalar.base import ScalarBijection
-from pushforward.scalar.root import TOLERANCE, invert
+from pushforward.scalar.root import TOLERANCE, Increasing, invert, solve
+from pushforward.spaces import Interval
 
 MAX_LOG_INTEGRAND = 2.0
 MAX_WEIGHT = 2.0
@@ -51,13 +53,12 @@ class IntegralNetwork(ScalarBijection):
     tolerance = TOLERANCE
 
     def __init__(self, hidden: int = 8, nodes: int = 48, bound: float = 5.0) -> None:
-        if min(hidden, nodes) < 1:
-            raise UsageError(f"A network's integral needs hidden units and nodes, got hidden={hidden}, nodes={nodes}.")
-        if not 0.0 < bound < float("inf"):
-            raise UsageError(f"The bound of a network's integral is positive and finite, got bound={bound}.")
+        check_counts("IntegralNetwork", hidden=hidden, nodes=nodes)
+        check_positive("IntegralNetwork", bound=bound)
         self.hidden = hidden
         self.nodes = nodes
         self.bound = bound
+        self.reach = Interval(-bound, bound)
         self.num_parameters = 3 * hidden + 2
         self._points, self._weights = clenshaw_curtis(nodes)
         self._centres = [bound * 0.8 * (2.0 * k / (hidden - 1) - 1.0) for k in range(hidden)] if hidden > 1 else [0.0]
@@ -68,15 +69,18 @@ class IntegralNetwork(ScalarBijection):
         return z + shift, log_derivative
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        network, shift = self._constrain(parameters)
+        return invert(*self._equation(z, parameters))
+
+    def decode(self, z: Tensor, parameters: Tensor) -> Tensor:
+        return solve(*self._equation(z, parameters))
+
+    def _equation(self, z: Tensor, parameters: Tensor) -> tuple[Increasing, Tensor, Tensor, Tensor]:
+        """The function, what it should reach, and numbers below and above the root."""
+        network, shift = separate(self._constrain(parameters))
         height = z - shift
-        with torch.no_grad():
-            # The integrand lies between exp(-2) and exp(2).
-            reach = 1.001 * math.exp(MAX_LOG_INTEGRAND) * height
-            near = 0.999 * math.exp(-MAX_LOG_INTEGRAND) * height
-        return invert(
-            lambda x: self._integral(x, network), height, torch.minimum(reach, near), torch.maximum(reach, near)
-        )
+        # The integrand lies between exp(-2) and exp(2).
+        far, near = math.exp(MAX_LOG_INTEGRAND) * height, math.exp(-MAX_LOG_INTEGRAND) * height
+        return lambda x: self._integral(x, network), height, torch.minimum(far, near), torch.maximum(far, near)
 
     def _constrain(self, parameters: Tensor) -> tuple[Network, Tensor]:
         w, u, v, c, shift = parameters.split([self.hidden, self.hidden, self.hidden, 1, 1], -1)
@@ -87,14 +91,22 @@ class IntegralNetwork(ScalarBijection):
         points = torch.tensor(self._points, dtype=x.dtype, device=x.device)
         weights = torch.tensor(self._weights, dtype=x.dtype, device=x.device)
         inside = x.clamp(-self.bound, self.bound)
-        # The end is held fixed in the quadrature, whose derivative with respect to it is not quite the integrand; the
-        # term after it puts the integrand in place, by the fundamental theorem.
+        # The quadrature's own derivative with respect to its end is not quite the integrand. The end is held fixed in
+        # it, and the integral from there to the end, which is zero, has the derivatives: by Gauss's rule of two points,
+        # which gives the first four of them exactly.
         end = inside.detach()
-        log_values = _log_integrand(end.unsqueeze(-1) * points, network)
-        area = end * (weights * torch.exp(log_values)).sum(-1)
+        step = inside - end
+        at = torch.cat([end.unsqueeze(-1) * points, end.unsqueeze(-1) + step.unsqueeze(-1) * _gauss(x)], -1)
         log_edge = _log_integrand(inside.unsqueeze(-1), network).squeeze(-1)
-        edge = torch.exp(log_edge)
-        return area + edge.detach() * (inside - end) + edge * (x - inside), log_edge
+        fixed, moving = torch.exp(_log_integrand(at, network)).split([len(self._points), 2], -1)
+        area = end * (weights * fixed).sum(-1) + step * moving.mean(-1)
+        return area + torch.exp(log_edge) * (x - inside), log_edge
+
+
+def _gauss(like: Tensor) -> Tensor:
+    """The points of Gauss's quadrature of two points on ``(0, 1)``, which have equal weights."""
+    half = math.sqrt(1.0 / 12.0)
+    return torch.tensor([0.5 - half, 0.5 + half], dtype=like.dtype, device=like.device)
 
 
 def _log_integrand(t: Tensor, network: Network) -> Tensor:

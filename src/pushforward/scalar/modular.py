@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pushforward.errors import UsageError
+from pushforward.scalar.arguments import check_counts, check_positive
 from pushforward.scalar.base import ScalarBijection
 from pushforward.spaces import OneHot
 
@@ -63,8 +63,8 @@ class ModularAffine(ScalarBijection):
     """
 
     def __init__(self, classes: int, temperature: float = 0.1) -> None:
-        if classes < 2 or not temperature > 0:
-            raise UsageError(f"Expected at least 2 classes and a temperature > 0, got {classes} and {temperature}.")
+        check_counts("ModularAffine", least=2, classes=classes)
+        check_positive("ModularAffine", temperature=temperature)
         self.classes = classes
         self.domain = self.codomain = OneHot(1, classes)
         self.temperature = temperature

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from pushforward.errors import UsageError
+from pushforward.kernels.iteration import separate
 from pushforward.numerics import bounded
+from pushforward.scalar.arguments import check_counts
 from pushforward.scalar.base import ScalarBijection
-from pushforward.scalar.root import TOLERANCE, invert
+from pushforward.scalar.root import TOLERANCE, Increasing, invert, solve
 
 MAX_LOG_SLOPE = 4.0
 """Bound on the logarithm of a unit's slope ``a``."""
@@ -55,11 +56,7 @@ class DeepDenseSigmoidal(ScalarBijection):
     tolerance = TOLERANCE
 
     def __init__(self, units: int = 8, layers: int = 2, width: int = 8) -> None:
-        if min(units, layers, width) < 1:
-            raise UsageError(
-                f"A monotone network has at least 1 unit, layer and width, got units={units}, layers={layers}, "
-                f"width={width}."
-            )
+        check_counts(type(self).__name__, units=units, layers=layers, width=width)
         self.units = units
         self.layers = layers
         self.width = width
@@ -74,9 +71,22 @@ class DeepDenseSigmoidal(ScalarBijection):
         return _network(x, self._constrain(parameters))
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        layers = self._constrain(parameters)
-        low, high = _bracket(z, layers)
-        return invert(lambda x: _network(x, layers), z, low, high)
+        return invert(*self._equation(z, parameters))
+
+    def encode(self, x: Tensor, parameters: Tensor) -> Tensor:
+        hidden = x.unsqueeze(-1)
+        for layer in self._constrain(parameters):
+            lower, upper, _, _ = _tails(hidden, layer)
+            hidden = torch.logsumexp(lower, -1) - torch.logsumexp(upper, -1)
+        return hidden.squeeze(-1)
+
+    def decode(self, z: Tensor, parameters: Tensor) -> Tensor:
+        return solve(*self._equation(z, parameters))
+
+    def _equation(self, z: Tensor, parameters: Tensor) -> tuple[Increasing, Tensor, Tensor, Tensor]:
+        """The function, what it should reach, and numbers below and above the root."""
+        layers = separate(self._constrain(parameters))
+        return lambda x: _network(x, layers), z, *_bracket(z, layers)
 
     def _constrain(self, parameters: Tensor) -> list[Layer]:
         spread = torch.tensor(self._spread, dtype=parameters.dtype, device=parameters.device) * self._slope
@@ -112,14 +122,21 @@ class DeepSigmoidal(DeepDenseSigmoidal):
         super().__init__(units, layers, width=1)
 
 
+def _tails(hidden: Tensor, layer: Layer) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The weighted sigmoids of a layer and of its negative, and the sigmoids, as logarithms."""
+    log_u, log_a, b, log_w = layer
+    inner = torch.exp(log_a) * (torch.exp(log_u) * hidden.unsqueeze(-2)).sum(-1) + b
+    log_on, log_off = logsigmoid(inner).unsqueeze(-2), logsigmoid(-inner).unsqueeze(-2)
+    return log_w + log_on, log_w + log_off, log_on, log_off
+
+
 def _network(x: Tensor, layers: list[Layer]) -> tuple[Tensor, Tensor]:
     """The output and its log-derivative, carried forward along with the values."""
     hidden, log_slopes = x.unsqueeze(-1), torch.zeros_like(x).unsqueeze(-1)
-    for log_u, log_a, b, log_w in layers:
-        inner = torch.exp(log_a) * (torch.exp(log_u) * hidden.unsqueeze(-2)).sum(-1) + b
+    for layer in layers:
+        log_u, log_a, _, _ = layer
+        lower, upper, log_on, log_off = _tails(hidden, layer)
         log_inner_slopes = log_a + torch.logsumexp(log_u + log_slopes.unsqueeze(-2), -1)
-        log_on, log_off = logsigmoid(inner).unsqueeze(-2), logsigmoid(-inner).unsqueeze(-2)
-        lower, upper = log_w + log_on, log_w + log_off
         hidden = torch.logsumexp(lower, -1) - torch.logsumexp(upper, -1)
         # d logit(F) = dF / F + dF / (1 - F): means over the units, weighted with their shares of either side.
         shares = torch.logaddexp(
@@ -137,5 +154,4 @@ def _bracket(z: Tensor, layers: list[Layer]) -> tuple[Tensor, Tensor]:
     for _, log_a, b, _ in reversed(layers):
         low = ((low.unsqueeze(-1) - b) * torch.exp(-log_a)).amin(-1)
         high = ((high.unsqueeze(-1) - b) * torch.exp(-log_a)).amax(-1)
-    slack = 1e-5 * (1.0 + torch.maximum(low.abs(), high.abs()))
-    return low - slack, high + slack
+    return low, high

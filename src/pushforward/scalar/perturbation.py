@@ -7,9 +7,10 @@ import math
 import torch
 from torch import Tensor
 
+from pushforward.kernels.iteration import separate
 from pushforward.numerics import bounded
 from pushforward.scalar.base import ScalarBijection
-from pushforward.scalar.root import TOLERANCE, invert
+from pushforward.scalar.root import TOLERANCE, Increasing, invert, solve
 
 MAX_LOG_SLOPE = 5.0
 MAX_LOG_FREQUENCY = 3.0
@@ -47,14 +48,21 @@ class PerturbedAffine(ScalarBijection):
         return _map(x, *_constrain(parameters))
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        log_a, b, strength, d, e = _constrain(parameters)
-        with torch.no_grad():
-            # The bump lies between 0 and its height, so the root lies between two roots of the affine map.
-            without = (z - b) * torch.exp(-log_a)
-            height = strength / (STEEPEST * d)
-            slack = 1e-5 * (1.0 + without.abs())
-            low, high = without - height.clamp_min(0.0) - slack, without - height.clamp_max(0.0) + slack
-        return invert(lambda x: _map(x, log_a, b, strength, d, e), z, low, high)
+        return invert(*_equation(z, parameters))
+
+    def decode(self, z: Tensor, parameters: Tensor) -> Tensor:
+        return solve(*_equation(z, parameters))
+
+
+def _equation(z: Tensor, parameters: Tensor) -> tuple[Increasing, Tensor, Tensor, Tensor]:
+    """The function, what it should reach, and numbers below and above the root."""
+    log_a, b, strength, d, e = separate(_constrain(parameters))
+    with torch.no_grad():
+        # The bump lies between 0 and its height, so the root lies between two roots of the affine map.
+        without = (z - b) * torch.exp(-log_a)
+        height = strength / (STEEPEST * d)
+        low, high = without - height.clamp_min(0.0), without - height.clamp_max(0.0)
+    return lambda x: _map(x, log_a, b, strength, d, e), z, low, high
 
 
 def _constrain(parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

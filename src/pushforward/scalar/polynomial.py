@@ -7,8 +7,10 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.numerics import bounded
+from pushforward.scalar.arguments import check_counts, check_positive
 from pushforward.scalar.base import ScalarBijection
-from pushforward.scalar.root import TOLERANCE, invert
+from pushforward.scalar.root import TOLERANCE, Increasing, invert, solve
+from pushforward.spaces import Interval
 
 MAX_LOG_COEFFICIENT = 5.0
 
@@ -43,12 +45,13 @@ class OddPolynomial(ScalarBijection):
     tolerance = TOLERANCE
 
     def __init__(self, degree: int = 5, bound: float = 10.0) -> None:
-        if degree < 1 or degree % 2 == 0:
-            raise UsageError(f"An odd polynomial has a degree of 1, 3, 5, ..., got degree={degree}.")
-        if not 0.0 < bound < float("inf"):
-            raise UsageError(f"The bound of an odd polynomial is positive and finite, got bound={bound}.")
+        check_counts("OddPolynomial", degree=degree)
+        if degree % 2 == 0:
+            raise UsageError(f"OddPolynomial expects a degree of 1, 3, 5, ..., got degree={degree}: choose an odd one")
+        check_positive("OddPolynomial", bound=bound)
         self.degree = degree
         self.bound = bound
+        self.reach = Interval(-bound, bound)
         self.num_parameters = (degree + 1) // 2 + 1
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,10 +61,12 @@ class OddPolynomial(ScalarBijection):
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         coefficients, shift = self._constrain(parameters)
-        scaled = (z - shift) / self.bound
-        low, high = _bracket(scaled, coefficients)
-        x, log_slope = invert(lambda value: _map(value, coefficients), scaled, low, high)
+        x, log_slope = invert(*_equation((z - shift) / self.bound, coefficients))
         return x * self.bound, log_slope
+
+    def decode(self, z: Tensor, parameters: Tensor) -> Tensor:
+        coefficients, shift = self._constrain(parameters)
+        return solve(*_equation((z - shift) / self.bound, coefficients)) * self.bound
 
     def _constrain(self, parameters: Tensor) -> tuple[list[Tensor], Tensor]:
         """The coefficients of the polynomial in ``x / bound``, which is where it is well scaled, and the shift."""
@@ -81,6 +86,11 @@ def _map(x: Tensor, coefficients: list[Tensor]) -> tuple[Tensor, Tensor]:
     return value * inside + slope * (x - inside), torch.log(slope)
 
 
+def _equation(z: Tensor, coefficients: list[Tensor]) -> tuple[Increasing, Tensor, Tensor, Tensor]:
+    """The function, what it should reach, and numbers below and above the root."""
+    return lambda x: _map(x, coefficients), z, *_bracket(z, coefficients)
+
+
 @torch.no_grad()
 def _bracket(z: Tensor, coefficients: list[Tensor]) -> tuple[Tensor, Tensor]:
     """Numbers below and above the root."""
@@ -92,5 +102,4 @@ def _bracket(z: Tensor, coefficients: list[Tensor]) -> tuple[Tensor, Tensor]:
     most = torch.stack([ratio**exponent for ratio, exponent in roots]).amin(0)
     least = torch.stack([(ratio / len(roots)) ** exponent for ratio, exponent in roots]).amin(0)
     low, high = torch.where(size > edge, outside, least), torch.where(size > edge, outside, most)
-    low, high = low * (1.0 - 1e-5), high * (1.0 + 1e-5)
     return torch.where(z < 0, -high, low), torch.where(z < 0, -low, high)

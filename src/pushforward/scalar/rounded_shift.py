@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pushforward.errors import UsageError
+from pushforward.scalar.arguments import check_counts, check_positive
 from pushforward.scalar.base import ScalarBijection
 from pushforward.spaces import Integers
 
@@ -51,8 +51,7 @@ class RoundedShift(ScalarBijection):
     domain = codomain = Integers()
 
     def __init__(self, unit: float = 1.0) -> None:
-        if not unit > 0:
-            raise UsageError(f"Expected a positive unit, got {unit}.")
+        check_positive("RoundedShift", unit=unit)
         self.unit = unit
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,8 +90,8 @@ class CyclicShift(ScalarBijection):
     num_parameters = 1
 
     def __init__(self, levels: int, unit: float = 1.0) -> None:
-        if levels < 1:
-            raise UsageError(f"Expected at least one level, got {levels}.")
+        check_counts("CyclicShift", levels=levels)
+        check_positive("CyclicShift", unit=unit)
         self.levels = levels
         self.domain = self.codomain = Integers(0, levels - 1)
         self._shift = RoundedShift(unit)

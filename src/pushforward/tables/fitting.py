@@ -15,6 +15,7 @@ from torch import Tensor
 from pushforward.flows import Flow
 from pushforward.tables.codes import LatentCode
 from pushforward.tables.columns import Array
+from pushforward.tables.latents import given
 from pushforward.tables.quadrature import inner
 from pushforward.tables.recipes import build_flow, check_recipe, suitable_size
 from pushforward.tables.rows import repeats_for_noise, split_rows
@@ -71,7 +72,7 @@ def train_flow(
     repeats = repeats_for_noise(len(values)) if code.noises else 1
 
     weighted = weights.min() != weights.max()
-    given = np.concatenate([contexts, (weights / weights.mean())[:, None]], axis=1) if weighted else contexts
+    with_weights = np.concatenate([contexts, (weights / weights.mean())[:, None]], axis=1) if weighted else contexts
 
     codes, _ = code.encode(values, inner(rng.random((len(values), code.noises))))
     whitening = fit_whitening(codes, contexts, weights)
@@ -79,9 +80,10 @@ def train_flow(
     def noisy(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:
         rows = np.repeat(rows, repeats)
         codes, _ = code.encode(values[rows], inner(rng.random((len(rows), code.noises))))
-        context = torch.as_tensor(given[rows], dtype=torch.float32) if given.shape[1] else None
+        context = given(with_weights[rows])
         # Whitened in double precision: what two nearly equal columns differ by is lost in single.
-        return whitening(torch.as_tensor(codes), torch.as_tensor(contexts[rows]))[0].float(), context
+        white = whitening.encode(torch.as_tensor(codes), given(contexts[rows]))
+        return white.float(), None if context is None else context.float()
 
     steps = size.steps if training.max_steps is None else training.max_steps
     with torch.random.fork_rng(), threads_for(code.features * max(size.hidden)):

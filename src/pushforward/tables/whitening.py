@@ -31,7 +31,7 @@ class Whitening(Bijection):
     All are kept in double precision.
 
     Example:
-        >>> whitening = Whitening(2 * np.eye(2), np.zeros((2, 0)), np.ones(2))
+        >>> whitening = Whitening(2 * torch.eye(2), torch.zeros(2, 0), torch.ones(2))
         >>> z, log_det = whitening(torch.tensor([2.0, 1.0], dtype=torch.float64))
         >>> z.tolist(), round(log_det.item(), 4)
         ([2.0, 0.0], 1.3863)
@@ -41,10 +41,10 @@ class Whitening(Bijection):
     slopes: Tensor
     center: Tensor
 
-    def __init__(self, factor: Array, slopes: Array, center: Array) -> None:
+    def __init__(self, factor: Tensor, slopes: Tensor, center: Tensor) -> None:
         super().__init__()
         for name, value in (("factor", factor), ("slopes", slopes), ("center", center)):
-            self.register_buffer(name, torch.as_tensor(value, dtype=torch.float64))
+            self.register_buffer(name, value.double())
         self.domain = self.codomain = Reals((len(self.center),))
         self.context = vector_context(self.slopes.shape[1], "Whitening")
 
@@ -88,7 +88,7 @@ def fit_whitening(codes: Array, contexts: Array, weights: Array) -> Whitening:
         factor[index, :index] = -before
         # A column that follows from the others has no spread of its own to divide by.
         factor[index] /= max(spread, LEAST_SPREAD)
-    return Whitening(factor, slopes, center - slopes @ context_center)
+    return Whitening(*map(torch.from_numpy, (factor, slopes, center - slopes @ context_center)))
 
 
 def ridge(regressors: Array, target: Array, weights: Array) -> tuple[Array, float]:

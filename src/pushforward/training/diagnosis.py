@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pushforward.distributions.base import Distribution
 from pushforward.kernels.compilation import compiled_call, set_compiled_call
 
 # More rows than these at fault together are a fault of the flow's.
@@ -84,8 +85,21 @@ def _watched(part: nn.Module, name: str, found: list[str]) -> Iterator[None]:
     handle = part.register_forward_hook(
         lambda module, arguments, options, output: watch((arguments, options), output), with_kwargs=True
     )
+    if isinstance(part, Distribution):
+        # What is outside of its support is impossible, and its forward does not see that.
+        part.score = _watching(part.score, watch)  # type: ignore[method-assign]
     try:
         yield
     finally:
         handle.remove()
         set_compiled_call(part, compiled)
+        part.__dict__.pop("score", None)
+
+
+def _watching(method: Callable[..., Tensor], watch: Callable[[Any, Any], None]) -> Callable[..., Tensor]:
+    def watched(*arguments: Any, **options: Any) -> Tensor:
+        output = method(*arguments, **options)
+        watch((arguments, options), output)
+        return output
+
+    return watched

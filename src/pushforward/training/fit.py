@@ -14,6 +14,7 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 
 from pushforward.data.dataset import Dataset
 from pushforward.errors import TrainingError, UsageError
+from pushforward.extras import requires
 from pushforward.files import make_folder
 from pushforward.flows.flow import Flow
 from pushforward.kernels.memory import kept_memory
@@ -109,8 +110,8 @@ def fit(
         devices: how many devices, or which.
         strategy: ``"auto"``, ``"ddp"``, ...: how several devices work together.
         num_nodes: how many machines.
-        out: a folder for ``metrics.csv``, ``last.ckpt``, TensorBoard logs and ``model.safetensors`` (of a flow made by
-            name).
+        out: a folder for ``metrics.csv``, ``last.ckpt``, TensorBoard logs and ``model.safetensors``, which `load` reads
+            (of a flow whose parts files can name: all but one's own that are not registered).
         resume: go on from ``out/last.ckpt``.
         seed: of the shuffling and the draws; None leaves the global random state to go on.
         progress: show a live line on a terminal.
@@ -120,6 +121,7 @@ def fit(
         ShapeError, DataError: the data do not fit the flow, hold NaN or infinite values, or lie outside of its support.
         CheckpointError: there is nothing to resume from, or it belongs to something else.
         TrainingError: the loss is no longer finite; the last good weights are kept.
+        MissingExtraError: Lightning is not installed.
 
     Example:
         >>> import pushforward as pf
@@ -158,6 +160,9 @@ def fit(
     dtype = _dtype(flow, plan)
     pair = _events(flow, train, "train", dtype)
     held_out = None if validation is None else _events(flow, validation, "validation", dtype)
+    with requires("train", purpose="fit"):
+        from pushforward.training.datamodule import FlowData
+        from pushforward.training.module import FlowTraining
     if plan.out is not None:
         make_folder(plan.out)
     checkpoint = plan.out / LAST if resume and plan.out is not None else None
@@ -171,9 +176,6 @@ def fit(
         _initialise(flow, pair, seed, dtype)
     device = _device(flow)
     with quiet_lightning(), tempfile.TemporaryDirectory() as scratch:
-        from pushforward.training.datamodule import FlowData
-        from pushforward.training.module import FlowTraining
-
         data = FlowData(pair, held_out, plan.batch_size, seed, dtype)
         handover = Handover(Path(scratch))
         line = ProgressLine(tuple(flow.event_shape), progress)

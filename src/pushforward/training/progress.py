@@ -6,6 +6,8 @@ import math
 import time
 from typing import Any
 
+from pushforward.extras import requires
+
 # Drawing costs more than a small flow's step.
 _REDRAW_SECONDS = 0.25
 
@@ -28,8 +30,9 @@ class ProgressLine:
         """Show the bar, where it can be seen."""
         if not self._visible:
             return
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        with requires("train", purpose="the progress bar"):
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         console = Console(stderr=True)
         if not console.is_terminal:

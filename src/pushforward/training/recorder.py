@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+from pushforward.extras import requires
 from pushforward.files import atomic_write, unwritable
 
 FIELDS = ("step", "epoch", "train_loss", "val_loss", "lr", "seconds")
@@ -56,7 +57,8 @@ class Recorder:
 
 
 def _tensorboard(folder: Path, purge_step: int) -> Any:
-    from torch.utils.tensorboard import SummaryWriter
+    with requires("train", purpose="the record of a training"):
+        from torch.utils.tensorboard import SummaryWriter
 
     try:
         return SummaryWriter(str(folder), purge_step=purge_step)

@@ -32,6 +32,8 @@ class Transform(ModulePart):
         context: the space of the context, None where the transform takes none.
         accuracy: what ``log_det`` is: exact, a lower bound or an estimate.
         draws: which directions draw random numbers, from the generator or, without one, by the global seed.
+        reads_back: whether ``inverse`` gives back every ``x``, where it does not draw: False where what ``forward``
+            draws may be read back as another ``x``, so that only ``decode(encode(x))`` is ``x``.
         tolerance: ``None`` for an analytic inverse, else the error at which an iterative inverse stops.
     """
 
@@ -40,6 +42,7 @@ class Transform(ModulePart):
     context: Space | None = None
     accuracy: Accuracy = Accuracy.EXACT
     draws: Draws = Draws.NEVER
+    reads_back: bool = True
     tolerance: float | None = None
 
     def forward(

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.accuracy import Draws, worst
-from pushforward.errors import ShapeError, UsageError
+from pushforward.errors import UsageError
+from pushforward.networks.context import check_context
 from pushforward.spaces import ANY, Space
 from pushforward.transforms.base import Transform
 
@@ -43,6 +44,7 @@ class Chain(Transform):
         self.context = common_context(parts, "Chain")
         self.accuracy = worst(part.accuracy for part in parts)
         self.draws = reduce(or_, (part.draws for part in parts), Draws.NEVER)
+        self.reads_back = all(part.reads_back for part in parts)
         self.tolerance = max((part.tolerance for part in parts if part.tolerance is not None), default=None)
         self.domain, self.codomain = _ends(parts)
 
@@ -137,9 +139,8 @@ class Chain(Transform):
         return space
 
     def _check_context(self, context: Tensor | None) -> None:
-        # What a part takes, the part checks itself.
-        if context is not None and self.context is None:
-            raise ShapeError(f"the chain takes no context, got one of shape {tuple(context.shape)}: leave it out")
+        # Before the first part computes anything, though the one that takes the context may come last.
+        check_context(context, self.context, "Chain")
 
 
 def check_transforms(parts: Sequence[Transform]) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pushforward.accuracy import Accuracy, Draws
+from pushforward.errors import UsageError
 from pushforward.spaces import Space
 from pushforward.transforms.base import Transform
 
@@ -23,6 +24,10 @@ class Inverse(Transform):
     Args:
         transform: the transform to turn round.
 
+    Raises:
+        UsageError: if the transform draws codes that overlap (``reads_back`` is False): backwards it would lose the mass
+            of those that are read as something else.
+
     Example:
         >>> from pushforward.scalar import Additive
         >>> from pushforward.transforms import Elementwise
@@ -34,6 +39,11 @@ class Inverse(Transform):
 
     def __init__(self, transform: Transform) -> None:
         super().__init__()
+        if not transform.reads_back:
+            raise UsageError(
+                f"Inverse expects a transform whose inverse gives every event back, and {type(transform).__name__} may "
+                f"read it as another: it can only stand where data enter a flow"
+            )
         self.transform = transform
         self.domain, self.codomain = transform.codomain, transform.domain
         self.context = transform.context

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from pushforward.codec.archive.entry import Piece
+from pushforward.extras import requires
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 # What PIL writes anew from the pixels; all other chunks are kept as they are.
@@ -19,7 +20,8 @@ _PIXEL_CHUNKS = (b"IHDR", b"IDAT", b"IEND")
 
 def read_png(content: bytes) -> list[Piece]:
     """The pixels, and all chunks but those of the pixels; raises ValueError where the library would lose bits."""
-    from PIL import Image
+    with requires("codec", purpose="a PNG file"):
+        from PIL import Image
 
     chunks = _chunks(content)
     depth, colour = chunks[0][1][8:10]
@@ -37,7 +39,8 @@ def read_png(content: bytes) -> list[Piece]:
 
 def write_png(pieces: list[Piece]) -> bytes:
     """Undo :func:`read_png`."""
-    from PIL import Image
+    with requires("codec", purpose="a PNG file"):
+        from PIL import Image
 
     ((pixels, extra),) = pieces
     described, _, rest = extra.partition(b"\0")

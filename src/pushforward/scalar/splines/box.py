@@ -13,8 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pushforward.errors import UsageError
 from pushforward.numerics import bounded
+from pushforward.scalar.arguments import check_counts, check_positive
 
 MAX_LOG_WIDTH = 3.0
 """Bound on a bin's raw log-width: with 8 bins every width is above 1/2800 of the box."""
@@ -23,12 +23,10 @@ MAX_LOG_SLOPE = 2.0
 """Bound on a bin's raw log-slope: after normalisation every bin's slope lies between exp(-4) and exp(4)."""
 
 
-def check_box(bins: int, bound: float) -> None:
+def check_box(owner: str, bins: int, bound: float) -> None:
     """Raise UsageError unless there are two bins or more and the box is not empty."""
-    if bins < 2:
-        raise UsageError(f"A spline needs at least 2 bins, got bins={bins}; give a larger number.")
-    if not 0.0 < bound < float("inf"):
-        raise UsageError(f"A spline's box is (-bound, bound) with a positive, finite bound, got bound={bound}.")
+    check_counts(owner, least=2, bins=bins)
+    check_positive(owner, bound=bound)
 
 
 def planes(parameters: Tensor) -> Tensor:
@@ -68,11 +66,12 @@ def find_bin(value: Tensor, positions: Tensor) -> Tensor:
     return (value >= positions[1:-1]).sum(0)
 
 
-def at_ends(table: Tensor, index: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """The ``S`` entries of ``table`` ``(K + 1, S, ...)`` at the left and at the right knot of each value's bin."""
-    both = torch.stack([index, index + 1]).unsqueeze(1)
-    left, right = table.gather(0, both.expand(2, *table.shape[1:])).unbind(0)
-    return left.unbind(0), right.unbind(0)
+def at_ends(table: list[Tensor], axis: int, value: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """What each of the table's columns, ``(K + 1,) + value.shape``, has at the left and at the right knot of each
+    value's bin, which is found along the column ``axis``."""
+    left = find_bin(value, table[axis]).unsqueeze(0)
+    right = left + 1
+    return [c.gather(0, left).squeeze(0) for c in table], [c.gather(0, right).squeeze(0) for c in table]
 
 
 def inside_box(
@@ -83,3 +82,9 @@ def inside_box(
     mapped, log_derivative = mapping(value.clamp(-bound, bound))
     inside = (value > -bound) & (value < bound)
     return torch.where(inside, mapped, value), torch.where(inside, log_derivative, torch.zeros_like(log_derivative))
+
+
+def values_inside_box(value: Tensor, bound: float, mapping: Callable[[Tensor], Tensor]) -> Tensor:
+    """The same for a ``mapping`` of value to value."""
+    mapped = mapping(value.clamp(-bound, bound))
+    return torch.where((value > -bound) & (value < bound), mapped, value)

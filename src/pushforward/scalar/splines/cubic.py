@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pushforward.kernels.iteration import separate
 from pushforward.numerics import bounded
 from pushforward.scalar.base import ScalarBijection
-from pushforward.scalar.root import TOLERANCE, invert
-from pushforward.scalar.splines.box import at_ends, bin_sizes, check_box, find_bin, inside_box, knots, planes
+from pushforward.scalar.root import TOLERANCE, Increasing, invert, solve
+from pushforward.scalar.splines.box import at_ends, bin_sizes, check_box, inside_box, knots, planes, values_inside_box
+from pushforward.spaces import Interval
 
 MAX_LOGIT = 3.0
 """Bound on the logits of the slopes at the two ends of the box, which must not be flat."""
@@ -45,27 +47,62 @@ class CubicSpline(ScalarBijection):
     tolerance = TOLERANCE
 
     def __init__(self, bins: int = 8, bound: float = 5.0) -> None:
-        check_box(bins, bound)
+        check_box("CubicSpline", bins, bound)
         self.bins = bins
         self.bound = bound
         self.num_parameters = 2 * bins + 2
+        self.reach = Interval(-bound, bound)
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        table = self._table(parameters)
-        return inside_box(x, self.bound, lambda value: _forward(value, table))
+        def mapping(x: Tensor) -> tuple[Tensor, Tensor]:
+            (x0, y0, d0), (x1, y1, d1) = at_ends(self._table(parameters), 0, x)
+            width = x1 - x0
+            rise, log_slope = _cubic((x - x0) / width, (y1 - y0) / width, d0, d1)
+            return y0 + width * rise, log_slope
+
+        return inside_box(x, self.bound, mapping)
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        table = self._table(parameters)
-        return inside_box(z, self.bound, lambda value: _inverse(value, table))
+        def mapping(z: Tensor) -> tuple[Tensor, Tensor]:
+            x0, width, equation = self._equation(z, parameters)
+            t, log_slope = invert(*equation)
+            return x0 + width * t, log_slope
 
-    def _table(self, parameters: Tensor) -> Tensor:
-        """The knots' positions, values and slopes, ``(K + 1, 3, ...)``."""
+        return inside_box(z, self.bound, mapping)
+
+    def encode(self, x: Tensor, parameters: Tensor) -> Tensor:
+        def mapping(x: Tensor) -> Tensor:
+            (x0, y0, d0), (x1, y1, d1) = at_ends(self._table(parameters), 0, x)
+            width = x1 - x0
+            return y0 + width * _rise((x - x0) / width, (y1 - y0) / width, d0, d1)
+
+        return values_inside_box(x, self.bound, mapping)
+
+    def decode(self, z: Tensor, parameters: Tensor) -> Tensor:
+        def mapping(z: Tensor) -> Tensor:
+            x0, width, equation = self._equation(z, parameters)
+            return x0 + width * solve(*equation)
+
+        return values_inside_box(z, self.bound, mapping)
+
+    def _equation(
+        self, z: Tensor, parameters: Tensor
+    ) -> tuple[Tensor, Tensor, tuple[Increasing, Tensor, Tensor, Tensor]]:
+        """The left end and the width of each value's bin, and the equation of the share of it that lies to the left."""
+        (x0, y0, d0), (x1, y1, d1) = at_ends(self._table(parameters), 1, z)
+        width = x1 - x0
+        slope, d0, d1 = separate(((y1 - y0) / width, d0, d1))
+        zero = torch.zeros_like(z)
+        return x0, width, (lambda t: _cubic_and_on(t, slope, d0, d1), (z - y0) / width, zero, zero + 1.0)
+
+    def _table(self, parameters: Tensor) -> list[Tensor]:
+        """The knots' positions, values and slopes, each ``(K + 1, ...)``."""
         raw_widths, raw_slopes, raw_ends = planes(parameters).split([self.bins, self.bins, 2])
         sizes = bin_sizes(raw_widths, raw_slopes, self.bound)
         slopes = sizes[:, 1] / sizes[:, 0]
         ends = 2.0 * torch.sigmoid(bounded(raw_ends, MAX_LOGIT)) * torch.stack([slopes[0], slopes[-1]])
-        knot_slopes = torch.cat([ends[:1], _steffen(sizes[:, 0], slopes), ends[1:]])
-        return torch.cat([knots(sizes, self.bound), knot_slopes.unsqueeze(1)], 1)
+        inner = _steffen(sizes[:, 0], slopes)
+        return [*knots(sizes, self.bound).unbind(1), torch.cat([ends[:1], inner, ends[1:]])]
 
 
 def _steffen(widths: Tensor, slopes: Tensor) -> Tensor:
@@ -76,25 +113,21 @@ def _steffen(widths: Tensor, slopes: Tensor) -> Tensor:
     return torch.minimum(2.0 * torch.minimum(left, right), parabola)
 
 
-def _forward(x: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
-    (x0, y0, d0), (x1, y1, d1) = at_ends(table, find_bin(x, table[:, 0]))
-    width = x1 - x0
-    rise, log_slope = _cubic((x - x0) / width, (y1 - y0) / width, d0, d1)
-    return y0 + width * rise, log_slope
-
-
-def _inverse(z: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
-    (x0, y0, d0), (x1, y1, d1) = at_ends(table, find_bin(z, table[:, 1]))
-    width = x1 - x0
-    slope = (y1 - y0) / width
-    zero = torch.zeros_like(z)
-    t, log_slope = invert(lambda t: _cubic(t, slope, d0, d1), (z - y0) / width, zero, zero + 1.0)
-    return x0 + width * t, log_slope
+def _rise(t: Tensor, slope: Tensor, d0: Tensor, d1: Tensor) -> Tensor:
+    """The rise over the width."""
+    rest = 1.0 - t
+    return t * (d0 * rest * rest + t * (slope * t + (3.0 * slope - d1) * rest))
 
 
 def _cubic(t: Tensor, slope: Tensor, d0: Tensor, d1: Tensor) -> tuple[Tensor, Tensor]:
     """The rise over the width, and the log-slope."""
     rest = 1.0 - t
     middle = 3.0 * slope - d0 - d1
-    rise = t * (d0 * rest * rest + t * (slope * t + (3.0 * slope - d1) * rest))
-    return rise, torch.log(d0 * rest * rest + 2.0 * middle * t * rest + d1 * t * t)
+    return _rise(t, slope, d0, d1), torch.log(d0 * rest * rest + 2.0 * middle * t * rest + d1 * t * t)
+
+
+def _cubic_and_on(t: Tensor, slope: Tensor, d0: Tensor, d1: Tensor) -> tuple[Tensor, Tensor]:
+    """The same, going on straight outside of the bin, where rounding may have put the root."""
+    inside = t.clamp(0.0, 1.0)
+    rise, log_slope = _cubic(inside, slope, d0, d1)
+    return rise + torch.exp(log_slope) * (t - inside), log_slope

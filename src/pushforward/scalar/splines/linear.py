@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from pushforward.scalar.base import ScalarBijection
-from pushforward.scalar.splines.box import at_ends, bin_sizes, check_box, find_bin, inside_box, knots, planes
+from pushforward.scalar.splines.box import at_ends, bin_sizes, check_box, inside_box, knots, planes, values_inside_box
+from pushforward.spaces import Interval
 
 
 class LinearSpline(ScalarBijection):
@@ -32,26 +33,28 @@ class LinearSpline(ScalarBijection):
     """
 
     def __init__(self, bins: int = 8, bound: float = 5.0) -> None:
-        check_box(bins, bound)
+        check_box("LinearSpline", bins, bound)
         self.bins = bins
         self.bound = bound
         self.num_parameters = 2 * bins
+        self.reach = Interval(-bound, bound)
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        positions, values = self._knots(parameters)
-        return inside_box(x, self.bound, lambda value: _polyline(value, positions, values))
+        return inside_box(x, self.bound, lambda x: self._line(x, 0, parameters))
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        positions, values = self._knots(parameters)
-        return inside_box(z, self.bound, lambda value: _polyline(value, values, positions))
+        return inside_box(z, self.bound, lambda z: self._line(z, 1, parameters))
 
-    def _knots(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, x: Tensor, parameters: Tensor) -> Tensor:
+        return values_inside_box(x, self.bound, lambda x: self._line(x, 0, parameters)[0])
+
+    def decode(self, z: Tensor, parameters: Tensor) -> Tensor:
+        return values_inside_box(z, self.bound, lambda z: self._line(z, 1, parameters)[0])
+
+    def _line(self, value: Tensor, axis: int, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """The polyline from the positions to the values (``axis`` 0) or back (1)."""
         raw_widths, raw_slopes = planes(parameters).split([self.bins, self.bins])
-        positions, values = knots(bin_sizes(raw_widths, raw_slopes, self.bound), self.bound).unbind(1)
-        return positions, values
-
-
-def _polyline(x: Tensor, positions: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    (x0, y0), (x1, y1) = at_ends(torch.stack([positions, values], 1), find_bin(x, positions))
-    slope = (y1 - y0) / (x1 - x0)
-    return y0 + slope * (x - x0), torch.log(slope)
+        ends = knots(bin_sizes(raw_widths, raw_slopes, self.bound), self.bound).unbind(1)
+        (x0, y0), (x1, y1) = at_ends([ends[axis], ends[1 - axis]], 0, value)
+        slope = (y1 - y0) / (x1 - x0)
+        return y0 + slope * (value - x0), torch.log(slope)

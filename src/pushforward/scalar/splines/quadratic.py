@@ -12,12 +12,13 @@ from pushforward.scalar.splines.box import (
     MAX_LOG_WIDTH,
     at_ends,
     check_box,
-    find_bin,
     inside_box,
     knots,
     planes,
     shares,
+    values_inside_box,
 )
+from pushforward.spaces import Interval
 
 
 class QuadraticSpline(ScalarBijection):
@@ -46,42 +47,50 @@ class QuadraticSpline(ScalarBijection):
     """
 
     def __init__(self, bins: int = 8, bound: float = 5.0) -> None:
-        check_box(bins, bound)
+        check_box("QuadraticSpline", bins, bound)
         self.bins = bins
         self.bound = bound
         self.num_parameters = 2 * bins + 1
+        self.reach = Interval(-bound, bound)
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        table = self._table(parameters)
-        return inside_box(x, self.bound, lambda value: _forward(value, table))
+        return inside_box(x, self.bound, lambda x: _with_log(*self._forward(x, parameters), 1.0))
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        table = self._table(parameters)
-        return inside_box(z, self.bound, lambda value: _inverse(value, table))
+        return inside_box(z, self.bound, lambda z: _with_log(*self._inverse(z, parameters), -1.0))
 
-    def _table(self, parameters: Tensor) -> Tensor:
-        """The knots' positions, values and slopes, ``(K + 1, 3, ...)``."""
+    def encode(self, x: Tensor, parameters: Tensor) -> Tensor:
+        return values_inside_box(x, self.bound, lambda x: self._forward(x, parameters)[0])
+
+    def decode(self, z: Tensor, parameters: Tensor) -> Tensor:
+        return values_inside_box(z, self.bound, lambda z: self._inverse(z, parameters)[0])
+
+    def _forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """The value and the slope there."""
+        (x0, y0, d0), (x1, _, d1) = at_ends(self._table(parameters), 0, x)
+        t = (x - x0) / (x1 - x0)
+        slope = d0 + (d1 - d0) * t
+        return y0 + 0.5 * (x - x0) * (d0 + slope), slope
+
+    def _inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """The root and the slope there."""
+        (x0, y0, d0), (x1, _, d1) = at_ends(self._table(parameters), 1, z)
+        # The slope at the root, from the area of the trapezoid beside it; never below the smaller of the two ends.
+        rise = (z - y0) / (x1 - x0)
+        smallest = torch.minimum(d0, d1)
+        slope = torch.sqrt((d0 * d0 + 2.0 * (d1 - d0) * rise).clamp_min(smallest * smallest))
+        return x0 + 2.0 * (z - y0) / (d0 + slope), slope
+
+    def _table(self, parameters: Tensor) -> list[Tensor]:
+        """The knots' positions, values and slopes, each ``(K + 1, ...)``."""
         raw_widths, raw_slopes = planes(parameters).split([self.bins, self.bins + 1])
         box = 2.0 * self.bound
         widths = shares(bounded(raw_widths, MAX_LOG_WIDTH)) * box
         slopes = torch.exp(bounded(raw_slopes, MAX_LOG_SLOPE))
         areas = 0.5 * widths * (slopes[:-1] + slopes[1:])
         scale = box / areas.sum(0, keepdim=True)
-        sizes = torch.stack([widths, areas * scale], 1)
-        return torch.cat([knots(sizes, self.bound), (slopes * scale).unsqueeze(1)], 1)
+        return [*knots(torch.stack([widths, areas * scale], 1), self.bound).unbind(1), slopes * scale]
 
 
-def _forward(x: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
-    (x0, y0, d0), (x1, _, d1) = at_ends(table, find_bin(x, table[:, 0]))
-    t = (x - x0) / (x1 - x0)
-    slope = d0 + (d1 - d0) * t
-    return y0 + 0.5 * (x - x0) * (d0 + slope), torch.log(slope)
-
-
-def _inverse(z: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
-    (x0, y0, d0), (x1, _, d1) = at_ends(table, find_bin(z, table[:, 1]))
-    # The slope at the root, from the area of the trapezoid beside it; never below the smaller of the two ends.
-    rise = (z - y0) / (x1 - x0)
-    smallest = torch.minimum(d0, d1)
-    slope = torch.sqrt((d0 * d0 + 2.0 * (d1 - d0) * rise).clamp_min(smallest * smallest))
-    return x0 + 2.0 * (z - y0) / (d0 + slope), -torch.log(slope)
+def _with_log(value: Tensor, slope: Tensor, sign: float) -> tuple[Tensor, Tensor]:
+    return value, sign * torch.log(slope)

@@ -52,6 +52,7 @@ class CategoricalEncoding(Transform):
 
     accuracy = Accuracy.LOWER_BOUND
     draws = Draws.FORWARD
+    reads_back = False
 
     def __init__(self, features: int, classes: int, dimensions: int = 2) -> None:
         super().__init__()

@@ -1,0 +1,224 @@
+"""The laws of a transform's mathematics: its inverse, its log-determinant, its values, its spaces, its gradients."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pushforward.accuracy import Accuracy, Draws
+from pushforward.spaces import Product, Space, Sphere
+from pushforward.testing.compare import FLOATS, assert_close, assert_finite, assert_same_points, tolerance_of
+from pushforward.testing.differences import difference
+from pushforward.testing.parameters import cast, law, seeded
+from pushforward.testing.reference import points_of
+from pushforward.transforms.base import Transform
+from pushforward.transforms.inverse import Inverse
+
+JACOBIAN_TOLERANCE = 1e-6
+DRAWS = 2000
+"""How often an estimate is drawn, and how many standard errors its mean may be off."""
+ERRORS = 5.0
+
+
+@law
+def check_inverse(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
+    """``inverse(forward(x)) = x``, ``forward(inverse(z)) = z`` and the two log-determinants cancel, in float32 and
+    float64; exactly on discrete events. Where one direction draws, the other gives back what it started from."""
+    for dtype in FLOATS:
+        part, events, given = cast(transform, x, context, dtype)
+        if not part.draws & Draws.INVERSE:
+            _there_and_back(part, events, given, f"inverse(forward(x)) in {dtype}")
+            _there_and_back(part, points_of_domain(part, events), given, f"inverse(forward(x)) in {dtype}")
+        if not part.draws & Draws.FORWARD:
+            latents = part.encode(events, given, seeded()).detach()
+            _there_and_back(Inverse(part), latents, given, f"forward(inverse(z)) in {dtype}")
+            _there_and_back(Inverse(part), points_of_codomain(part, latents), given, f"forward(inverse(z)) in {dtype}")
+
+
+@law
+def check_log_det(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
+    """``log_det`` equals ``slogdet`` of the autograd Jacobian, event by event, in float64; between the tangent spaces
+    on spheres; an estimate in the mean, within its standard error; zero on discrete events."""
+    part, events, given = cast(transform, x, context, torch.float64)
+    if part.draws & Draws.FORWARD and part.accuracy is not Accuracy.ESTIMATE:
+        return
+    if part.domain.discrete and part.codomain.discrete:
+        log_det = part(events, given)[1]
+        assert not log_det.any(), f"log_det is {log_det.flatten()[0]:.8g} on discrete events, expected 0"
+    elif not part.domain.discrete and not part.codomain.discrete:
+        inputs = events.clone().requires_grad_()
+        z, log_det = part(inputs, given, seeded())
+        expected = _log_volume(part, inputs, z)
+        if part.accuracy is Accuracy.ESTIMATE:
+            _assert_right_in_the_mean(part, events, given, expected)
+        elif part.accuracy is Accuracy.EXACT:
+            assert_close(log_det, expected, JACOBIAN_TOLERANCE, "log_det against the Jacobian's")
+
+
+@law
+def check_values(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
+    """``encode`` and ``decode`` give the values of ``forward`` and ``inverse``, where those do not draw."""
+    for dtype in FLOATS:
+        part, events, given = cast(transform, x, context, dtype)
+        tolerance, z = tolerance_of(part, dtype), part(events, given, seeded())[0].detach()
+        if not part.draws & Draws.FORWARD:
+            found = part.encode(events, given)
+            assert_same_points(part.codomain, found, z, tolerance, f"encode against forward in {dtype}")
+        if not part.draws & Draws.INVERSE:
+            found = part.decode(z, given)
+            expected = part.inverse(z, given)[0]
+            assert_same_points(part.domain, found, expected, tolerance, f"decode against inverse in {dtype}")
+
+
+@law
+def check_spaces(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
+    """``forward`` leads from the domain into the codomain and ``inverse`` back, wherever in them the points lie; the
+    declared spaces and shapes are those of the events."""
+    part, events, given = cast(transform, x, context, torch.float64)
+    _assert_inside(part.domain, events, "the events to check on", "domain")
+    z = part(events, given, seeded())[0].detach()
+    event, latent = x.shape[1:], z.shape[1:]
+    domain, codomain = part.domain.with_shape(event), part.codomain.with_shape(latent)
+    for name, found, expected in [
+        ("forward_shape", part.forward_shape(event), latent),
+        ("inverse_shape", part.inverse_shape(latent), event),
+        ("forward_space", part.forward_space(domain).shape, latent),
+        ("inverse_space", part.inverse_space(codomain).shape, event),
+    ]:
+        assert found == expected, f"{name} says {tuple(found)}, expected the event's {tuple(expected)}"
+    for inputs, what in ((events, "of the events"), (points_of_domain(part, events), "of points of the domain")):
+        _assert_inside(part.codomain, part(inputs, given, seeded())[0], f"forward {what}", "codomain")
+    for inputs, what in ((z, "of the latents"), (points_of_codomain(part, z), "of points of the codomain")):
+        _assert_inside(part.domain, part.inverse(inputs, given, seeded())[0], f"inverse {what}", "domain")
+
+
+@law
+def check_gradients(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
+    """The gradients of values and log-determinants, in the events and in the parameters, are the derivatives that
+    finite differences see, in float64."""
+    part, events, given = cast(transform, x, context, torch.float64)
+    if part.domain.discrete and part.codomain.discrete:
+        # What is rounded has gradients that only stand in for derivatives.
+        return
+    moved: list[Tensor] = [each for each in part.parameters() if each.requires_grad]
+    if not part.domain.discrete:
+        events = events.clone().requires_grad_()
+        moved = [events, *moved]
+    generator = seeded(3)
+    directions = [torch.randn(each.shape, dtype=each.dtype, generator=generator) for each in moved]
+    z, log_det = part(events, given, seeded())
+    weights = [torch.randn(each.shape, dtype=each.dtype, generator=generator) for each in (z, log_det)]
+
+    def value() -> Tensor:
+        found = part(events, given, seeded())
+        return torch.stack([(weight * each).sum() for weight, each in zip(weights, found, strict=True)])
+
+    for name, index in (("z", 0), ("log_det", 1)):
+        expected = difference(moved, directions, value)[index]
+        total = value()[index]
+        gradients = torch.autograd.grad(total, moved, allow_unused=True) if total.requires_grad else [None] * len(moved)
+        pairs = zip(gradients, directions, strict=True)
+        found = sum((g * d).sum() for g, d in pairs if g is not None) + torch.zeros_like(total)
+        assert_close(found, expected, 1e-4, f"the gradient of {name} against finite differences")
+
+
+def points_of_domain(part: Transform, events: Tensor) -> Tensor:
+    """Return points of the domain, as many as there are events, of their type."""
+    return _points(part.domain, events)
+
+
+def points_of_codomain(part: Transform, latents: Tensor) -> Tensor:
+    """Return points of the codomain, as many as there are latents, of their type."""
+    return _points(part.codomain, latents)
+
+
+def _points(space: Space, like: Tensor) -> Tensor:
+    return points_of(space.with_shape(like.shape[1:]), len(like)).to(like.dtype)
+
+
+def _there_and_back(part: Transform, x: Tensor, context: Tensor | None, what: str) -> None:
+    """``part`` does not draw on its way back."""
+    tolerance = tolerance_of(part, x.dtype if x.is_floating_point() else torch.float32)
+    if not part.draws:
+        z, log_det = part(x, context)
+        back, inverse_log_det = part.inverse(z, context)
+        _assert_back(part, back, x, z, context, tolerance, what)
+        assert_close(
+            -inverse_log_det, log_det, 10 * tolerance, f"minus the log_det back against the one there ({what})"
+        )
+        return
+    back = part.decode(part.encode(x, context, seeded()), context)
+    assert_same_points(part.domain, back.to(x.dtype), x, tolerance, f"{what}, by encode and decode")
+    z, log_det = part(x, context, seeded())
+    back, inverse_log_det = part.inverse(z, context)
+    same = torch.ones_like(log_det, dtype=torch.bool)
+    if part.reads_back:
+        assert_same_points(part.domain, back.to(x.dtype), x, tolerance, what)
+    else:
+        # What is read back right must be scored alike both ways.
+        same = (back == x).flatten(log_det.dim()).all(-1)
+    assert_close(-inverse_log_det[same], log_det[same], 10 * tolerance, f"minus the log_det back ({what})")
+
+
+def _assert_back(
+    part: Transform, back: Tensor, x: Tensor, z: Tensor, context: Tensor | None, tolerance: float, what: str
+) -> None:
+    if part.domain.discrete or part.codomain.discrete:
+        assert_same_points(part.domain, back, x, tolerance, what)
+        return
+    # Where the map is flat, many numbers share one rounded z: the inverse cannot tell them apart.
+    spacing = torch.finfo(z.dtype).eps
+    slack = sum((part.decode(z + sign * 4 * spacing * z.abs(), context) - back).abs() for sign in (-1, 1))
+    assert back.shape == x.shape, f"{what}: expected shape {tuple(x.shape)}, got {tuple(back.shape)}"
+    features, expected = part.domain.features(back), part.domain.features(x)
+    slack = slack.max() if features.shape != x.shape else slack  # type: ignore[union-attr]
+    assert_close(features, expected, tolerance, what, slack.detach().double())  # type: ignore[union-attr]
+
+
+def _log_volume(part: Transform, x: Tensor, z: Tensor) -> Tensor:
+    """``log |det dz/dx|`` for each event, between orthonormal frames of the tangent spaces."""
+    rows = z.flatten(1)
+    if not rows.requires_grad:
+        jacobian = x.new_zeros(len(x), rows.shape[1], x[0].numel())
+    else:
+        columns = [
+            torch.autograd.grad(rows[:, i].sum(), x, retain_graph=True, allow_unused=True)[0]
+            for i in range(rows.shape[1])
+        ]
+        jacobian = torch.stack([torch.zeros_like(x) if each is None else each for each in columns], 1).flatten(2)
+    outside, inside = _frames(part.codomain, z.detach()), _frames(part.domain, x.detach())
+    square = outside.transpose(-1, -2) @ jacobian @ inside
+    assert square.shape[-1] == square.shape[-2], (
+        f"the Jacobian is {square.shape[-2]} x {square.shape[-1]}: a part that changes the number of dimensions draws "
+        f"in one direction, and must say so (draws)"
+    )
+    return torch.linalg.slogdet(square).logabsdet
+
+
+def _frames(space: Space, points: Tensor) -> Tensor:
+    """Orthonormal vectors of the tangent space at each point, ``(batch, numbers, dimensions)``."""
+    if isinstance(space, Sphere):
+        return torch.linalg.qr(points.unsqueeze(-1), mode="complete").Q[..., 1:]
+    if isinstance(space, Product):
+        pieces = points.split([each.shape[0] for each in space.spaces], -1)
+        found = [_frames(each, piece) for each, piece in zip(space.spaces, pieces, strict=True)]
+        return torch.stack([torch.block_diag(*blocks) for blocks in zip(*found, strict=True)])
+    size = points[0].numel()
+    return torch.eye(size, dtype=points.dtype).expand(len(points), size, size)
+
+
+def _assert_right_in_the_mean(part: Transform, x: Tensor, context: Tensor | None, expected: Tensor) -> None:
+    many = x.expand(DRAWS, *x.shape)
+    given = None if context is None else context.expand(DRAWS, *context.shape)
+    with torch.no_grad():
+        log_det = part(many, given, seeded())[1]
+    error = log_det.std(0) / DRAWS**0.5
+    assert_close(
+        log_det.mean(0), expected, JACOBIAN_TOLERANCE, f"the mean of {DRAWS} estimates of log_det", ERRORS * error
+    )
+
+
+def _assert_inside(space: Space, x: Tensor, what: str, name: str) -> None:
+    assert_finite(x, what)
+    outside = x[~space.contains(x)]
+    assert not len(outside), f"{what} left the {name} {space}, as {outside[0].flatten()[:4].tolist()} did"

@@ -1,0 +1,128 @@
+"""The laws of mass: densities integrate to one, bounds stay below, samples follow what log_prob says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from pushforward.accuracy import Accuracy
+from pushforward.distributions.base import Distribution
+from pushforward.testing.grids import all_points, axes_of
+from pushforward.testing.keeping import as_distribution
+from pushforward.testing.parameters import law, seeded
+from pushforward.transforms.base import Transform
+
+SAMPLES = 4000
+DRAWS = 200
+"""How often each event's bound is drawn."""
+REFINEMENTS = (1, 2, 4)
+"""How much finer a grid is made before a density is said not to integrate to 1."""
+KOLMOGOROV = 2.2
+"""How far, in units of 1 / sqrt(samples), an empirical distribution may be off: one in ten thousand is farther."""
+
+
+def check_normalised(
+    log_prob: Callable[[Tensor], Tensor], low: float, high: float, dims: int, points: int = 400
+) -> None:
+    """A density over a box of one or two dimensions integrates to 1 within 1e-3, by the midpoint rule."""
+    step = (high - low) / points
+    axis = low + step * (torch.arange(points, dtype=torch.float64) + 0.5)
+    grid = torch.cartesian_prod(*[axis] * dims).reshape(-1, dims)
+    with torch.no_grad():
+        total = torch.exp(torch.logsumexp(log_prob(grid).double(), 0)) * step**dims
+    assert abs(float(total) - 1) < 1e-3, f"the density integrates to {float(total):.6f} over [{low}, {high}]^{dims}"
+
+
+@law
+def check_mass(part: Transform | Distribution, x: Tensor, context: Tensor | None = None) -> None:
+    """The density integrates to 1 within 1e-3, for continuous events of one or two dimensions, by quadrature, and for
+    discrete ones of a small space by summing over all points; for a transform that of a flow with a simple base."""
+    distribution, given, samples = _distribution_and_samples(part, x, context)
+    if distribution.accuracy is not Accuracy.EXACT:
+        return
+    total = 1.0
+    for refinement in REFINEMENTS:
+        masses = _masses(distribution, given, samples, refinement)
+        if masses is None:
+            return
+        total = masses[0].sum().item()
+        if abs(total - 1) < 1e-3:
+            return
+    raise AssertionError(f"the density integrates to {total:.6f}, expected 1")
+
+
+@law
+def check_bound(part: Transform | Distribution, x: Tensor, context: Tensor | None = None) -> None:
+    """A lower bound is one: the weights ``exp(bound)`` are an unbiased estimate of the likelihood, so that summed over
+    all points of a small discrete space they are 1 in the mean, within the standard error."""
+    distribution, given, samples = _distribution_and_samples(part, x, context)
+    points = all_points(distribution.support, samples)
+    if distribution.accuracy is not Accuracy.LOWER_BOUND or points is None or DRAWS * len(points) > 2_000_000:
+        return
+    with torch.no_grad():
+        many = points.expand(DRAWS, *points.shape)
+        weights = distribution.log_prob(many, given, seeded()).exp()
+    totals = weights.sum(1)
+    mean, error = totals.mean().item(), totals.std().item() / DRAWS**0.5
+    # Few heavy weights are missed more often than not: then the mean is short, and its error unknown.
+    effective = (weights.sum(0).square() / weights.square().sum(0).clamp_min(1e-300)).min().item()
+    short = 1 - mean if effective > 0.2 * DRAWS else 0.0
+    assert max(mean - 1, short) < 5 * error + 1e-6, (
+        f"the bound's weights sum to {mean:.5f} +- {error:.5f} over all {len(points)} points, expected 1"
+    )
+
+
+@law
+def check_samples_follow(distribution: Distribution, x: Tensor, context: Tensor | None = None) -> None:
+    """Samples come as often as ``log_prob`` says, in one and two dimensions and in small discrete spaces."""
+    distribution, given, samples = _distribution_and_samples(distribution, x, context)
+    masses = None if distribution.accuracy is not Accuracy.EXACT else _masses(distribution, given, samples)
+    if masses is None:
+        return
+    mass, axes = masses
+    if axes is None:
+        points = all_points(distribution.support, samples)
+        assert points is not None
+        _, index = torch.unique(torch.cat([points, samples]), dim=0, return_inverse=True)
+        counts = torch.bincount(index[len(points) :], minlength=len(points))[index[: len(points)]]
+        error = (counts / len(samples) - mass).abs() / (mass / len(samples)).sqrt().clamp_min(1 / len(samples))
+        assert bool((error < 6).all()), (
+            f"the sample {points[error.argmax()].flatten().tolist()} came {int(counts[error.argmax()])} times in "
+            f"{len(samples)}, expected {mass[error.argmax()] * len(samples):.1f}"
+        )
+        return
+    for index, axis in enumerate(axes):
+        marginal = mass.sum(tuple(i for i in range(mass.dim()) if i != index)) if mass.dim() > 1 else mass
+        below = torch.searchsorted(samples[:, index].contiguous().sort().values, axis) / len(samples)
+        distance = (below - (marginal.cumsum(0) - 0.5 * marginal)).abs().max().item()
+        assert distance < KOLMOGOROV / len(samples) ** 0.5 + 1e-3, (
+            f"element {index} of {len(samples)} samples is {distance:.3f} off the distribution that log_prob has"
+        )
+
+
+def _distribution_and_samples(
+    part: Transform | Distribution, x: Tensor, context: Tensor | None
+) -> tuple[Distribution, Tensor | None, Tensor]:
+    """A distribution in float64, one context, and samples at it."""
+    distribution = as_distribution(part, x, context).double().eval()
+    given = None if context is None else context[0].double()
+    return distribution, given, distribution.sample(SAMPLES, given, generator=seeded()).double()
+
+
+def _masses(
+    distribution: Distribution, context: Tensor | None, samples: Tensor, refinement: int = 1
+) -> tuple[Tensor, list[Tensor] | None] | None:
+    """The masses of all points or of a grid's cells, with the grid's axes; None where neither can be had."""
+    with torch.no_grad():
+        points = all_points(distribution.support, samples)
+        if points is not None:
+            return distribution.log_prob(points, context).exp(), None
+        axes = axes_of(distribution.support, samples, refinement)
+        if axes is None:
+            return None
+        grid = torch.cartesian_prod(*[points for points, _ in axes]).reshape(-1, len(axes))
+        widths = torch.cartesian_prod(*[width for _, width in axes]).reshape(-1, len(axes)).log().sum(-1)
+        masses = (distribution.log_prob(grid, context) + widths).exp()
+        return masses.reshape([len(points) for points, _ in axes]), [points for points, _ in axes]
