@@ -25,8 +25,8 @@ class Inverse(Transform):
         transform: the transform to turn round.
 
     Raises:
-        UsageError: if the transform draws codes that overlap (``reads_back`` is False): backwards it would lose the mass
-            of those that are read as something else.
+        UsageError: if the transform draws codes that overlap (``reads_back`` is False): backwards it would lose the
+            mass of those that are read as something else.
 
     Example:
         >>> from pushforward.scalar import Additive
