@@ -16,7 +16,7 @@ SCREEN = 40
 ELSEWHERE = "# In another process"
 """What an example begins with that stands for a program of its own."""
 
-PAGES = [page for page in ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]]
+PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
 
 
 def examples(page: str) -> list[str]:
