@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-STEP = 1e-5
+STEP = 1e-6
 
 
 def difference(moved: Sequence[Tensor], directions: Sequence[Tensor], value: Callable[[], Tensor]) -> Tensor:

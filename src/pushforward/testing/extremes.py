@@ -44,6 +44,7 @@ def check_extremes(
             _assert_finite(scaled, events, context, what)
             silent = [found for found in networks_of(scaled) if not calls[found]]
             assert not silent, f"the network {silent[0]} was not called as a module, {what}: hooks would not hear it"
+        _assert_finite_inverse(scaled, x, context, f"with parameters x {factor:g}")
         pairs = zip(_values(scaled, x, context), silenced, strict=True)
         arrived.append(any(not torch.equal(*pair) for pair in pairs))
     assert any(arrived) or not any(parameter.numel() for parameter in part.parameters()), (
@@ -122,10 +123,15 @@ def _assert_finite(part: nn.Module, x: Tensor, context: Tensor | None, what: str
     assert isinstance(part, Transform)
     z, log_det = part(inputs, context, seeded())
     _assert_finite_with_gradients(part, inputs, {"z": z, "log_det": log_det}, what)
-    if not part.draws & Draws.INVERSE:
-        back, inverse_log_det = part.inverse(points_of_codomain(part, z), context)
+
+
+def _assert_finite_inverse(part: nn.Module, x: Tensor, context: Tensor | None, what: str) -> None:
+    if isinstance(part, Transform) and not part.draws & Draws.INVERSE:
+        with torch.no_grad():
+            latents = points_of_codomain(part, part.encode(x, context, seeded()))
+            back, log_det = part.inverse(latents, context)
         assert_finite(back, f"the values of inverse {what} ({REMEDY})")
-        assert_finite(inverse_log_det, f"the log_det of inverse {what} ({REMEDY})")
+        assert_finite(log_det, f"the log_det of inverse {what} ({REMEDY})")
 
 
 def _assert_finite_with_gradients(part: nn.Module, x: Tensor, values: dict[str, Tensor], what: str) -> None:

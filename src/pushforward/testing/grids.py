@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from pushforward.spaces import Circle, Integers, Interval, OneHot, Reals, Space
 
-POINTS = {1: 8000, 2: 300}
+POINTS = {1: 3000, 2: 250}
 """How many points an axis has, for events of one dimension and of two."""
 
 MOST_POINTS = 40_000
@@ -64,6 +64,8 @@ def _axis(space: Space, samples: Tensor, count: int) -> tuple[Tensor, Tensor] | 
         inner = torch.sigmoid(u)
         width = space.high - space.low
         return space.low + width * inner, width * inner * torch.sigmoid(-u) * du
-    bound, sign = (space.low, 1) if math.isfinite(space.low) else (space.high, -1)
-    scale = (samples - bound).abs().median().clamp_min(1e-12)
-    return bound + sign * scale * torch.exp(u), scale * torch.exp(u) * du
+    if math.isfinite(space.low):
+        scale = (samples - space.low).abs().median().clamp_min(1e-12)
+        return space.low + scale * torch.exp(u), scale * torch.exp(u) * du
+    scale = (samples - space.high).abs().median().clamp_min(1e-12)
+    return space.high - scale * torch.exp(-u), scale * torch.exp(-u) * du

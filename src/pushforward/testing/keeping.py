@@ -73,7 +73,10 @@ def check_saving(part: Transform | Distribution, x: Tensor, context: Tensor | No
         save(flow, path)
         torch.manual_seed(99)
         loaded = load(path)
-    assert_same_outputs(outputs(loaded, x, context), outputs(flow, x, context), "of the flow that was saved and loaded")
+    found = outputs(loaded, x, context)
+    for name, expected in outputs(flow, x, context).items():
+        # Numbers that lie elsewhere in memory may be rounded otherwise.
+        assert_close(found[name], expected, 1e-5, f"{name} of the flow that was saved and loaded")
 
 
 @told

@@ -67,6 +67,7 @@ class Coupling(Bijection):
         self.domain = scalar.domain.with_shape(mask.shape) if space is None else space
         if tuple(self.domain.shape) != tuple(mask.shape):
             raise UsageError(f"Coupling expects a space of events {tuple(mask.shape)}, got {self.domain}")
+        self._check_changed(mask)
         self.codomain = self._codomain(mask)
         # Persistent: which part is kept decides what the weights mean.
         self.register_buffer("mask", mask)
@@ -121,6 +122,15 @@ class Coupling(Bijection):
 
     def _log_det(self, log_d: Tensor, x: Tensor) -> Tensor:
         return sum_event(log_d, log_d.dim() - len(batch_shape(x, self.event_dims)))
+
+    def _check_changed(self, mask: Tensor) -> None:
+        if mask.dim() != 1 or self.domain.same_kind(self.scalar.domain):
+            return
+        for keeps, element in zip(mask.tolist(), self.domain.elements(), strict=True):
+            if not keeps and not element.within(self.scalar.domain):
+                raise UsageError(
+                    f"Coupling expects changed elements of the scalar bijection's {self.scalar.domain}, got {element}"
+                )
 
     def _codomain(self, mask: Tensor) -> Space:
         scalar = self.scalar
