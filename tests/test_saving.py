@@ -47,7 +47,7 @@ def by_hand() -> pf.Flow:
 
 
 def test_a_flow_by_hand_comes_back_with_its_embedding(tmp_path: Path) -> None:
-    flow = pf.testing.randomise(by_hand()).eval()
+    flow = pf.testing.randomise(by_hand(), 0.1).eval()
     x, context = torch.randn(5, 4), torch.randn(5, 1, 8, 8)
     flow.initialise(x, context)
     pf.save(flow, tmp_path / "flow.safetensors")
@@ -60,7 +60,7 @@ def test_a_flow_by_hand_comes_back_with_its_embedding(tmp_path: Path) -> None:
 
 
 def test_a_flow_comes_back_in_another_process(tmp_path: Path) -> None:
-    flow = pf.testing.randomise(by_hand()).eval()
+    flow = pf.testing.randomise(by_hand(), 0.1).eval()
     pf.save(flow, tmp_path / "flow.safetensors")
     code = (
         "import sys, torch, pushforward as pf; flow = pf.load(sys.argv[1]); "
