@@ -14,7 +14,7 @@ from pushforward.numerics import bounded, uniform_noise
 from pushforward.spaces import Categories, Reals
 from pushforward.transforms.base import Transform
 
-DRAWS = 8
+DRAWS = 32
 """How many codes are tried for one that is read back right."""
 
 SURE = 0.9
@@ -99,8 +99,9 @@ class CategoricalEncoding(Transform):
         index = x.long()
         z = self.means[index]
         sureness = self._sureness(z, index)
-        for _ in range(DRAWS):
-            code = self._codes(index, generator)
+        for draw in range(DRAWS):
+            # Wider and wider: where categories overlap, the sure codes are beyond the middles.
+            code = self._codes(index, generator, 1.0 + draw / 8)
             found = self._sureness(code, index)
             better = (sureness < SURE) & (found > sureness)
             z, sureness = torch.where(better.unsqueeze(-1), code, z), torch.where(better, found, sureness)
@@ -123,9 +124,9 @@ class CategoricalEncoding(Transform):
     def inverse_shape(self, shape: Sequence[int]) -> torch.Size:
         return self.domain.shape
 
-    def _codes(self, index: Tensor, generator: torch.Generator | None) -> Tensor:
+    def _codes(self, index: Tensor, generator: torch.Generator | None, width: float = 1.0) -> Tensor:
         noise = uniform_noise(self.means, torch.Size([*index.shape, self.dimensions]), generator)
-        return self.means[index] + self._log_scales()[index].exp() * torch.logit(noise)
+        return self.means[index] + width * self._log_scales()[index].exp() * torch.logit(noise)
 
     def _log_joint(self, z: Tensor) -> Tensor:
         """``log p(k) + log q(z_d | k)`` for every category ``k``, ``(..., D, K)``."""
