@@ -14,7 +14,7 @@ from pushforward.numerics import bounded, uniform_noise
 from pushforward.spaces import Categories, Reals
 from pushforward.transforms.base import Transform
 
-DRAWS = 32
+DRAWS = 64
 """How many codes are tried for one that is read back right."""
 
 SURE = 0.9
