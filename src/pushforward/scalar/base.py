@@ -49,10 +49,6 @@ class ScalarBijection(Part):
     tolerance: float | None = None
     reach: Interval | None = None
 
-    @property
-    def light(self) -> bool:
-        return self.num_parameters <= 3 and self.tolerance is None
-
     @abstractmethod
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``z = h(x)`` and ``log h'(x)``, both of ``x``'s shape; ``parameters`` is ``x.shape + (P,)``."""
