@@ -82,7 +82,9 @@ def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         raise CheckpointError(f"{path} expects a model file, got {'a folder' if path.is_dir() else 'nothing there'}")
     try:
         with safe_open(str(path), framework="pt") as file:
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Cloned, since tensors in the file lie anywhere: where they lie in memory decides how sums are ordered, and
+            # a loaded flow is to compute the same bits.
+            return file.metadata() or {}, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path} is not a readable safetensors file ({error}): it is damaged or foreign"
