@@ -373,7 +373,7 @@ def test_discrete_flow_is_exact_and_sums_to_one(features: int, classes: int, aut
     randomise(flow, 3.0)
     x = all_images(classes, (features,))
     z = flow.encode(x.long())
-    assert torch.equal(flow.decode(z), x) and not torch.equal(z, x)
+    assert torch.equal(flow.decode(z), x) and (classes == 2 or not torch.equal(z, x))
     assert len(torch.unique(z, dim=0)) == len(x)
     assert flow.log_prob(x).double().exp().sum().item() == pytest.approx(1, abs=1e-5)
     assert (flow.log_prob(x + classes) == -torch.inf).all()

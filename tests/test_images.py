@@ -57,7 +57,8 @@ def test_masks_are_the_ones_of_the_literature() -> None:
 
 @pytest.mark.parametrize("name", small_image_flows())
 def test_decode_gives_back_what_encode_took(name: str) -> None:
-    flow = testing.randomise(small_image_flows()[name]).eval()
+    # Far larger weights make matrices that lose float32's digits on the way back.
+    flow = testing.randomise(small_image_flows()[name], 0.2).eval()
     x = integers(17, 6, 1, 8, 8)
     latents = flow.encode(x)
     assert torch.equal(flow.decode(latents), x.to(torch.float32))

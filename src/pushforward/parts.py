@@ -51,6 +51,8 @@ class PartMeta(ABCMeta):
     @property
     def __signature__(cls) -> inspect.Signature:
         # What editors and help() show: the constructor's, not that of the call below.
+        if cls.__init__ is object.__init__:  # type: ignore[misc]
+            return inspect.Signature()
         signature = inspect.signature(cls.__init__)  # type: ignore[misc]
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import constraints
+from torch.distributions import constraints, transform_to
 
 from pushforward.distributions.base import Distribution
 from pushforward.errors import UsageError
@@ -19,7 +19,8 @@ class FromTorch(Distribution):
     r"""A ``torch.distributions`` object as a base; :class:`Flow` puts it around such an object by itself.
 
     What is the object's batch becomes part of the event, so ``Normal(torch.zeros(2), 1.0)`` is a distribution of
-    vectors of two. Parameters that are ``nn.Parameter`` are trained, other tensors move and are saved with the flow.
+    vectors of two. Where a parameter is an ``nn.Parameter`` it is where training starts from, within its constraint;
+    other tensors stay as they are, and move and are saved with the flow.
 
     Args:
         distribution: the object.
@@ -38,14 +39,16 @@ class FromTorch(Distribution):
         if not isinstance(distribution, Torch):
             raise UsageError(f"FromTorch expects a torch.distributions object, got {type(distribution).__name__}")
         inner = _unwrapped(distribution)
-        self._kind = type(inner)
+        self._kind, self._constraints = type(inner), dict(inner.arg_constraints)
         self._names = [name for name in inner.arg_constraints if isinstance(inner.__dict__.get(name), Tensor)]
         self._options = {name: inner.__dict__[name] for name in inner.arg_constraints if name in inner.__dict__}
         for name in self._names:
             value = self._options.pop(name)
             # A name of their own: some parameters are called like attributes of modules.
             if isinstance(value, nn.Parameter):
-                self.register_parameter(f"value_{name}", value)
+                # Learned without bounds: a step must not lead to a negative scale.
+                raw = transform_to(inner.arg_constraints[name]).inv(value.detach())
+                self.register_parameter(f"raw_{name}", nn.Parameter(raw.clone()))
             else:
                 self.register_buffer(f"value_{name}", value.detach().clone())
         self.support = _space(distribution)
@@ -71,8 +74,13 @@ class FromTorch(Distribution):
             torch.manual_seed(seed)
             return draw(batch)
 
+    def _value(self, name: str) -> Tensor:
+        if hasattr(self, f"value_{name}"):
+            return getattr(self, f"value_{name}")  # type: ignore[no-any-return]
+        return transform_to(self._constraints[name])(getattr(self, f"raw_{name}"))  # type: ignore[no-any-return]
+
     def _made(self) -> Torch:
-        values: dict[str, Any] = {name: getattr(self, f"value_{name}") for name in self._names}
+        values: dict[str, Any] = {name: self._value(name) for name in self._names}
         return self._kind(**values, **self._options, validate_args=False)
 
 

@@ -15,8 +15,8 @@ from pushforward.kernels.example import example_of
 
 
 def as_events(owner: nn.Module, x: Any, *, discrete: bool) -> Tensor:
-    """Return events as a tensor of the module's floating-point type and device; integers stay integers where the
-    events are ``discrete``. Tensors, arrays, lists and data frames of numbers are taken.
+    """Return events as a tensor of the module's floating-point type and device; ``discrete`` ones stay integers where
+    that type could not hold them. Tensors, arrays, lists and data frames of numbers are taken.
 
     Raises:
         DataError: for something else.
@@ -62,7 +62,11 @@ def _like(owner: nn.Module, values: Any, what: str, *, keep_integers: bool) -> T
     dtype, device = (torch.get_default_dtype(), values.device) if like is None else (like.dtype, like.device)
     if values.dtype == dtype and values.device == device:
         return values
-    as_it_is = keep_integers if not values.is_floating_point() else torch.is_autocast_enabled(values.device.type)
+    if values.is_floating_point():
+        as_it_is = torch.is_autocast_enabled(values.device.type)
+    else:
+        # The integers of bytes and more have no place in a type of half the size.
+        as_it_is = keep_integers and dtype.itemsize < 4
     return values.to(device, values.dtype if as_it_is else dtype)
 
 

@@ -23,7 +23,8 @@ ERRORS = 5.0
 @law
 def check_inverse(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
     """``inverse(forward(x)) = x``, ``forward(inverse(z)) = z`` and the two log-determinants cancel, in float32 and
-    float64; exactly on discrete events. Where one direction draws, the other gives back what it started from."""
+    float64; exactly on discrete events. Where one direction draws, the other gives back what it started from; where
+    both draw for the log-determinant alone, the values are still each other's inverse."""
     for dtype in FLOATS:
         part, events, given = cast(transform, x, context, dtype)
         if not part.draws & Draws.INVERSE:
@@ -33,14 +34,17 @@ def check_inverse(transform: Transform, x: Tensor, context: Tensor | None = None
             latents = part.encode(events, given, seeded()).detach()
             _there_and_back(Inverse(part), latents, given, f"forward(inverse(z)) in {dtype}")
             _there_and_back(Inverse(part), points_of_codomain(part, latents), given, f"forward(inverse(z)) in {dtype}")
+        if part.draws == Draws.BOTH:
+            _there_and_back_by_values(part, events, given, f"decode(encode(x)) in {dtype}")
 
 
 @law
 def check_log_det(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
     """``log_det`` equals ``slogdet`` of the autograd Jacobian, event by event, in float64; between the tangent spaces
-    on spheres; an estimate in the mean, within its standard error; zero on discrete events."""
+    on spheres; an estimate in the mean, within its standard error; zero on discrete events. Where one direction draws,
+    the probability of what it draws is part of ``log_det``, and no Jacobian tells it: ``mass`` and ``bound`` do."""
     part, events, given = cast(transform, x, context, torch.float64)
-    if part.draws & Draws.FORWARD and part.accuracy is not Accuracy.ESTIMATE:
+    if part.draws and part.accuracy is not Accuracy.ESTIMATE:
         return
     if part.domain.discrete and part.codomain.discrete:
         log_det = part(events, given)[1]
@@ -51,6 +55,8 @@ def check_log_det(transform: Transform, x: Tensor, context: Tensor | None = None
         expected = _log_volume(part, inputs, z)
         if part.accuracy is Accuracy.ESTIMATE:
             _assert_right_in_the_mean(part, events, given, expected)
+            if part.draws & Draws.INVERSE:
+                _assert_right_in_the_mean(Inverse(part), z.detach(), given, -expected)
         elif part.accuracy is Accuracy.EXACT:
             assert_close(log_det, expected, JACOBIAN_TOLERANCE, "log_det against the Jacobian's")
 
@@ -162,6 +168,14 @@ def _there_and_back(part: Transform, x: Tensor, context: Tensor | None, what: st
     moved = [(part.inverse(z + sign * spacing, context)[1] - inverse_log_det).abs() for sign in (-1, 1)]
     slack = (moved[0] + moved[1])[same]
     assert_close(-inverse_log_det[same], log_det[same], 10 * tolerance, f"minus the log_det back ({what})", slack)
+
+
+def _there_and_back_by_values(part: Transform, x: Tensor, context: Tensor | None, what: str) -> None:
+    z = part.encode(x, context, seeded(1)).detach()
+    back = part.decode(z, context, seeded(1))
+    again = part.encode(x, context, seeded(2)), part.decode(z, context, seeded(2))
+    if torch.equal(z, again[0]) and torch.equal(back, again[1]):
+        _assert_back(part, back, x, z, context, tolerance_of(part, x.dtype), what)
 
 
 def _assert_back(

@@ -14,8 +14,11 @@ from pushforward.numerics import bounded, uniform_noise
 from pushforward.spaces import Categories, Reals
 from pushforward.transforms.base import Transform
 
-DRAWS = 8
+DRAWS = 64
 """How many codes are tried for one that is read back right."""
+
+SURE = 0.9
+"""The probability of a category from which on its code is taken for one that is read back right."""
 
 MAX_LOG_SCALE = 7.0
 
@@ -90,15 +93,23 @@ class CategoricalEncoding(Transform):
 
     @torch.no_grad()
     def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Return a code that is read back as ``x``: the first of a few draws that is, or the category's middle."""
+        """Return a code that is read back as ``x``, also when rounding has moved it a little: the first of a few draws
+        that is surely, or else the surest of the draws and the category's middle."""
         self.check(x, context, self.domain)
         index = x.long()
         z = self.means[index]
-        for _ in range(DRAWS):
-            code = self._codes(index, generator)
-            found = (self._log_joint(code).argmax(-1) == index).unsqueeze(-1)
-            z = torch.where(found, code, z)
+        sureness = self._sureness(z, index)
+        for draw in range(DRAWS):
+            # Wider and wider: where categories overlap, the sure codes are beyond the middles.
+            code = self._codes(index, generator, 1.0 + draw / 8)
+            found = self._sureness(code, index)
+            better = (sureness < SURE) & (found > sureness)
+            z, sureness = torch.where(better.unsqueeze(-1), code, z), torch.where(better, found, sureness)
         return z.flatten(-2)
+
+    def _sureness(self, z: Tensor, index: Tensor) -> Tensor:
+        """The probability ``p(x_d | z_d)`` of the category."""
+        return torch.softmax(self._log_joint(z), -1).gather(-1, index.unsqueeze(-1)).squeeze(-1)
 
     def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         self.check(z, context, self.codomain)
@@ -113,9 +124,9 @@ class CategoricalEncoding(Transform):
     def inverse_shape(self, shape: Sequence[int]) -> torch.Size:
         return self.domain.shape
 
-    def _codes(self, index: Tensor, generator: torch.Generator | None) -> Tensor:
+    def _codes(self, index: Tensor, generator: torch.Generator | None, width: float = 1.0) -> Tensor:
         noise = uniform_noise(self.means, torch.Size([*index.shape, self.dimensions]), generator)
-        return self.means[index] + self._log_scales()[index].exp() * torch.logit(noise)
+        return self.means[index] + width * self._log_scales()[index].exp() * torch.logit(noise)
 
     def _log_joint(self, z: Tensor) -> Tensor:
         """``log p(k) + log q(z_d | k)`` for every category ``k``, ``(..., D, K)``."""
