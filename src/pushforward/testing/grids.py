@@ -53,7 +53,8 @@ def _axis(space: Space, samples: Tensor, count: int) -> tuple[Tensor, Tensor] | 
     u, du = REACH * (2 * even - 1), 2 * REACH / count
     if isinstance(space, Reals):
         center = samples.median()
-        scale = (samples - center).abs().median().clamp_min(1e-12)
+        # Small, so that narrow peaks are seen: beyond it the points lie apart as far as they lie from the center.
+        scale = (samples - center).abs().quantile(0.1).clamp_min(1e-12)
         return center + scale * torch.sinh(u), scale * torch.cosh(u) * du
     if isinstance(space, Circle):
         return space.low + space.period * even, torch.full_like(even, space.period / count)

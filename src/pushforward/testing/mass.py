@@ -18,8 +18,8 @@ SAMPLES = 2000
 DRAWS = 200
 """How often each event's bound is drawn."""
 MOST_WEIGHTS = 2_000_000
-REFINEMENTS = (1, 2, 4)
-"""How much finer a grid is made before a density is said not to integrate to 1."""
+REFINEMENTS = {1: (1, 4, 16), 2: (1, 2, 4, 8)}
+"""By the number of dimensions, how much finer a grid is made before a density is said not to integrate to 1."""
 KOLMOGOROV = 2.2
 """How far, in units of 1 / sqrt(samples), an empirical distribution may be off: one in ten thousand is farther."""
 
@@ -45,7 +45,7 @@ def check_mass(part: Transform | Distribution, x: Tensor, context: Tensor | None
         return
     distribution, given, samples = _distribution_and_samples(part, x, context)
     total = 1.0
-    for refinement in REFINEMENTS:
+    for refinement in REFINEMENTS.get(len(samples[0]), (1,)):
         masses = _masses(distribution, given, samples, refinement)
         if masses is None:
             return

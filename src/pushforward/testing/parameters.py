@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pushforward.distributions.base import Distribution
 from pushforward.transforms.base import Transform
 
-SCALES = (0.3, 0.5, 1.0)
+SCALES = (0.3, 0.5, 0.8)
 """How far each of the random draws lies from the initial parameters."""
 
 Law = Callable[..., None]
@@ -30,7 +30,7 @@ def randomise(module: Module, scale: float = 0.5, generator: torch.Generator | N
     with torch.no_grad():
         for parameter in module.parameters():
             fan_in = parameter.shape[1:].numel() if parameter.dim() > 1 else 1
-            noise = torch.randn(parameter.shape, dtype=torch.float64, generator=generator).to(parameter)
+            noise = torch.randn(parameter.shape, dtype=parameter.dtype, generator=generator).to(parameter.device)
             parameter.add_(noise * max(fan_in, 1) ** -0.5 * scale)
     return module
 

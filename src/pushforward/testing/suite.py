@@ -147,8 +147,10 @@ def _structures(scalar: ScalarBijection) -> list[Transform]:
     if scalar.num_parameters == scalar.num_shared:
         # Nothing for a network to emit.
         return []
-    coupling = Coupling(torch.tensor([True, False]), scalar, partial(MLP, hidden=(8,)))
-    return [coupling, Autoregressive(2, scalar, partial(MADE, hidden=(8,)))]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        coupling = Coupling(torch.tensor([True, False]), scalar, partial(MLP, hidden=(8,)))
+        return [coupling, Autoregressive(2, scalar, partial(MADE, hidden=(8,)))]
 
 
 def _chosen(laws: dict[str, Law], without: Collection[str]) -> list[Law]:
