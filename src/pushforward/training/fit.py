@@ -16,6 +16,7 @@ from pushforward.data.dataset import Dataset
 from pushforward.errors import TrainingError, UsageError
 from pushforward.extras import requires
 from pushforward.files import make_folder
+from pushforward.flows.expected import require_flow
 from pushforward.flows.flow import Flow
 from pushforward.kernels.memory import kept_memory
 from pushforward.training.batches import Batches
@@ -129,6 +130,7 @@ def fit(
         >>> pf.fit(flow, 3 + torch.randn(512, 2), max_steps=20, learning_rate=0.1, progress=False).steps
         20
     """
+    require_flow("fit", flow)
     given = own_batch_size(train) if batch_size is None else batch_size
     plan = Plan(
         batch_size=DEFAULT_BATCH_SIZE if given is None else given,
@@ -150,6 +152,7 @@ def fit(
         precision=str(precision),
         compile=compile,
         out=None if out is None else Path(out),
+        seed=seed,
     )
     if validation is None and isinstance(train, Dataset):
         validation = train

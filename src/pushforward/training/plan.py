@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pushforward.errors import UsageError
+from pushforward.models.options import check_options
 from pushforward.training.schedules import SCHEDULES
 
 OPTIMIZERS = ("adam", "adamw")
@@ -22,7 +23,7 @@ class Plan:
     """The settings of a training, checked; see `fit` for their meaning.
 
     Raises:
-        UsageError: a value outside its range or an unknown name.
+        UsageError: a value of the wrong type or outside its range, or an unknown name.
     """
 
     batch_size: int
@@ -44,8 +45,10 @@ class Plan:
     precision: str
     compile: bool
     out: Path | None
+    seed: int | None
 
     def __post_init__(self) -> None:
+        check_options("fit", Plan, vars(self), {})
         for name in ("batch_size", "log_every"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         for name in ("max_epochs", "max_steps", "patience", "validate_every"):
