@@ -61,6 +61,8 @@ class PartMeta(ABCMeta):
         arguments = tuple(_kept(value) for value in arguments)
         named = {name: _kept(value) for name, value in named.items()}
         part = super().__call__(*arguments, **named)
+        if hasattr(part, "check_made"):
+            part.check_made()
         remember(part, arguments, named)
         return part
 
