@@ -70,7 +70,7 @@ def as_batch(sample_shape: int | Sequence[int]) -> torch.Size:
 def _like(owner: nn.Module, values: Any, what: str, *, keep_integers: bool) -> Tensor:
     if not isinstance(values, Tensor):
         values = _as_tensor(values, what)
-    if values.is_complex():
+    if values.dtype.is_complex:
         raise DataError(f"{what} must be real numbers, got complex ones ({values.dtype})")
     like = example_of(owner)
     dtype, device = (torch.get_default_dtype(), values.device) if like is None else (like.dtype, like.device)
