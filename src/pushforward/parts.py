@@ -185,9 +185,8 @@ def add_model(name: str, recipe: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(recipe)
     def build(*arguments: Any, **options: Any) -> Any:
-        given = inspect.signature(recipe).bind(*arguments, **options).arguments
         flow = recipe(*arguments, **options)
-        flow.recipe = {"model": name, **given}
+        flow.recipe = {"model": name, **inspect.signature(recipe).bind(*arguments, **options).arguments}
         return flow
 
     _models[name] = build
