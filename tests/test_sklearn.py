@@ -340,7 +340,9 @@ def test_a_model_that_fits_no_table_is_named_with_those_that_do() -> None:
 def test_wrong_values_are_told_in_the_words_of_the_table() -> None:
     x = np.random.default_rng(0).uniform(0.1, 0.9, (30, 2))
     x[3, 0] = 0.0
-    with pytest.raises(DataError, match=r"^column 0 has 1 value on or outside .* \(0.0, 1.0\), whose ends are excluded"):
+    with pytest.raises(
+        DataError, match=r"^column 0 has 1 value on or outside .* \(0.0, 1.0\), whose ends are excluded"
+    ):
         FlowDensity(bounds={0: (0, 1)}).fit(x)
     with pytest.raises(DataError, match="^target column 'grade' expects numbers, got 'a' in 15 of 30 rows: turn"):
         FlowRegressor().fit(x, pd.Series(["a", "1"] * 15, name="grade"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, MutableSequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -189,12 +190,12 @@ class Shuffled(Bijection):
 class Multiples(Bijection):
     """``z = x`` times each of some factors."""
 
-    def __init__(self, factors: list[float]) -> None:
+    def __init__(self, factors: MutableSequence[float]) -> None:
         super().__init__()
         self.domain = self.codomain = Reals((2,))
         self.factor = self.product(factors)
 
-    def product(self, factors: list[float]) -> float:
+    def product(self, factors: MutableSequence[float]) -> float:
         found = 1.0
         for factor in factors:
             found *= factor
@@ -464,7 +465,7 @@ class NotPicklable(Stretch):
 
 
 class ArgumentsUsedUp(Multiples):
-    def product(self, factors: list[float]) -> float:
+    def product(self, factors: MutableSequence[float]) -> float:
         found = 1.0
         while factors:
             found *= factors.pop()
@@ -560,7 +561,9 @@ ZOO: dict[str, Animal] = {
     "network bypassed": Animal("extremes", NetworkBypassed, Pair, TWO),
     "state not saved": Animal("state", StateNotSaved, Shuffled, FIVE),
     "not picklable": Animal("pickle", NotPicklable, Stretch, THREE),
-    "arguments used up": Animal("memory", lambda: ArgumentsUsedUp([2.0, 3.0]), lambda: Multiples([2.0, 3.0]), TWO),
+    "arguments used up": Animal(
+        "memory", lambda: ArgumentsUsedUp(deque([2.0, 3.0])), lambda: Multiples([2.0, 3.0]), TWO
+    ),
     "nameless network": Animal("saving", lambda_coupling, coupling, TWO),
     "graph breaks": Animal("graph", GraphBreaks, Stretch, THREE),
 }

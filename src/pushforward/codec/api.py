@@ -86,7 +86,9 @@ def decompress(
     """
     model = as_model(flow)
     if not isinstance(data, bytes | bytearray | memoryview):
-        raise UsageError(f"decompress expects the bytes that compress returned, got a value of type {type(data).__name__}")
+        raise UsageError(
+            f"decompress expects the bytes that compress returned, got a value of type {type(data).__name__}"
+        )
     header, blocks = open_container(model, data, memory_limit)
     if len(header.names) != 1:
         raise UsageError(f"decompress expects a file with one array, got {len(header.names)}: use unpack()")

@@ -36,7 +36,7 @@ class Space(Part):
         return x
 
     def inside(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``x`` with the events outside of the space moved into it, and which lie inside.
+        """Return ``x`` with the events outside of the space moved well into it, and which lie inside.
 
         Those stay as they are: gradients pass through integers that a straight-through estimator rounded.
 
@@ -44,11 +44,16 @@ class Space(Part):
             >>> from pushforward.spaces import Interval
             >>> Interval(0.0, 1.0, (2,)).inside(torch.tensor([[0.5, 1.0], [0.5, 1.5]]))
             (tensor([[0.5000, 1.0000],
-                    [0.5000, 1.0000]]), tensor([ True, False]))
+                    [0.5000, 0.5000]]), tensor([ True, False]))
         """
         inside = self.contains(x)
         whole = inside.reshape(*inside.shape, *[1] * len(self.shape))
-        return torch.where(whole, x, self.nearest(x)), inside
+        return torch.where(whole, x, self.in_place_of(x)), inside
+
+    def in_place_of(self, x: Tensor) -> Tensor:
+        """Return events of the space that can stand in the place of any of ``x``: where a density on the space may be
+        singular at its boundary, they lie off it, so that gradients stay finite."""
+        return self.nearest(x)
 
     @property
     def everywhere(self) -> bool:

@@ -61,6 +61,19 @@ class Interval(Space):
     def nearest(self, x: Tensor) -> Tensor:
         return torch.nan_to_num(x).clamp(self.low, self.high)
 
+    def in_place_of(self, x: Tensor) -> Tensor:
+        return torch.full_like(x, self._inner)
+
+    @property
+    def _inner(self) -> float:
+        """A point off the ends."""
+        if math.isfinite(self.low) and math.isfinite(self.high):
+            return self.low / 2 + self.high / 2
+        if math.isfinite(self.low):
+            # A step that no rounding swallows.
+            return self.low + max(1.0, abs(self.low))
+        return self.high - max(1.0, abs(self.high)) if math.isfinite(self.high) else 0.0
+
     @property
     def constraint(self) -> constraints.Constraint:
         if math.isfinite(self.low) and math.isfinite(self.high):

@@ -14,7 +14,6 @@ from pushforward.errors import DataError, UsageError
 from pushforward.models.options import check_options
 from pushforward.tables.columns import Array
 
-
 _LEAST = {"max_steps": 1, "batch_size": 1, "patience": 1, "quadrature": 1, "verbose": 0}
 
 

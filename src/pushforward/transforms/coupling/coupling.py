@@ -73,7 +73,7 @@ class Coupling(Bijection):
         self._check_changed(mask)
         self.codomain = self._codomain(mask)
         # Persistent: which part is kept decides what the weights mean.
-        self.register_buffer("mask", mask)
+        self.register_buffer("mask", mask.clone())
         self.seen = self.partition.condition_space(self.domain)
         self.emitted = scalar.num_parameters - scalar.num_shared
         inputs, outputs = self.seen.features_shape[0], self.emitted * self.partition.outputs

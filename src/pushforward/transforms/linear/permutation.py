@@ -39,7 +39,7 @@ class Permutation(Bijection):
             raise UsageError(f"Permutation expects an order of 0 ... {len(order) - 1}, got {order.tolist()}")
         self.domain = self.codomain = Anything((len(order), *[ANY] * (event_dims - 1)))
         # Persistent: a random order must come back with the weights.
-        self.register_buffer("order", order)
+        self.register_buffer("order", order.clone())
         self.register_buffer("inverse_order", torch.argsort(order))
 
     def forward(
