@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, MutableSequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -189,12 +190,12 @@ class Shuffled(Bijection):
 class Multiples(Bijection):
     """``z = x`` times each of some factors."""
 
-    def __init__(self, factors: list[float]) -> None:
+    def __init__(self, factors: MutableSequence[float]) -> None:
         super().__init__()
         self.domain = self.codomain = Reals((2,))
         self.factor = self.product(factors)
 
-    def product(self, factors: list[float]) -> float:
+    def product(self, factors: MutableSequence[float]) -> float:
         found = 1.0
         for factor in factors:
             found *= factor
@@ -464,7 +465,7 @@ class NotPicklable(Stretch):
 
 
 class ArgumentsUsedUp(Multiples):
-    def product(self, factors: list[float]) -> float:
+    def product(self, factors: MutableSequence[float]) -> float:
         found = 1.0
         while factors:
             found *= factors.pop()
@@ -498,7 +499,13 @@ SMALL = partial(MLP, hidden=(8,))
 
 
 def autoregressive(network: Any) -> Callable[[], Transform]:
-    return partial(Autoregressive, 3, Affine(), network)
+    def make() -> Transform:
+        layer = Autoregressive(3, Affine())
+        # Afterwards: one that is not causal is refused when the layer is made.
+        layer.network = network(3, 6)
+        return layer
+
+    return make
 
 
 def lambda_coupling() -> Transform:
@@ -507,6 +514,10 @@ def lambda_coupling() -> Transform:
 
 def coupling() -> Transform:
     return Coupling(masks.halves(2), Affine(), SMALL)
+
+
+def arguments_used_up() -> Transform:
+    return ArgumentsUsedUp(deque([2.0, 3.0]))
 
 
 def sound_autoregressive() -> Transform:
@@ -554,7 +565,9 @@ ZOO: dict[str, Animal] = {
     "network bypassed": Animal("extremes", NetworkBypassed, Pair, TWO),
     "state not saved": Animal("state", StateNotSaved, Shuffled, FIVE),
     "not picklable": Animal("pickle", NotPicklable, Stretch, THREE),
-    "arguments used up": Animal("memory", lambda: ArgumentsUsedUp([2.0, 3.0]), lambda: Multiples([2.0, 3.0]), TWO),
+    "arguments used up": Animal(
+        "memory", lambda: ArgumentsUsedUp(deque([2.0, 3.0])), lambda: Multiples([2.0, 3.0]), TWO
+    ),
     "nameless network": Animal("saving", lambda_coupling, coupling, TWO),
     "graph breaks": Animal("graph", GraphBreaks, Stretch, THREE),
 }

@@ -12,9 +12,11 @@ import functools
 import importlib
 import inspect
 from abc import ABCMeta
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -57,11 +59,12 @@ class PartMeta(ABCMeta):
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
     def __call__(cls, *arguments: Any, **named: Any) -> Any:
-        # An iterator can be read once: as a list, both the part and its memory have it.
-        arguments = tuple(_kept(value) for value in arguments)
-        named = {name: _kept(value) for name, value in named.items()}
+        arguments, named = _own(arguments), _own(named)
+        memory = _own(arguments), _own(named)
         part = super().__call__(*arguments, **named)
-        remember(part, arguments, named)
+        if hasattr(part, "check_made"):
+            part.check_made()
+        remember(part, *memory)
         return part
 
 
@@ -183,8 +186,10 @@ def add_model(name: str, recipe: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(recipe)
     def build(*arguments: Any, **options: Any) -> Any:
+        kept, named = _own(arguments), _own(options)
         flow = recipe(*arguments, **options)
-        flow.recipe = {"model": name, **inspect.signature(recipe).bind(*arguments, **options).arguments}
+        # Bound behind the recipe's own checks, which say better what is wrong.
+        flow.recipe = {"model": name, **inspect.signature(recipe).bind(*kept, **named).arguments}
         return flow
 
     _models[name] = build
@@ -236,17 +241,35 @@ def _make_remember(cls: type) -> None:
 
     @functools.wraps(original)
     def remembering(self: Any, *arguments: Any, **named: Any) -> None:
-        arguments = tuple(_kept(value) for value in arguments)
-        named = {name: _kept(value) for name, value in named.items()}
+        arguments, named = _own(arguments), _own(named)
+        memory = _own(arguments), _own(named)
         original(self, *arguments, **named)
         if type(self) is cls:
-            remember(self, arguments, named)
+            remember(self, *memory)
 
     cls.__init__ = remembering  # type: ignore[misc]
 
 
-def _kept(value: Any) -> Any:
-    return list(value) if isinstance(value, Iterator) else value
+def _own(value: Any) -> Any:
+    """Copies of what can change behind a part's back: lists, dictionaries, arrays and tensors that are not learned.
+
+    The part gets some and its memory gets others, so that neither follows what the caller, or a load of weights, does
+    to them later. Modules and parameters are shared on purpose. An iterator, which can be read once, becomes a list.
+    """
+    if isinstance(value, Iterator):
+        value = list(value)
+    if isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter):
+        return value.clone()
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    # Of these types alone: a subclass may have a constructor of its own.
+    if type(value) in (list, tuple):
+        return type(value)(_own(each) for each in value)
+    if type(value) in (dict, OrderedDict):
+        return type(value)((key, _own(each)) for key, each in value.items())
+    if type(value) is functools.partial:
+        return functools.partial(value.func, *_own(value.args), **_own(value.keywords))
+    return value
 
 
 def _short(value: Any) -> str | None:

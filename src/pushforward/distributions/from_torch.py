@@ -6,11 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import constraints, transform_to
+from torch.distributions import transform_to
 
 from pushforward.distributions.base import Distribution
+from pushforward.distributions.torch_parameters import parameters_of
+from pushforward.distributions.torch_support import space_of
 from pushforward.errors import UsageError
-from pushforward.spaces import Integers, Interval, Reals, Space
 
 Torch = torch.distributions.Distribution
 
@@ -19,14 +20,16 @@ class FromTorch(Distribution):
     r"""A ``torch.distributions`` object as a base; :class:`Flow` puts it around such an object by itself.
 
     What is the object's batch becomes part of the event, so ``Normal(torch.zeros(2), 1.0)`` is a distribution of
-    vectors of two. Where a parameter is an ``nn.Parameter`` it is where training starts from, within its constraint;
-    other tensors stay as they are, and move and are saved with the flow.
+    vectors of two. Where a parameter requires gradients (an ``nn.Parameter``, or what torch made of one) its value is
+    where training starts from, within its constraint; other tensors stay as they are, and move and are saved with the
+    flow.
 
     Args:
         distribution: the object.
 
     Raises:
-        UsageError: if it is something else, or one whose support is no space that is known.
+        UsageError: if it is something else, one whose support is no space that is known, or one whose support would
+            move as it learns.
 
     Example:
         >>> base = FromTorch(torch.distributions.Laplace(torch.zeros(2), 1.0))
@@ -40,18 +43,17 @@ class FromTorch(Distribution):
             raise UsageError(f"FromTorch expects a torch.distributions object, got {type(distribution).__name__}")
         inner = _unwrapped(distribution)
         self._kind, self._constraints = type(inner), dict(inner.arg_constraints)
-        self._names = [name for name in inner.arg_constraints if isinstance(inner.__dict__.get(name), Tensor)]
-        self._options = {name: inner.__dict__[name] for name in inner.arg_constraints if name in inner.__dict__}
+        self.support = space_of(distribution)
+        given = parameters_of(inner)
+        self._names = [name for name, value in given.items() if isinstance(value, Tensor)]
+        self._options = {name: value for name, value in given.items() if not isinstance(value, Tensor)}
         for name in self._names:
-            value = self._options.pop(name)
+            value = given[name].detach().clone()
             # A name of their own: some parameters are called like attributes of modules.
-            if isinstance(value, nn.Parameter):
-                # Learned without bounds: a step must not lead to a negative scale.
-                raw = transform_to(inner.arg_constraints[name]).inv(value.detach())
-                self.register_parameter(f"raw_{name}", nn.Parameter(raw.clone()))
+            if given[name].requires_grad:
+                self.register_parameter(f"raw_{name}", nn.Parameter(self._unbounded(name, value)))
             else:
-                self.register_buffer(f"value_{name}", value.detach().clone())
-        self.support = _space(distribution)
+                self.register_buffer(f"value_{name}", value)
         self.reparametrised = distribution.has_rsample
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
@@ -74,6 +76,23 @@ class FromTorch(Distribution):
             torch.manual_seed(seed)
             return draw(batch)
 
+    def _unbounded(self, name: str, value: Tensor) -> Tensor:
+        """Where a parameter that is learned starts from, as a number without bounds: a step must not lead to a negative
+        scale."""
+        try:
+            raw = transform_to(self._constraints[name]).inv(value)
+        except (KeyError, NotImplementedError):
+            raise UsageError(
+                f"{self._kind.__name__} of torch.distributions cannot learn its {name}: give it as a tensor that does "
+                f"not require gradients"
+            ) from None
+        if not bool(torch.isfinite(raw).all()):
+            raise UsageError(
+                f"{self._kind.__name__} cannot learn its {name} from the edge of {self._constraints[name]}: start it "
+                f"inside"
+            )
+        return raw.clone()
+
     def _value(self, name: str) -> Tensor:
         if hasattr(self, f"value_{name}"):
             return getattr(self, f"value_{name}")  # type: ignore[no-any-return]
@@ -82,6 +101,21 @@ class FromTorch(Distribution):
     def _made(self) -> Torch:
         values: dict[str, Any] = {name: self._value(name) for name in self._names}
         return self._kind(**values, **self._options, validate_args=False)
+
+
+def as_base(base: Any) -> Distribution:
+    """Return a distribution, or one around a ``torch.distributions`` object.
+
+    Raises:
+        UsageError: if it is something else, a class in place of an object above all.
+    """
+    if isinstance(base, Distribution):
+        return base
+    if isinstance(base, type):
+        raise UsageError(f"a base expects a distribution, got the class {base.__name__}: write {base.__name__}(...)")
+    if not isinstance(base, Torch):
+        raise UsageError(f"a base expects a distribution of pushforward or torch, got {type(base).__name__}")
+    return FromTorch(base)
 
 
 def _unwrapped(distribution: Torch) -> Torch:
@@ -93,36 +127,3 @@ def _unwrapped(distribution: Torch) -> Torch:
             f"the transforms of a TransformedDistribution into the flow"
         )
     return distribution
-
-
-def _space(distribution: Torch) -> Space:
-    constraint: Any = distribution.support
-    while hasattr(constraint, "base_constraint"):
-        constraint = constraint.base_constraint
-    shape = distribution.batch_shape + distribution.event_shape
-    if constraint is constraints.real or constraint is constraints.real_vector:
-        return Reals(shape)
-    if constraint is constraints.boolean:
-        return Integers(0, 1, shape)
-    low, high = getattr(constraint, "lower_bound", None), getattr(constraint, "upper_bound", None)
-    if getattr(constraint, "is_discrete", False):
-        return Integers(_integer(low), _integer(high), shape)
-    if low is None and high is None:
-        raise UsageError(
-            f"a base expects a distribution on numbers of the reals or an interval, got {type(distribution).__name__} "
-            f"on {constraint}"
-        )
-    return Interval(_number(low, -torch.inf), _number(high, torch.inf), shape)
-
-
-def _number(bound: Any, otherwise: float) -> float:
-    if bound is None:
-        return otherwise
-    values = torch.as_tensor(bound)
-    if bool((values != values.flatten()[0]).any()):
-        raise UsageError("a base expects the same bounds in all dimensions, got several: use one base for each")
-    return float(values.flatten()[0])
-
-
-def _integer(bound: Any) -> int | None:
-    return None if bound is None else round(_number(bound, 0.0))

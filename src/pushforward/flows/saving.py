@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from pushforward.distributions.base import Distribution
-from pushforward.errors import CheckpointError, PushforwardError
+from pushforward.errors import CheckpointError
 from pushforward.files import atomic_write
 from pushforward.flows.expected import require_flow
-from pushforward.flows.spec import build_from, describe
+from pushforward.flows.rebuilding import check_rebuilds, rebuild
+from pushforward.flows.spec import describe
 
 FORMAT_VERSION = 2
 ARGUMENT = "argument:"
@@ -30,7 +31,8 @@ def save(flow: Distribution, path: str | os.PathLike[str]) -> None:
     registered (:func:`pushforward.register`).
 
     Raises:
-        UsageError: if a part cannot be named in a file.
+        UsageError: if a part cannot be named in a file, or was changed after it was made, so that its arguments make
+            another one.
         FileError: if the file cannot be written.
 
     Example:
@@ -46,11 +48,12 @@ def save(flow: Distribution, path: str | os.PathLike[str]) -> None:
     require_flow("save", flow)
     description, arguments = describe(flow)
     # The format refuses tensors that share memory, as equal masks may.
-    tensors = {
+    weights = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in flow.state_dict().items()
     }
-    tensors |= {ARGUMENT + name: tensor.contiguous() for name, tensor in arguments.items()}
+    check_rebuilds(flow, description, arguments, weights)
+    tensors = weights | {ARGUMENT + name: tensor.contiguous() for name, tensor in arguments.items()}
     metadata = {"format": "pushforward", "version": str(FORMAT_VERSION), "description": json.dumps(description)}
     atomic_write(path, to_bytes(tensors, metadata))
 
@@ -68,10 +71,9 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> An
     arguments = {name.removeprefix(ARGUMENT): each for name, each in stored.items() if name.startswith(ARGUMENT)}
     weights = {name: each for name, each in stored.items() if not name.startswith(ARGUMENT)}
     try:
-        flow = build_from(description, arguments)
-        _restore(flow, weights)
-    except (PushforwardError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).split("\n")[0]
+        flow = rebuild(description, arguments, weights)
+    except Exception as error:  # A description of a damaged or foreign file can lead to anything.
+        reason = f"{type(error).__name__}: {error}".split("\n")[0]
         raise CheckpointError(f"{path} cannot be made again here ({reason})") from error
     return flow.to(device).eval()
 
@@ -93,15 +95,6 @@ def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         ) from error
 
 
-def _restore(flow: torch.nn.Module, weights: dict[str, Tensor]) -> None:
-    """Give the flow its weights, each in the type that it was saved in."""
-    kinds = {tensor.dtype for tensor in weights.values() if tensor.is_floating_point()}
-    if len(kinds) == 1:
-        # What is not saved (constants of a type) follows.
-        flow.to(kinds.pop())
-    flow.load_state_dict(weights, assign=True)
-
-
 def _description(metadata: dict[str, str], path: Path) -> Any:
     if metadata.get("format") != "pushforward":
         raise CheckpointError(f"{path} is a safetensors file, but not one that pushforward saved")
@@ -112,5 +105,5 @@ def _description(metadata: dict[str, str], path: Path) -> Any:
         )
     try:
         return json.loads(metadata["description"])
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise CheckpointError(f"{path} holds a description that is not JSON: the file is damaged") from error

@@ -10,13 +10,16 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+from collections import OrderedDict
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pushforward.distributions.torch_parameters import parameters_of
 from pushforward.errors import UsageError
 from pushforward.parts import arguments_of, make, model_named, name_of, named, remembers
 
@@ -56,6 +59,8 @@ class _Writer:
     def write(self, value: Any, place: str) -> Json:
         if value is None or isinstance(value, bool | int | str):
             return value
+        if isinstance(value, np.bool_):
+            return bool(value)
         if isinstance(value, Integral):
             return int(value)
         if isinstance(value, Real):
@@ -64,11 +69,18 @@ class _Writer:
         if isinstance(value, Tensor):
             kind = "parameter" if isinstance(value, nn.Parameter) else "tensor"
             return {kind: self._keep(value)}
+        if isinstance(value, np.ndarray):
+            # Whole numbers are sizes and orders, which are counted with; others are data.
+            whole = np.issubdtype(value.dtype, np.integer)
+            return self.write(value.tolist() if whole else torch.from_numpy(value), place)
+        if isinstance(value, range):
+            return list(value)
         if isinstance(value, list | tuple):
             items = [self.write(each, place) for each in value]
             return items if isinstance(value, list) else {"tuple": items}
         if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-            return {"dict": {key: self.write(each, f"{place}.{key}") for key, each in value.items()}}
+            kind = "ordered" if isinstance(value, OrderedDict) else "dict"
+            return {kind: {key: self.write(each, f"{place}.{key}") for key, each in value.items()}}
         if isinstance(value, torch.dtype):
             return {"dtype": str(value).removeprefix("torch.")}
         if isinstance(value, type) or inspect.isfunction(value) or inspect.isbuiltin(value):
@@ -98,7 +110,10 @@ class _Writer:
                 "arguments": self._write_all(_torch_arguments(value), place),
             }
         elif isinstance(value, torch.distributions.Distribution):
-            found = {"torch": type(value).__name__, "arguments": self._write_all(_distribution_arguments(value), place)}
+            found = {
+                "torch": type(value).__name__,
+                "arguments": self._write_all(_distribution_arguments(value, place), place),
+            }
         else:
             raise _unwritable(value, place)
         return found | {"number": number}
@@ -145,6 +160,7 @@ class _Reader:
             "parameter": lambda name: nn.Parameter(self._tensors[name].clone()),
             "tuple": lambda items: tuple(self.read(each) for each in items),
             "dict": lambda items: {key: self.read(each) for key, each in items.items()},
+            "ordered": lambda items: OrderedDict((key, self.read(each)) for key, each in items.items()),
             "dtype": lambda name: _dtype(name),
             "name": _known,
             "same": lambda number: self._made[number],
@@ -169,11 +185,15 @@ class _Reader:
 
 def _torch_arguments(module: nn.Module) -> dict[str, Any]:
     """The arguments of a module of ``torch.nn``, which keeps them under their own names."""
-    if isinstance(module, nn.Sequential | nn.ModuleList):
-        return {"args": tuple(module)} if isinstance(module, nn.Sequential) else {"modules": list(module)}
+    if isinstance(module, nn.Sequential):
+        return {"args": (OrderedDict(module._modules),) if _has_names(module) else tuple(module)}
+    if isinstance(module, nn.ModuleList):
+        return {"modules": list(module)}
+    if isinstance(module, nn.ModuleDict):
+        return {"modules": dict(module)}
     arguments: dict[str, Any] = {}
     for name, parameter in inspect.signature(type(module).__init__).parameters.items():
-        if name in ("self", "device", "dtype") or parameter.kind is parameter.VAR_KEYWORD:
+        if name in ("self", "device", "dtype") or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         if name not in module.__dict__ and not hasattr(module, name):
             if parameter.default is parameter.empty:
@@ -187,14 +207,24 @@ def _torch_arguments(module: nn.Module) -> dict[str, Any]:
     return arguments
 
 
-def _distribution_arguments(distribution: torch.distributions.Distribution) -> dict[str, Any]:
+def _has_names(module: nn.Sequential) -> bool:
+    return list(module._modules) != [str(i) for i in range(len(module))]
+
+
+def _distribution_arguments(distribution: torch.distributions.Distribution, place: str) -> dict[str, Any]:
+    if getattr(torch.distributions, type(distribution).__name__, None) is not type(distribution):
+        raise _unwritable(distribution, place)
     if isinstance(distribution, torch.distributions.Independent):
         return {
             "base_distribution": distribution.base_dist,
             "reinterpreted_batch_ndims": distribution.reinterpreted_batch_ndims,
         }
-    # A tensor that was given and one that was derived from it are both kept; only what was given is in __dict__.
-    return {name: distribution.__dict__[name] for name in distribution.arg_constraints if name in distribution.__dict__}
+    # What requires gradients is learned, though torch keeps an expanded tensor in the place of the parameter.
+    return {name: _learned(value) for name, value in parameters_of(distribution).items()}
+
+
+def _learned(value: Any) -> Any:
+    return nn.Parameter(value.detach()) if isinstance(value, Tensor) and value.requires_grad else value
 
 
 def _torch_name(maker: Any) -> str | None:

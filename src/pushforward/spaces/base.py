@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from pushforward.errors import UsageError
 from pushforward.parts import Part
 
 ANY = -1
@@ -35,7 +36,7 @@ class Space(Part):
         return x
 
     def inside(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``x`` with the events outside of the space moved into it, and which lie inside.
+        """Return ``x`` with the events outside of the space moved well into it, and which lie inside.
 
         Those stay as they are: gradients pass through integers that a straight-through estimator rounded.
 
@@ -43,11 +44,16 @@ class Space(Part):
             >>> from pushforward.spaces import Interval
             >>> Interval(0.0, 1.0, (2,)).inside(torch.tensor([[0.5, 1.0], [0.5, 1.5]]))
             (tensor([[0.5000, 1.0000],
-                    [0.5000, 1.0000]]), tensor([ True, False]))
+                    [0.5000, 0.5000]]), tensor([ True, False]))
         """
         inside = self.contains(x)
         whole = inside.reshape(*inside.shape, *[1] * len(self.shape))
-        return torch.where(whole, x, self.nearest(x)), inside
+        return torch.where(whole, x, self.in_place_of(x)), inside
+
+    def in_place_of(self, x: Tensor) -> Tensor:
+        """Return events of the space that can stand in the place of any of ``x``: where a density on the space may be
+        singular at its boundary, they lie off it, so that gradients stay finite."""
+        return self.nearest(x)
 
     @property
     def everywhere(self) -> bool:
@@ -118,7 +124,7 @@ class Anything(Space):
     """
 
     def __init__(self, shape: Sequence[int]) -> None:
-        self.shape = torch.Size(shape)
+        self.shape = as_shape(shape)
 
     def contains(self, x: Tensor) -> Tensor:
         return all_true(x, self.shape)
@@ -129,6 +135,22 @@ class Anything(Space):
 
     def with_shape(self, shape: Sequence[int]) -> Anything:
         return Anything(shape)
+
+
+def as_shape(shape: int | Sequence[int]) -> torch.Size:
+    """Return a shape, of which a number is one dimension.
+
+    Raises:
+        UsageError: if it is neither a whole number nor a sequence of them.
+
+    Example:
+        >>> as_shape(3), as_shape((1, 8, 8))
+        (torch.Size([3]), torch.Size([1, 8, 8]))
+    """
+    try:
+        return torch.Size([shape] if isinstance(shape, int) else shape)
+    except TypeError:
+        raise UsageError(f"a shape expects a whole number or several, got {shape!r}") from None
 
 
 def fits_shape(one: Sequence[int], other: Sequence[int]) -> bool:

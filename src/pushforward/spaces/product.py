@@ -41,6 +41,9 @@ class Product(Space):
     def nearest(self, x: Tensor) -> Tensor:
         return torch.cat([space.nearest(part) for space, part in self._parts(x)], -1)
 
+    def in_place_of(self, x: Tensor) -> Tensor:
+        return torch.cat([space.in_place_of(part) for space, part in self._parts(x)], -1)
+
     @property
     def everywhere(self) -> bool:
         return all(space.everywhere for space in self.spaces)

@@ -92,7 +92,7 @@ class AutoregressiveDistribution(Distribution):
         self.network = make_network(network, features, features * conditional.num_parameters, self.context, owner)
         check_causal(self.network, features, 1, self.context, owner)
         self.register_buffer("like", torch.zeros(()), persistent=False)
-        self.register_buffer("order", order)
+        self.register_buffer("order", order.clone())
         self.register_buffer("inverse_order", torch.argsort(order))
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:

@@ -86,7 +86,7 @@ class Autoregressive(Bijection):
         # In the order of dependence, one row for each dimension.
         self.shared = nn.Parameter(torch.zeros(features, scalar.num_shared)) if scalar.num_shared else None
         # Persistent: a random order must come back with the weights.
-        self.register_buffer("order", order)
+        self.register_buffer("order", order.clone())
         self.register_buffer("inverse_order", torch.argsort(order))
 
     def forward(
