@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from pushforward.errors import ShapeError, UsageError
 from pushforward.kernels.example import example_of
+from pushforward.kernels.modes import evaluating
 from pushforward.spaces import Space
 
 
@@ -41,18 +42,15 @@ def _check_features(embedding: nn.Module, context: Space, inner: Space | None) -
     """Ask the embedding once, in evaluation mode, what it makes of a context."""
     like = example_of(embedding)
     example = torch.zeros(2, *context.shape) if like is None else like.new_zeros(2, *context.shape)
-    training = embedding.training
-    embedding.eval()
     try:
-        embedded(embedding, context.features(example), len(context.shape), inner)
+        with evaluating(embedding):
+            embedded(embedding, context.features(example), len(context.shape), inner)
     except ShapeError as error:
         raise UsageError(str(error)) from None
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise UsageError(
             f"the embedding cannot take contexts of shape {tuple(context.shape)}: {str(error).splitlines()[0]}"
         ) from error
-    finally:
-        embedding.train(training)
 
 
 def embedded(embedding: nn.Module, context: Tensor, dims: int, inner: Space | None) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pushforward.distributions.base import Distribution
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
+from pushforward.kernels.modes import evaluating
 from pushforward.networks.context import Context
 from pushforward.networks.embeddings.standardised import Standardised
 from pushforward.spaces import Categories, Integers, Interval, Product, Reals, Space, as_context
@@ -79,21 +80,16 @@ def _numbers(space: Space) -> list[bool] | None:
 
 def _embedded_shape(embedding: nn.Module, shape: torch.Size) -> tuple[int, ...]:
     """The shape of the features that an embedding makes of one context."""
-    modes = {module: module.training for module in embedding.modules()}
     like = next((each for each in embedding.parameters() if each.is_floating_point()), torch.zeros(()))
-    # Of one event, which normalisations over the batch take in evaluation alone.
-    embedding.eval()
     try:
-        with torch.no_grad():
+        # Of one event, which normalisations over the batch take in evaluation alone.
+        with torch.no_grad(), evaluating(embedding):
             features = embedding(torch.zeros(1, *shape, dtype=like.dtype, device=like.device))
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise UsageError(
             f"embedding= expects a module that takes contexts of shape (batch, {', '.join(map(str, shape))}), and it "
             f"fails on one: {str(error).splitlines()[0]}"
         ) from error
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
     if not isinstance(features, Tensor) or features.dim() < 2 or features.shape[0] != 1:
         got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
         raise UsageError(f"embedding= expects a module that gives features (batch, ...), got {got} for a batch of 1")
