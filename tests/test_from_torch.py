@@ -83,14 +83,16 @@ def scored(distribution: D.Distribution, x: Tensor) -> Tensor:
 
 
 def test_every_distribution_of_torch_is_tried() -> None:
-    every = {name for name in D.__all__ if isinstance(kind := getattr(D, name), type) and issubclass(kind, D.Distribution)}
+    every = {
+        name for name in D.__all__ if isinstance(kind := getattr(D, name), type) and issubclass(kind, D.Distribution)
+    }
     tried = {name.partition("/")[0] for name in {**TAKEN, **REFUSED}}
     assert every - {"Distribution", "ExponentialFamily"} == tried
 
 
 @pytest.mark.parametrize("name", TAKEN)
 def test_a_distribution_of_torch_scores_draws_and_is_saved_as_it_is(name: str, tmp_path: Path) -> None:
-    original, flow = TAKEN[name](), pf.Flow([], FromTorch(TAKEN[name]()))
+    original, flow = TAKEN[name](), FromTorch(TAKEN[name]())
     torch.manual_seed(1)
     x = original.sample((64,))
     expected = scored(original, x)
@@ -133,12 +135,14 @@ LEARNED: dict[str, Callable[[Callable[[Tensor], Tensor]], D.Distribution]] = {
 
 
 @pytest.mark.parametrize("name", LEARNED)
-@pytest.mark.parametrize("learn", [nn.Parameter, lambda value: value.clone().requires_grad_()], ids=["module", "tensor"])
+@pytest.mark.parametrize(
+    "learn", [nn.Parameter, lambda value: value.clone().requires_grad_()], ids=["module", "tensor"]
+)
 def test_what_requires_gradients_is_learned_from_where_it_is(
     name: str, learn: Callable[[Tensor], Tensor], tmp_path: Path
 ) -> None:
     original = LEARNED[name](learn)
-    flow = pf.Flow([], original)
+    flow = FromTorch(original)
     x = original.sample((32,))
     torch.testing.assert_close(flow.log_prob(x), scored(original, x), rtol=1e-4, atol=1e-4)
     before = flow.log_prob(x).sum()
@@ -196,7 +200,7 @@ def test_reading_a_property_does_not_change_what_was_given() -> None:
 
 @pytest.mark.parametrize("name", ["Weibull", "Kumaraswamy", "Pareto", "Beta", "InverseGamma", "HalfNormal"])
 def test_events_outside_of_the_support_leave_gradients_finite(name: str) -> None:
-    flow = pf.Flow([], LEARNED[name](nn.Parameter) if name in LEARNED else TAKEN[name]())
+    flow = FromTorch(LEARNED[name](nn.Parameter) if name in LEARNED else TAKEN[name]())
     inside = TAKEN[name]().sample((2,))
     x = torch.cat([inside, torch.tensor([[-1.0, 0.5], [-3.0, -torch.inf], [torch.nan, 0.5]])]).requires_grad_()
     log_prob = flow.log_prob(x)

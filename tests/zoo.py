@@ -555,7 +555,9 @@ ZOO: dict[str, Animal] = {
     "network bypassed": Animal("extremes", NetworkBypassed, Pair, TWO),
     "state not saved": Animal("state", StateNotSaved, Shuffled, FIVE),
     "not picklable": Animal("pickle", NotPicklable, Stretch, THREE),
-    "arguments used up": Animal("memory", lambda: ArgumentsUsedUp(deque([2.0, 3.0])), lambda: Multiples([2.0, 3.0]), TWO),
+    "arguments used up": Animal(
+        "memory", lambda: ArgumentsUsedUp(deque([2.0, 3.0])), lambda: Multiples([2.0, 3.0]), TWO
+    ),
     "nameless network": Animal("saving", lambda_coupling, coupling, TWO),
     "graph breaks": Animal("graph", GraphBreaks, Stretch, THREE),
 }

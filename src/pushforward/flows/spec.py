@@ -110,7 +110,10 @@ class _Writer:
                 "arguments": self._write_all(_torch_arguments(value), place),
             }
         elif isinstance(value, torch.distributions.Distribution):
-            found = {"torch": type(value).__name__, "arguments": self._write_all(_distribution_arguments(value, place), place)}
+            found = {
+                "torch": type(value).__name__,
+                "arguments": self._write_all(_distribution_arguments(value, place), place),
+            }
         else:
             raise _unwritable(value, place)
         return found | {"number": number}
