@@ -232,6 +232,29 @@ def test_models_and_inspect(images: Path, capsys: pytest.CaptureFixture[str]) ->
     assert run("inspect", images) == 0 and "lower bound" in capsys.readouterr().out
 
 
+def test_a_model_file_is_inspected_as_it_is_loaded(
+    vectors: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = vectors / "model.safetensors"
+    found, of_run = json_of(capsys, "inspect", file), json_of(capsys, "inspect", vectors)
+    assert found["file"] == str(file) and found["parts"] == of_run["parts"]
+    assert "no run there" in fails(capsys, 1, "inspect", tmp_path / "nothing")
+
+
+def test_exact_flows_need_no_draws(vectors: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("evaluate", vectors) == 0 and capsys.readouterr().err == ""
+    assert run("evaluate", vectors, "--importance-samples", 4) == 0
+    assert "log p(x) of this flow is exact, not a bound: --importance-samples changes" in capsys.readouterr().err
+
+
+def test_a_score_is_told_in_four_decimals(
+    vectors: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mean = json_of(capsys, "score", vectors, table, "-o", tmp_path / "scores.csv")["mean_log_prob"]
+    assert run("score", vectors, table, "-o", tmp_path / "scores.csv") == 0
+    assert f"rows 600, mean log prob {mean:.4f}, accuracy exact" in capsys.readouterr().err
+
+
 def test_inspect_goes_through_the_levels() -> None:
     from pushforward.diagnostics import count_parameters
 
@@ -281,6 +304,16 @@ def test_resume_after_kill_goes_on_with_the_same_curve(tmp_path: Path, capsys: p
     models = [pf.load(tmp_path / name / "model.safetensors").state_dict() for name in ("straight", "killed")]
     assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
     assert "not glow" in fails(capsys, 2, "train", "glow", "--resume", "-o", killed)
+
+
+def test_a_resume_with_nothing_left_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["-o", tmp_path / "run", "--max-time", "1s"]
+    assert run("train", "maf", "-d", "moons", *arguments, "-q", *TINY_TABLE) == 0
+    capsys.readouterr()
+    assert run("train", "--resume", *arguments) == 0
+    assert "nothing was left to do" in capsys.readouterr().err
+    assert run("train", "--resume", "-o", tmp_path / "run", "--max-time", "2s") == 0
+    assert "nothing was left" not in capsys.readouterr().err
 
 
 def test_interrupt_saves_and_says_so(tmp_path: Path) -> None:
@@ -429,7 +462,11 @@ def test_options_of_training_of_a_wrong_type(capsys: pytest.CaptureFixture[str],
     assert "--max-steps expects a whole number or none, got 2.5" in fails(capsys, 2, *arguments, "--max-steps", 2.5)
     assert "--lr" in fails(capsys, 2, *arguments, "--lr")
     assert "--learning-rate expects a number, got fast" in fails(capsys, 2, *arguments, "--lr", "fast")
-    assert "optimizer must be one of" in fails(capsys, 2, *arguments, "--max-steps", 1, "--optimizer", "sgd", "-q")
+    # Before any data are read: these are not there.
+    arguments = ["train", "nsf", "-d", tmp_path / "nothing.csv", "-o", tmp_path / "run"]
+    assert "optimizer must be one of" in fails(capsys, 2, *arguments, "--optimizer", "sgd")
+    assert "max_time must be a positive" in fails(capsys, 2, *arguments, "--max-time", "1x")
+    assert "nothing.csv" in fails(capsys, 1, *arguments, "--max-time", "1s")
 
 
 def test_a_run_of_another_version_is_not_resumed(

@@ -319,3 +319,17 @@ def test_the_same_bytes_from_every_arithmetic(model, tmp_path):
     ]
     digests = {process.communicate()[0].strip() for process in running}
     assert digests == {hashlib.sha256(data).hexdigest()}
+
+
+def test_the_model_that_is_used_is_told(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "images.npy", _images())
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["compress", "images.npy"])
+    assert str(result.exception) == "no model at codec.safetensors: name one with --model"
+    (tmp_path / "codec.safetensors").write_bytes(model.read_bytes())
+    result = CliRunner().invoke(app, ["compress", "images.npy"])
+    assert result.exit_code == 0 and "model codec.safetensors" in result.stderr
+    result = CliRunner().invoke(app, ["compress", "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
+    assert "[default: codec.safetensors]" in result.stdout
+    result = CliRunner().invoke(app, ["export-codec", "nowhere", "-o", "other.safetensors"])
+    assert str(result.exception) == "no model at nowhere: name a run, or its model.safetensors"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from torch import nn
 import pushforward as pf
 from pushforward.accuracy import Accuracy, Draws
 from pushforward.distributions import GaussianMixture, StandardNormal, Uniform
-from pushforward.errors import ShapeError, UsageError
+from pushforward.errors import DataError, ShapeError, UsageError
 from pushforward.networks import MADE, MLP
 from pushforward.scalar import Affine, CircularRationalQuadraticSpline, Exp, RationalQuadraticSpline, Sigmoid
 from pushforward.spaces import Categories, Circle, Integers, Interval, Product, Reals, Sphere, product_of
@@ -171,19 +173,30 @@ def test_one_pass_draws_and_scores() -> None:
             flow.rsample_and_log_prob()
 
 
+class Triangular(nn.Linear):
+    """A matrix that is multiplied by a mask, strictly lower triangular or its transpose."""
+
+    def __init__(self, causal: bool = True) -> None:
+        super().__init__(3, 3, bias=False)
+        self.register_buffer("mask", torch.ones(3, 3).tril(-1) if causal else torch.ones(3, 3).triu(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(x, self.weight * self.mask)
+
+
 def test_any_causal_network_makes_an_autoregressive_transform() -> None:
-    """A strictly triangular matrix is a causal network: the transform is a linear map with a known determinant."""
-    weight = torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [1.0, -2.0, 0.0]])
-    shifts = nn.Linear(3, 3, bias=False)
-    shifts.weight.data = weight
+    shifts = Triangular()
     layer = Autoregressive(3, pf.scalar.Additive(), shifts)
     x = torch.randn(6, 3)
     z, log_det = layer(x)
-    assert torch.allclose(z, x + x @ weight.T, atol=1e-6) and not log_det.any()
+    assert torch.allclose(z, x + x @ (shifts.weight * shifts.mask).T, atol=1e-6) and not log_det.any()
     assert torch.allclose(layer.inverse(z)[0], x, atol=1e-5) and torch.allclose(layer.decode(z), x, atol=1e-5)
-    shifts.weight.data = weight.T.contiguous()
+
+
+@pytest.mark.parametrize("network", [Triangular(causal=False), nn.Linear(3, 3), MLP, MLP(3, 3)])
+def test_a_network_that_is_not_causal_is_refused_also_when_it_starts_at_zero(network: object) -> None:
     with pytest.raises(UsageError, match="expects a causal network"):
-        Autoregressive(3, pf.scalar.Additive(), shifts)
+        Autoregressive(3, pf.scalar.Additive(), network)  # type: ignore[arg-type]
 
 
 def test_the_sweep_is_the_textbook_inverse_and_steps_aside_for_hooks() -> None:
@@ -268,3 +281,91 @@ def test_integers_are_taken_by_flows_of_any_integer_part() -> None:
     x = torch.randint(5, (3, 4))
     for each in (flow, flow.double()):
         assert torch.equal(each.log_prob(x), each.log_prob(x.to(next(each.parameters()).dtype)))
+
+
+def test_what_is_not_finite_starts_nothing() -> None:
+    for layer in (ActNorm(2), pf.transforms.Standardise(2)):
+        flow = pf.Flow([layer], StandardNormal((2,)))
+        for bad in (math.nan, math.inf):
+            with pytest.raises(DataError, match="not finite"):
+                flow.initialise(torch.tensor([[bad, 0.0], [1.0, 2.0]]))
+        with pytest.raises(DataError, match="empty batch"):
+            flow.initialise(torch.zeros(0, 2))
+        flow.initialise(torch.randn(100, 2) * 1e30)
+        assert torch.isfinite(flow.log_prob(torch.zeros(2)))
+
+
+def test_contexts_and_events_to_encode_are_those_of_their_spaces() -> None:
+    flow = pf.models.maf(2, context=Categories(4, (1,)), layers=1)
+    assert flow.log_prob(torch.zeros(2), torch.tensor([3])).shape == ()
+    for call in (flow.log_prob, flow.encode, lambda x, c: flow.sample(2, c)):
+        with pytest.raises(DataError, match=r"a context expects points of Categories\(classes=4.*got 7"):
+            call(torch.zeros(2), torch.tensor([7]))
+    with pytest.raises(DataError, match="encode expects"):
+        pf.build("categorical-flow", features=2, classes=4).encode([[4, 0]])
+
+
+def test_a_coupling_leads_onto_the_space_that_it_says() -> None:
+    for mask, shape in ((masks.halves(2), (2,)), (masks.channel((2, 4, 4)), (2, 4, 4))):
+        network = MLP if len(shape) == 1 else pf.networks.GatedConvNet
+        with pytest.raises(UsageError, match="changed elements"):
+            Coupling(mask, Affine(), network, space=Interval(0.0, 1.0, shape))
+
+
+def test_the_ends_of_a_circle_may_be_rounded() -> None:
+    flow = pf.Flow([Elementwise(CircularRationalQuadraticSpline(), (1,))], Uniform((1,), -math.pi, math.pi)).double()
+    end = torch.atan2(torch.tensor([[0.0]]), torch.tensor([[-1.0]]))
+    assert flow.log_prob(end).item() == pytest.approx(-math.log(2 * math.pi), abs=1e-6)
+
+
+def test_statistics_of_a_batch_are_those_of_all_of_it() -> None:
+    flow = pf.Flow([pf.transforms.BatchNorm(8)], StandardNormal((8,)))
+    x = torch.randn(40_000, 8) * torch.linspace(0.1, 10, 40_000)[:, None]
+    with torch.no_grad():
+        assert torch.allclose(flow.log_prob(x), copy.deepcopy(flow).requires_grad_().log_prob(x), atol=1e-3)
+    with torch.no_grad():
+        found = copy.deepcopy(flow).log_prob(x)
+    assert torch.allclose(found, flow.log_prob(x), atol=1e-3)
+
+
+def test_natural_mistakes_are_told() -> None:
+    class Nameless(pf.scalar.ScalarBijection):
+        def forward(self, x, parameters):  # type: ignore[no-untyped-def]
+            return x, torch.zeros_like(x)
+
+        inverse = forward
+
+    class Spaceless(pf.transforms.Transform):
+        pass
+
+    class Unsummed(Elementwise):
+        def forward(self, x, context=None, generator=None):  # type: ignore[no-untyped-def]
+            return x, torch.zeros_like(x)
+
+    with pytest.raises(UsageError, match="num_parameters"):
+        Nameless()
+    with pytest.raises(UsageError, match="domain"):
+        Spaceless()
+    with pytest.raises(ShapeError, match="log-determinant"):
+        pf.Flow([Unsummed(Affine(), (2,))], StandardNormal((2,))).log_prob(torch.zeros(2, 2))
+    assert StandardNormal(2).event_shape == Elementwise(Affine(), 2).event_shape == (2,)
+    assert Coupling([True, False], Affine(), partial(MLP, hidden=8)).event_shape == (2,)
+    assert pf.transforms.Permutation([1, 0]).order.tolist() == [1, 0]
+    with pytest.raises(UsageError, match=r"the class StandardNormal: write StandardNormal\("):
+        pf.Flow([flip(2)], StandardNormal)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="a base expects"):
+        pf.Flow([flip(2)], None)  # type: ignore[arg-type]
+    layer = Coupling(masks.halves(2), Affine(), MLP, 4)
+    with pytest.raises(UsageError, match=r"features of shape \(4,\)"):
+        pf.Flow([layer], StandardNormal((2,)), context=3, embedding=nn.Linear(3, 5))
+    with pytest.raises(UsageError, match="cannot take contexts"):
+        pf.Flow([layer], StandardNormal((2,)), context=3, embedding=nn.Linear(2, 4))
+    with pytest.raises(DataError, match="complex"):
+        pf.build("maf", features=2, layers=1).log_prob(torch.zeros(2, dtype=torch.complex64))
+    with pytest.raises(ShapeError, match=r"events of shape \(2,\)"):
+        pf.build("maf", features=2, layers=1).condition().log_prob(torch.zeros(5, 1))
+    with pytest.raises(UsageError, match="importance_samples"):
+        pf.build("maf", features=2, layers=1).bits_per_dim(torch.zeros(2), importance_samples="a")
+    image = pf.build("multiscale", shape=(1, 4, 4), levels=4, layers=1, hidden=4)
+    with pytest.raises(UsageError, match="latents, got"):
+        image.decode(torch.zeros(1, 4, 4))

@@ -337,6 +337,45 @@ def test_a_model_that_fits_no_table_is_named_with_those_that_do() -> None:
         FlowRegressor("glow").fit(x, x[:, 0])
 
 
+def test_wrong_values_are_told_in_the_words_of_the_table() -> None:
+    x = np.random.default_rng(0).uniform(0.1, 0.9, (30, 2))
+    x[3, 0] = 0.0
+    with pytest.raises(
+        DataError, match=r"^column 0 has 1 value on or outside .* \(0.0, 1.0\), whose ends are excluded"
+    ):
+        FlowDensity(bounds={0: (0, 1)}).fit(x)
+    with pytest.raises(DataError, match="^target column 'grade' expects numbers, got 'a' in 15 of 30 rows: turn"):
+        FlowRegressor().fit(x, pd.Series(["a", "1"] * 15, name="grade"))
+    with pytest.raises(UsageError, match="^bounds expects a mapping from columns, got 3$"):
+        FlowDensity(bounds=3).fit(x)
+
+
+@pytest.mark.parametrize("estimator", [FlowDensity, FlowRegressor])
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("max_steps", "20", "a whole number as max_steps, got max_steps='20'"),
+        ("batch_size", 0, "batch_size of at least 1"),
+        ("learning_rate", "fast", "a number as learning_rate"),
+        ("quadrature", 2.0, "a whole number as quadrature"),
+        ("validation_fraction", "some", "a number as validation_fraction"),
+    ],
+)
+def test_settings_of_the_wrong_type(estimator: Any, name: str, value: Any, expected: str) -> None:
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    with pytest.raises(UsageError, match=f"^{estimator.__name__} expects {expected}"):
+        estimator(**{name: value}).fit(x, x[:, 0])
+
+
+@pytest.mark.parametrize("count", ["a", 2.5, True, 0])
+def test_numbers_of_samples_are_whole(count: Any) -> None:
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    with pytest.raises(UsageError, match="^n_samples expects a whole number of at least 1, got"):
+        FlowDensity(max_steps=1).fit(x).sample(count)
+    with pytest.raises(UsageError, match="^n_samples expects a whole number of at least 1, got"):
+        FlowRegressor(max_steps=1).fit(x, x[:, 0]).sample(x, count)
+
+
 @pytest.mark.parametrize("conditional", [False, True])
 def test_models_said_to_fit_do(conditional: bool) -> None:
     names = suitable_models(conditional)

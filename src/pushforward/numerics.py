@@ -23,10 +23,11 @@ def bounded(raw: Tensor, limit: float) -> Tensor:
         >>> bounded(torch.tensor([0.1, 100.0]), 5.0).round(decimals=2)
         tensor([0.1000, 4.9900])
     """
-    # The ratio is clamped where its square would overflow; there the value is the limit to any precision.
-    farthest = 100.0 if raw.dtype == torch.float16 else 1e15
-    ratio = (raw / limit).clamp(-farthest, farthest)
-    return limit * ratio * torch.rsqrt(1.0 + ratio.square())
+    if raw.dtype == torch.float16:
+        # Half precision has no room for the square of what a network may emit.
+        raw = raw.clamp(-100.0 * limit, 100.0 * limit)
+    # Nothing is clamped: in compiled code the masks of a clamp make each run of numbers wait for the one before.
+    return raw * torch.rsqrt(1.0 + (raw / limit).square())
 
 
 def log1mexp(x: Tensor) -> Tensor:
@@ -121,6 +122,15 @@ def uniform_noise(like: Tensor, shape: Sequence[int], generator: torch.Generator
     return noise.clamp(tiny, 1.0 - tiny)
 
 
+def check_start(rows: Tensor, owner: str) -> None:
+    """Raise :class:`DataError` unless there are values to start from, all of them finite."""
+    if rows.shape[1] == 0:
+        raise DataError(f"{owner} expects at least one event to start from, got an empty batch")
+    wrong = int((~torch.isfinite(rows)).sum())
+    if wrong:
+        raise DataError(f"{owner} starts from finite values, got {wrong} that are not finite: remove those events")
+
+
 def robust_location_and_scale(rows: Tensor, owner: str) -> tuple[Tensor, Tensor]:
     """Return the median of each row and a scale that few wild values cannot move; 1 where a row is constant.
 
@@ -134,8 +144,7 @@ def robust_location_and_scale(rows: Tensor, owner: str) -> tuple[Tensor, Tensor]
         >>> location.item(), bool(scale < 1e9)
         (3.0, True)
     """
-    if rows.shape[1] == 0:
-        raise DataError(f"{owner} expects at least one event to start from, got an empty batch")
+    check_start(rows, owner)
     levels = torch.tensor(NORMAL_QUANTILES, dtype=torch.float64, device=rows.device)
     median, low, high = torch.quantile(rows.double(), levels, dim=1)
     scale = 0.5 * (high - low)

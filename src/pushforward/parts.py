@@ -61,6 +61,8 @@ class PartMeta(ABCMeta):
         arguments, named = own_copy(arguments), own_copy(named)
         memory = own_copy(arguments), own_copy(named)
         part = super().__call__(*arguments, **named)
+        if hasattr(part, "check_made"):
+            part.check_made()
         remember(part, *memory)
         return part
 
@@ -183,9 +185,10 @@ def add_model(name: str, recipe: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(recipe)
     def build(*arguments: Any, **options: Any) -> Any:
-        given = own_copy(inspect.signature(recipe).bind(*arguments, **options).arguments)
+        kept, named = own_copy(arguments), own_copy(options)
         flow = recipe(*arguments, **options)
-        flow.recipe = {"model": name, **given}
+        # Bound behind the recipe's own checks, which say better what is wrong.
+        flow.recipe = {"model": name, **inspect.signature(recipe).bind(*kept, **named).arguments}
         return flow
 
     _models[name] = build

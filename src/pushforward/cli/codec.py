@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Inputs = Annotated[list[Path] | None, typer.Argument(metavar="IN...", help="Files; - or none for standard input.")]
 Model = Annotated[
     Path,
-    typer.Option("--model", "-m", help="codec.safetensors, model.safetensors, or a run.", show_default=False),
+    typer.Option("--model", "-m", help="A portable model, a model.safetensors, or a run."),
 ]
 Output = Annotated[
     Path | None, typer.Option("--out", "-o", help="Where to write; - for standard output.", show_default=False)
@@ -80,7 +80,8 @@ def compress_command(
             data = pack(coder, entries, block_size=block_size, progress=advance)
         write_content(place, data)
         size = sum(entry.array.nbytes for entry in entries)
-        say(f"{_label(paths)}: {size:,} -> {len(data):,} bytes ({100 * len(data) / max(size, 1):.2f}%)", quiet)
+        share = 100 * len(data) / max(size, 1)
+        say(f"{_label(paths)}: {size:,} -> {len(data):,} bytes ({share:.2f}%), model {model}", quiet)
         if not keep and place != STREAM:
             verify_written(coder, place, entries)
             remove(paths)
@@ -187,7 +188,7 @@ def export_command(
     from pushforward.codec.exact.state import save_portable
 
     refuse_to_write_over(out, force)
-    model = load_model(run)
+    model = load_model(run, "name a run, or its model.safetensors")
     if not isinstance(model, PortableFlow):
         raise UsageError(f"{run} is no flow on integers: compress with it directly, by local bits-back coding")
     save_portable(model, out)

@@ -16,7 +16,7 @@ SUFFIX = ".pfz"
 STREAM = Path("-")
 
 
-def load_model(path: Path) -> CodecModel:
+def load_model(path: Path, advice: str = "name one with --model") -> CodecModel:
     """A portable model, a model file, or the model of a run, as what codes with it.
 
     Raises:
@@ -28,7 +28,7 @@ def load_model(path: Path) -> CodecModel:
 
     file = path / MODEL if path.is_dir() else path
     if not file.is_file():
-        raise CheckpointError(f"{file} expects a model, got nothing there: say which with --model")
+        raise CheckpointError(f"no model at {file}: {advice}")
     return load_portable(file) if is_portable_file(file) else as_model(load(file))
 
 

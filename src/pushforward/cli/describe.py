@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pushforward.cli.options import Json, RunFolder
+from pushforward.cli.options import Json
 from pushforward.cli.terminal import print_json, print_table
 
 if TYPE_CHECKING:
     from pushforward.cli.signature import Option
+    from pushforward.flows.flow import Flow
 
 
 def register(app: typer.Typer) -> None:
@@ -52,20 +54,22 @@ def models(
         print_table(("model", "what it is"), [(model, _plain(about)) for model, about in list_models().items()])
 
 
-def inspect(folder: RunFolder, as_json: Json = False) -> None:
+def inspect(
+    place: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The folder of a training, or a model file.", show_default=False)
+    ],
+    as_json: Json = False,
+) -> None:
     """Show what a trained flow is made of: parts, parameters, shapes, and how exact its log-density is."""
     from dataclasses import asdict
 
-    from pushforward.cli.runs import open_run
     from pushforward.diagnostics.summary import summary
 
-    run, flow = open_run(folder)
+    name, origin, flow = _opened(place)
     found = summary(flow)
     parts, accuracy = found.parts, found.accuracy
     whole = {
-        "model": run.model,
-        "options": run.options,
-        "data": run.data,
+        **origin,
         "event_shape": list(flow.event_shape),
         "parameters": found.parameters,
         "accuracy": accuracy,
@@ -84,8 +88,19 @@ def inspect(folder: RunFolder, as_json: Json = False) -> None:
         )
         for part in parts
     ]
-    title = f"{run.model} on {run.data}: {whole['parameters']:,} parameters, log p(x): {accuracy}"
+    title = f"{name}: {whole['parameters']:,} parameters, log p(x): {accuracy}"
     print_table(("part", "kind", "parameters", "output", "log-det", "inverse"), rows, title=title)
+
+
+def _opened(place: Path) -> tuple[str, dict[str, Any], Flow]:
+    """What the flow of a run or of a model file is called, where it comes from, and the flow."""
+    from pushforward.cli.runs import open_run
+    from pushforward.flows.saving import load
+
+    if place.is_file():
+        return str(place), {"file": str(place)}, load(place)
+    run, flow = open_run(place)
+    return f"{run.model} on {run.data}", {"model": run.model, "options": run.options, "data": run.data}, flow
 
 
 def _plain(text: str) -> str:

@@ -56,8 +56,12 @@ def report_file(out: object, facts: Mapping[str, Any], quiet: bool, as_json: boo
     if as_json:
         print_json({"out": str(out), **facts})
         return
-    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
+    told = ", ".join(f"{name.replace('_', ' ')} {_rounded(value)}" for name, value in facts.items())
     say(f"wrote {out}: {told}", quiet)
+
+
+def _rounded(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 @contextmanager

@@ -130,6 +130,11 @@ class _Work:
         }
 
     def summary(self, result: FitResult) -> str:
+        if 0 < result.steps == result.earlier_steps:
+            return (
+                f"nothing was left to do: {self.out} ended by {result.stopped} after {result.steps:,} steps in "
+                f"{result.seconds:.0f} s; limits count from its beginning, so give it a larger one, such as --max-time"
+            )
         loss = result.best_validation
         best = "" if loss is None else f", best validation {self.run.describe_loss(loss, self.flow)}"
         return (

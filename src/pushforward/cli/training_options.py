@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from functools import cache
 from typing import Annotated, Any
 
@@ -33,14 +34,25 @@ def parse_training(training: Mapping[str, Any]) -> dict[str, Any]:
     """Read the options that were given as values of the types that `fit` takes.
 
     Raises:
-        UsageError: one is of another type.
+        UsageError: one is of another type or outside its range.
     """
     options = training_options()
-    return {
+    given = {
         name: parse_value(_flag(name), value, options[name].annotation) if isinstance(value, str) else value
         for name, value in training.items()
         if value is not None
     }
+    _check(given)
+    return given
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    """Check what is given as `fit` would, before the data are read, which can take long."""
+    from pushforward.training import fit
+    from pushforward.training.plan import Plan
+
+    planned = {field.name for field in fields(Plan)} | {"max_time"}
+    Plan.of(**{name: given.get(name, option.default) for name, option in options_of(fit).items() if name in planned})
 
 
 def with_training_options(function: Callable[..., None]) -> type[TyperCommand]:

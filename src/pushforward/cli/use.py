@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pushforward.cli.options import BatchSize, DataSpec, Device, ImportanceSamples, Json, Quiet, RunFolder, Seed
-from pushforward.cli.terminal import print_json, print_table, progress, report_file
+from pushforward.cli.terminal import print_json, print_table, progress, report_file, say
 from pushforward.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 
     from pushforward.cli.runs import Run
     from pushforward.flows.flow import Flow
+
+
+DRAWS = 64
+Draws = Annotated[
+    int | None,
+    typer.Option(
+        "--importance-samples",
+        "-m",
+        min=1,
+        help="Draws that tighten the bound of a dequantized flow.",
+        show_default=str(DRAWS),
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     folder: RunFolder,
-    importance_samples: ImportanceSamples = 64,
+    importance_samples: Draws = None,
     data: DataSpec = None,
     part: Annotated[str, typer.Option(help="Which part of the data: train, validation or test.")] = "test",
     batch_size: BatchSize = None,
@@ -46,8 +59,12 @@ def evaluate(
     x, context = run.parts(run_data(run, data))[part]
     _check_shape(flow, x, data or run.data)
     accuracy, volume = flow.accuracy, run.log_volume
+    bound = accuracy is Accuracy.LOWER_BOUND
+    if not bound and importance_samples is not None:
+        reason = f"log p(x) of this flow is {'exact' if accuracy is Accuracy.EXACT else 'an estimate'}, not a bound"
+        say(f"{reason}: --importance-samples changes nothing", quiet or as_json)
     found: dict[str, dict[str, float]] = {}
-    for draws in dict.fromkeys([1, importance_samples] if accuracy is Accuracy.LOWER_BOUND else [1]):
+    for draws in dict.fromkeys([1, importance_samples or DRAWS] if bound else [1]):
         with progress(quiet or as_json, len(x), f"{draws} draw{'s' * (draws > 1)}") as advance:
             value = measure(
                 flow,

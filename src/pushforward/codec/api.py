@@ -17,6 +17,7 @@ from pushforward.codec.archive.parallel import Progress
 from pushforward.codec.model import CodecModel
 from pushforward.distributions.base import Distribution
 from pushforward.errors import UsageError
+from pushforward.flows.expected import require_flow
 
 Array = NDArray[Any]
 
@@ -84,6 +85,10 @@ def decompress(
         UsageError: if the data hold several arrays, or ``index`` is out of range.
     """
     model = as_model(flow)
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise UsageError(
+            f"decompress expects the bytes that compress returned, got a value of type {type(data).__name__}"
+        )
     header, blocks = open_container(model, data, memory_limit)
     if len(header.names) != 1:
         raise UsageError(f"decompress expects a file with one array, got {len(header.names)}: use unpack()")
@@ -111,8 +116,14 @@ def preview(
 
 
 def as_model(flow: CodecModel | Distribution) -> CodecModel:
-    """What codes with a flow: itself, its portable form, or local bits-back coding."""
+    """What codes with a flow: itself, its portable form, or local bits-back coding.
+
+    Raises:
+        UsageError: if it is neither a flow nor what codes with one, or nothing codes with it.
+    """
     if not isinstance(flow, Distribution):
+        if not (hasattr(flow, "push") and hasattr(flow, "pop")):
+            require_flow("the codec", flow)
         return flow
     # The density of integers is exact where nothing makes them continuous.
     if flow.support.discrete and flow.accuracy is Accuracy.EXACT:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from pushforward.distributions.base import Distribution
+from pushforward.flows.expected import require_flow
 from pushforward.parts import describe_arguments
 from pushforward.spaces import Space
 from pushforward.transforms.base import Transform
@@ -74,6 +75,7 @@ def summary(flow: Distribution) -> Summary:
         base         StandardNormal  2       0           exact
         5 parameters; events Reals(shape=(2,)); context none; log_prob exact
     """
+    require_flow("summary", flow)
     parts = tuple(_parts("", flow, flow.event_shape))
     return Summary(parts, flow.support, flow.context_shape, count_parameters(flow), flow.accuracy.describe())
 

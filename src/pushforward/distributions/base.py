@@ -11,7 +11,7 @@ from torch import Tensor
 from pushforward.accuracy import Accuracy
 from pushforward.distributions.inputs import as_batch, as_context, as_events
 from pushforward.errors import UsageError
-from pushforward.networks.context import broadcast, check_context
+from pushforward.networks.context import broadcast, check_context, check_context_values
 from pushforward.numerics import check_event
 from pushforward.parts import ModulePart
 from pushforward.spaces import Space
@@ -89,6 +89,7 @@ class Distribution(ModulePart):
     def take_context(self, context: Tensor | None) -> Tensor | None:
         """Check a context and return it as :meth:`forward` and :meth:`draw` take it: as networks see it."""
         check_context(context, self.context, type(self).__name__)
+        check_context_values(context, self.context)
         return None if context is None or self.context is None else self.context.features(context)
 
     @property
@@ -167,6 +168,10 @@ class Distribution(ModulePart):
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         """Set what depends on the data from one batch; most distributions have nothing to set."""
+
+    def count_latents(self) -> int:
+        """How many tensors :meth:`latents` gives."""
+        return 1
 
     def composition(self) -> list[tuple[str, Any]]:
         """Return the transforms and distributions that this one is made of, by their names in it; none for one that is

@@ -103,6 +103,21 @@ class FromTorch(Distribution):
         return self._kind(**values, **self._options, validate_args=False)
 
 
+def as_base(base: Any) -> Distribution:
+    """Return a distribution, or one around a ``torch.distributions`` object.
+
+    Raises:
+        UsageError: if it is something else, a class in place of an object above all.
+    """
+    if isinstance(base, Distribution):
+        return base
+    if isinstance(base, type):
+        raise UsageError(f"a base expects a distribution, got the class {base.__name__}: write {base.__name__}(...)")
+    if not isinstance(base, Torch):
+        raise UsageError(f"a base expects a distribution of pushforward or torch, got {type(base).__name__}")
+    return FromTorch(base)
+
+
 def _unwrapped(distribution: Torch) -> Torch:
     while isinstance(distribution, torch.distributions.Independent):
         distribution = distribution.base_dist

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from pushforward.errors import DataError, UsageError
 from pushforward.kernels.example import example_of
+from pushforward.kernels.recording import is_traced
+from pushforward.spaces import Space
 
 
 def as_events(owner: nn.Module, x: Any, *, discrete: bool) -> Tensor:
@@ -31,6 +33,16 @@ def as_context(owner: nn.Module, context: Any) -> Tensor | None:
         DataError: for something that is not numbers.
     """
     return None if context is None else _like(owner, context, "a context", keep_integers=False)
+
+
+def check_inside(x: Tensor, space: Space, what: str) -> None:
+    """Raise :class:`DataError` if an event lies outside of a space."""
+    if space.everywhere or is_traced():
+        return
+    inside = space.contains(x)
+    if not bool(inside.all()):
+        wrong = int((~inside).sum())
+        raise DataError(f"{what} expects points of {space}, got {wrong} of {inside.numel()} events outside of it")
 
 
 def as_batch(sample_shape: int | Sequence[int]) -> torch.Size:
@@ -58,6 +70,8 @@ def as_batch(sample_shape: int | Sequence[int]) -> torch.Size:
 def _like(owner: nn.Module, values: Any, what: str, *, keep_integers: bool) -> Tensor:
     if not isinstance(values, Tensor):
         values = _as_tensor(values, what)
+    if values.dtype.is_complex:
+        raise DataError(f"{what} must be real numbers, got complex ones ({values.dtype})")
     like = example_of(owner)
     dtype, device = (torch.get_default_dtype(), values.device) if like is None else (like.dtype, like.device)
     if values.dtype == dtype and values.device == device:
@@ -71,8 +85,15 @@ def _like(owner: nn.Module, values: Any, what: str, *, keep_integers: bool) -> T
 
 
 def _as_tensor(values: Any, what: str) -> Tensor:
+    if isinstance(values, np.ma.MaskedArray):
+        raise DataError(f"{what} must be numbers, got a masked array: fill or remove what is masked")
+    if isinstance(values, list | tuple) and any(isinstance(each, Tensor) for each in values):
+        return torch.stack([torch.as_tensor(each) for each in values])
     try:
         array = np.asarray(values)
+        if array.dtype == object or array.dtype.kind == "f":
+            # Frames of nullable columns, and numbers of another byte order or precision.
+            array = array.astype(np.float32 if array.dtype.itemsize == 4 and array.dtype.kind == "f" else np.float64)
         return torch.as_tensor(np.ascontiguousarray(array) if array.ndim else array)
     except (TypeError, ValueError, RuntimeError):
         raise DataError(

@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from pushforward.distributions.inputs import as_events
+from pushforward.numerics import check_event
+
 if TYPE_CHECKING:
     from pushforward.flows.flow import Flow
 
@@ -56,6 +59,8 @@ class ConditionedFlow(torch.distributions.Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the flow's ``log_prob`` of ``value`` given the context."""
+        value = as_events(self.flow, value, discrete=self.flow.support.discrete)
+        check_event(value, self.event_shape, "the flow")
         batch = torch.broadcast_shapes(value.shape[: value.dim() - len(self.event_shape)], self.batch_shape)
         return self.flow.log_prob(value.expand(*batch, *self.event_shape), self._expanded(batch))
 

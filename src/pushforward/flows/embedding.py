@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import ShapeError, UsageError
+from pushforward.kernels.example import example_of
 from pushforward.spaces import Space
 
 
@@ -31,7 +32,27 @@ def check_embedding(embedding: nn.Module | None, context: Space | None, inner: S
         raise UsageError(f"embedding expects a module, got {embedding!r}")
     if context is None:
         raise UsageError("a flow with an embedding expects parts that take a context, got parts without one")
+    _check_features(embedding, context, inner)
     return embedding
+
+
+@torch.no_grad()
+def _check_features(embedding: nn.Module, context: Space, inner: Space | None) -> None:
+    """Ask the embedding once, in evaluation mode, what it makes of a context."""
+    like = example_of(embedding)
+    example = torch.zeros(2, *context.shape) if like is None else like.new_zeros(2, *context.shape)
+    training = embedding.training
+    embedding.eval()
+    try:
+        embedded(embedding, context.features(example), len(context.shape), inner)
+    except ShapeError as error:
+        raise UsageError(str(error)) from None
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise UsageError(
+            f"the embedding cannot take contexts of shape {tuple(context.shape)}: {str(error).splitlines()[0]}"
+        ) from error
+    finally:
+        embedding.train(training)
 
 
 def embedded(embedding: nn.Module, context: Tensor, dims: int, inner: Space | None) -> Tensor:

@@ -89,6 +89,9 @@ class FactorOut(Distribution):
         self.rest.initialise(kept, self._for_rest(context))
         self.split.initialise(split, self._condition(kept, context))
 
+    def count_latents(self) -> int:
+        return 1 + self.rest.count_latents()
+
     def composition(self) -> list[tuple[str, Any]]:
         return [("split", self.split), ("rest", self.rest)]
 

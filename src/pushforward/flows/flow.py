@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -11,14 +12,14 @@ from torch import Tensor, nn
 
 from pushforward.accuracy import Accuracy, worst
 from pushforward.distributions.base import Distribution, Latents
-from pushforward.distributions.from_torch import FromTorch
-from pushforward.distributions.inputs import as_context, as_events
-from pushforward.errors import UsageError
+from pushforward.distributions.from_torch import as_base
+from pushforward.distributions.inputs import as_context, as_events, check_inside
+from pushforward.errors import ShapeError, UsageError
 from pushforward.flows.chunks import in_chunks
 from pushforward.flows.conditioned import ConditionedFlow
 from pushforward.flows.embedding import check_embedding, embedded
 from pushforward.kernels.compilation import compile_flow
-from pushforward.networks.context import Context, check_context
+from pushforward.networks.context import Context, check_context, check_context_values
 from pushforward.spaces import Integers, Space
 from pushforward.spaces import as_context as context_space
 from pushforward.transforms.base import Transform
@@ -60,7 +61,7 @@ class Flow(Distribution):
     ) -> None:
         super().__init__()
         self.transform = transform if isinstance(transform, Transform) else Chain(transform)
-        self.base = base if isinstance(base, Distribution) else FromTorch(base)
+        self.base = as_base(base)
         self.support = self.transform.inverse_space(self.base.support)
         self.accuracy = worst([self.transform.accuracy, self.base.accuracy])
         # No gradient passes through a value that is rounded or looked up on its way to the data.
@@ -69,6 +70,7 @@ class Flow(Distribution):
         self.context = context_space(context) or self.inner_context
         self.embedding = check_embedding(embedding, self.context, self.inner_context)
         self.recipe: dict[str, Any] | None = None
+        self.uses_batch = any(getattr(part, "uses_batch", False) for part in self.modules())
 
     @property
     def levels(self) -> int | None:
@@ -87,6 +89,8 @@ class Flow(Distribution):
         """
         events = as_events(self, x, discrete=self.support.discrete)
         events, given = self.check(events, as_context(self, context))
+        if self.training and self.uses_batch:
+            return self._within_support(events, given, generator)
         return in_chunks(
             lambda x, c: self._within_support(x, c, generator), events, len(self.event_shape), given, self.taken_dims
         )
@@ -98,11 +102,18 @@ class Flow(Distribution):
         """The work of :meth:`log_prob` on events of the support, where wrappers of modules (compile, data parallel,
         hooks) find it; the context has passed the embedding."""
         z, log_det = self.transform(x, self._for(self.transform, context), generator)
-        return self.base.score(z, self._for(self.base, context), generator) + log_det
+        log_prob = self.base.score(z, self._for(self.base, context), generator)
+        if log_det.shape != log_prob.shape:
+            raise ShapeError(
+                f"a transform returns its log-determinant summed over the event, of the batch's shape "
+                f"{tuple(log_prob.shape)}, got {tuple(log_det.shape)}"
+            )
+        return log_prob + log_det
 
     def take_context(self, context: Tensor | None) -> Tensor | None:
         """Check a context and return it as the parts take it: through the embedding, where there is one."""
         check_context(context, self.context, "the flow")
+        check_context_values(context, self.context)
         if context is None or self.context is None or self.embedding is None:
             return context
         features = self.context.features(context)
@@ -117,6 +128,7 @@ class Flow(Distribution):
     ) -> Tensor | tuple[Tensor, ...]:
         """Return the latent of ``x``, or all latents of a multi-scale flow, such that :meth:`decode` gives ``x``."""
         events = as_events(self, x, discrete=self.support.discrete)
+        check_inside(events, self.support, "encode")
         latents = self.latents(*self.check(events, as_context(self, context)), generator)
         return latents[0] if len(latents) == 1 else latents
 
@@ -125,7 +137,10 @@ class Flow(Distribution):
     ) -> Tensor:
         """Return the event of a latent, or of all latents of a multi-scale flow; of those factored out, any that is
         ``None`` is drawn given the ones behind it."""
-        several = [latents] if isinstance(latents, Tensor) else latents
+        several = [latents] if isinstance(latents, Tensor) else list(latents)
+        count = self.count_latents()
+        if len(several) != count:
+            raise UsageError(f"decode expects the flow's {count} latents, got {len(several)}: see encode")
         return self.from_latents(several, self.take_context(as_context(self, context)), generator)
 
     def latents(
@@ -170,8 +185,8 @@ class Flow(Distribution):
         Raises:
             UsageError: where ``log_prob`` is an estimate, which importance weighting would bias and not tighten.
         """
-        if importance_samples < 1:
-            raise UsageError(f"importance_samples expects at least 1, got {importance_samples}")
+        if not isinstance(importance_samples, Integral) or importance_samples < 1:
+            raise UsageError(f"importance_samples expects a whole number of at least 1, got {importance_samples!r}")
         if self.accuracy is Accuracy.ESTIMATE and importance_samples > 1:
             raise UsageError(
                 "importance weighting tightens lower bounds, and this flow's log_prob is an estimate: average several "
@@ -198,6 +213,9 @@ class Flow(Distribution):
     def condition(self, context: Any = None) -> ConditionedFlow:
         """Return ``p(x | context)`` as a ``torch.distributions.Distribution``."""
         return ConditionedFlow(self, as_context(self, context))
+
+    def count_latents(self) -> int:
+        return self.base.count_latents()
 
     def composition(self) -> list[tuple[str, Any]]:
         return [("transform", self.transform), ("base", self.base)]

@@ -13,6 +13,7 @@ from torch import Tensor
 from pushforward.distributions.base import Distribution
 from pushforward.errors import CheckpointError
 from pushforward.files import atomic_write
+from pushforward.flows.expected import require_flow
 from pushforward.flows.rebuilding import check_rebuilds, rebuild
 from pushforward.flows.spec import describe
 
@@ -44,6 +45,7 @@ def save(flow: Distribution, path: str | os.PathLike[str]) -> None:
     """
     from safetensors.torch import save as to_bytes
 
+    require_flow("save", flow)
     description, arguments = describe(flow)
     # The format refuses tensors that share memory, as equal masks may.
     weights = {

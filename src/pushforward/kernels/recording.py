@@ -11,9 +11,14 @@ import torch
 def recording_nothing() -> AbstractContextManager[Any]:
     """Where no gradient is wanted, operations as small as a sweep's spend a sixth of their time on what autograd might
     ask of them. What is computed inside must not leave as it is: gradients could not pass it later."""
-    if torch.is_grad_enabled() or torch.compiler.is_compiling() or is_transformed():
+    if torch.is_grad_enabled() or is_traced():
         return nullcontext()
     return torch.inference_mode()
+
+
+def is_traced() -> bool:
+    """Whether values cannot be looked at: code is being compiled, exported or transformed."""
+    return torch.compiler.is_compiling() or is_transformed()
 
 
 def is_transformed() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import types
 import typing
@@ -36,6 +37,38 @@ LEAST = {
     "dropout": 0,
 }
 """The least value of what an option counts or measures."""
+
+
+def named_options(
+    owner: str, recipe: Callable[..., Any], arguments: Sequence[Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a recipe is called with by the names of its parameters.
+
+    Raises:
+        UsageError: for an option that the recipe does not have, one that it is given twice, or one that is missing.
+
+    Example:
+        >>> def recipe(features: int, layers: int = 2) -> None: ...
+        >>> named_options("recipe", recipe, [3], {"layer": 2})
+        Traceback (most recent call last):
+        pushforward.errors.UsageError: recipe has no option layer: it takes features, layers
+    """
+    signature = inspect.signature(recipe)
+    known = signature.parameters
+    free = any(option.kind is option.VAR_KEYWORD for option in known.values())
+    unknown = [] if free else sorted(set(options) - set(known))
+    if unknown:
+        raise UsageError(f"{owner} has no option {', '.join(unknown)}: it takes {', '.join(known)}")
+    try:
+        given = signature.bind_partial(*arguments, **options).arguments
+    except TypeError as error:
+        raise UsageError(f"{owner} takes {', '.join(known)}, each once: {error}") from None
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    required = [key for key, each in known.items() if each.default is each.empty and each.kind not in variadic]
+    missing = [key for key in required if key not in given]
+    if missing:
+        raise UsageError(f"{owner} needs {', '.join(missing)}: pass {missing[0]}=")
+    return given
 
 
 def check_options(owner: str, recipe: Callable[..., Any], options: Mapping[str, Any], least: Mapping[str, int]) -> None:

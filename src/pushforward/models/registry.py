@@ -11,7 +11,7 @@ from torch import nn
 
 from pushforward.errors import PushforwardError, UsageError
 from pushforward.flows.flow import Flow
-from pushforward.models.options import check_options
+from pushforward.models.options import check_options, named_options
 from pushforward.parts import add_model, model_named, models
 
 Recipe = TypeVar("Recipe", bound=Callable[..., Flow])
@@ -59,20 +59,14 @@ def build(name: str, **options: Any) -> Flow:
         torch.Size([3])
     """
     recipe = model_named(name)
-    known = recipe_options(name)
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise UsageError(f"{name} has no option {', '.join(unknown)}: it takes {', '.join(known)}")
-    missing = [key for key, option in known.items() if option.default is option.empty and key not in options]
-    if missing:
-        raise UsageError(f"{name} needs {', '.join(missing)}: pass {missing[0]}=")
+    named_options(name, recipe, (), options)
     return recipe(**options)
 
 
 def _checked(name: str, recipe: Recipe, least: dict[str, int]) -> Recipe:
     @functools.wraps(recipe)
     def checked(*arguments: Any, **options: Any) -> Flow:
-        given = inspect.signature(recipe).bind(*arguments, **options).arguments
+        given = named_options(name, recipe, arguments, options)
         check_options(name, recipe, given, least)
         try:
             return recipe(*arguments, **options)

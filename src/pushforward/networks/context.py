@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pushforward.errors import ShapeError, UsageError
+from pushforward.errors import DataError, ShapeError, UsageError
+from pushforward.kernels.recording import is_traced
 from pushforward.spaces import Space, as_context
 
 Context = int | Sequence[int] | Space
@@ -84,6 +85,16 @@ def check_context(context: Tensor | None, space: Space | None, owner: str) -> No
         raise ShapeError(
             f"{owner} expects a context of shape {tuple(shape)} behind any batch dimensions, got {tuple(context.shape)}"
         )
+
+
+def check_context_values(context: Tensor | None, space: Space | None) -> None:
+    """Raise :class:`DataError` if a context lies outside of its declared space, such as a category that is none."""
+    if context is None or space is None or space.everywhere or is_traced():
+        return
+    inside = space.contains(context)
+    if not bool(inside.all()):
+        found = context[~inside][0].flatten()[0].item()
+        raise DataError(f"a context expects points of {space}, got {found:g}")
 
 
 def broadcast(x: Tensor, event_dims: int, context: Tensor, context_dims: int, owner: str) -> Tensor:

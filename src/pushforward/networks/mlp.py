@@ -18,7 +18,7 @@ class MLP(ModulePart):
         inputs: features of ``x``; with 0 the network sees the context alone.
         outputs: features of the result.
         context: features of the context, 0 for none.
-        hidden: widths of the hidden layers.
+        hidden: widths of the hidden layers; one number stands for two.
         activation: makes the activation between layers.
 
     Raises:
@@ -36,11 +36,12 @@ class MLP(ModulePart):
         outputs: int,
         context: int = 0,
         *,
-        hidden: Sequence[int] = (64, 64),
+        hidden: int | Sequence[int] = (64, 64),
         activation: Callable[[], nn.Module] = nn.SiLU,
     ) -> None:
         super().__init__()
         self.context = context
+        hidden = (hidden, hidden) if isinstance(hidden, int) else hidden
         widths = [inputs + context, *hidden]
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):

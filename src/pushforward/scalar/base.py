@@ -6,6 +6,7 @@ from abc import abstractmethod
 
 from torch import Tensor
 
+from pushforward.errors import UsageError
 from pushforward.parts import Part
 from pushforward.spaces import Interval, Reals, Space
 
@@ -48,6 +49,11 @@ class ScalarBijection(Part):
     codomain: Space = Reals()
     tolerance: float | None = None
     reach: Interval | None = None
+
+    def check_made(self) -> None:
+        """Raise :class:`UsageError` if a constructor left out what every scalar bijection has."""
+        if not isinstance(getattr(self, "num_parameters", None), int):
+            raise UsageError(f"{type(self).__name__} expects num_parameters, how many parameters a number takes")
 
     @abstractmethod
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:

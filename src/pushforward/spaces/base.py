@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from pushforward.errors import UsageError
 from pushforward.parts import Part
 
 ANY = -1
@@ -123,7 +124,7 @@ class Anything(Space):
     """
 
     def __init__(self, shape: Sequence[int]) -> None:
-        self.shape = torch.Size(shape)
+        self.shape = as_shape(shape)
 
     def contains(self, x: Tensor) -> Tensor:
         return all_true(x, self.shape)
@@ -134,6 +135,22 @@ class Anything(Space):
 
     def with_shape(self, shape: Sequence[int]) -> Anything:
         return Anything(shape)
+
+
+def as_shape(shape: int | Sequence[int]) -> torch.Size:
+    """Return a shape, of which a number is one dimension.
+
+    Raises:
+        UsageError: if it is neither a whole number nor a sequence of them.
+
+    Example:
+        >>> as_shape(3), as_shape((1, 8, 8))
+        (torch.Size([3]), torch.Size([1, 8, 8]))
+    """
+    try:
+        return torch.Size([shape] if isinstance(shape, int) else shape)
+    except TypeError:
+        raise UsageError(f"a shape expects a whole number or several, got {shape!r}") from None
 
 
 def fits_shape(one: Sequence[int], other: Sequence[int]) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from pushforward.errors import ShapeError, UsageError
-from pushforward.spaces.base import Anything, Space, all_of_event, independent, side_by_side, wider
+from pushforward.spaces.base import Anything, Space, all_of_event, as_shape, independent, side_by_side, wider
 
 
 class Reals(Space):
@@ -22,7 +22,7 @@ class Reals(Space):
     """
 
     def __init__(self, shape: Sequence[int] = ()) -> None:
-        self.shape = torch.Size(shape)
+        self.shape = as_shape(shape)
 
     def contains(self, x: Tensor) -> Tensor:
         return all_of_event(torch.isfinite(x), self.shape)
@@ -53,7 +53,7 @@ class Interval(Space):
     def __init__(self, low: float, high: float, shape: Sequence[int] = ()) -> None:
         if not low < high:
             raise UsageError(f"Interval expects low < high, got {low} and {high}")
-        self.low, self.high, self.shape = float(low), float(high), torch.Size(shape)
+        self.low, self.high, self.shape = float(low), float(high), as_shape(shape)
 
     def contains(self, x: Tensor) -> Tensor:
         return all_of_event((x >= self.low) & (x <= self.high) & torch.isfinite(x), self.shape)
@@ -110,7 +110,7 @@ class Circle(Space):
     def __init__(self, shape: Sequence[int] = (), low: float = -math.pi, high: float = math.pi) -> None:
         if not (low < high and math.isfinite(high - low)):
             raise UsageError(f"Circle expects finite low < high, got {low} and {high}")
-        self.shape, self.low, self.high = torch.Size(shape), float(low), float(high)
+        self.shape, self.low, self.high = as_shape(shape), float(low), float(high)
 
     @property
     def period(self) -> float:
@@ -118,7 +118,9 @@ class Circle(Space):
         return self.high - self.low
 
     def contains(self, x: Tensor) -> Tensor:
-        return all_of_event((x >= self.low) & (x <= self.high), self.shape)
+        # The two ends are one point, which single precision may have rounded to a little beyond.
+        slack = 1e-6 * self.period
+        return all_of_event((x >= self.low - slack) & (x <= self.high + slack), self.shape)
 
     def nearest(self, x: Tensor) -> Tensor:
         return torch.nan_to_num(x).clamp(self.low, self.high)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from pushforward.errors import UsageError
-from pushforward.spaces.base import Anything, Inside, Space, all_of_event, independent, side_by_side, wider
+from pushforward.spaces.base import Anything, Inside, Space, all_of_event, as_shape, independent, side_by_side, wider
 
 
 class Integers(Space):
@@ -28,7 +28,7 @@ class Integers(Space):
     def __init__(self, low: int | None = None, high: int | None = None, shape: Sequence[int] = ()) -> None:
         if low is not None and high is not None and low > high:
             raise UsageError(f"Integers expects low <= high, got {low} and {high}")
-        self.low, self.high, self.shape = low, high, torch.Size(shape)
+        self.low, self.high, self.shape = low, high, as_shape(shape)
 
     @property
     def count(self) -> int | None:

@@ -167,7 +167,8 @@ def fit_continuous(name: str, x: Array, weights: Array, low: float = -np.inf, hi
     Raises:
         DataError: if a value lies on or outside a bound.
     """
-    check_bounds(name, x, low, high, (x <= low) | (x >= high), "on or outside")
+    where = f"on or outside its bounds ({low}, {high}), whose ends are excluded"
+    check_bounds(name, x, (x <= low) | (x >= high), where)
     y, _ = unbound(x, low, high)
     center, scale = moments(y, weights)
     return Continuous(low, high, center, scale)
@@ -183,7 +184,7 @@ def fit_integers(name: str, x: Array, weights: Array, low: float = -np.inf, high
         raise DataError(
             f"column {name!r} expects integers, got {x[x != np.round(x)][0]}: declare it 'continuous' or round it"
         )
-    check_bounds(name, x, low, high, (x < low) | (x > high), "outside")
+    check_bounds(name, x, (x < low) | (x > high), f"outside its bounds ({low}, {high})")
     first = low if np.isfinite(low) else x.min()
     last = high if np.isfinite(high) else x.max()
     cells = last - first + 1
@@ -214,10 +215,10 @@ def moments(y: Array, weights: Array) -> tuple[float, float]:
     return center, size * float(np.sqrt(np.average(((y - center) / size) ** 2, weights=weights)))
 
 
-def check_bounds(name: str, x: Array, low: float, high: float, wrong: NDArray[np.bool_], where: str) -> None:
+def check_bounds(name: str, x: Array, wrong: NDArray[np.bool_], where: str) -> None:
     """Raise :class:`DataError` if any value is ``wrong``."""
-    if wrong.any():
-        raise DataError(
-            f"column {name!r} has {int(wrong.sum())} values {where} its bounds ({low}, {high}), the first is "
-            f"{x[wrong][0]}: widen bounds= or remove these rows"
-        )
+    count = int(wrong.sum())
+    if count:
+        values, rows = ("1 value", "this row") if count == 1 else (f"{count} values", "these rows")
+        first = x[wrong][0]
+        raise DataError(f"column {name!r} has {values} {where}, such as {first}: widen bounds= or remove {rows}")

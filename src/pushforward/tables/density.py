@@ -10,11 +10,11 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Density
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from pushforward.errors import DataError, UsageError
+from pushforward.errors import DataError
 from pushforward.tables.codes import BoundPair, LatentCode
 from pushforward.tables.columns import Array
 from pushforward.tables.fitting import Training, train_flow
-from pushforward.tables.inputs import checked_table, checked_weights
+from pushforward.tables.inputs import check_draws, check_settings, checked_table, checked_weights
 from pushforward.tables.latents import decode, encode
 from pushforward.tables.likelihood import log_density
 from pushforward.tables.quadrature import cell_points
@@ -43,7 +43,8 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         model_options: configuration for it, e.g. ``{"layers": 5, "hidden": (128, 128)}``; what is left out is chosen
             by the number of rows.
         columns: ``{column: "continuous" | "ordinal" | "categorical"}`` where the dtype does not say what is meant.
-        bounds: ``{column: (low, high)}``, None for no bound, of what a column can ever be.
+        bounds: ``{column: (low, high)}``, None for no bound, of what a column can ever be; a continuous column never
+            reaches them (they have density zero), integers may.
         quadrature: points for the mass of discrete columns, a power of two.
         max_steps, max_time, batch_size, learning_rate: of the training; None chooses by the number of rows.
         validation_fraction: the part of the rows that is held out to stop by, at least 20 rows or a quarter of few;
@@ -84,7 +85,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         patience: int = 6,
         accelerator: str = "auto",
         random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
+        verbose: int | bool = 0,
     ) -> None:
         self.model = model
         self.model_options = model_options
@@ -109,6 +110,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
             y: ignored.
             sample_weight: one number of at least 0 for each row.
         """
+        check_settings(self)
         X = checked_table(self, X, reset=True, min_rows=2)
         weights = checked_weights(sample_weight, X)
         self._table = Table(X, self.columns)
@@ -139,8 +141,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
             random_state: in place of the estimator's own.
         """
         check_is_fitted(self)
-        if n_samples < 1:
-            raise UsageError(f"n_samples expects at least 1, got {n_samples}")
+        check_draws(n_samples)
         state = check_random_state(self.random_state if random_state is None else random_state)
         return self.inverse_transform(state.standard_normal((n_samples, self._code.features)))
 

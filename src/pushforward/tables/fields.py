@@ -17,18 +17,35 @@ KINDS = ("continuous", "ordinal", "categorical")
 
 @dataclass
 class Field:
-    """How the values of one column are read and written: its name, kind, dtype, and categories if it has any."""
+    """How the values of one column are read and written: its name, kind, dtype, categories if it has any, and what
+    errors call it."""
 
     name: Any
     kind: str
     dtype: Any
     categories: pd.Index | None
+    role: str = "column"
 
     def read(self, values: Any) -> Array:
-        """Return the values as numbers, categories as their index and -1 for an unknown one."""
+        """Return the values as numbers, categories as their index and -1 for an unknown one.
+
+        Raises:
+            DataError: if a column of numbers holds texts that are none.
+        """
         if self.categories is None:
-            return pd.to_numeric(pd.Series(values)).to_numpy(np.float64)
+            return self._numbers(pd.Series(values))
         return self.categories.get_indexer(pd.Index(values)).astype(np.float64)
+
+    def _numbers(self, values: pd.Series) -> Array:
+        try:
+            return pd.to_numeric(values).to_numpy(np.float64)
+        except ValueError as error:
+            wrong = values[pd.to_numeric(values, errors="coerce").isna() & values.notna()]
+            rows = f"{len(wrong)} of {len(values)} row{'s' * (len(values) > 1)}"
+            raise DataError(
+                f"{self.role} {self.name!r} expects numbers, got {wrong.iloc[0]!r} in {rows}: turn the values into "
+                f"numbers or remove these rows"
+            ) from error
 
     def write(self, numbers: Array) -> Any:
         """Return numbers as values of the column's own dtype."""
@@ -53,7 +70,7 @@ class Field:
         )
 
 
-def describe(name: Any, values: Any, kind: str | None) -> Field:
+def describe(name: Any, values: Any, kind: str | None, role: str = "column") -> Field:
     """Return the field of one column.
 
     Raises:
@@ -63,12 +80,12 @@ def describe(name: Any, values: Any, kind: str | None) -> Field:
     dtype = values.dtype
     kind = kind or natural_kind(name, values)
     if kind not in KINDS:
-        raise UsageError(f"columns: column {name!r} expects one of {', '.join(KINDS)}, got {kind!r}")
+        raise UsageError(f"columns: {role} {name!r} expects one of {', '.join(KINDS)}, got {kind!r}")
     if kind != "categorical":
-        return Field(name, kind, dtype if types.is_numeric_dtype(dtype) else np.dtype(np.float64), None)
+        return Field(name, kind, dtype if types.is_numeric_dtype(dtype) else np.dtype(np.float64), None, role)
     if isinstance(dtype, pd.CategoricalDtype):
-        return Field(name, kind, dtype, dtype.categories)
-    return Field(name, kind, dtype, pd.Index(pd.Series(values).dropna().unique()).sort_values())
+        return Field(name, kind, dtype, dtype.categories, role)
+    return Field(name, kind, dtype, pd.Index(pd.Series(values).dropna().unique()).sort_values(), role)
 
 
 def natural_kind(name: Any, values: Any) -> str:

@@ -39,7 +39,7 @@ class Training:
     validation_fraction: float
     patience: int
     accelerator: str
-    verbose: int
+    verbose: int | bool
 
     @classmethod
     def of(cls, estimator: Any) -> Training:
@@ -96,8 +96,8 @@ def train_flow(
             objective=weighted_negative_log_likelihood if weighted else negative_log_likelihood,
             max_steps=steps,
             max_time=training.max_time,
-            batch_size=training.batch_size or size.batch_size,
-            learning_rate=training.learning_rate or size.learning_rate,
+            batch_size=size.batch_size if training.batch_size is None else training.batch_size,
+            learning_rate=size.learning_rate if training.learning_rate is None else training.learning_rate,
             patience=training.patience if len(held_out) else None,
             validate_every=max(1, steps // 24),
             ema=0.98,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,27 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
-from pushforward.errors import DataError
+from pushforward.errors import DataError, UsageError
+from pushforward.models.options import check_options
 from pushforward.tables.columns import Array
+
+_LEAST = {"max_steps": 1, "batch_size": 1, "patience": 1, "quadrature": 1, "verbose": 0}
+
+
+def check_settings(estimator: BaseEstimator) -> None:
+    """Check an estimator's parameters, which scikit-learn wants done when it is fitted.
+
+    Raises:
+        UsageError: for a value of the wrong type or below the least.
+    """
+    cls = type(estimator)
+    check_options(cls.__name__, cls.__init__, estimator.get_params(deep=False), _LEAST)
+
+
+def check_draws(n_samples: Any) -> None:
+    """Raise :class:`UsageError` unless a number of samples is one."""
+    if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
+        raise UsageError(f"n_samples expects a whole number of at least 1, got {n_samples!r}")
 
 
 def checked_table(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) -> Any:

@@ -53,7 +53,9 @@ def check_recipe(model: str, model_options: Mapping[str, Any] | None, conditiona
         if option in ("features", "context"):
             raise UsageError(f"model_options cannot set {option!r}: the columns of the table do")
         if option not in known:
-            free = ", ".join(key for key in known if key not in ("features", "context"))
+            # Only what has a context can embed it.
+            taken = ("features", "context") if conditional else ("features", "context", "embedding")
+            free = ", ".join(key for key in known if key not in taken)
             raise UsageError(f"model_options: {model} has no option {option!r}; it takes {free}")
 
 

@@ -17,7 +17,7 @@ from pushforward.tables.chunks import slices
 from pushforward.tables.codes import BoundPair, FeatureCode, LatentCode
 from pushforward.tables.columns import Array
 from pushforward.tables.fitting import Training, train_flow
-from pushforward.tables.inputs import checked_table, checked_target, checked_weights
+from pushforward.tables.inputs import check_draws, check_settings, checked_table, checked_target, checked_weights
 from pushforward.tables.latents import decode, encode, given
 from pushforward.tables.likelihood import log_density
 from pushforward.tables.quadrature import cell_points, mean_points
@@ -37,7 +37,8 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
         model_options: configuration for it; what is left out is chosen by the number of rows.
         columns: ``{column: kind}`` of features whose dtype does not say what is meant, as in :class:`FlowDensity`.
         target_columns: ``{target: "ordinal"}`` of targets that are integers and get a mass; others are continuous.
-        bounds: ``{target: (low, high)}``, None for no bound; targets by name, or by index where they have none.
+        bounds: ``{target: (low, high)}``, None for no bound; targets by name, or by index where they have none. The
+            limits of continuous targets are excluded.
         quadrature: points for the mass of ordinal targets, a power of two.
         max_steps, max_time, batch_size, learning_rate: of the training; None chooses by the number of rows.
         validation_fraction: the part of the rows that is held out to stop by, at least 20 rows or a quarter of few;
@@ -80,7 +81,7 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
         patience: int = 6,
         accelerator: str = "auto",
         random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
+        verbose: int | bool = 0,
     ) -> None:
         self.model = model
         self.model_options = model_options
@@ -100,12 +101,13 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> FlowRegressor:
         """Fit the conditional density of ``y``, ``(n,)`` or ``(n, outputs)``, given ``X``, ``(n, columns)``."""
+        check_settings(self)
         X = checked_table(self, X, reset=True, min_rows=2)
         target, self._flat = checked_target(y)
         check_consistent_length(X, target)
         weights = checked_weights(sample_weight, X)
         self._table = Table(X, self.columns)
-        self._target = Table(target, continuous_by_default(target, self.target_columns))
+        self._target = Table(target, continuous_by_default(target, self.target_columns), "target column")
         self.n_outputs_ = len(self._target.fields)
         features, targets = self._table.read(X), self._target.read(target)
         rows = canonical_rows(np.concatenate([features, targets], axis=1), weights)
@@ -153,8 +155,7 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
 
     def sample(self, X: Any, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> Array:
         """Draw targets for each row, ``(n, n_samples)`` or ``(n, n_samples, outputs)``."""
-        if n_samples < 1:
-            raise UsageError(f"n_samples expects at least 1, got {n_samples}")
+        check_draws(n_samples)
         contexts = self._contexts(X)
         state = check_random_state(self.random_state if random_state is None else random_state)
         values = []

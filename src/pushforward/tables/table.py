@@ -20,14 +20,16 @@ class Table:
         data: a data frame or a two-dimensional array.
         kinds: ``{column: kind}`` where the kind that the dtype suggests (floats continuous, integers ordinal, the rest
             categorical) is not meant; columns by name, or by index for arrays.
+        role: what errors call a column.
     """
 
-    def __init__(self, data: Any, kinds: Mapping[Any, str] | None) -> None:
+    def __init__(self, data: Any, kinds: Mapping[Any, str] | None, role: str = "column") -> None:
         self.is_frame = isinstance(data, pd.DataFrame)
         self.dtype = None if self.is_frame else data.dtype
         names = list(data.columns) if self.is_frame else list(range(data.shape[1]))
         kinds = check_keys("columns", kinds, names)
-        self.fields = [describe(name, values, kinds.get(name)) for name, values in zip(names, columns_of(data))]
+        columns = zip(names, columns_of(data))
+        self.fields = [describe(name, values, kinds.get(name), role) for name, values in columns]
 
     @property
     def names(self) -> list[Any]:
@@ -84,7 +86,9 @@ def counted(counts: Mapping[Any, int], what: str) -> str:
 
 
 def check_keys(option: str, mapping: Mapping[Any, Any] | None, names: list[Any]) -> Mapping[Any, Any]:
-    """Raise :class:`UsageError` unless every key is a column."""
+    """Raise :class:`UsageError` unless it is a mapping whose every key is a column."""
+    if not isinstance(mapping or {}, Mapping):
+        raise UsageError(f"{option} expects a mapping from columns, got {mapping!r}")
     unknown = [key for key in mapping or {} if key not in names]
     if unknown:
         raise UsageError(f"{option}: there is no column {unknown[0]!r}; the columns are {names[:20]}")

@@ -16,6 +16,7 @@ from pushforward.data.dataset import Dataset
 from pushforward.errors import TrainingError, UsageError
 from pushforward.extras import requires
 from pushforward.files import make_folder
+from pushforward.flows.expected import require_flow
 from pushforward.flows.flow import Flow
 from pushforward.kernels.memory import kept_memory
 from pushforward.training.batches import Batches
@@ -26,7 +27,7 @@ from pushforward.training.inputs import Pair, own_batch_size, read_pair
 from pushforward.training.interruption import interruptible
 from pushforward.training.objectives import Objective, negative_log_likelihood
 from pushforward.training.outcome import Handover, Outcome
-from pushforward.training.plan import Plan, parse_duration
+from pushforward.training.plan import Plan
 from pushforward.training.progress import ProgressLine
 from pushforward.training.result import FitResult
 from pushforward.training.trainer import make_trainer, quiet_lightning
@@ -34,7 +35,6 @@ from pushforward.training.trainer import make_trainer, quiet_lightning
 if TYPE_CHECKING:
     from pushforward.training.module import FlowTraining
 
-DEFAULT_BATCH_SIZE = 256
 # One batch is enough to set ActNorm's scales, and a large one sets them better.
 _INITIAL_ROWS = 1024
 
@@ -129,9 +129,9 @@ def fit(
         >>> pf.fit(flow, 3 + torch.randn(512, 2), max_steps=20, learning_rate=0.1, progress=False).steps
         20
     """
-    given = own_batch_size(train) if batch_size is None else batch_size
-    plan = Plan(
-        batch_size=DEFAULT_BATCH_SIZE if given is None else given,
+    require_flow("fit", flow)
+    plan = Plan.of(
+        batch_size=own_batch_size(train) if batch_size is None else batch_size,
         learning_rate=learning_rate,
         optimizer=optimizer,
         weight_decay=weight_decay,
@@ -141,15 +141,16 @@ def fit(
         ema=ema,
         shift=shift,
         patience=patience,
-        max_seconds=parse_duration(max_time),
+        max_time=max_time,
         max_epochs=max_epochs,
         max_steps=max_steps,
         validate_every=validate_every,
         log_every=log_every,
         checkpoint_seconds=checkpoint_seconds,
-        precision=str(precision),
+        precision=precision,
         compile=compile,
-        out=None if out is None else Path(out),
+        out=out,
+        seed=seed,
     )
     if validation is None and isinstance(train, Dataset):
         validation = train

@@ -59,6 +59,7 @@ class FlowTraining(L.LightningModule):
         self._interrupted = False
         self._window: list[float] = []
         self._earlier_seconds = 0.0
+        self._earlier_steps = 0
         self._restored: dict[str, Any] | None = None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -107,7 +108,9 @@ class FlowTraining(L.LightningModule):
     def outcome(self, failure: TrainingError | None = None) -> Outcome:
         """How the training went, and the weights of its best validation or its last average."""
         weights = self._ema.average if self._best.weights is None else self._best.weights
-        result = FitResult(self._recorder.rows, self._best.loss, self._step, self._seconds(), self._stopped)
+        result = FitResult(
+            self._recorder.rows, self._best.loss, self._step, self._seconds(), self._stopped, self._earlier_steps
+        )
         return Outcome(result, weights, failure)
 
     def interrupt(self) -> bool:
@@ -252,7 +255,7 @@ class FlowTraining(L.LightningModule):
         """Take back what `on_save_checkpoint` added."""
         state = checkpoint[KEY]
         self._restored = state
-        self._step = self._data.first_step = state["step"]
+        self._step = self._earlier_steps = self._data.first_step = state["step"]
         self._earlier_seconds = state["seconds"]
         self._best.restore(state)
         self._window = state["window"]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pushforward.errors import UsageError
+from pushforward.models.options import check_options
 from pushforward.training.schedules import SCHEDULES
 
 OPTIMIZERS = ("adam", "adamw")
 PRECISIONS = ("32", "32-true", "64", "64-true", "bf16-mixed")
+DEFAULT_BATCH_SIZE = 256
 DEFAULT_EPOCHS = 100
 # Validating a small data set after every epoch would cost as much as training on it.
 _LEAST_STEPS_BETWEEN_VALIDATIONS = 50
@@ -22,7 +26,7 @@ class Plan:
     """The settings of a training, checked; see `fit` for their meaning.
 
     Raises:
-        UsageError: a value outside its range or an unknown name.
+        UsageError: a value of the wrong type or outside its range, or an unknown name.
     """
 
     batch_size: int
@@ -44,8 +48,29 @@ class Plan:
     precision: str
     compile: bool
     out: Path | None
+    seed: int | None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        batch_size: int | None,
+        max_time: str | float | None,
+        precision: str | int,
+        out: str | os.PathLike[str] | None,
+        **settings: Any,
+    ) -> Plan:
+        """Make a plan of settings as `fit` takes them."""
+        return cls(
+            batch_size=DEFAULT_BATCH_SIZE if batch_size is None else batch_size,
+            max_seconds=parse_duration(max_time),
+            precision=str(precision),
+            out=None if out is None else Path(out),
+            **settings,
+        )
 
     def __post_init__(self) -> None:
+        check_options("fit", Plan, vars(self), {})
         for name in ("batch_size", "log_every"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         for name in ("max_epochs", "max_steps", "patience", "validate_every"):

@@ -16,6 +16,7 @@ class FitResult:
         steps: how many steps were taken, those before a resume included.
         seconds: how long it took, those before a resume included.
         stopped: why it ended: ``"steps"``, ``"time"``, ``"patience"`` or ``"interrupted"``.
+        earlier_steps: how many of the steps were taken before a resume.
     """
 
     history: list[dict[str, float | None]] = field(repr=False)
@@ -23,3 +24,4 @@ class FitResult:
     steps: int
     seconds: float
     stopped: str
+    earlier_steps: int = 0

@@ -35,6 +35,7 @@ class Transform(ModulePart):
         reads_back: whether ``inverse`` gives back every ``x``, where it does not draw: False where what ``forward``
             draws may be read back as another ``x``, so that only ``decode(encode(x))`` is ``x``.
         tolerance: ``None`` for an analytic inverse, else the error at which an iterative inverse stops.
+        uses_batch: whether, in training mode, an event's image depends on the others of its batch.
     """
 
     domain: Space
@@ -44,6 +45,13 @@ class Transform(ModulePart):
     draws: Draws = Draws.NEVER
     reads_back: bool = True
     tolerance: float | None = None
+    uses_batch: bool = False
+
+    def check_made(self) -> None:
+        """Raise :class:`UsageError` if a constructor left out what every transform has."""
+        for name in ("domain", "codomain"):
+            if not isinstance(getattr(self, name, None), Space):
+                raise UsageError(f"{type(self).__name__} expects its constructor to set {name}, a space, got none")
 
     def forward(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None

@@ -39,7 +39,7 @@ class Logit(Bijection):
         self.alpha = alpha
         beyond = 0.5 * alpha / (1 - alpha)
         shape = [ANY] * event_dims
-        self.domain, self.codomain = Interval(-beyond, 1 + beyond, shape), Reals(shape)
+        self.domain, self.codomain = Interval(0.0 - beyond, 1.0 + beyond, shape), Reals(shape)
 
     def forward(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None

@@ -41,6 +41,7 @@ from pushforward.codec.registry import no_exact_form
 from pushforward.distributions.base import Distribution
 from pushforward.distributions.discrete.integers import Discrete, GroupedDiscrete
 from pushforward.errors import UsageError
+from pushforward.flows.expected import require_flow
 from pushforward.flows.factor_out import FactorOut
 from pushforward.flows.flow import Flow
 from pushforward.transforms.base import Transform
@@ -90,6 +91,7 @@ def export(flow: Distribution) -> PortableFlow:
         >>> model.event_shape, model.low, model.high
         ((1, 4, 4), 0, 3)
     """
+    require_flow("export", flow)
     values = flow.support
     if flow.context is not None:
         raise UsageError("export expects a flow without a context: a file would not hold it")

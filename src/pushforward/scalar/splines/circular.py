@@ -31,7 +31,8 @@ class CircularRationalQuadraticSpline(ScalarBijection):
 
     The angle is first shifted, ``wrap(x + phase)``, so that the spline's fixed point lies anywhere, then mapped by a
     spline with equal slopes at the two ends: the density is continuous around the circle. Inputs outside the box are
-    wrapped into it.
+    wrapped into it; a flow checks its support first, and gives angles off the circle a ``log_prob`` of ``-inf``
+    (:meth:`pushforward.spaces.Circle.wrap` brings them there).
 
     Parameters per element, ``3 * bins + 1`` in this order: ``bins`` log-widths, ``bins`` log-slopes of the bins,
     ``bins`` log-slopes of the knots (the first belongs to both ends), the phase; bounded as in

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -53,13 +55,14 @@ class Coupling(Bijection):
 
     def __init__(
         self,
-        mask: Tensor,
+        mask: Tensor | Sequence[bool],
         scalar: ScalarBijection,
         network: NetworkFactory | nn.Module,
         context: Context = 0,
         space: Space | None = None,
     ) -> None:
         super().__init__()
+        mask = torch.as_tensor(mask)
         self.partition = partition(mask)
         self.scalar = check_scalar(scalar, "Coupling")
         self.tolerance = scalar.tolerance
@@ -124,12 +127,17 @@ class Coupling(Bijection):
         return sum_event(log_d, log_d.dim() - len(batch_shape(x, self.event_dims)))
 
     def _check_changed(self, mask: Tensor) -> None:
-        if mask.dim() != 1 or self.domain.same_kind(self.scalar.domain):
+        scalar, domain = self.scalar.domain, self.domain
+        if domain.same_kind(scalar):
             return
-        for keeps, element in zip(mask.tolist(), self.domain.elements(), strict=True):
-            if not keeps and not element.within(self.scalar.domain):
+        kinds = [domain]
+        if mask.dim() == 1:
+            kinds = [each for keeps, each in zip(mask.tolist(), domain.elements(), strict=True) if not keeps]
+        for kind in kinds:
+            if not kind.same_kind(scalar):
                 raise UsageError(
-                    f"Coupling expects changed elements of the scalar bijection's {self.scalar.domain}, got {element}"
+                    f"Coupling expects changed elements of the scalar bijection's {scalar}, onto which it leads back, "
+                    f"got {kind}"
                 )
 
     def _codomain(self, mask: Tensor) -> Space:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from pushforward.errors import DataError
+from pushforward.numerics import check_start
 from pushforward.spaces import ANY, Reals
 from pushforward.transforms.base import Bijection
 
@@ -137,6 +137,8 @@ class BatchNorm(Bijection):
     def _log_scale(self, variance: Tensor) -> Tensor:
         return self.log_scale.clamp(-MAX_LOG_SCALE, MAX_LOG_SCALE) - 0.5 * torch.log(variance + self.eps)
 
+    uses_batch = True
+
     def _statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
         if not self.training or x.numel() <= len(self.shift):
             return self.running_mean, self.running_variance
@@ -166,9 +168,11 @@ def mean_and_deviation(rows: Tensor, owner: str) -> tuple[Tensor, Tensor]:
     Raises:
         DataError: if there are no values.
     """
-    if rows.shape[1] == 0:
-        raise DataError(f"{owner} expects at least one event to start from, got an empty batch")
+    check_start(rows, owner)
+    kind = rows.dtype
+    # In double precision: the squares of large values overflow single.
+    rows = rows.double()
     mean, deviation = rows.mean(1), rows.std(1, unbiased=False)
     # A spread that is all rounding is none: a scale of a million would blow up the next row that differs.
-    constant = deviation <= 8 * torch.finfo(rows.dtype).eps * rows.abs().amax(1)
-    return mean, torch.where(constant, torch.ones_like(deviation), deviation)
+    constant = deviation <= 8 * torch.finfo(kind).eps * rows.abs().amax(1)
+    return mean.to(kind), torch.where(constant, torch.ones_like(deviation), deviation).to(kind)

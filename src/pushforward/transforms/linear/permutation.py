@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -30,9 +32,10 @@ class Permutation(Bijection):
     order: Tensor
     inverse_order: Tensor
 
-    def __init__(self, order: Tensor, event_dims: int = 1) -> None:
+    def __init__(self, order: Tensor | Sequence[int], event_dims: int = 1) -> None:
         super().__init__()
-        if not torch.equal(order.sort().values, torch.arange(len(order), device=order.device)):
+        order = torch.as_tensor(order)
+        if order.dim() != 1 or not torch.equal(order.sort().values, torch.arange(len(order), device=order.device)):
             raise UsageError(f"Permutation expects an order of 0 ... {len(order) - 1}, got {order.tolist()}")
         self.domain = self.codomain = Anything((len(order), *[ANY] * (event_dims - 1)))
         # Persistent: a random order must come back with the weights.
