@@ -253,7 +253,8 @@ class Attending(nn.Module):
         self.attention = attention
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.attention(x, x, x)[0][..., :3]
+        inputs = (x, x, x) if isinstance(self.attention, nn.MultiheadAttention) else (x,)
+        return self.attention(*inputs)[0][..., :3]
 
 
 def test_an_argument_that_a_module_does_not_keep_is_told(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ def module_arguments(module: nn.Module) -> dict[str, Any]:
         {'beta': 2.0, 'threshold': 20.0}
     """
     if isinstance(module, nn.Sequential):
-        return {"args": (OrderedDict(module._modules),) if _has_names(module) else tuple(module)}
+        children = _children(module)
+        numbered = list(children) == [str(i) for i in range(len(children))]
+        return {"args": tuple(module) if numbered else (children,)}
     if isinstance(module, nn.ModuleList):
         return {"modules": list(module)}
     if isinstance(module, nn.ModuleDict):
@@ -45,5 +47,7 @@ def module_arguments(module: nn.Module) -> dict[str, Any]:
     return arguments
 
 
-def _has_names(module: nn.Sequential) -> bool:
-    return list(module._modules) != [str(i) for i in range(len(module))]
+def _children(module: nn.Sequential) -> OrderedDict[str, nn.Module]:
+    # Not named_children(), which gives a module that stands in several places once.
+    every = module.named_modules(remove_duplicate=False)
+    return OrderedDict((name, child) for name, child in every if name and "." not in name)
