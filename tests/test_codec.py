@@ -397,13 +397,13 @@ def test_every_test_image_of_mnist():
 def test_arguments_in_the_wrong_order_are_told() -> None:
     flow = pf.models.coarse_to_fine(shape=(1, 4, 4), levels=4, hidden=[4], blocks=1)
     codec, images = export(flow), np.zeros((2, 4, 4), np.uint8)
-    with pytest.raises(UsageError, match="^export expects a flow as its first argument, got coarse_to_fine, which"):
+    with pytest.raises(UsageError, match=r"^export expects a flow as its first argument, got coarse_to_fine, which"):
         export(pf.models.coarse_to_fine)
-    with pytest.raises(UsageError, match="^the codec expects a flow as its first argument, got a value of type ndarr"):
+    with pytest.raises(UsageError, match=r"^the codec expects a flow as its first argument, got a value of type ndarr"):
         compress(images, codec)
-    with pytest.raises(UsageError, match="^the codec expects a flow as its first argument, got a value of type bytes"):
+    with pytest.raises(UsageError, match=r"^the codec expects a flow as its first argument, got a value of type bytes"):
         decompress(compress(codec, images), codec)
-    with pytest.raises(UsageError, match="^decompress expects the bytes that compress returned, got .* ndarray$"):
+    with pytest.raises(UsageError, match=r"^decompress expects the bytes that compress returned, got .* ndarray$"):
         decompress(codec, images)
     with pytest.raises(UsageError):
         compress(codec, flow)

@@ -235,13 +235,13 @@ def test_compiled_model_scores_and_learns_the_same(name: str) -> None:
 
 
 def test_names_of_options_are_checked_when_a_recipe_is_called() -> None:
-    with pytest.raises(UsageError, match="^nsf has no option layer: it takes features, context, .*layers"):
+    with pytest.raises(UsageError, match=r"^nsf has no option layer: it takes features, context, .*layers"):
         pf.models.nsf(features=2, layer=3)
-    with pytest.raises(UsageError, match="^autoregressive has no option layer: it takes features, "):
+    with pytest.raises(UsageError, match=r"^autoregressive has no option layer: it takes features, "):
         pf.models.autoregressive(2, pf.scalar.Affine(), layer=3)
-    with pytest.raises(UsageError, match="^autoregressive needs features, scalar: pass features="):
+    with pytest.raises(UsageError, match=r"^autoregressive needs features, scalar: pass features="):
         pf.models.autoregressive()
-    with pytest.raises(UsageError, match="^nsf takes features, .* each once: multiple values"):
+    with pytest.raises(UsageError, match=r"^nsf takes features, .* each once: multiple values"):
         pf.models.nsf(2, features=2)
-    with pytest.raises(UsageError, match="^nsf takes features, .* each once: too many"):
+    with pytest.raises(UsageError, match=r"^nsf takes features, .* each once: too many"):
         pf.models.nsf(*range(2, 12))

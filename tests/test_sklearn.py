@@ -344,9 +344,9 @@ def test_wrong_values_are_told_in_the_words_of_the_table() -> None:
         DataError, match=r"^column 0 has 1 value on or outside .* \(0.0, 1.0\), whose ends are excluded"
     ):
         FlowDensity(bounds={0: (0, 1)}).fit(x)
-    with pytest.raises(DataError, match="^target column 'grade' expects numbers, got 'a' in 15 of 30 rows: turn"):
+    with pytest.raises(DataError, match=r"^target column 'grade' expects numbers, got 'a' in 15 of 30 rows: turn"):
         FlowRegressor().fit(x, pd.Series(["a", "1"] * 15, name="grade"))
-    with pytest.raises(UsageError, match="^bounds expects a mapping from columns, got 3$"):
+    with pytest.raises(UsageError, match=r"^bounds expects a mapping from columns, got 3$"):
         FlowDensity(bounds=3).fit(x)
 
 
@@ -370,9 +370,9 @@ def test_settings_of_the_wrong_type(estimator: Any, name: str, value: Any, expec
 @pytest.mark.parametrize("count", ["a", 2.5, True, 0])
 def test_numbers_of_samples_are_whole(count: Any) -> None:
     x = np.random.default_rng(0).normal(size=(30, 2))
-    with pytest.raises(UsageError, match="^n_samples expects a whole number of at least 1, got"):
+    with pytest.raises(UsageError, match=r"^n_samples expects a whole number of at least 1, got"):
         FlowDensity(max_steps=1).fit(x).sample(count)
-    with pytest.raises(UsageError, match="^n_samples expects a whole number of at least 1, got"):
+    with pytest.raises(UsageError, match=r"^n_samples expects a whole number of at least 1, got"):
         FlowRegressor(max_steps=1).fit(x, x[:, 0]).sample(x, count)
 
 

@@ -342,9 +342,9 @@ def test_what_splines_do_not_see_is_warned_of() -> None:
 
 def test_what_is_no_flow_is_refused_in_one_sentence(tmp_path: Path) -> None:
     flow, x = affine_flow(), moons()
-    with pytest.raises(UsageError, match="^fit expects a flow as its first argument, got nsf, which makes one: call"):
+    with pytest.raises(UsageError, match=r"^fit expects a flow as its first argument, got nsf, which makes one: call"):
         pf.fit(pf.models.nsf, x)
-    with pytest.raises(UsageError, match="^summary expects a flow as its first argument, got a value of type Tensor$"):
+    with pytest.raises(UsageError, match=r"^summary expects a flow as its first argument, got a value of type Tensor$"):
         pf.summary(x)
     with pytest.raises(UsageError, match=r"^save expects a flow as its first argument, got 'x\.st'$"):
         pf.save("x.st", flow)

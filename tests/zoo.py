@@ -516,6 +516,10 @@ def coupling() -> Transform:
     return Coupling(masks.halves(2), Affine(), SMALL)
 
 
+def arguments_used_up() -> Transform:
+    return ArgumentsUsedUp(deque([2.0, 3.0]))
+
+
 def sound_autoregressive() -> Transform:
     return Autoregressive(3, Affine())
 
