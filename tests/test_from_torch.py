@@ -92,7 +92,7 @@ def test_every_distribution_of_torch_is_tried() -> None:
 
 @pytest.mark.parametrize("name", TAKEN)
 def test_a_distribution_of_torch_scores_draws_and_is_saved_as_it_is(name: str, tmp_path: Path) -> None:
-    original, flow = TAKEN[name](), pf.Flow([], FromTorch(TAKEN[name]()))
+    original, flow = TAKEN[name](), FromTorch(TAKEN[name]())
     torch.manual_seed(1)
     x = original.sample((64,))
     expected = scored(original, x)
@@ -142,7 +142,7 @@ def test_what_requires_gradients_is_learned_from_where_it_is(
     name: str, learn: Callable[[Tensor], Tensor], tmp_path: Path
 ) -> None:
     original = LEARNED[name](learn)
-    flow = pf.Flow([], original)
+    flow = FromTorch(original)
     x = original.sample((32,))
     torch.testing.assert_close(flow.log_prob(x), scored(original, x), rtol=1e-4, atol=1e-4)
     before = flow.log_prob(x).sum()
@@ -200,7 +200,7 @@ def test_reading_a_property_does_not_change_what_was_given() -> None:
 
 @pytest.mark.parametrize("name", ["Weibull", "Kumaraswamy", "Pareto", "Beta", "InverseGamma", "HalfNormal"])
 def test_events_outside_of_the_support_leave_gradients_finite(name: str) -> None:
-    flow = pf.Flow([], LEARNED[name](nn.Parameter) if name in LEARNED else TAKEN[name]())
+    flow = FromTorch(LEARNED[name](nn.Parameter) if name in LEARNED else TAKEN[name]())
     inside = TAKEN[name]().sample((2,))
     x = torch.cat([inside, torch.tensor([[-1.0, 0.5], [-3.0, -torch.inf], [torch.nan, 0.5]])]).requires_grad_()
     log_prob = flow.log_prob(x)

@@ -12,14 +12,13 @@ import functools
 import importlib
 import inspect
 from abc import ABCMeta
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import nn
 
+from pushforward.copies import own_copy
 from pushforward.errors import UsageError
 
 Class = TypeVar("Class", bound=type)
@@ -59,8 +58,8 @@ class PartMeta(ABCMeta):
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
     def __call__(cls, *arguments: Any, **named: Any) -> Any:
-        arguments, named = _own(arguments), _own(named)
-        memory = _own(arguments), _own(named)
+        arguments, named = own_copy(arguments), own_copy(named)
+        memory = own_copy(arguments), own_copy(named)
         part = super().__call__(*arguments, **named)
         if hasattr(part, "check_made"):
             part.check_made()
@@ -186,7 +185,7 @@ def add_model(name: str, recipe: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(recipe)
     def build(*arguments: Any, **options: Any) -> Any:
-        kept, named = _own(arguments), _own(options)
+        kept, named = own_copy(arguments), own_copy(options)
         flow = recipe(*arguments, **options)
         # Bound behind the recipe's own checks, which say better what is wrong.
         flow.recipe = {"model": name, **inspect.signature(recipe).bind(*kept, **named).arguments}
@@ -241,35 +240,13 @@ def _make_remember(cls: type) -> None:
 
     @functools.wraps(original)
     def remembering(self: Any, *arguments: Any, **named: Any) -> None:
-        arguments, named = _own(arguments), _own(named)
-        memory = _own(arguments), _own(named)
+        arguments, named = own_copy(arguments), own_copy(named)
+        memory = own_copy(arguments), own_copy(named)
         original(self, *arguments, **named)
         if type(self) is cls:
             remember(self, *memory)
 
     cls.__init__ = remembering  # type: ignore[misc]
-
-
-def _own(value: Any) -> Any:
-    """Copies of what can change behind a part's back: lists, dictionaries, arrays and tensors that are not learned.
-
-    The part gets some and its memory gets others, so that neither follows what the caller, or a load of weights, does
-    to them later. Modules and parameters are shared on purpose. An iterator, which can be read once, becomes a list.
-    """
-    if isinstance(value, Iterator):
-        value = list(value)
-    if isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter):
-        return value.clone()
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    # Of these types alone: a subclass may have a constructor of its own.
-    if type(value) in (list, tuple):
-        return type(value)(_own(each) for each in value)
-    if type(value) in (dict, OrderedDict):
-        return type(value)((key, _own(each)) for key, each in value.items())
-    if type(value) is functools.partial:
-        return functools.partial(value.func, *_own(value.args), **_own(value.keywords))
-    return value
 
 
 def _short(value: Any) -> str | None:

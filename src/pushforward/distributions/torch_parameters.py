@@ -32,13 +32,15 @@ def parameters_of(distribution: Torch) -> dict[str, Any]:
         names.remove("probs" if _given_as_logits(distribution) else "logits")
     if "scale_tril" in names:
         names = [name for name in names if name not in _MATRICES[1:]]
-    lost = [name for name in names if not hasattr(distribution, name)]
+    # Settings that are no parameters may be kept under a private name.
+    kept = {name: name if hasattr(distribution, name) else f"_{name}" for name in names}
+    lost = [name for name in names if not hasattr(distribution, kept[name])]
     if lost:
         raise UsageError(
             f"a base expects a distribution that keeps its parameters, got {type(distribution).__name__}, which does "
             f"not keep {', '.join(lost)}"
         )
-    return {name: getattr(distribution, name) for name in names}
+    return {name: getattr(distribution, kept[name]) for name in names}
 
 
 def _given_as_logits(distribution: Any) -> bool:

@@ -75,6 +75,8 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> An
     except Exception as error:  # A description of a damaged or foreign file can lead to anything.
         reason = f"{type(error).__name__}: {error}".split("\n")[0]
         raise CheckpointError(f"{path} cannot be made again here ({reason})") from error
+    if not isinstance(flow, Distribution):
+        raise CheckpointError(f"{path} holds a {type(flow).__name__}, expected a flow or another distribution")
     return flow.to(device).eval()
 
 

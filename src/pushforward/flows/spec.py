@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from pushforward.distributions.torch_parameters import parameters_of
 from pushforward.errors import UsageError
+from pushforward.flows.torch_modules import module_arguments
 from pushforward.parts import arguments_of, make, model_named, name_of, named, remembers
 
 Json = Any
@@ -107,7 +108,7 @@ class _Writer:
         elif isinstance(value, nn.Module):
             found = {
                 "part": self._name(type(value), place),
-                "arguments": self._write_all(_torch_arguments(value), place),
+                "arguments": self._write_all(module_arguments(value), place),
             }
         elif isinstance(value, torch.distributions.Distribution):
             found = {
@@ -181,34 +182,6 @@ class _Reader:
         if "partial" in value:
             return functools.partial(_known(value["partial"]), **arguments)
         return make(_known(value["part"]), arguments)
-
-
-def _torch_arguments(module: nn.Module) -> dict[str, Any]:
-    """The arguments of a module of ``torch.nn``, which keeps them under their own names."""
-    if isinstance(module, nn.Sequential):
-        return {"args": (OrderedDict(module._modules),) if _has_names(module) else tuple(module)}
-    if isinstance(module, nn.ModuleList):
-        return {"modules": list(module)}
-    if isinstance(module, nn.ModuleDict):
-        return {"modules": dict(module)}
-    arguments: dict[str, Any] = {}
-    for name, parameter in inspect.signature(type(module).__init__).parameters.items():
-        if name in ("self", "device", "dtype") or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        if name not in module.__dict__ and not hasattr(module, name):
-            if parameter.default is parameter.empty:
-                raise UsageError(
-                    f"{type(module).__name__} does not keep its argument {name!r}: decorate a class of your own that "
-                    f"makes it with pushforward.register"
-                )
-            continue
-        value = getattr(module, name)
-        arguments[name] = value is not None if name == "bias" else value
-    return arguments
-
-
-def _has_names(module: nn.Sequential) -> bool:
-    return list(module._modules) != [str(i) for i in range(len(module))]
 
 
 def _distribution_arguments(distribution: torch.distributions.Distribution, place: str) -> dict[str, Any]:
