@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,11 @@ def write_checkpoint(trainer: Any, folder: Path) -> None:
 
 def write_model(flow: Flow, folder: Path) -> None:
     """Write a flow into the run folder, if files can name its parts; one with parts of the user's own that are not
-    registered keeps its weights in the checkpoint alone."""
-    with contextlib.suppress(UsageError):
+    registered keeps its weights in the checkpoint alone, and says so."""
+    try:
         save(flow, folder / MODEL)
+    except UsageError as error:
+        warnings.warn(f"{error}; the run keeps its weights in {LAST} alone", stacklevel=2)
 
 
 def read_checkpoint(path: Path, flow: nn.Module) -> dict[str, Any]:
