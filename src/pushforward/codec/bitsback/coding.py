@@ -3,8 +3,10 @@
 A part of one's own codes once its way is registered:
 
 >>> from pushforward.codec.bitsback.layers import ElementwiseLayer
+>>> from pushforward.spaces import Reals
 >>> class Cube(Transform):
 ...     \"\"\"A transform that maps each element by itself.\"\"\"
+...     domain = codomain = Reals((3,))
 >>> @code_transform.register
 ... def _(part: Cube, shape: torch.Size) -> list[Layer]:
 ...     return [ElementwiseLayer(part)]
