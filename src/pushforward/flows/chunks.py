@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pushforward.kernels.compilation import is_compiling
+from pushforward.kernels.recording import is_traced
 
 ELEMENTS = 2**17
 """How many numbers of events are worked on together: what a flow computes of each is a few hundred times as much."""
@@ -29,7 +29,7 @@ def in_chunks(
         16384.0
     """
     batch, event = x.shape[: x.dim() - event_dims], x.shape[x.dim() - event_dims :]
-    if torch.is_grad_enabled() or is_compiling():
+    if torch.is_grad_enabled() or is_traced():
         return function(x, context)
     rows, most = batch.numel(), max(1, ELEMENTS // max(1, event.numel()))
     if rows <= most:
