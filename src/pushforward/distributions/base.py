@@ -71,7 +71,10 @@ class Distribution(ModulePart):
 
     def score(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Return what :meth:`log_prob` does, of tensors of the distribution's own type, as flows hand them to bases."""
-        x, context = self.check(x, context)
+        return self._within_support(*self.check(x, context), generator)
+
+    def _within_support(self, x: Tensor, context: Tensor | None, generator: torch.Generator | None) -> Tensor:
+        """The log-density of checked events, ``-inf`` outside of the support."""
         if self.support.everywhere:
             return self(x, context, generator)
         # A point of the support in the place of one that is not: neither values nor gradients spread from there.

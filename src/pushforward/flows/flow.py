@@ -95,9 +95,6 @@ class Flow(Distribution):
             lambda x, c: self._within_support(x, c, generator), events, len(self.event_shape), given, self.taken_dims
         )
 
-    def score(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        return self._within_support(*self.check(x, context), generator)
-
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """The work of :meth:`log_prob` on events of the support, where wrappers of modules (compile, data parallel,
         hooks) find it; the context has passed the embedding."""
@@ -252,12 +249,6 @@ class Flow(Distribution):
 
     def _taken_by_base(self, context: Tensor | None) -> Tensor | None:
         return self.base.take_context(self._for(self.base, context))
-
-    def _within_support(self, x: Tensor, context: Tensor | None, generator: torch.Generator | None) -> Tensor:
-        if self.support.everywhere:
-            return self(x, context, generator)
-        x, inside = self.support.inside(x)
-        return torch.where(inside, self(x, context, generator), -torch.inf)
 
     @staticmethod
     def _for(part: Transform | Distribution, context: Tensor | None) -> Tensor | None:
