@@ -20,7 +20,6 @@ from pushforward.data.toys import toy
 from pushforward.errors import DataError, UsageError
 from pushforward.sklearn import FlowDensity, FlowRegressor
 from pushforward.tables import chunks
-from pushforward.tables.columns import LOG_SQRT_TWO_PI, Cells, Column, fit_cells, fit_continuous, fit_integers
 from pushforward.tables.recipes import suitable_models
 from pushforward.tables.rows import canonical_rows
 from pushforward.tables.whitening import fit_whitening
@@ -59,56 +58,6 @@ def mixed_frame(rows: int, seed: int = 0) -> pd.DataFrame:
 def mixed() -> tuple[FlowDensity, pd.DataFrame]:
     table = mixed_frame(400)
     return FlowDensity(bounds={"share": (0, 1), "visits": (0, None)}, random_state=0).fit(table), table
-
-
-# Columns
-
-rng = np.random.default_rng(0)
-ones = np.ones(2000)
-COLUMNS: dict[str, tuple[Column, np.ndarray]] = {
-    "free": (fit_continuous("x", rng.normal(5, 3, 2000), ones), np.array([-9.0, 0.0, 5.0, 20.0])),
-    "above": (fit_continuous("x", rng.exponential(1, 2000) + 2, ones, low=2.0), np.array([2.1, 3.0, 8.0])),
-    "below": (fit_continuous("x", -rng.exponential(1, 2000), ones, high=0.0), np.array([-8.0, -1.0, -0.1])),
-    "between": (fit_continuous("x", rng.beta(2, 3, 2000), ones, 0.0, 1.0), np.array([0.01, 0.5, 0.99])),
-    "few integers": (fit_integers("x", rng.poisson(3, 2000).astype(float), ones), np.arange(-3.0, 15.0)),
-    "counts": (fit_integers("x", rng.poisson(3, 2000).astype(float), ones, low=0.0), np.arange(0.0, 15.0)),
-    "many integers": (fit_integers("x", rng.integers(0, 5000, 2000).astype(float), ones), np.arange(0.0, 5000.0, 97)),
-    "categories": (fit_cells(rng.integers(0, 4, 2000).astype(float), ones, 0, 5), np.arange(5.0)),
-}
-
-
-@pytest.mark.parametrize("name", COLUMNS)
-def test_columns_come_back_and_their_derivative_is_true(name: str) -> None:
-    column, x = COLUMNS[name]
-    noise = np.full(len(x), 0.37)
-    u, log_du = column.encode(x, noise)
-    np.testing.assert_allclose(column.decode(u), x, rtol=1e-12, atol=1e-12)
-    step = 1e-6
-    high, low = (noise + step, noise - step) if column.discrete else (x + step, x - step)
-    above = column.encode(x, high)[0] if column.discrete else column.encode(high, noise)[0]
-    below = column.encode(x, low)[0] if column.discrete else column.encode(low, noise)[0]
-    np.testing.assert_allclose(np.log((above - below) / (2 * step)), log_du, atol=1e-3)
-
-
-def test_cells_are_normalised_and_outside_has_no_mass() -> None:
-    cells = Cells(3, np.array([0.2, 0.5, 0.2]), 0.05, 0.05)
-    x = np.arange(-60.0, 70.0)
-    u, log_du = cells.encode(x, np.full(len(x), 0.5))
-    mass = np.exp(log_du - 0.5 * u**2 - LOG_SQRT_TWO_PI)
-    assert abs(mass.sum() - 1) < 1e-9
-    np.testing.assert_allclose(mass[x == 4], 0.5)
-    closed, _ = COLUMNS["counts"]
-    assert np.isneginf(closed.encode(np.array([-1.0]), np.array([0.5]))[1]).all()
-    bounded, _ = COLUMNS["between"]
-    u, log_du = bounded.encode(np.array([-0.5, 0.0, 1.0, 2.0]), np.zeros(4))
-    assert np.isfinite(u).all() and np.isneginf(log_du).all()
-
-
-def test_bounded_values_never_reach_their_bounds() -> None:
-    for name in ("above", "below", "between"):
-        column, _ = COLUMNS[name]
-        x = column.decode(np.array([-1e6, -40.0, 40.0, 1e6]))
-        assert np.isfinite(column.encode(x, x)[1]).all()
 
 
 # Densities

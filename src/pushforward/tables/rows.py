@@ -31,19 +31,49 @@ class Rows:
 def canonical_rows(values: Array, sample_weight: Array) -> Rows:
     """Bring rows into their own order.
 
+    Whole weights are numbers of rows. Others are scaled so that together they are the number of rows that tell as much
+    as these, ``(sum w)^2 / sum w^2`` (Kish 1965, Survey Sampling), whatever their sum was.
+
     Raises:
         DataError: if a weight is negative or all are zero.
     """
     if (sample_weight < 0).any() or not sample_weight.sum() > 0:
         raise DataError("sample_weight expects numbers of at least 0, not all of them 0")
     kept = sample_weight > 0
-    unique = np.unique(values[kept], axis=0, return_inverse=True)
-    distinct, position = unique[0].astype(np.float64), unique[1]
-    weights = np.bincount(position.ravel(), weights=sample_weight[kept]).astype(np.float64)
-    if (weights == np.round(weights)).all() and weights.sum() <= ROWS_IN_MEMORY:
+    given = sample_weight[kept].astype(np.float64)
+    counts = bool((given == np.round(given)).all())
+    distinct, position = distinct_rows(values[kept])
+    weights = np.bincount(position, weights=given)
+    if counts and weights.sum() <= ROWS_IN_MEMORY:
         repeated = np.repeat(distinct, weights.astype(np.int64), axis=0)
         return Rows(repeated, np.ones(len(repeated)))
-    return Rows(distinct, weights)
+    return Rows(distinct, weights if counts else weights * (given.sum() / (given**2).sum()))
+
+
+def distinct_rows(values: Array) -> tuple[Array, NDArray[np.int64]]:
+    """Return the distinct rows in an order that depends on them alone, and which of them each row is."""
+    # Adding zero makes the two zeros one; a missing value has one pattern of bits.
+    bits = np.where(np.isnan(values), np.nan, values + 0.0).view(np.uint64)
+    keys = np.zeros(len(values), dtype=np.uint64)
+    for column in bits.T:
+        keys = _mixed(keys ^ column)
+    order = np.argsort(keys, kind="stable")
+    new = np.concatenate([[True], (bits[order[1:]] != bits[order[:-1]]).any(1)])[: len(values)]
+    if (new[1:] & (keys[order[1:]] == keys[order[:-1]])).any():
+        # Two different rows have one key, so that equal ones need not lie together.
+        order = np.lexsort(bits.T[::-1])
+        new = np.concatenate([[True], (bits[order[1:]] != bits[order[:-1]]).any(1)])
+    position = np.empty(len(values), dtype=np.int64)
+    position[order] = np.cumsum(new) - 1
+    return np.asarray(values[order[new]], dtype=np.float64), position
+
+
+def _mixed(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Scatter the bits of 64-bit numbers (splitmix64: Steele, Lea, Flood 2014, OOPSLA)."""
+    keys = keys + np.uint64(0x9E3779B97F4A7C15)
+    keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return keys ^ (keys >> np.uint64(31))
 
 
 def split_rows(count: int, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
