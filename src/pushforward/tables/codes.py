@@ -13,19 +13,18 @@ from pushforward.tables.column_fits import Declared, fit_column, number_of
 from pushforward.tables.columns import Array, Column, Mask, column_state, restored_column
 from pushforward.tables.fields import Field
 from pushforward.tables.marginals.circular import Circular
+from pushforward.tables.marginals.fits import NEVER_MISSING_ROWS
 from pushforward.tables.marginals.missing import NeverMissing, WithMissing
 from pushforward.tables.report import ColumnReport, ColumnReports
 from pushforward.tables.table import Table, check_keys
 
 BoundPair = tuple[float | None, float | None]
 
-UNSEEN_ROWS = 0.5
-
 
 class LatentCode:
     """A table's rows as vectors of real numbers near standard normals, one for each column that is modelled.
 
-    A constant column is a point mass: its value has probability 1, a missing one that of half a row, every other 0.
+    A constant column is a point mass: its value has probability 1, a missing one a tiny one, every other 0.
     Identifiers are not modelled and contribute nothing.
 
     Args:
@@ -57,7 +56,7 @@ class LatentCode:
         self.ignored: list[int] = []
         self.columns: list[Column] = []
         self.constants = numbers[0].copy()
-        self.unseen = UNSEEN_ROWS / (float(weights.sum()) + 1.0)
+        self.unseen = NEVER_MISSING_ROWS / (float(weights.sum()) + 1.0)
         reports = []
         for index, field in enumerate(table.fields):
             x = numbers[:, index]

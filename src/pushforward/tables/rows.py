@@ -51,29 +51,14 @@ def canonical_rows(values: Array, sample_weight: Array) -> Rows:
 
 
 def distinct_rows(values: Array) -> tuple[Array, NDArray[np.int64]]:
-    """Return the distinct rows in an order that depends on them alone, and which of them each row is."""
-    # Adding zero makes the two zeros one; a missing value has one pattern of bits.
-    bits = np.where(np.isnan(values), np.nan, values + 0.0).view(np.uint64)
-    keys = np.zeros(len(values), dtype=np.uint64)
-    for column in bits.T:
-        keys = _mixed(keys ^ column)
-    order = np.argsort(keys, kind="stable")
-    new = np.concatenate([[True], (bits[order[1:]] != bits[order[:-1]]).any(1)])[: len(values)]
-    if (new[1:] & (keys[order[1:]] == keys[order[:-1]])).any():
-        # Two different rows have one key, so that equal ones need not lie together.
-        order = np.lexsort(bits.T[::-1])
-        new = np.concatenate([[True], (bits[order[1:]] != bits[order[:-1]]).any(1)])
+    """Return the distinct rows in increasing order, missing values last, and which of them each row is."""
+    order = np.lexsort(values.T[::-1])
+    rows = values[order]
+    same = (rows[1:] == rows[:-1]) | (np.isnan(rows[1:]) & np.isnan(rows[:-1]))
+    new = np.concatenate([[True], ~same.all(1)])[: len(values)]
     position = np.empty(len(values), dtype=np.int64)
     position[order] = np.cumsum(new) - 1
-    return np.asarray(values[order[new]], dtype=np.float64), position
-
-
-def _mixed(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Scatter the bits of 64-bit numbers (splitmix64: Steele, Lea, Flood 2014, OOPSLA)."""
-    keys = keys + np.uint64(0x9E3779B97F4A7C15)
-    keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return keys ^ (keys >> np.uint64(31))
+    return np.asarray(rows[new], dtype=np.float64), position
 
 
 def split_rows(count: int, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -14,6 +14,8 @@ from pushforward.tables.marginals.samples import Sample
 from pushforward.tables.marginals.smooth_fits import FEWEST_ROWS, fit_smooth
 
 UNSEEN_ROWS = 0.5
+NEVER_MISSING_ROWS = 0.05
+"""Half a row, and one chance in ten that values of a column that never were missing ever will be."""
 
 
 def fit_real(sample: Sample, low: float, high: float, atoms: Array) -> Column:
@@ -50,7 +52,7 @@ def fit_circle(x: Array, weights: Array, low: float, period: float, whole: bool,
 
 
 def with_missing(present: Column, missing_rows: float, rows: float) -> Column:
-    """Give missing values a mass: their share, or where there were none that of half a row."""
+    """Give missing values a mass: their share, or a tiny one where there were none."""
     if missing_rows > 0:
         return WithMissing(present, missing_rows / rows)
-    return NeverMissing(present, UNSEEN_ROWS / (rows + 1.0))
+    return NeverMissing(present, NEVER_MISSING_ROWS / (rows + 1.0))
