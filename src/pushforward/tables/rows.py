@@ -43,7 +43,7 @@ def canonical_rows(values: Array, sample_weight: Array) -> Rows:
     given = sample_weight[kept].astype(np.float64)
     counts = bool((given == np.round(given)).all())
     distinct, position = distinct_rows(values[kept])
-    weights = np.bincount(position, weights=given)
+    weights = np.bincount(position, weights=given).astype(np.float64)
     if counts and weights.sum() <= ROWS_IN_MEMORY:
         repeated = np.repeat(distinct, weights.astype(np.int64), axis=0)
         return Rows(repeated, np.ones(len(repeated)))

@@ -87,7 +87,7 @@ def sparsest_cut(x: Array, weights: Array, low: float, period: float, whole: boo
     mass = np.concatenate([[0.0], np.cumsum(weights[order])])
     total, reach = mass[-1], WINDOW * period
 
-    def below(position: Array) -> Array:
+    def below(position: Any) -> Array:
         turns = np.floor(position / period)
         return np.asarray(turns * total + mass[np.searchsorted(turned, position - turns * period)])
 

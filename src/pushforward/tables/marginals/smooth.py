@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import log_ndtr, ndtri, ndtri_exp
 
 from pushforward.tables.columns import Array, log_normal
-from pushforward.tables.marginals.tails import Tail, Tails
+from pushforward.tables.marginals.tails import Tail
 
 SMALLEST_LOG = -700.0
 
@@ -89,14 +89,14 @@ class Smooth:
             "knots": self.knots,
             "scores": self.scores,
             "slopes": self.inner_slopes,
-            "lower": Tails.state(self.lower),
-            "upper": Tails.state(self.upper),
+            "lower": self.lower.state(),
+            "upper": self.upper.state(),
         }
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> Smooth:
         """The distribution of a :meth:`state`."""
-        tails = Tails.restored(state["lower"]), Tails.restored(state["upper"])
+        tails = Tail.restored(state["lower"]), Tail.restored(state["upper"])
         return cls(state["knots"], state["scores"], state["slopes"], *tails)
 
 

@@ -87,7 +87,7 @@ def nearly_normal(sample: Sample, low: float, high: float) -> Smooth:
         )
     scores = QUARTILE * np.array([-1.0, 0.0, 1.0])
     rows = max(sample.count, 1.0)
-    tails = [
+    tails: list[Tail] = [
         LinearEdge(float(start), 0.25, bound, 0.0)
         if np.isfinite(bound)
         else OpenTail(float(start), 0.25, float(knots[2] - knots[0]) * NORMAL_SCALE, NORMAL_INDEX, min(0.1 / rows, 0.2))

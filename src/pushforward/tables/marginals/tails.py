@@ -5,9 +5,10 @@ A tail is told in outward coordinates ``y``: the value itself for the upper one,
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,24 +17,41 @@ from pushforward.tables.columns import Array
 LEAST_FAR_INDEX = 0.5
 
 
-class Tail(Protocol):
+@dataclass(frozen=True)
+class Tail(ABC):
     """One end of a distribution, from ``start`` outwards, with the probability ``mass``."""
 
     start: float
     mass: float
+    kinds: ClassVar[dict[str, type[Tail]]] = {}
 
+    def __init_subclass__(cls) -> None:
+        Tail.kinds[cls.__name__] = cls
+
+    @abstractmethod
     def log_survival(self, y: Array) -> Array:
         """The log-probability beyond ``y``, ``-inf`` at a bound."""
 
+    @abstractmethod
     def log_density(self, y: Array) -> Array:
         """The log-density at ``y``."""
 
+    @abstractmethod
     def inverse(self, log_survival: Array) -> Array:
         """Where a log-probability is left beyond."""
 
+    def state(self) -> dict[str, Any]:
+        """Its numbers with the name of its class."""
+        return {"tail": type(self).__name__, **asdict(self)}
+
+    @staticmethod
+    def restored(state: Mapping[str, Any]) -> Tail:
+        """The tail of a :meth:`state`."""
+        return Tail.kinds[state["tail"]](**{key: value for key, value in state.items() if key != "tail"})
+
 
 @dataclass(frozen=True)
-class OpenTail:
+class OpenTail(Tail):
     r"""A tail without end: ``S(y) = mass exp(-E(z))`` at ``z = (y - start) / scale``.
 
     With a positive ``index`` it is the generalised Pareto distribution, ``E = log(1 + index z) / index``; index 1 is
@@ -46,8 +64,6 @@ class OpenTail:
     Source: Pickands (1975), Annals of Statistics 3; Bain (1974), Technometrics 16, for the linear hazard.
     """
 
-    start: float
-    mass: float
     scale: float
     index: float
     rare: float
@@ -89,16 +105,24 @@ class OpenTail:
 
 
 @dataclass(frozen=True)
-class LinearEdge:
+class Edge(Tail):
+    """A tail that ends at a bound, whose outward value it is."""
+
+    bound: float
+
+    def _distance(self, y: Array) -> Array:
+        """How far from the bound a value lies, in units of the tail's width."""
+        return np.clip((self.bound - y) / (self.bound - self.start), 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class LinearEdge(Edge):
     r"""A tail up to a bound where the density is positive: linear, ``S = mass d (1 - slope + slope d)``.
 
     ``d`` is the distance from the bound in units of the tail's width, ``(bound - y) / (bound - start)``, and
     ``-1 < slope < 1``.
     """
 
-    start: float
-    mass: float
-    bound: float
     slope: float
 
     def log_survival(self, y: Array) -> Array:
@@ -116,20 +140,14 @@ class LinearEdge:
         d = 2.0 * share / (most + np.sqrt(most**2 + 4.0 * self.slope * share))
         return np.asarray(self.bound - (self.bound - self.start) * d)
 
-    def _distance(self, y: Array) -> Array:
-        return np.clip((self.bound - y) / (self.bound - self.start), 0.0, 1.0)
-
 
 @dataclass(frozen=True)
-class PowerEdge:
+class PowerEdge(Edge):
     r"""A tail up to a bound where the density vanishes or grows beyond all limits: ``S = mass d^exponent``.
 
     ``d = (bound - y) / (bound - start)``; the density goes as ``d^(exponent - 1)``, as a gamma's or a beta's does.
     """
 
-    start: float
-    mass: float
-    bound: float
     exponent: float
 
     def log_survival(self, y: Array) -> Array:
@@ -143,27 +161,6 @@ class PowerEdge:
     def inverse(self, log_survival: Array) -> Array:
         d = np.exp(np.minimum(log_survival - np.log(self.mass), 0.0) / self.exponent)
         return np.asarray(self.bound - (self.bound - self.start) * d)
-
-    def _distance(self, y: Array) -> Array:
-        return np.clip((self.bound - y) / (self.bound - self.start), 0.0, 1.0)
-
-
-class Tails:
-    """The registry of tails, by the names of their classes."""
-
-    known: ClassVar[dict[str, type[OpenTail] | type[LinearEdge] | type[PowerEdge]]] = {
-        kind.__name__: kind for kind in (OpenTail, LinearEdge, PowerEdge)
-    }
-
-    @staticmethod
-    def state(tail: Any) -> dict[str, Any]:
-        """A tail's numbers with the name of its class."""
-        return {"tail": type(tail).__name__, **asdict(tail)}
-
-    @staticmethod
-    def restored(state: Mapping[str, Any]) -> Tail:
-        """The tail of a :meth:`state`."""
-        return Tails.known[state["tail"]](**{key: value for key, value in state.items() if key != "tail"})
 
 
 def excess(z: Any, index: float) -> Any:
