@@ -12,6 +12,8 @@ from pushforward.tables.columns import Array, Column, Mask, log_normal
 from pushforward.tables.marginals.smooth import Smooth, scores_of_logs
 
 NARROW = 1e-5
+LEAST_CELL = 0.02
+"""In normal scores; where a cell is smaller the density changes by less than a hundredth within."""
 
 
 class Integers(Column):
@@ -55,7 +57,9 @@ class Integers(Column):
         return np.clip(np.floor(self.smooth.values_of(np.asarray(u, dtype=np.float64)) + 0.5), self.low, self.high)
 
     def noisy(self, x: Array) -> Mask:
-        return ~np.isnan(x)
+        lower, upper = self.smooth.scores_of(x - 0.5)[0], self.smooth.scores_of(x + 0.5)[0]
+        # In a narrow cell the density in the middle is the mean.
+        return np.asarray((upper - lower > LEAST_CELL) & ~np.isnan(x))
 
     def state(self) -> dict[str, Any]:
         return {"smooth": self.smooth.state(), "low": self.low, "high": self.high}

@@ -10,12 +10,11 @@ from pushforward.tables.columns import Array, log_normal
 from pushforward.tables.marginals.samples import Sample
 from pushforward.tables.marginals.smooth import Smooth
 from pushforward.tables.marginals.tail_fits import beyond, fit_edge, fit_open_tail
-from pushforward.tables.marginals.tails import LinearEdge, OpenTail, Tail
+from pushforward.tables.marginals.tails import ExponentialEdge, OpenTail, Tail
 
 GROWTH = 0.35
 """A sample of n rows has about n^0.35 knots, and a share of n^-0.35 in each open tail."""
-EDGE_GROWTH = 0.17
-MOST_TAIL, MOST_EDGE = 0.25, 0.35
+MOST_TAIL = 0.25
 FEWEST_ROWS = 8
 SHRINKAGE = 10.0
 """The number of rows for which a normal distribution counts among the quantiles."""
@@ -38,7 +37,7 @@ def fit_smooth(sample: Sample, low: float = -np.inf, high: float = np.inf) -> Sm
     if not -lower.start < upper.start:
         return nearly_normal(inside, low, high)
     ends = ndtri(lower.mass), -ndtri(upper.mass)
-    levels = ndtr(np.linspace(*ends, max(3, round(inside.count**GROWTH)))[1:-1])
+    levels = ndtr(np.linspace(*ends, max(3, round(2.0 * inside.count**GROWTH)))[1:-1])
     chosen = _nearest(inside.ranks, levels)
     chosen = chosen[(inside.values[chosen] > -lower.start) & (inside.values[chosen] < upper.start)]
     knots = np.concatenate([[-lower.start], inside.values[chosen], [upper.start]])
@@ -87,7 +86,7 @@ def nearly_normal(sample: Sample, low: float, high: float) -> Smooth:
     scores = QUARTILE * np.array([-1.0, 0.0, 1.0])
     rows = max(sample.count, 1.0)
     tails: list[Tail] = [
-        LinearEdge(float(start), 0.25, bound, 0.0)
+        ExponentialEdge(float(start), 0.25, bound, 0.0)
         if np.isfinite(bound)
         else OpenTail(float(start), 0.25, float(knots[2] - knots[0]) * NORMAL_SCALE, NORMAL_INDEX, min(0.1 / rows, 0.2))
         for start, bound in ((-knots[0], -low), (knots[2], high))
@@ -99,7 +98,7 @@ def fit_tail(sample: Sample, bound: float) -> Tail:
     """The upper tail of a sample, open where the bound is infinite."""
     share = min(sample.count**-GROWTH, MOST_TAIL)
     if np.isfinite(bound):
-        return fit_edge(sample, bound, share, min(sample.count**-EDGE_GROWTH, MOST_EDGE))
+        return fit_edge(sample, bound, share)
     rows, start, mass = beyond(sample, share)
     _, before, more = beyond(sample, min(2.0 * mass, 0.5))
     slope = (-ndtri(mass) + ndtri(more)) / (start - before) if start > before else 1.0
