@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from pushforward.tables.columns import Array
-from pushforward.tables.marginals.samples import Sample
+from pushforward.tables.marginals.samples import Sample, look_uniform
 from pushforward.tables.marginals.tails import ExponentialEdge, OpenTail, PowerEdge, Tail, excess, hazard
 
 CENSORED_ROWS = 1.0
@@ -17,7 +17,6 @@ RARE_ROWS = 0.1
 SIMPLEX = [[0.0, 0.0], [0.5, 0.0], [0.0, 0.3]]
 EDGE_ROWS = 1000.0
 EDGE_SHARES = (0.45, 0.35, 0.25, 0.18, 0.12, 0.08, 0.0)
-LARGEST_DEVIATION = 2.0
 STEEPEST = 50.0
 PRIOR_ROWS = 0.1
 
@@ -99,7 +98,8 @@ def fit_edge(sample: Sample, bound: float, near_share: float) -> Tail:
     for share in EDGE_SHARES:
         part, start, mass = beyond(sample, max(share, near_share))
         tail = fit_exponential_edge(part, start, mass, bound)
-        if share <= near_share or _fits(tail, part):
+        levels = tail.share((bound - part.values) / (bound - start))
+        if share <= near_share or look_uniform(levels, part.rows, np.zeros(1, dtype=np.int64), 2)[0]:
             return tail
     return tail
 
@@ -113,13 +113,6 @@ def fit_exponential_edge(near: Sample, start: float, mass: float, bound: float) 
         step = (target - near.count * mean - PRIOR_ROWS * rise) / (near.count * variance + PRIOR_ROWS)
         rise = float(np.clip(rise + step, -STEEPEST, STEEPEST))
     return ExponentialEdge(start, mass, bound, rise)
-
-
-def _fits(tail: ExponentialEdge, rows: Sample) -> bool:
-    """Neyman's smooth test of the second and third degree (1937, Skandinavisk Aktuarietidskrift 20)."""
-    v = 2.0 * tail.share((tail.bound - rows.values) / (tail.bound - tail.start)) - 1.0
-    degrees = np.sqrt(5.0) * (1.5 * v**2 - 0.5), np.sqrt(7.0) * (2.5 * v**3 - 1.5 * v)
-    return all(abs(float(rows.rows @ degree)) < LARGEST_DEVIATION * np.sqrt(rows.count) for degree in degrees)
 
 
 def _moments(rise: float) -> tuple[float, float]:
