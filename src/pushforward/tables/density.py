@@ -11,8 +11,9 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from pushforward.errors import DataError
-from pushforward.tables.codes import BoundPair, LatentCode
+from pushforward.tables.codes import LatentCode
 from pushforward.tables.columns import Array
+from pushforward.tables.declarations import BoundPair, Circles
 from pushforward.tables.fitting import Training, train_flow
 from pushforward.tables.inputs import check_draws, check_settings, checked_table, checked_weights
 from pushforward.tables.latents import decode, encode
@@ -80,7 +81,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         model_options: Mapping[str, Any] | None = None,
         columns: Mapping[Any, str] | str | None = None,
         bounds: Mapping[Any, BoundPair] | None = None,
-        circular: Mapping[Any, float | tuple[float, float]] | None = None,
+        circular: Circles | None = None,
         atoms: Mapping[Any, Sequence[float]] | None = None,
         missing: str = "model",
         quadrature: int = 16,

@@ -14,8 +14,9 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from pushforward.diagnostics.calibration import directions
 from pushforward.errors import DataError, UsageError
 from pushforward.tables.chunks import slices
-from pushforward.tables.codes import BoundPair, LatentCode
+from pushforward.tables.codes import LatentCode
 from pushforward.tables.columns import Array
+from pushforward.tables.declarations import BoundPair, Circles
 from pushforward.tables.features import FeatureCode
 from pushforward.tables.fitting import Training, train_flow
 from pushforward.tables.inputs import check_draws, check_settings, checked_table, checked_target, checked_weights
@@ -75,7 +76,7 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
         columns: Mapping[Any, str] | str | None = None,
         target_columns: Mapping[Any, str] | None = None,
         bounds: Mapping[Any, BoundPair] | None = None,
-        circular: Mapping[Any, float | tuple[float, float]] | None = None,
+        circular: Circles | None = None,
         missing: str = "model",
         quadrature: int = 16,
         max_steps: int | None = None,

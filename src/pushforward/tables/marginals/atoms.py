@@ -28,8 +28,8 @@ class WithAtoms(Column):
     elsewhere. Samples land on atoms exactly.
 
     A value is taken for an atom where at least 8 rows have it, and 8 times as many as have each of its ten neighbours
-    on average, the two most frequent of them left out: far more than the density around it explains. Where a column has at most 100 different
-    values, and 20 rows for each, all that at least 8 rows have are atoms.
+    on average, the two most frequent of them left out: far more than the density around it explains. Where a column
+    has at most 100 different values, and 20 rows for each, all that at least 8 rows have are atoms.
 
     Args:
         rest: the column of what is no atom.
