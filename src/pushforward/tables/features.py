@@ -140,6 +140,14 @@ class FeatureCode:
         numbers: the table as numbers, ``(n, columns)``, NaN where missing.
         weights: one for each row; together they are the number of rows that these count for.
         circular: ``{column: (low, high)}``, or a period alone, of columns that go around a circle.
+
+    Example:
+        >>> numbers = np.array([[1.0, 0.0], [2.0, 6.0], [np.nan, 12.0]])
+        >>> code = FeatureCode(Table(numbers), numbers, np.ones(3), circular={1: 24})
+        >>> code.encode(numbers)[:, 1:].round(3) + 0.0
+        array([[ 0.,  1.,  0.],
+               [ 0.,  0.,  1.],
+               [ 1., -1.,  0.]])
     """
 
     def __init__(
