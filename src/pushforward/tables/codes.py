@@ -75,7 +75,7 @@ class LatentCode:
                 self.ignored.append(index)
                 reports.append(ColumnReport(field.name, "id", note=f"{field.why}; not modelled"))
             elif is_constant(field, x):
-                reports.append(_constant_report(field, x, weights))
+                reports.append(constant_report(field, x, weights))
             else:
                 column, report = fit_column(field, x, weights, declared[field.name])
                 self.varying.append(index)
@@ -195,7 +195,8 @@ def is_constant(field: Field, x: Array) -> bool:
     return bool(x.min() == x.max())
 
 
-def _constant_report(field: Field, x: Array, weights: Array) -> ColumnReport:
+def constant_report(field: Field, x: Array, weights: Array) -> ColumnReport:
+    """What there is to say of a column with one value."""
     missing = float(np.average(np.isnan(x), weights=weights))
     note = "all values are missing" if missing else f"every value is {_shown(field, x[0])}"
     return ColumnReport(field.name, "constant", missing=missing, note=note)
