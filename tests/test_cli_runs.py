@@ -112,7 +112,7 @@ def test_a_wrong_option_with_force_destroys_nothing(
         (["--patience", "0"], "patience must be at least 1"),
         (["--set", "layers=3"], "is a run with --set layers 2, not 3"),
         # Options that are not stored have the recipe's default.
-        (["--set", "activation=tanh"], "is a run with --set activation relu, not tanh"),
+        (["--set", "context=2"], "is a run with --set context 0, not 2"),
         (["--set", "hidden=[8]"], "is a run with --set hidden 8, not [8]"),
         (["--seed", "3"], "is a run with --seed 0, not 3"),
         (["--context", "a"], 'is a run with --context [], not ["a"]'),
@@ -204,12 +204,14 @@ def test_two_trainings_do_not_share_a_folder(tmp_path: Path, table: Path, capsys
     out = tmp_path / "run"
     command = ["train", "maf", "-d", str(table), "-o", str(out), "-q", *TINY, "--log-every", "1", "--max-time", "60s"]
     process = subprocess.Popen([sys.executable, "-m", "pushforward", *command], env=ENVIRONMENT)
-    while not (out / "metrics.csv").exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    for arguments in (["train", "realnvp", "-d", table, "-o", out, "--force"], ["train", "--resume", "-o", out]):
-        assert f"another training works there (process {process.pid} on" in fails(capsys, 1, *arguments)
-    process.send_signal(signal.SIGINT)
+    try:
+        while not (out / "last.ckpt").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        for arguments in (["train", "realnvp", "-d", table, "-o", out, "--force"], ["train", "--resume", "-o", out]):
+            assert f"another training works there (process {process.pid} on" in fails(capsys, 1, *arguments)
+    finally:
+        process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
     assert run("evaluate", out, "-q") == 0 and json.loads((out / "config.json").read_text())["model"] == "maf"
     assert run("train", "--resume", "-o", out, "--max-time", "61s", "--max-steps", "1", "-q") == 0
