@@ -1,0 +1,13 @@
+"""Tables larger than one machine: scores and samples in parquet files, one for each partition, by any number of
+workers."""
+
+from pushforward.extras import requires
+
+with requires("cluster", purpose="pushforward.partitions"):
+    from pushforward.partitions.models import RowModel, SavedModel
+    from pushforward.partitions.record_batches import ScoreBatches
+    from pushforward.partitions.report import Report
+    from pushforward.partitions.sample import sample
+    from pushforward.partitions.score import score
+
+__all__ = ["Report", "RowModel", "SavedModel", "ScoreBatches", "sample", "score"]
