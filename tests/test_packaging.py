@@ -28,6 +28,7 @@ ROOMS = {
     "data": ["data"],
     "tables": ["tables"],
     "sklearn": ["tables"],
+    "partitions": ["cluster"],
     "codec": ["codec"],
     "plots": ["plots"],
     "cli": ["cli", "plots"],

@@ -15,13 +15,13 @@ from pushforward.partitions.partition import Partition
 from pushforward.partitions.writing import Job, Outcome
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from dask.distributed import Client
 
 ENGINES = ("local", "dask")
 _SECONDS_TO_CONNECT = 20
 
 
-def run(
+def do_partitions(
     job: Job, partitions: Sequence[Partition], engine: str, scheduler: str | Client | None, workers: int | None
 ) -> Iterator[Outcome]:
     """Do the partitions, in any order, by ``engine``; see `score` for the arguments."""
@@ -63,13 +63,13 @@ def _by_dask(
     job: Job, partitions: Sequence[Partition], scheduler: str | Client | None, workers: int | None
 ) -> Iterator[Outcome]:
     with requires("cluster", purpose="engine='dask'"):
-        from distributed import Client, KilledWorker, LocalCluster
-        from distributed import as_completed as completed
+        from dask.distributed import Client, KilledWorker, LocalCluster
+        from dask.distributed import as_completed as completed
 
     if scheduler is None:
         # In its workers dask sets the threads of numerical libraries to one.
         with (
-            LocalCluster(n_workers=workers or _processors(), threads_per_worker=1, dashboard_address=None) as cluster,
+            LocalCluster(n_workers=workers or _processors(), threads_per_worker=1, dashboard_address=":0") as cluster,
             Client(cluster) as client,
         ):
             yield from _by_dask(job, partitions, client, None)
@@ -82,7 +82,7 @@ def _by_dask(
         with client:
             yield from _by_dask(job, partitions, client, None)
         return
-    futures = dict(zip(scheduler.map(job, partitions, pure=False), partitions))
+    futures = dict(zip(scheduler.map(job, partitions, key="partition", pure=False), partitions))
     try:
         for future in completed(futures):
             try:

@@ -66,17 +66,19 @@ def plan_partitions(files: dict[str, str], limit: int = ROWS_IN_PARTITION) -> tu
     ``name-00000-of-00004.parquet``.
     """
     with ThreadPoolExecutor(_READERS) as pool:
-        found = list(pool.map(lambda item: _plan_file(*item, limit), files.items()))
-    return [each for one in found if isinstance(one, list) for each in one], [one for one in found if isinstance(one, str)]
+        planned = list(pool.map(lambda name: _plan_file(name, files[name], limit), files))
+    partitions = [partition for file in planned if not isinstance(file, str) for partition in file]
+    return partitions, [failure for failure in planned if isinstance(failure, str)]
 
 
 def _plan_file(name: str, address: str, limit: int) -> list[Partition] | str:
+    """The partitions of a file, or what is wrong with it."""
     try:
         fs, path = filesystem(address)
         with opened(address) as file, _parquet_file(address, file) as table:
             metadata = table.metadata
             rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-        version = str(fs.ukey(path))
+        version = fs.ukey(path)
     except (PushforwardError, OSError) as error:
         return str(error)
     pieces = cut(rows, limit)

@@ -12,15 +12,16 @@ import numpy as np
 import pyarrow as pa
 
 from pushforward.errors import UsageError
-from pushforward.partitions.engines import check_engine, run
+from pushforward.partitions.engines import check_engine
 from pushforward.partitions.models import SavedModel
 from pushforward.partitions.partition import ROWS_IN_BATCH, ROWS_IN_PARTITION, Partition, part_names
-from pushforward.partitions.report import Report, Say, follow
+from pushforward.partitions.report import Report, Say
+from pushforward.partitions.running import run_job
 from pushforward.partitions.score import absolute
 from pushforward.partitions.writing import Job
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from dask.distributed import Client
 
 
 def sample(
@@ -62,10 +63,7 @@ def sample(
     partitions = plan_samples(rows)
     fingerprint = hashlib.sha256(f"sample {saved.fingerprint} {rows} {seed}".encode()).hexdigest()
     job = Job(DrawPartition(saved, seed), absolute(out), fingerprint)
-    unfinished = job.unfinished(partitions, resume)
-    outcomes = run(job, unfinished, engine, scheduler, workers)
-    left = sum(partition.rows for partition in unfinished)
-    return follow(outcomes, left, len(partitions) - len(unfinished), (), say)
+    return run_job(job, partitions, (), engine=engine, scheduler=scheduler, workers=workers, resume=resume, say=say)
 
 
 def plan_samples(rows: int, limit: int = ROWS_IN_PARTITION) -> list[Partition]:
@@ -77,7 +75,9 @@ def plan_samples(rows: int, limit: int = ROWS_IN_PARTITION) -> list[Partition]:
     """
     starts = range(0, rows, limit)
     names = part_names("part", len(starts))
-    return [Partition(name, min(limit, rows - start), str(index)) for index, (name, start) in enumerate(zip(names, starts))]
+    return [
+        Partition(name, min(limit, rows - start), str(index)) for index, (name, start) in enumerate(zip(names, starts))
+    ]
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from pushforward.errors import DataError, PushforwardError, UsageError
-from pushforward.partitions.engines import check_engine, run
+from pushforward.partitions.engines import check_engine
 from pushforward.partitions.partition import Partition, plan_partitions
 from pushforward.partitions.record_batches import ScoreBatches
-from pushforward.partitions.report import Report, Say, follow
+from pushforward.partitions.report import Report, Say
+from pushforward.partitions.running import run_job
 from pushforward.partitions.storage import filesystem, parquet_files
 from pushforward.partitions.writing import Job
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from dask.distributed import Client
 
 
 def score(
@@ -76,10 +77,9 @@ def score(
     fingerprint = hashlib.sha256(f"score {scores.model.fingerprint} {scores.keep}".encode()).hexdigest()
     job = Job(ScorePartition(scores), target, fingerprint)
     partitions, failures = plan_partitions(files)
-    unfinished = job.unfinished(partitions, resume)
-    outcomes = run(job, unfinished, engine, scheduler, workers)
-    rows = sum(partition.rows for partition in unfinished)
-    return follow(outcomes, rows, len(partitions) - len(unfinished), failures, say)
+    return run_job(
+        job, partitions, failures, engine=engine, scheduler=scheduler, workers=workers, resume=resume, say=say
+    )
 
 
 @dataclass(frozen=True)

@@ -99,10 +99,22 @@ def replaced(address: str) -> Iterator[Path]:
         local = Path(folder) / f"partition{ENDING}"
         yield local
         parent, _, name = path.rpartition("/")
-        beside = f"{parent}/.{name}.{uuid.uuid4().hex}"
+        beside = f"{parent}/.{name.removesuffix(ENDING)}.{uuid.uuid4().hex}{ENDING}"
         try:
             fs.makedirs(parent, exist_ok=True)
             fs.put_file(str(local), beside)
             fs.mv(beside, path)
         except OSError as error:
             raise FileError(f"cannot write {address}: {error}; choose another place or make room there") from error
+
+
+def hidden_from(name: str) -> str:
+    """What file, without its ending, a temporary one of `replaced` was to become; empty for any other name.
+
+    Example:
+        >>> hidden_from("deep/.a.parquet.x1y2.parquet"), hidden_from(".a.x1y2.parquet"), hidden_from("a.parquet")
+        ('deep/a.parquet', 'a', '')
+    """
+    parent, _, own = name.rpartition("/")
+    stem = own.removesuffix(ENDING).rpartition(".")[0]
+    return f"{parent}/{stem[1:]}".strip("/") if own.startswith(".") and len(stem) > 1 else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ import pyarrow.parquet as parquet
 
 from pushforward.errors import DataError, UsageError
 from pushforward.partitions.partition import Partition
-from pushforward.partitions.storage import filesystem, opened, replaced
+from pushforward.partitions.storage import ENDING, filesystem, hidden_from, opened, replaced
 
 _JOB, _ORIGIN = b"pushforward_job", b"pushforward_origin"
 _READERS = 16
@@ -79,6 +79,14 @@ class Job:
                 )
         current = {partition for partition, mark in marks.items() if mark.get(_ORIGIN) == partition.origin.encode()}
         return [partition for partition in partitions if partition not in current]
+
+    def sweep(self, partitions: Iterable[Partition]) -> None:
+        """Remove what a worker that was killed left beside its partition's place."""
+        fs, path = filesystem(self.out)
+        stems = {partition.name.removesuffix(ENDING) for partition in partitions}
+        for left in fs.find(path) if fs.exists(path) else []:
+            if hidden_from(str(left).removeprefix(path).strip("/")) in stems:
+                fs.rm(left)
 
     def _write(self, partition: Partition) -> None:
         batches = self.work(partition)
