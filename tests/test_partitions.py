@@ -19,11 +19,11 @@ import pytest
 import torch
 
 import pushforward as pf
+from pushforward.data.storage import parquet_files
 from pushforward.errors import DataError, UsageError
 from pushforward.partitions.engines import check_engine
 from pushforward.partitions.partition import plan_partitions
 from pushforward.partitions.record_batches import ScoreBatches
-from pushforward.partitions.storage import parquet_files
 from pushforward.sklearn import FlowDensity
 
 COLUMNS = ("a", "b", "c")
@@ -151,7 +151,7 @@ def test_a_bad_file_is_named_and_loses_no_other(folder: Path, tmp_path: Path) ->
     report = pf.partitions.score(flow(), folder, tmp_path / "out", keep=["id"], say=said.append)
     assert report.partitions == 3 and sorted(scores(tmp_path / "out")) == ["deep/z.parquet", "x.parquet", "y.parquet"]
     told = "\n".join(report.failures)
-    assert "cut.parquet: no readable parquet file" in told
+    assert "cut.parquet: no readable parquet table" in told
     assert "gap.parquet, row group 2: the rows: column 'b' has a missing or infinite value" in told
     assert "damaged.parquet, row group 0: " in told
     assert "narrow.parquet, row group 0: expected a column 'id'" in told

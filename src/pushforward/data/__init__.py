@@ -7,6 +7,7 @@ from pushforward.data.digits import load_digits
 from pushforward.data.folders import load_image_folder
 from pushforward.data.idx import load_idx, load_mnist, read_idx, write_idx
 from pushforward.data.load import load_data
+from pushforward.data.streams import ParquetStream
 from pushforward.data.tables import iterate_table, load_table
 from pushforward.data.toys import ENERGIES, TOYS, ImageDensity, ToyDensity, load_toy, toy
 
@@ -15,6 +16,7 @@ __all__ = [
     "TOYS",
     "Dataset",
     "ImageDensity",
+    "ParquetStream",
     "ToyDensity",
     "iterate_table",
     "load_arrays",

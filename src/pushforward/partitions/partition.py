@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as parquet
 
+from pushforward.data.row_groups import parquet_file, reading
+from pushforward.data.storage import ENDING, filesystem, opened
 from pushforward.errors import DataError, PushforwardError
-from pushforward.partitions.storage import ENDING, filesystem, opened
 
 ROWS_IN_PARTITION = 2**20
 """A file of more rows is cut at its row groups; pyarrow writes groups of so many by default."""
@@ -42,7 +42,9 @@ class Partition:
         Raises:
             DataError: the file cannot be read, naming the row group.
         """
-        with opened(self.source) as file, _parquet_file(self.source, file) as table:
+        with opened(self.source) as file:
+            with reading(self.source):
+                table = parquet_file(file)
             schema = table.schema_arrow
             names = list(schema.names if columns is None else columns)
             lacking = [name for name in names if name not in schema.names]
@@ -51,12 +53,9 @@ class Partition:
             if not self.rows:
                 yield 0, pa.RecordBatch.from_pylist([], schema=pa.schema([schema.field(name) for name in names]))
             for group in self.groups:
-                try:
+                with reading(f"{self.source}, row group {group}"):
                     for batch in table.iter_batches(ROWS_IN_BATCH, row_groups=[group], columns=names):
                         yield group, batch
-                except (pa.ArrowException, OSError) as error:
-                    reason = str(error).splitlines()[0]
-                    raise DataError(f"{self.source}, row group {group}: cannot be read ({reason})") from error
 
 
 def plan_partitions(files: dict[str, str], limit: int = ROWS_IN_PARTITION) -> tuple[list[Partition], list[str]]:
@@ -75,8 +74,8 @@ def _plan_file(name: str, address: str, limit: int) -> list[Partition] | str:
     """The partitions of a file, or what is wrong with it."""
     try:
         fs, path = filesystem(address)
-        with opened(address) as file, _parquet_file(address, file) as table:
-            metadata = table.metadata
+        with opened(address) as file, reading(address):
+            metadata = parquet_file(file).metadata
             rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
         version = fs.ukey(path)
     except (PushforwardError, OSError) as error:
@@ -116,10 +115,3 @@ def part_names(stem: str, count: int) -> list[str]:
     if count == 1:
         return [stem + ENDING]
     return [f"{stem}-{index:05}-of-{count:05}{ENDING}" for index in range(count)]
-
-
-def _parquet_file(address: str, file: object) -> parquet.ParquetFile:
-    try:
-        return parquet.ParquetFile(file)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{address}: no readable parquet file ({str(error).splitlines()[0]})") from error

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from pushforward.data.storage import filesystem, parquet_files
 from pushforward.errors import DataError, PushforwardError, UsageError
 from pushforward.partitions.engines import check_engine
 from pushforward.partitions.partition import Partition, plan_partitions
 from pushforward.partitions.record_batches import ScoreBatches
 from pushforward.partitions.report import Report, Say
 from pushforward.partitions.running import run_job
-from pushforward.partitions.storage import filesystem, parquet_files
 from pushforward.partitions.writing import Job
 
 if TYPE_CHECKING:

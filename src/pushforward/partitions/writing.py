@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
+from pushforward.data.storage import ENDING, filesystem, hidden_from, opened, replaced
 from pushforward.errors import DataError, UsageError
 from pushforward.partitions.partition import Partition
-from pushforward.partitions.storage import ENDING, filesystem, hidden_from, opened, replaced
 
 _JOB, _ORIGIN = b"pushforward_job", b"pushforward_origin"
 _READERS = 16

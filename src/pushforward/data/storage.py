@@ -10,10 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from fsspec.core import url_to_fs
-from fsspec.implementations.local import LocalFileSystem
-
 from pushforward.errors import DataError, FileError, UsageError
+from pushforward.extras import requires
 from pushforward.files import atomic_path
 
 ENDING = ".parquet"
@@ -25,6 +23,9 @@ def filesystem(address: str | os.PathLike[str]) -> tuple[Any, str]:
     Raises:
         UsageError: no package here knows this kind of address.
     """
+    with requires("data", purpose="an address of files"):
+        from fsspec.core import url_to_fs
+
     try:
         fs, path = url_to_fs(os.fspath(address))
     except (ValueError, ImportError) as error:
@@ -91,7 +92,7 @@ def replaced(address: str) -> Iterator[Path]:
         FileError: the file cannot be written there; what was there before is left as it was.
     """
     fs, path = filesystem(address)
-    if isinstance(fs, LocalFileSystem):
+    if "file" in fs.protocol:
         with atomic_path(path) as temporary:
             yield temporary
         return
