@@ -32,7 +32,7 @@ ROWS_IN_FILE = 1_000_000
 
 
 def write_data(folder: Path, rows: int) -> None:
-    """Correlated normal columns with a bend, and a flow that was trained on some of them."""
+    """Correlated normal columns with a bend, and a flow that is scaled to them."""
     (folder / "data").mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=(COLUMNS, COLUMNS)) / COLUMNS**0.5
@@ -42,7 +42,8 @@ def write_data(folder: Path, rows: int) -> None:
         frame = pd.DataFrame(x.astype(np.float32), columns=[f"x{column}" for column in range(COLUMNS)])
         frame.to_parquet(folder / "data" / f"part-{index:03}.parquet", row_group_size=250_000, index=False)
     torch.manual_seed(0)
-    flow = pf.build("nsf", features=COLUMNS, layers=3, hidden=(64, 64))
+    # A quick flow, so that the engines' own time shows.
+    flow = pf.build("maf", features=COLUMNS, layers=2, hidden=(32,))
     flow.initialise(torch.from_numpy(x[:1000]).float())
     pf.save(flow, folder / "model.safetensors")
 

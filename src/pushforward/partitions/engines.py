@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 ENGINES = ("local", "dask")
 _SECONDS_TO_CONNECT = 20
+# Dask's own settings for its workers without the one by which each large array is given back to the system as it is
+# freed, and cleared page by page when the next one is made.
+_ENVIRONMENT = {"OMP_NUM_THREADS": 1, "MKL_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1}
 
 
 def do_partitions(
@@ -63,12 +66,13 @@ def _by_dask(
     job: Job, partitions: Sequence[Partition], scheduler: str | Client | None, workers: int | None
 ) -> Iterator[Outcome]:
     with requires("cluster", purpose="engine='dask'"):
+        from dask import config
         from dask.distributed import Client, KilledWorker, LocalCluster
         from dask.distributed import as_completed as completed
 
     if scheduler is None:
-        # In its workers dask sets the threads of numerical libraries to one.
         with (
+            config.set({"distributed.nanny.pre-spawn-environ": _ENVIRONMENT}),
             LocalCluster(n_workers=workers or _processors(), threads_per_worker=1, dashboard_address=":0") as cluster,
             Client(cluster) as client,
         ):

@@ -11,6 +11,7 @@ import pyarrow.parquet as parquet
 
 from pushforward.data.storage import ENDING, filesystem, hidden_from, opened, replaced
 from pushforward.errors import DataError, UsageError
+from pushforward.kernels.memory import kept_memory
 from pushforward.partitions.partition import Partition
 
 _JOB, _ORIGIN = b"pushforward_job", b"pushforward_origin"
@@ -45,7 +46,8 @@ class Job:
     def __call__(self, partition: Partition) -> Outcome:
         """Do a partition; whatever is wrong with it is told in the outcome, and the others go on."""
         try:
-            self._write(partition)
+            with kept_memory():
+                self._write(partition)
         except Exception as error:  # A table can be wrong in ways that no list holds, and must not end the others.
             return Outcome(partition, _told(partition, error))
         return Outcome(partition)
