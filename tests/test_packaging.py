@@ -190,7 +190,7 @@ import pushforward as pf
 from pushforward.codec.archive.formats import read_entries
 from pushforward.codec.entropy import AnsCoder, Table
 from pushforward.data.export import write_events
-from pushforward.data.folders import read_picture
+from pushforward.data.pictures import read_picture
 from pushforward.plots.pictures import image_grid
 
 flow, x, table = pf.build("nsf", features=2), torch.randn(8, 2), sys.argv[2]

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from pushforward.cli.runs import Run, column_names
-from pushforward.data.arrays import read_array
 from pushforward.data.dataset import as_float
+from pushforward.data.numpy_files import read_array
 from pushforward.data.sources import require_file
-from pushforward.data.tables import is_table, iterate_table, numeric
+from pushforward.data.table_files import is_table
+from pushforward.data.tables import iterate_table, numeric
 from pushforward.errors import DataError
 from pushforward.files import atomic_path
 from pushforward.flows.flow import Flow
