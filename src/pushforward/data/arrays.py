@@ -65,7 +65,8 @@ def _dataset(file: Path, arrays: Arrays, levels: int | None) -> Dataset:
     if missing:
         told.append(f"{file.name}: a tenth of the training rows is taken for each missing part ({', '.join(missing)})")
     whole = _with_missing(file, parts, missing)
-    return Dataset(file.name, *(as_float(whole[part]) for part in _PARTS), levels, notes=tuple(told))
+    train, validation, test = (as_float(whole[part]) for part in _PARTS)
+    return Dataset(file.name, train, validation, test, levels, notes=tuple(told))
 
 
 def _check_shapes(file: Path, parts: Arrays) -> None:

@@ -18,7 +18,7 @@ from pushforward.data.tables import load_table
 from pushforward.data.toys import TOYS, load_picture_density, load_toy
 from pushforward.errors import DataError, UsageError
 
-_KINDS = {"mnist": load_mnist, "cifar10": load_cifar10, "folder": load_image_folder, "picture": load_picture_density}
+KINDS = {"mnist": load_mnist, "cifar10": load_cifar10, "folder": load_image_folder, "picture": load_picture_density}
 
 
 def load_data(spec: str, levels: int | None = None, columns: Sequence[str] = (), drop: Sequence[str] = ()) -> Dataset:
@@ -74,8 +74,8 @@ def _load(spec: str, levels: int | None) -> Dataset:
     if spec in TOYS:
         return load_toy(spec)
     kind, colon, path = spec.partition(":")
-    if colon and kind in _KINDS:
-        return _KINDS[kind](Path(path).expanduser())
+    if colon and kind in KINDS:
+        return KINDS[kind](Path(path).expanduser())
     return _load_path(Path(spec).expanduser(), levels)
 
 
@@ -96,5 +96,5 @@ def _load_path(path: Path, levels: int | None) -> Dataset:
 
 def _require(path: Path) -> None:
     if not path.exists():
-        names = ", ".join(["digits", *TOYS, *(f"{kind}:PATH" for kind in _KINDS)])
+        names = ", ".join(["digits", *TOYS, *(f"{kind}:PATH" for kind in KINDS)])
         raise DataError(f"{path}: no such file, folder or data set (known: {names}, or a path)")

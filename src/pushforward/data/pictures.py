@@ -45,7 +45,7 @@ def read_picture(path: str | os.PathLike[str]) -> Pixels:
 
 def levels_of(pixels: Pixels) -> int:
     """How many values a pixel of a picture may take: 2, 256 or 65536."""
-    return 2 if pixels.dtype == np.bool_ else int(np.iinfo(pixels.dtype).max) + 1
+    return 2 if pixels.dtype == np.bool_ else 256**pixels.dtype.itemsize
 
 
 def _pixels(image: Any) -> Pixels:
