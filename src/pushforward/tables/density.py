@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -19,10 +19,11 @@ from pushforward.tables.latents import decode, encode
 from pushforward.tables.likelihood import log_density
 from pushforward.tables.quadrature import cell_points
 from pushforward.tables.rows import canonical_rows
+from pushforward.tables.saving import Saved
 from pushforward.tables.table import Table
 
 
-class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator):
+class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Saved):
     r"""The joint density of a table's columns, by a normalizing flow.
 
     ``log p(x) = log N(f(u(x))) + log |det df/du| + sum_i log |du_i/dx_i|``: each column is brought to the real line by

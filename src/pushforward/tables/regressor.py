@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from scipy.special import ndtr, ndtri
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
@@ -22,10 +22,11 @@ from pushforward.tables.latents import decode, encode, given
 from pushforward.tables.likelihood import log_density
 from pushforward.tables.quadrature import cell_points, mean_points
 from pushforward.tables.rows import canonical_rows
+from pushforward.tables.saving import Saved
 from pushforward.tables.table import Table
 
 
-class FlowRegressor(RegressorMixin, BaseEstimator):
+class FlowRegressor(RegressorMixin, Saved):
     r"""The conditional density ``p(y | x)`` of one or more targets, by a conditional normalizing flow.
 
     ``log p(y | x) = log N(f(u(y); x)) + log |det df/du| + sum_i log |du_i/dy_i|`` with ``u`` the standardised target.

@@ -1,0 +1,168 @@
+"""What a fitted object holds, as JSON and tensors: plain values, arrays, pandas' types, flows, and known classes.
+
+Reading makes values of the kinds listed here and objects of the classes that the reader is given; it runs no code of
+the file and imports nothing that the file names.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from pushforward.errors import UsageError
+from pushforward.flows.rebuilding import check_rebuilds, rebuild
+from pushforward.flows.spec import describe
+from pushforward.tables.columns import Array
+
+Json = Any
+Classes = Mapping[str, type]
+
+
+class StateWriter:
+    """Writes values as JSON, and what is large as tensors beside it.
+
+    Args:
+        classes: by name, those whose objects are written by what they hold.
+
+    Example:
+        >>> writer = StateWriter({})
+        >>> writer.write({"edges": np.array([1.0, 2.0]), 3: (None, float("inf"))})
+        {'pairs': [['edges', {'array': '0'}], [3, {'tuple': [None, {'float': 'inf'}]}]]}
+        >>> read_state(writer.write((1, "a")), writer.tensors, {})
+        (1, 'a')
+    """
+
+    def __init__(self, classes: Classes) -> None:
+        self.tensors: dict[str, Tensor] = {}
+        self._names = {kept: name for name, kept in classes.items()}
+
+    def write(self, value: Any) -> Json:
+        """Return a value as JSON.
+
+        Raises:
+            UsageError: if it is of a kind that no file holds.
+        """
+        if value is None or type(value) in (bool, int, str):
+            return value
+        if isinstance(value, float):
+            return value if math.isfinite(value) else {"float": str(value)}
+        if isinstance(value, list):
+            return [self.write(each) for each in value]
+        if isinstance(value, tuple):
+            return {"tuple": [self.write(each) for each in value]}
+        if isinstance(value, Mapping):
+            return {"pairs": [[self.write(key), self.write(each)] for key, each in value.items()]}
+        if type(value) in self._names:
+            return {"object": self._names[type(value)], "holds": self.write(vars(value))}
+        if isinstance(value, np.ndarray):
+            return self._write_array(value)
+        if isinstance(value, nn.Module):
+            return self._write_flow(value)
+        return self._write_other(value)
+
+    def _write_other(self, value: Any) -> Json:
+        if isinstance(value, np.datetime64 | datetime | date | pd.Timestamp):
+            return {"time": pd.Timestamp(value).isoformat(), "unit": pd.Timestamp(value).unit}
+        if isinstance(value, np.timedelta64 | pd.Timedelta):
+            return {"duration": pd.Timedelta(value).isoformat(), "unit": pd.Timedelta(value).unit}
+        if isinstance(value, np.generic):
+            return self.write(value.item())
+        if isinstance(value, pd.Interval):
+            return {"interval": [self.write(value.left), self.write(value.right), value.closed]}
+        if isinstance(value, pd.CategoricalDtype):
+            return {"categories": self.write(value.categories), "ordered": bool(value.ordered)}
+        if isinstance(value, np.dtype | pd.api.extensions.ExtensionDtype):
+            return {"dtype": str(value)}
+        if isinstance(value, pd.Index):
+            return {"index": self.write(value.tolist()), "of": self.write(value.dtype)}
+        if isinstance(value, np.random.RandomState):
+            return {"generator": self.write(value.get_state())}
+        if value is pd.NaT or value is pd.NA:
+            return {"missing": repr(value)}
+        raise UsageError(f"a file cannot hold a {type(value).__name__}, {value!r}: replace it by a number or a text")
+
+    def _write_array(self, value: Array) -> Json:
+        if value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
+            return {
+                "array": self._keep(torch.from_numpy(np.ascontiguousarray(value.astype(value.dtype.newbyteorder("=")))))
+            }
+        return {"items": self.write(value.ravel().tolist()), "of": str(value.dtype), "shape": list(value.shape)}
+
+    def _write_flow(self, flow: nn.Module) -> Json:
+        description, arguments = describe(flow)
+        weights = {name: tensor.detach().cpu() for name, tensor in flow.state_dict().items()}
+        check_rebuilds(flow, description, arguments, weights)
+        kept = {name: self._keep(tensor) for name, tensor in arguments.items()}
+        return {"flow": description, "arguments": kept, "weights": {n: self._keep(w) for n, w in weights.items()}}
+
+    def _keep(self, tensor: Tensor) -> str:
+        name = str(len(self.tensors))
+        # The format refuses tensors that share memory, as equal masks may.
+        self.tensors[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        return name
+
+
+def read_state(state: Json, tensors: Mapping[str, Tensor], classes: Classes) -> Any:
+    """Return the value that :class:`StateWriter` wrote; what a damaged state raises is not said.
+
+    Raises:
+        UsageError: if an object's class or a kind of value is none that is known.
+    """
+    if not isinstance(state, list | dict):
+        return state
+
+    def read(part: Json) -> Any:
+        return read_state(part, tensors, classes)
+
+    if isinstance(state, list):
+        return [read(each) for each in state]
+    kind = next(iter(state))
+    part = state[kind]
+    if kind == "object":
+        if part not in classes:
+            raise UsageError(f"{part!r} is no class that a file may name here")
+        made: Any = object.__new__(classes[part])
+        made.__dict__.update(read(state["holds"]))
+        return made
+    if kind == "flow":
+        arguments = {name: tensors[key] for name, key in state["arguments"].items()}
+        return rebuild(part, arguments, {name: tensors[key] for name, key in state["weights"].items()}).eval()
+    if kind not in _READERS:
+        raise UsageError(f"{kind!r} is no kind of value that is known")
+    return _READERS[kind](state, read, tensors)
+
+
+def _read_items(state: Json, read: Any, tensors: Mapping[str, Tensor]) -> Any:
+    items = np.empty(len(state["items"]), dtype=object)
+    items[:] = read(state["items"])
+    return items.astype(np.dtype(state["of"])).reshape(state["shape"])
+
+
+def _read_generator(state: Json, read: Any, tensors: Mapping[str, Tensor]) -> np.random.RandomState:
+    generator = np.random.RandomState()
+    generator.set_state(read(state["generator"]))
+    return generator
+
+
+_READERS: dict[str, Any] = {
+    "float": lambda state, read, tensors: float(state["float"]),
+    "tuple": lambda state, read, tensors: tuple(read(state["tuple"])),
+    "pairs": lambda state, read, tensors: {read(key): read(value) for key, value in state["pairs"]},
+    "array": lambda state, read, tensors: tensors[state["array"]].numpy(),
+    "items": _read_items,
+    "time": lambda state, read, tensors: pd.Timestamp(state["time"]).as_unit(state["unit"]),
+    "duration": lambda state, read, tensors: pd.Timedelta(state["duration"]).as_unit(state["unit"]),
+    "interval": lambda state, read, tensors: pd.Interval(*read(state["interval"])),
+    "categories": lambda state, read, tensors: pd.CategoricalDtype(read(state["categories"]), state["ordered"]),
+    "dtype": lambda state, read, tensors: pd.api.types.pandas_dtype(state["dtype"]),
+    "index": lambda state, read, tensors: pd.Index(read(state["index"]), dtype=read(state["of"])),
+    "generator": _read_generator,
+    "missing": lambda state, read, tensors: pd.NaT if state["missing"] == "NaT" else pd.NA,
+}
