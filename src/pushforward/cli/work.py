@@ -13,7 +13,7 @@ from pushforward.cli.runs import Run
 from pushforward.data.dataset import Dataset
 from pushforward.diagnostics.summary import count_parameters
 from pushforward.flows.flow import Flow
-from pushforward.training import FitResult, fit
+from pushforward.training import FitResult, fit, negative_log_likelihood
 from pushforward.training.runs import RunFolder
 from pushforward.training.units import Unit
 
@@ -42,12 +42,10 @@ class Work:
 
     def fit(self, resume: bool, progress: bool) -> FitResult:
         """Train; the configuration is written with the first checkpoint, when everything has been checked."""
-        parts = self.run.parts(self.data)
         return fit(
             self.flow,
-            parts["train"],
-            parts["validation"],
-            objective=self.run.objective,
+            self.data.train,
+            self.data.validation,
             out=RunFolder(self.out, self.run.to_json()),
             resume=resume,
             progress=progress,
@@ -94,7 +92,7 @@ class Work:
 
     @property
     def _unit(self) -> Unit:
-        return Unit.of(self.flow, self.run.objective)
+        return Unit.of(self.flow, negative_log_likelihood)
 
 
 def seeded_flow(run: Run) -> Flow:

@@ -10,8 +10,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from numpy.typing import NDArray
+
 from pushforward.data.compression import DAMAGE, open_plain, plain_suffix
 from pushforward.data.delimited import MISSING, Layout, examine
+from pushforward.data.numpy_files import read_array
 from pushforward.data.sources import require_file
 from pushforward.errors import DataError, UsageError
 from pushforward.extras import requires
@@ -110,6 +113,22 @@ def is_table(path: str | os.PathLike[str]) -> bool:
         (True, True, True, False)
     """
     return plain_suffix(path) in DELIMITED or Path(path).suffix.lower() == PARQUET
+
+
+def open_array(path: str | os.PathLike[str], names: Sequence[str] = ()) -> TableFile:
+    """An array ``(N, D)`` of ``.npy`` or ``.npz`` (``FILE.npz:NAME``) as a table, its columns called ``column_0`` and on
+    where no names are given.
+
+    Raises:
+        DataError: the file is missing or damaged, or holds something else.
+    """
+    x = read_array(path)
+    if x.ndim != 2 or x.dtype.kind not in "iufb":
+        raise DataError(f"{path}: expected rows of numbers (N, D), got shape {x.shape} of {x.dtype}")
+    columns = tuple(names) or tuple(f"column_{index}" for index in range(x.shape[1]))
+    if len(columns) != x.shape[1]:
+        raise DataError(f"{path}: expected rows of {len(columns)} numbers ({', '.join(columns)}), got shape {x.shape}")
+    return TableFile(Path(path), _Array(x, columns), columns)
 
 
 def open_table(path: str | os.PathLike[str]) -> TableFile:
@@ -226,6 +245,25 @@ class _Parquet:
                 frame.index = range(start, start + len(frame))
                 start += len(frame)
                 yield frame
+
+
+@dataclass(frozen=True)
+class _Array:
+    """An array in memory."""
+
+    values: NDArray[Any]
+    names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def chunks(self, names: Sequence[str], rows: int | None, texts: Collection[str]) -> Iterator[pd.DataFrame]:
+        with requires("data", purpose="a table"):
+            import pandas as pd
+
+        places = [self.names.index(name) for name in names]
+        step = rows or max(1, len(self.values))
+        for start in range(0, len(self.values), step):
+            part = self.values[start : start + step, places]
+            yield pd.DataFrame(part, columns=list(names), index=range(start, start + len(part)))
 
 
 def _with_dates(frame: pd.DataFrame, texts: Collection[str]) -> pd.DataFrame:

@@ -23,17 +23,22 @@ def load_table(
 ) -> Dataset:
     """A table of numbers as rows ``(N, D)`` in double precision with the columns' names, split 80/10/10.
 
+    A table of whole numbers from 0 on is discrete data, of as many levels as told, else its maximum + 1.
+
     Args:
         path: ``.csv`` or ``.tsv``, also compressed (``.gz``, ``.bz2``, ``.xz``, ``.zst``, ``.zip``), or ``.parquet``.
         columns: those that are taken, all by default.
         drop: those that are not.
-        levels: how many values an element may take, None for continuous rows.
+        levels: how many values an element may take, where the table does not say.
 
     Raises:
         DataError: missing or unreadable file, a column that is no number, missing values.
     """
     table = open_table(path).choose(columns, drop)
-    values = numeric(table.path, table.read(), dtype=np.float64)
+    frame = table.read()
+    values = numeric(table.path, frame, dtype=np.float64)
+    whole = all(kind.kind in "iub" for kind in frame.dtypes) and values.min() >= 0
+    levels = int(values.max()) + 1 if levels is None and whole else levels
     return split(table.path.name, values, levels, columns=table.names, notes=table.notes)
 
 
