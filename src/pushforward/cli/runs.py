@@ -91,6 +91,11 @@ class Run:
             dict(stored["training"]),
         )
 
+    @property
+    def recipe(self) -> str:
+        """The name of the recipe that makes the flow."""
+        return self.model
+
     def flow(self) -> Flow:
         """The flow as its recipe makes it, untrained.
 

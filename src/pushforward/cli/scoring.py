@@ -6,18 +6,21 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from pushforward.cli.runs import Run
+from pushforward.cli.configuration import is_table_run
+from pushforward.cli.runs import Run, open_run
 from pushforward.data.export import table_writer
 from pushforward.data.numpy_files import NUMPY_ENDINGS, split_name
 from pushforward.data.table_files import TableFile, open_array, open_table
 from pushforward.data.tables import numeric
+from pushforward.errors import DataError, UsageError
 from pushforward.flows.flow import Flow
 from pushforward.training.evaluate import log_probs
 
@@ -30,10 +33,17 @@ class Scorer(Protocol):
     Attributes:
         columns: those that a frame must have; none for all that it has.
         texts: those of them that are read as text whatever stands in them.
+        accuracy: what the log-density is: exact, a lower bound or an estimate.
     """
 
-    columns: tuple[str, ...]
-    texts: tuple[str, ...]
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+
+    @property
+    def texts(self) -> tuple[str, ...]: ...
+
+    @property
+    def accuracy(self) -> str: ...
 
     def __call__(self, frame: pd.DataFrame) -> NDArray[np.float64]: ...
 
@@ -52,8 +62,12 @@ class FlowScorer:
     def columns(self) -> tuple[str, ...]:
         return self.run.columns
 
+    @property
+    def accuracy(self) -> str:
+        return self.flow.accuracy.describe()
+
     def __call__(self, frame: pd.DataFrame) -> NDArray[np.float64]:
-        x = torch.from_numpy(numeric("the table", frame, self.columns or None, np.float64))
+        x = torch.from_numpy(numeric("the rows", frame, self.columns or None, np.float64))
         return log_probs(
             self.flow,
             x,
@@ -63,8 +77,27 @@ class FlowScorer:
         ).numpy()
 
 
+def open_scorer(folder: Path, device: str | None, importance_samples: int, batch_size: int | None) -> Scorer:
+    """What scores rows with the model of a run.
+
+    Raises:
+        CheckpointError: there is no run, or its model is damaged.
+        UsageError: its events are no vectors.
+    """
+    if is_table_run(folder):
+        from pushforward.cli.table_runs import open_table_run
+
+        return open_table_run(folder)
+    run, flow = open_run(folder, device)
+    if len(flow.event_shape) != 1:
+        raise UsageError(
+            f"score takes models of vectors, this one's events are {tuple(flow.event_shape)}; use evaluate"
+        )
+    return FlowScorer(run, flow, importance_samples, batch_size)
+
+
 def score_table(
-    scorer: Any,
+    scorer: Scorer,
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
     progress: Callable[[int], None] | None = None,
@@ -87,13 +120,20 @@ def score_table(
     frame: pd.DataFrame | None = next(chunks)
     with table_writer(target, float_format="%.9g") as write:
         while frame is not None:
-            scores = scorer(frame)
+            scores = _scored(scorer, source, frame)
             write(pd.DataFrame({"row": np.arange(rows, rows + len(scores)), "log_prob": scores}))
             rows, total = rows + len(scores), total + float(scores.sum())
             if progress is not None:
                 progress(rows)
             frame = next(chunks, None)
     return rows, total / rows if rows else math.nan
+
+
+def _scored(scorer: Scorer, source: str | os.PathLike[str], frame: pd.DataFrame) -> NDArray[np.float64]:
+    try:
+        return scorer(frame)
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from error
 
 
 def opened(source: str | os.PathLike[str], columns: tuple[str, ...] = ()) -> TableFile:

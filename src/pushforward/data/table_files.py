@@ -116,8 +116,7 @@ def is_table(path: str | os.PathLike[str]) -> bool:
 
 
 def open_array(path: str | os.PathLike[str], names: Sequence[str] = ()) -> TableFile:
-    """An array ``(N, D)`` of ``.npy`` or ``.npz`` (``FILE.npz:NAME``) as a table, its columns called ``column_0`` and on
-    where no names are given.
+    """An array ``(N, D)`` of ``.npy`` or ``.npz`` (``FILE.npz:NAME``) as a table, with ``column_0`` and on for names.
 
     Raises:
         DataError: the file is missing or damaged, or holds something else.
