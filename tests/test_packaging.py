@@ -191,7 +191,7 @@ import pushforward as pf
 from pushforward.codec.archive.formats import read_entries
 from pushforward.codec.entropy import AnsCoder, Table
 from pushforward.data.export import write_events
-from pushforward.data.folders import read_picture
+from pushforward.data.pictures import read_picture
 from pushforward.plots.pictures import image_grid
 
 flow, x, table = pf.build("nsf", features=2), torch.randn(8, 2), sys.argv[2]
@@ -246,12 +246,13 @@ from pushforward.data.export import write_events
 from pushforward.errors import MissingExtraError
 from pushforward.training.progress import ProgressLine
 from pushforward.training.recorder import Recorder
+from pushforward.training.units import Unit
 
 folder = Path(sys.argv[2])
 ENTRIES = [
     lambda: write_events(folder / "a.parquet", torch.zeros(2, 2)),
-    lambda: Recorder(folder).start([]),
-    lambda: ProgressLine((2,), visible=True).start(),
+    lambda: Recorder(folder, Unit("nats")).start([]),
+    lambda: ProgressLine(Unit("nats"), visible=True, seconds=30).start(0.0),
     lambda: pf.plots.calibration([0.1, 0.5, 0.9]),
     lambda: pf.plots.corner(torch.randn(50, 2), torch.randn(50, 2)),
     lambda: print_table(["a"], []),

@@ -21,13 +21,13 @@ def test_run_folder(tmp_path: Path) -> None:
     result = fit(flow, moons(), moons(100), max_steps=60, out=tmp_path / "run")
     with (tmp_path / "run" / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["step", "epoch", "train_loss", "val_loss", "lr", "seconds"]
+    assert list(rows[0]) == ["step", "epoch", "train_nats", "validation_nats", "lr", "seconds"]
     assert [int(row["step"]) for row in rows] == [row["step"] for row in result.history] == [25, 50, 60]
-    assert float(rows[-1]["val_loss"]) == pytest.approx(result.history[-1]["val_loss"])
+    assert float(rows[-1]["validation_nats"]) == pytest.approx(result.history[-1]["val_loss"])
     assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
     loaded = pf.load(tmp_path / "run" / "model.safetensors")
     assert torch.equal(loaded.log_prob(moons(10)), flow.log_prob(moons(10)))
-    assert not [path for path in (tmp_path / "run").iterdir() if path.name.startswith(".")]
+    assert [path.name for path in (tmp_path / "run").iterdir() if path.name.startswith(".")] == [".lock"]
 
 
 @pytest.mark.parametrize("stop", [1, 13, 50])

@@ -28,21 +28,16 @@ def models(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the models by name, or show the options of one, as train --set takes them."""
+    """List the models by name, or show one: its options as train --set takes them, its source, an example."""
     from pushforward.cli.settings import model_options
-    from pushforward.cli.values import expectation
     from pushforward.models import list_models
 
     if name is not None:
         options = model_options(name)
         if as_json:
             print_json(_defaults(options))
-            return
-        rows = [
-            (option.name, _shown_default(option), expectation(option.annotation), option.help)
-            for option in options.values()
-        ]
-        print_table(("option", "default", "takes", "what it is"), rows, title=f"{name}: {_plain(list_models()[name])}")
+        else:
+            _show_model(name, options)
     elif as_json:
         print_json(
             {
@@ -101,6 +96,35 @@ def _opened(place: Path) -> tuple[str, dict[str, Any], Flow]:
         return str(place), {"file": str(place)}, load(place)
     run, flow = open_run(place)
     return f"{run.model} on {run.data}", {"model": run.model, "options": run.options, "data": run.data}, flow
+
+
+def _show_model(name: str, options: dict[str, Option]) -> None:
+    from pushforward.cli.signature import section
+    from pushforward.cli.values import expectation
+    from pushforward.models import list_models
+    from pushforward.parts import model_named
+
+    rows = [
+        (option.name, _shown_default(option), expectation(option.annotation), option.help)
+        for option in options.values()
+    ]
+    print_table(("option", "default", "takes", "what it is"), rows, title=f"{name}: {_plain(list_models()[name])}")
+    source = section(model_named(name), "Source")
+    if source:
+        print(f"Source: {_plain(source)}")
+    print(f"Example: pushforward train {name} --data {_example_data(options)} --out RUN{_example_setting(options)}")
+
+
+def _example_data(options: dict[str, Option]) -> str:
+    """Data of the kind that a model with these options takes."""
+    if "shape" in options:
+        return "digits"
+    return "integers.npy" if {"levels", "classes"} & set(options) else "table.csv"
+
+
+def _example_setting(options: dict[str, Option]) -> str:
+    numbers = [option for option in options.values() if type(option.default) is int and option.name == "layers"]
+    return "".join(f" --set {option.name}={option.default}" for option in numbers)
 
 
 def _plain(text: str) -> str:

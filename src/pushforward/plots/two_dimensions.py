@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from pushforward.flows import ConditionedFlow, Flow
 from pushforward.plots.drawn_flow import Density, DrawnFlow, log_density
-from pushforward.plots.points import DATA_ONLY, plane_bounds, points
-from pushforward.plots.style import DATA, DENSITY_MAP, LATENT, MODEL, new_figure, plane
+from pushforward.plots.points import DATA_ONLY, plane_bounds, points, quantile_limits
+from pushforward.plots.style import DATA, DENSITY_MAP, LATENT, MODEL, new_figure, plane, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,6 +46,32 @@ def density_2d(density: Density, bounds: Bounds, *, resolution: int = 300) -> Fi
     log_prob = log_density(density)
     figure = new_figure(4.6, 4.4)
     _draw_density(figure.subplots(), log_prob, bounds, resolution)
+    return figure
+
+
+def scatter_2d(data: ArrayLike | Tensor, names: Sequence[str] = ()) -> Figure:
+    """Draw points of the plane, such as samples.
+
+    Args:
+        data: ``(n, 2)``.
+        names: of the two axes.
+
+    Raises:
+        ShapeError: if the points are not ``(n, 2)``.
+
+    Example:
+        >>> len(scatter_2d(torch.randn(50, 2), ["width", "height"]).axes)
+        1
+    """
+    x = points(data, 2)
+    figure = new_figure(4.6, 4.6)
+    axes = figure.subplots()
+    limits = [quantile_limits(column) for column in x.double().numpy().T]
+    axes.scatter(x[:, 0].numpy(), x[:, 1].numpy(), s=3, color=MODEL, alpha=0.5, linewidths=0)
+    axes.set(xlim=limits[0], ylim=limits[1])
+    if names:
+        axes.set(xlabel=names[0], ylabel=names[1])
+    tidy(axes)
     return figure
 
 

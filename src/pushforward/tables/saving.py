@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -52,18 +52,7 @@ class Saved(BaseEstimator):
             >>> bool((load(path).score_samples(X) == density.score_samples(X)).all())
             True
         """
-        from safetensors.torch import save as to_bytes
-
-        check_is_fitted(self)
-        writer = StateWriter(KEPT)
-        state = json.dumps(writer.write(vars(self)), allow_nan=False)
-        metadata = {
-            "format": FORMAT,
-            "version": str(FORMAT_VERSION),
-            "estimator": type(self).__name__,
-            "state": state,
-        }
-        atomic_write(path, to_bytes(writer.tensors, metadata))
+        atomic_write(path, to_bytes(self, {}))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -73,6 +62,26 @@ class Saved(BaseEstimator):
             CheckpointError: if the file is missing, damaged, foreign, of another version or another estimator's.
         """
         return load(path, (cls,))
+
+
+def to_bytes(estimator: Saved, metadata: Mapping[str, str]) -> bytes:
+    """The fitted estimator as the content of a file, with more metadata beside its own.
+
+    Raises:
+        NotFittedError: if it is not fitted.
+        UsageError: if a parameter or a column's name is of a kind that no file holds.
+    """
+    from safetensors.torch import save
+
+    check_is_fitted(estimator)
+    writer = StateWriter(KEPT)
+    own = {
+        "format": FORMAT,
+        "version": str(FORMAT_VERSION),
+        "estimator": type(estimator).__name__,
+        "state": json.dumps(writer.write(vars(estimator)), allow_nan=False),
+    }
+    return save(writer.tensors, {**metadata, **own})
 
 
 def load(path: str | os.PathLike[str], estimators: Sequence[type[BaseEstimator]]) -> Any:

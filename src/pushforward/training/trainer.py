@@ -37,7 +37,7 @@ def make_trainer(precision: str, accelerator: str, devices: Any, strategy: Any, 
             use_distributed_sampler=False,
             log_every_n_steps=10**9,
         )
-    except (MisconfigurationException, ValueError, RuntimeError) as error:
+    except (MisconfigurationException, ValueError, RuntimeError, ImportError) as error:
         raise UsageError(f"Lightning refuses these settings: {str(error).splitlines()[0]}") from error
 
 
