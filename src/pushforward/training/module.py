@@ -270,6 +270,7 @@ class FlowTraining(L.LightningModule):
             IDENTITY: "" if self._folder is None else self._folder.identity,
             "step": self._step,
             "seconds": self._seconds(),
+            "validation_seconds": self._validation_seconds,
             "seed": self._data.seed,
             "ema": self._ema.average,
             **self._best.state(),
@@ -284,5 +285,6 @@ class FlowTraining(L.LightningModule):
         self._restored = state
         self._step = self._earlier_steps = self._data.first_step = state["step"]
         self._earlier_seconds = state["seconds"]
+        self._validation_seconds = state["validation_seconds"]
         self._best.restore(state)
         self._window = state["window"]
