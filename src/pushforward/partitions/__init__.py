@@ -4,10 +4,10 @@ workers."""
 from pushforward.extras import requires
 
 with requires("cluster", purpose="pushforward.partitions"):
-    from pushforward.partitions.models import RowModel, SavedModel
+    from pushforward.partitions.models import DrawsRows, SavedModel, ScoresRows
     from pushforward.partitions.record_batches import ScoreBatches
     from pushforward.partitions.report import Report
     from pushforward.partitions.sample import sample
     from pushforward.partitions.score import score
 
-__all__ = ["Report", "RowModel", "SavedModel", "ScoreBatches", "sample", "score"]
+__all__ = ["DrawsRows", "Report", "SavedModel", "ScoreBatches", "ScoresRows", "sample", "score"]

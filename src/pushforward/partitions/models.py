@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import tempfile
 from collections.abc import Callable, Iterable
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -27,8 +28,11 @@ from pushforward.training.evaluate import default_batch_size
 Array = NDArray[np.float64]
 
 
-class RowModel(Protocol):
-    """What scores the rows of a data frame and draws new ones."""
+Opened = TypeVar("Opened")
+
+
+class ScoresRows(Protocol):
+    """What scores the rows of a data frame."""
 
     @property
     def columns(self) -> tuple[str, ...] | None:
@@ -37,16 +41,20 @@ class RowModel(Protocol):
     def log_density(self, rows: pd.DataFrame) -> Array:
         """The log-density of each row, ``(n,)``, in nats and in the units of the table; the same for the same frame."""
 
+
+class DrawsRows(Protocol):
+    """What draws the rows of a data frame."""
+
     def draw(self, rows: int, seed: int) -> pd.DataFrame:
         """So many new rows; the same for the same seed."""
 
 
-class SavedModel:
+class SavedModel(Generic[Opened]):
     """A model as the bytes of its files, so that workers need no folder in common; opened once in each process.
 
     Args:
         files: the content of each file by its name.
-        opener: makes the model of a folder with these files; a function at the top level of a module.
+        opener: makes of a folder with these files what scores or draws; a function at the top level of a module.
 
     Example:
         >>> import pushforward as pf
@@ -55,11 +63,11 @@ class SavedModel:
         (3, 2)
     """
 
-    def __init__(self, files: dict[str, bytes], opener: Callable[[Path], RowModel]) -> None:
+    def __init__(self, files: dict[str, bytes], opener: Callable[[Path], Opened]) -> None:
         self.files, self.opener = files, opener
 
     @classmethod
-    def read(cls, paths: Iterable[Path], opener: Callable[[Path], RowModel]) -> SavedModel:
+    def read(cls, paths: Iterable[Path], opener: Callable[[Path], Opened]) -> SavedModel[Opened]:
         """Read the files of a model.
 
         Raises:
@@ -71,7 +79,7 @@ class SavedModel:
             raise CheckpointError(f"{error.filename}: no readable model there ({error.strerror})") from error
 
     @classmethod
-    def of(cls, model: Any) -> SavedModel:
+    def of(cls, model: Any) -> SavedModel[Any]:
         """The model as it is, or of a path that `pushforward.save` or an estimator's ``save`` wrote, of a flow or of a
         fitted `FlowDensity`.
 
@@ -83,19 +91,19 @@ class SavedModel:
             return model
         if isinstance(model, (str, os.PathLike)):
             path = Path(model)
-            content = cls.read([path / MODEL if path.is_dir() else path], open_saved)
-            return cls({MODEL: next(iter(content.files.values()))}, open_saved)
+            content = SavedModel.read([path / MODEL if path.is_dir() else path], open_saved)
+            return SavedModel({MODEL: next(iter(content.files.values()))}, open_saved)
         if not isinstance(model, (Flow, FlowDensity)):
             raise UsageError(f"expected a flow, a fitted FlowDensity or the path of one, got {type(model).__name__}")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / MODEL
             save(model, path) if isinstance(model, Flow) else model.save(path)
-            return cls.read([path], open_saved)
+            return SavedModel.read([path], open_saved)
 
     @cached_property
     def fingerprint(self) -> str:
         """What tells this model from any other."""
-        digest = hashlib.sha256(f"{self.opener.__module__}.{self.opener.__qualname__}".encode())
+        digest = hashlib.sha256(pickle.dumps(self.opener))
         for name, content in sorted(self.files.items()):
             digest.update(hashlib.sha256(name.encode()).digest() + hashlib.sha256(_in_order(name, content)).digest())
         return digest.hexdigest()
@@ -106,7 +114,7 @@ class SavedModel:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SavedModel) and self.fingerprint == other.fingerprint
 
-    def open(self) -> RowModel:
+    def open(self) -> Opened:
         """The model, read at the first call in a process."""
         return _opened(self)
 
@@ -125,14 +133,14 @@ def _in_order(name: str, content: bytes) -> bytes:
 
 
 @lru_cache(maxsize=4)
-def _opened(model: SavedModel) -> RowModel:
+def _opened(model: SavedModel[Any]) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         for name, content in model.files.items():
             (Path(folder) / name).write_bytes(content)
         return model.opener(Path(folder))
 
 
-def open_saved(folder: Path) -> RowModel:
+def open_saved(folder: Path) -> EstimatorRows | FlowRows:
     """The flow or the estimator in a folder's model file."""
     path = folder / MODEL
     if read_tensors(path)[0].get("format") == FORMAT:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from pushforward.errors import UsageError
 from pushforward.partitions.engines import check_engine
-from pushforward.partitions.models import SavedModel
+from pushforward.partitions.models import DrawsRows, SavedModel
 from pushforward.partitions.partition import ROWS_IN_BATCH, ROWS_IN_PARTITION, Partition, part_names
 from pushforward.partitions.report import Report, Say
 from pushforward.partitions.running import run_job
@@ -84,7 +84,7 @@ def plan_samples(rows: int, limit: int = ROWS_IN_PARTITION) -> list[Partition]:
 class DrawPartition:
     """The rows of a partition, batch by batch, each from a seed of its own."""
 
-    model: SavedModel
+    model: SavedModel[DrawsRows]
     seed: int
 
     def __call__(self, partition: Partition) -> Iterator[pa.RecordBatch]:
