@@ -10,16 +10,26 @@ from typing import Any
 
 from pushforward.errors import UsageError
 
+# What the names of Lightning's strategies that shard weights begin with.
+_SHARDING = ("fsdp", "deepspeed", "modelparallel")
+
 
 def make_trainer(precision: str, accelerator: str, devices: Any, strategy: Any, num_nodes: int) -> Any:
     """A Trainer that does nothing but run the steps of a training: one endless epoch without logs or files.
 
     Raises:
-        UsageError: Lightning refuses the settings.
+        UsageError: Lightning refuses the settings, or the strategy shards the weights.
     """
     import lightning as L
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+    # The norm of the gradient, the weights' average and the files of a run are of whole weights.
+    name = strategy if isinstance(strategy, str) else type(strategy).__name__
+    if name.lower().startswith(_SHARDING):
+        raise UsageError(
+            f"fit keeps every weight in each process, and the strategy {name} shards them: take 'ddp', or torch's "
+            "fully_shard in a loop of your own (docs/scale.md)"
+        )
     try:
         return L.Trainer(
             accelerator=accelerator,
