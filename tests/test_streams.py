@@ -206,9 +206,9 @@ def test_two_processes_train_on_a_stream_to_the_loss_of_one_also_after_a_pause(t
     assert curves[0].keys() == curves[1].keys() and len(curves[0]) == 40
     for step, one in curves[0].items():
         two = curves[1][step]
-        assert float(two["train_loss"]) == pytest.approx(float(one["train_loss"]), abs=1e-4)
-        if one["val_loss"]:
-            assert float(two["val_loss"]) == pytest.approx(float(one["val_loss"]), abs=1e-4)
+        assert float(two["train_nats"]) == pytest.approx(float(one["train_nats"]), abs=1e-4)
+        if one["validation_nats"]:
+            assert float(two["validation_nats"]) == pytest.approx(float(one["validation_nats"]), abs=1e-4)
 
 
 _MEMORY = """
