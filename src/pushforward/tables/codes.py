@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pushforward.errors import DataError, UsageError
 from pushforward.tables.columns import Array, Column, fit_cells, fit_continuous, fit_integers
@@ -50,6 +51,14 @@ class LatentCode:
     def noises(self) -> int:
         """How many of them take noise."""
         return sum(column.discrete for column in self.columns)
+
+    def images(self, numbers: Array) -> tuple[NDArray[np.int64], Array]:
+        """Return all images of rows, ``(m, columns)``, and which row each is of."""
+        return np.arange(len(numbers)), numbers
+
+    def noisy(self, numbers: Array) -> NDArray[np.bool_]:
+        """Which rows' density is an integral over cells."""
+        return np.full(len(numbers), self.noises > 0)
 
     def encode(self, numbers: Array, noise: Array) -> tuple[Array, Array]:
         """Return codes ``(n, features)`` and the log-derivatives summed over them, ``-inf`` outside the support.

@@ -77,7 +77,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         model_options: Mapping[str, Any] | None = None,
         columns: Mapping[Any, str] | None = None,
         bounds: Mapping[Any, BoundPair] | None = None,
-        quadrature: int = 16,
+        quadrature: int = 32,
         max_steps: int | None = None,
         max_time: str | float | None = None,
         batch_size: int | None = None,
@@ -118,7 +118,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         rows = canonical_rows(self._table.read(X), weights)
         self._code = LatentCode(self._table, rows.values, rows.weights, self.bounds)
         self._n_features_out = self._code.features
-        self._cell_points = cell_points(self.quadrature, self._code.noises)
+        self._cell_points = cell_points(self.quadrature, self._code.features + 1)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         none = np.empty((len(rows.values), 0))
         self.flow_ = train_flow(Training.of(self), seed, self._code, rows.values, none, rows.weights)

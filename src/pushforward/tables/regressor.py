@@ -73,7 +73,7 @@ class FlowRegressor(RegressorMixin, Saved):
         columns: Mapping[Any, str] | None = None,
         target_columns: Mapping[Any, str] | None = None,
         bounds: Mapping[Any, BoundPair] | None = None,
-        quadrature: int = 16,
+        quadrature: int = 32,
         max_steps: int | None = None,
         max_time: str | float | None = None,
         batch_size: int | None = None,
@@ -115,7 +115,7 @@ class FlowRegressor(RegressorMixin, Saved):
         features, targets = np.split(rows.values, [features.shape[1]], axis=1)
         self._features = FeatureCode(self._table, features, rows.weights)
         self._code = LatentCode(self._target, targets, rows.weights, self.bounds)
-        self._cell_points = cell_points(self.quadrature, self._code.noises)
+        self._cell_points = cell_points(self.quadrature, self._code.features + 1)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         contexts = self._features.encode(features)
         self.flow_ = train_flow(Training.of(self), seed, self._code, targets, contexts, rows.weights)
