@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -31,12 +32,20 @@ class Sample:
         """Some of the values."""
         return Sample(self.values[mask], self.rows[mask])
 
-    @property
+    def split(self, values: Array) -> tuple[Sample, Sample]:
+        """The rows that have one of some values, in increasing order, and the others."""
+        if len(values) == 0:
+            return self.kept(np.zeros(len(self.values), dtype=bool)), self
+        position = np.minimum(np.searchsorted(values, self.values), len(values) - 1)
+        among = values[position] == self.values
+        return self.kept(among), self.kept(~among)
+
+    @cached_property
     def count(self) -> float:
         """How many rows there are."""
         return float(self.rows.sum())
 
-    @property
+    @cached_property
     def ranks(self) -> Array:
         """The share of rows below each value, and half of those at it."""
         return (np.cumsum(self.rows) - 0.5 * self.rows) / self.rows.sum()

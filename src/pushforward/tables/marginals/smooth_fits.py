@@ -37,11 +37,10 @@ def fit_smooth(sample: Sample, low: float = -np.inf, high: float = np.inf) -> Sm
     lower, upper = fit_tail(mirrored(inside), -low), fit_tail(inside, high)
     if not -lower.start < upper.start:
         return nearly_normal(inside, low, high)
-    between = inside.kept((inside.values > -lower.start) & (inside.values < upper.start))
     ends = ndtri(lower.mass), -ndtri(upper.mass)
     levels = ndtr(np.linspace(*ends, max(3, round(inside.count**GROWTH)))[1:-1])
     chosen = _nearest(inside.ranks, levels)
-    chosen = chosen[np.isin(inside.values[chosen], between.values)]
+    chosen = chosen[(inside.values[chosen] > -lower.start) & (inside.values[chosen] < upper.start)]
     knots = np.concatenate([[-lower.start], inside.values[chosen], [upper.start]])
     scores = np.concatenate([[ends[0]], ndtri(inside.ranks[chosen]), [ends[1]]])
     return Smooth(knots, scores, inner_slopes(knots, scores), lower, upper)

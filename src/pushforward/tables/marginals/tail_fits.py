@@ -112,7 +112,7 @@ def beyond(sample: Sample, share: float) -> tuple[Sample, float, float]:
     """
     shares = 1.0 - sample.ranks
     index = int(np.abs(shares[:-1] - share).argmin())
-    above = sample.kept(np.arange(len(shares)) > index)
+    above = Sample(sample.values[index + 1 :], sample.rows[index + 1 :])
     return above, float(sample.values[index]), float(shares[index])
 
 
