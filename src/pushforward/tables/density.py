@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from pushforward.errors import DataError
 from pushforward.tables.codes import BoundPair, LatentCode
 from pushforward.tables.columns import Array
+from pushforward.tables.completing import Completing
 from pushforward.tables.described import Described, warn_of_columns
 from pushforward.tables.fitting import Training, train_flow
 from pushforward.tables.inputs import check_draws, check_settings, checked_table, checked_weights
@@ -24,7 +25,7 @@ from pushforward.tables.saving import Saved
 from pushforward.tables.table import Table
 
 
-class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Described, Saved):
+class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Completing, Described, Saved):
     r"""The joint density of a table's columns, by a normalizing flow.
 
     ``log p(x) = log N(f(u(x))) + log |det df/du| + sum_i log |du_i/dx_i|``: each column is brought to the real line by
@@ -146,15 +147,22 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         values = self.score_samples(X)
         return float(np.average(values, weights=checked_weights(sample_weight, values)))
 
-    def sample(self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> Any:
+    def sample(
+        self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None, *, given: Any = None
+    ) -> Any:
         """Draw rows, as a table like the one that was fitted on, with its dtypes and categories.
 
         Args:
             n_samples: how many.
             random_state: in place of the estimator's own.
+            given: ``{column: value}``, or a data frame of some of the columns: the others are drawn given these,
+                ``n_samples`` rows for each one (:meth:`conditional`).
         """
         check_is_fitted(self)
         check_draws(n_samples)
+        if given is not None:
+            own = self.random_state if random_state is None else random_state
+            return self.conditional(given).sample(n_samples, own)
         state = check_random_state(self.random_state if random_state is None else random_state)
         return self.inverse_transform(state.standard_normal((n_samples, self._code.features)))
 
