@@ -100,10 +100,10 @@ class Completing:
         Example:
             >>> import numpy as np
             >>> from pushforward.sklearn import FlowDensity
-            >>> x = np.random.default_rng(0).normal(size=(200, 1))
-            >>> density = FlowDensity(random_state=0, max_steps=50).fit(np.concatenate([x, x + 0.1], axis=1))
+            >>> X = np.random.default_rng(0).multivariate_normal([0, 5], [[1, 0.8], [0.8, 1]], 200)
+            >>> density = FlowDensity(random_state=0, max_steps=50).fit(X)
             >>> rows = density.conditional({0: 1.0}).sample(50, random_state=0)
-            >>> rows.shape, bool((rows[:, 0] == 1.0).all()), bool(abs(rows[:, 1].mean() - 1.1) < 0.1)
+            >>> rows.shape, bool((rows[:, 0] == 1.0).all()), bool(abs(rows[:, 1].mean() - 5.8) < 0.3)
             ((50, 2), True, True)
         """
         check_is_fitted(self)
@@ -136,11 +136,11 @@ class Completing:
         Example:
             >>> import numpy as np
             >>> from pushforward.sklearn import FlowDensity
-            >>> x = np.random.default_rng(0).normal(size=(200, 1))
-            >>> density = FlowDensity(random_state=0, max_steps=50).fit(np.concatenate([x, -x], axis=1))
-            >>> filled = density.impute([[2.0, np.nan], [1.0, -1.0]], method="fill")
-            >>> bool(abs(filled[0, 1] + 2) < 0.2), filled[1].tolist()
-            (True, [1.0, -1.0])
+            >>> X = np.random.default_rng(0).multivariate_normal([0, 5], [[1, 0.8], [0.8, 1]], 200)
+            >>> density = FlowDensity(random_state=0, max_steps=50).fit(X)
+            >>> filled = density.impute([[1.0, np.nan], [1.0, 5.0]], method="fill")
+            >>> bool(abs(filled[0, 1] - 5.8) < 0.3), filled[1].tolist()
+            (True, [1.0, 5.0])
         """
         check_is_fitted(self)
         if method not in ("draw", "fill"):

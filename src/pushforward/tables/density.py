@@ -16,7 +16,7 @@ from pushforward.tables.columns import Array
 from pushforward.tables.completing import Completing
 from pushforward.tables.described import Described, warn_of_columns
 from pushforward.tables.fitting import Training, train_flow
-from pushforward.tables.inputs import check_draws, check_settings, checked_table, checked_weights
+from pushforward.tables.inputs import check_draws, check_settings, checked_table, checked_weights, weighted_mean
 from pushforward.tables.latents import decode, encode
 from pushforward.tables.likelihood import log_density
 from pushforward.tables.quadrature import cell_points
@@ -145,7 +145,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the mean log-density of the rows."""
         values = self.score_samples(X)
-        return float(np.average(values, weights=checked_weights(sample_weight, values)))
+        return weighted_mean(values, sample_weight)
 
     def sample(
         self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None, *, given: Any = None
