@@ -123,6 +123,24 @@ def test_resume_does_what_is_missing_or_has_changed(folder: Path, tmp_path: Path
     assert len(pd.read_parquet(out / "y.parquet")) == 40
 
 
+def test_a_file_that_was_cut_otherwise_leaves_no_old_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_partitions
+    monkeypatch.setattr("pushforward.partitions.score.plan_partitions", lambda files: plan(files, 300))
+    model, out = flow(), tmp_path / "out"
+    write_rows(tmp_path / "data" / "x.parquet", 950, 0)
+    pf.partitions.score(model, tmp_path / "data", out, keep=["id"])
+    (out / ".x-00000-of-00002.left.parquet").write_bytes(b"of a worker that was killed")
+    (out / "notes.parquet").write_bytes(b"somebody's own")
+    frame = write_rows(tmp_path / "data" / "x.parquet", 550, 1)
+    assert pf.partitions.score(model, tmp_path / "data", out, keep=["id"], resume=True).partitions == 2
+    assert sorted(path.name for path in out.iterdir()) == [
+        "notes.parquet",
+        "x-00000-of-00002.parquet",
+        "x-00001-of-00002.parquet",
+    ]
+    assert pd.concat([pd.read_parquet(path) for path in sorted(out.glob("x-*"))]).id.tolist() == frame.id.tolist()
+
+
 def test_what_is_there_is_neither_written_over_nor_taken_for_this_models(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     pf.partitions.score(flow(), folder, out, keep=["id"])

@@ -291,3 +291,26 @@ def _first_rows(stream: ParquetStream) -> Any:
         return stream.pair(frame, torch.float32, stream.groups[int(frame.index[0]) // 50])
 
     return read
+
+
+def test_a_density_of_columns_of_any_kind_is_fitted_to_a_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pushforward.sklearn import FlowDensity
+
+    rng = np.random.default_rng(0)
+    for index in range(3):
+        kind = rng.choice(["a", "b"], 2000, p=[0.3, 0.7])
+        size = np.where(kind == "a", -2.0, 2.0) + rng.normal(size=2000)
+        frame = pd.DataFrame({"kind": kind, "size": size})
+        frame.to_parquet(tmp_path / f"{index}.parquet", row_group_size=200, index=False)
+    monkeypatch.setattr("pushforward.tables.streaming.ROWS_FOR_COLUMNS", 1500)
+    density = FlowDensity(random_state=0, max_steps=300).fit(ParquetStream(tmp_path, buffer_rows=1000))
+    # The entropy of the choice and of a normal distribution, in nats.
+    entropy = -(0.3 * np.log(0.3) + 0.7 * np.log(0.7)) + 0.5 * np.log(2 * np.pi * np.e)
+    assert density.score(frame) == pytest.approx(-entropy, abs=0.08)
+    drawn = density.sample(4000)
+    assert (drawn.kind == "a").mean() == pytest.approx(0.3, abs=0.05)
+    assert drawn["size"][drawn.kind == "a"].mean() == pytest.approx(-2.0, abs=0.25)
+    with pytest.raises(UsageError, match="this stream has the context"):
+        FlowDensity().fit(ParquetStream(tmp_path, context=["kind"]))

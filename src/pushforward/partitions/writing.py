@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from pushforward.errors import DataError, UsageError
 from pushforward.kernels.memory import kept_memory
 from pushforward.partitions.partition import Partition
 
-_JOB, _ORIGIN = b"pushforward_job", b"pushforward_origin"
+_JOB, _ORIGIN, _SOURCE = b"pushforward_job", b"pushforward_origin", b"pushforward_source"
 _READERS = 16
 
 #: The record batches that a partition becomes, at least one.
@@ -82,20 +82,28 @@ class Job:
         current = {partition for partition, mark in marks.items() if mark.get(_ORIGIN) == partition.origin.encode()}
         return [partition for partition in partitions if partition not in current]
 
-    def sweep(self, partitions: Iterable[Partition]) -> None:
-        """Remove what a worker that was killed left beside its partition's place."""
+    def sweep(self, partitions: Sequence[Partition]) -> None:
+        """Remove what workers that were killed left, and what a file became that was cut otherwise before it changed."""
         fs, path = filesystem(self.out)
-        stems = {partition.name.removesuffix(ENDING) for partition in partitions}
-        for left in fs.find(path) if fs.exists(path) else []:
-            if hidden_from(str(left).removeprefix(path).strip("/")) in stems:
-                fs.rm(left)
+        names = {str(each).removeprefix(path).strip("/"): each for each in (fs.find(path) if fs.exists(path) else [])}
+        planned = {partition.name for partition in partitions}
+        stems = {name.removesuffix(ENDING) for name in planned}
+        sources = {partition.source.encode() for partition in partitions if partition.source}
+        for name, place in names.items():
+            if hidden_from(name) in stems or (name not in planned and self._is_of(name, sources)):
+                fs.rm(place)
+
+    def _is_of(self, name: str, sources: set[bytes]) -> bool:
+        """Whether a file is this job's result of one of the files that are read."""
+        mark = _read_mark(f"{self.out.rstrip('/')}/{name}")
+        return mark.get(_JOB) == self.fingerprint.encode() and mark.get(_SOURCE) in sources
 
     def _write(self, partition: Partition) -> None:
         batches = self.work(partition)
         # What is wrong with the first rows shows before a file is made.
         first = next(batches)
-        mark = {_JOB: self.fingerprint.encode(), _ORIGIN: partition.origin.encode()}
-        schema = first.schema.with_metadata(mark)
+        marks = {_JOB: self.fingerprint, _ORIGIN: partition.origin, _SOURCE: partition.source}
+        schema = first.schema.with_metadata({name: value.encode() for name, value in marks.items()})
         with replaced(self.address(partition)) as path, parquet.ParquetWriter(path, schema) as writer:
             writer.write_batch(first.cast(schema))
             for batch in batches:
