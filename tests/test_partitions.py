@@ -24,6 +24,7 @@ from pushforward.errors import DataError, UsageError
 from pushforward.partitions.engines import check_engine
 from pushforward.partitions.partition import plan_partitions
 from pushforward.partitions.record_batches import ScoreBatches
+from pushforward.partitions.sampling import plan_samples
 from pushforward.sklearn import FlowDensity
 
 COLUMNS = ("a", "b", "c")
@@ -125,7 +126,7 @@ def test_resume_does_what_is_missing_or_has_changed(folder: Path, tmp_path: Path
 
 def test_a_file_that_was_cut_otherwise_leaves_no_old_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_partitions
-    monkeypatch.setattr("pushforward.partitions.score.plan_partitions", lambda files: plan(files, 300))
+    monkeypatch.setattr("pushforward.partitions.scoring.plan_partitions", lambda files: plan(files, 300))
     model, out = flow(), tmp_path / "out"
     write_rows(tmp_path / "data" / "x.parquet", 950, 0)
     pf.partitions.score(model, tmp_path / "data", out, keep=["id"])
@@ -227,8 +228,7 @@ def test_an_estimator_reads_its_columns_of_any_kind_by_name(tmp_path: Path) -> N
 
 
 def test_samples_are_the_same_whoever_draws_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = pf.partitions.sample.__globals__["plan_samples"]
-    monkeypatch.setitem(pf.partitions.sample.__globals__, "plan_samples", lambda rows: plan(rows, 100))
+    monkeypatch.setattr("pushforward.partitions.sampling.plan_samples", lambda rows: plan_samples(rows, 100))
     model = flow()
     for workers in (1, 3):
         report = pf.partitions.sample(model, 250, tmp_path / str(workers), seed=5, workers=workers)

@@ -7,7 +7,7 @@ with requires("cluster", purpose="pushforward.partitions"):
     from pushforward.partitions.models import DrawsRows, SavedModel, ScoresRows
     from pushforward.partitions.record_batches import ScoreBatches
     from pushforward.partitions.report import Report
-    from pushforward.partitions.sample import sample
-    from pushforward.partitions.score import score
+    from pushforward.partitions.sampling import sample
+    from pushforward.partitions.scoring import score
 
 __all__ = ["DrawsRows", "Report", "SavedModel", "ScoreBatches", "ScoresRows", "sample", "score"]

@@ -83,9 +83,10 @@ class Job:
         return [partition for partition in partitions if partition not in current]
 
     def sweep(self, partitions: Sequence[Partition]) -> None:
-        """Remove what workers that were killed left, and what a file became that was cut otherwise before it changed."""
+        """Remove what killed workers left, and what a file became that was cut otherwise before it changed."""
         fs, path = filesystem(self.out)
-        names = {str(each).removeprefix(path).strip("/"): each for each in (fs.find(path) if fs.exists(path) else [])}
+        there = fs.find(path) if fs.exists(path) else []
+        names = {str(each).removeprefix(path).strip("/"): each for each in there}
         planned = {partition.name for partition in partitions}
         stems = {name.removesuffix(ENDING) for name in planned}
         sources = {partition.source.encode() for partition in partitions if partition.source}

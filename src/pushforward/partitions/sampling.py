@@ -17,7 +17,7 @@ from pushforward.partitions.models import DrawsRows, SavedModel
 from pushforward.partitions.partition import ROWS_IN_BATCH, ROWS_IN_PARTITION, Partition, part_names
 from pushforward.partitions.report import Report, Say
 from pushforward.partitions.running import run_job
-from pushforward.partitions.score import absolute
+from pushforward.partitions.scoring import absolute
 from pushforward.partitions.writing import Job
 
 if TYPE_CHECKING:
