@@ -32,26 +32,6 @@ if TYPE_CHECKING:
 
 
 DRAWS = 64
-EngineName = Annotated[
-    str | None,
-    typer.Option(
-        help="Who does many files: local (this machine's processors) or dask (--scheduler, or a cluster on this "
-        "machine).",
-        show_default=False,
-    ),
-]
-Scheduler = Annotated[str | None, typer.Option(help="The address of a dask scheduler.", show_default=False)]
-Resume = Annotated[bool, typer.Option("--resume", help="Skip the files in --out that are done already.")]
-OutPlace = Annotated[
-    str,
-    typer.Option(
-        "--out",
-        "-o",
-        metavar="PATH",
-        parser=given_text,
-        help=".csv, .tsv, .parquet, or - for csv on standard output; of many files, a folder, here or at an address.",
-    ),
-]
 Draws = Annotated[
     int | None,
     typer.Option(
