@@ -226,7 +226,7 @@ def test_files_of_two_runs_are_told_apart(tmp_path: Path) -> None:
         RunFolder(tmp_path / name).check_identity()
     one, two = tmp_path / "one", tmp_path / "two"
     (one / MODEL).write_bytes((two / MODEL).read_bytes())
-    with pytest.raises(CheckpointError, match="files there are of different runs .config.json of"):
+    with pytest.raises(CheckpointError, match=r"files there are of different runs \(config.json of"):
         RunFolder(one).check_identity()
     with pytest.raises(CheckpointError, match="different runs"):
         fit(small_flow(), moons(), max_steps=4, out=one, resume=True)

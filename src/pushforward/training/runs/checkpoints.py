@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,15 +69,20 @@ def write_final_model(flow: Flow, folder: RunFolder) -> None:
     try:
         write_model(flow, folder)
     except FileError as error:
-        refuge = RunFolder(Path(tempfile.mkdtemp(prefix="pushforward-")), identity=folder.identity)
-        try:
-            write_model(flow, refuge)
-        except FileError:
-            refuge.path.rmdir()
-            raise
-        raise FileError(
-            f"{error}; the trained model is in {refuge.path / MODEL}: move it into {folder.path} when there is room"
-        ) from error
+        refuge = _refuge(flow, folder)
+        where = f"the trained model is in {refuge}: move it into {folder.path} when there is room"
+        lost = f"no other place had room for the trained model: make room, then go on from {folder.path / LAST}"
+        raise FileError(f"{error}; {where if refuge else lost}") from error
+
+
+def _refuge(flow: Flow, folder: RunFolder) -> Path | None:
+    """Write a run's model where temporary files go; None where that has no room for it either."""
+    try:
+        other = replace(folder, path=Path(tempfile.mkdtemp(prefix="pushforward-")))
+        write_model(flow, other)
+        return other.path / MODEL
+    except (OSError, FileError):
+        return None
 
 
 def checkpoint_step(path: Path) -> float:
