@@ -97,13 +97,6 @@ def test_files_that_hold_no_estimator_are_named(density: FlowDensity, tmp_path: 
     [
         {"a": 1, 2: None, (3, "b"): [True, 2.5, -np.inf]},
         np.float32(1.5),
-        pd.CategoricalDtype(["low", "high"], ordered=True),
-        pd.CategoricalDtype(pd.IntervalIndex.from_breaks([0, 1, 2])),
-        pd.CategoricalDtype(pd.to_datetime(["2024-01-01", "2025-01-01"])),
-        pd.Index([1, 2, 3]),
-        pd.Int64Dtype(),
-        np.dtype("datetime64[s]"),
-        pd.DatetimeTZDtype("ns", "UTC"),
         pd.Timestamp("2024-02-03 04:05:06.123456789"),
         pd.Timedelta("3 days 00:00:01"),
     ],
@@ -112,7 +105,7 @@ def test_files_that_hold_no_estimator_are_named(density: FlowDensity, tmp_path: 
 def test_values_come_back(value: Any) -> None:
     writer = StateWriter({})
     found = read_state(writer.write(value), writer.tensors, {})
-    assert (found == value).all() if isinstance(value, pd.Index) else found == value
+    assert found == value
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "uint64", ">i4", "float16", "float64", "<U3", "object"])
@@ -124,5 +117,5 @@ def test_arrays_come_back(dtype: str) -> None:
 
 
 def test_what_no_file_holds_is_named() -> None:
-    with pytest.raises(UsageError, match="cannot hold a complex"):
+    with pytest.raises(UsageError, match="type complex cannot be saved"):
         StateWriter({}).write({"a": 1j})

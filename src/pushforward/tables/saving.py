@@ -14,18 +14,15 @@ from sklearn.utils.validation import check_is_fitted
 from pushforward.errors import CheckpointError
 from pushforward.files import atomic_write
 from pushforward.flows.saving import read_tensors
-from pushforward.tables.codes import FeatureCode, LatentCode
-from pushforward.tables.columns import Cells, Continuous, Dequantized
-from pushforward.tables.fields import Field
+from pushforward.tables.codes import LatentCode
+from pushforward.tables.features import FeatureCode
 from pushforward.tables.states import Classes, StateWriter, read_state
 from pushforward.tables.table import Table
 
 FORMAT = "pushforward-table"
 FORMAT_VERSION = 1
 
-KEPT: Classes = {
-    kept.__name__: kept for kept in (Table, Field, LatentCode, FeatureCode, Continuous, Dequantized, Cells)
-}
+KEPT: Classes = {kept.__name__: kept for kept in (Table, LatentCode, FeatureCode)}
 """What a file may hold objects of."""
 
 

@@ -1,4 +1,4 @@
-"""What a fitted object holds, as JSON and tensors: plain values, arrays, pandas' types, flows, and known classes.
+"""What a fitted object holds, as JSON and tensors: plain values, labels, arrays, flows, and objects of known classes.
 
 Reading makes values of the kinds listed here and objects of the classes that the reader is given; it runs no code of
 the file and imports nothing that the file names.
@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import date, datetime
-from typing import Any
+from typing import Any, Protocol, Self
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -20,9 +18,23 @@ from pushforward.errors import UsageError
 from pushforward.flows.rebuilding import check_rebuilds, rebuild
 from pushforward.flows.spec import describe
 from pushforward.tables.columns import Array
+from pushforward.tables.labels import plain_label, restored_label
 
 Json = Any
-Classes = Mapping[str, type]
+
+
+class Kept(Protocol):
+    """An object that says what it holds and is made again of that."""
+
+    def state(self) -> Any:
+        """All that defines it, in plain values and arrays."""
+
+    @classmethod
+    def restored(cls, state: Any) -> Self:
+        """The object of a :meth:`state`."""
+
+
+Classes = Mapping[str, type[Kept]]
 
 
 class StateWriter:
@@ -51,6 +63,8 @@ class StateWriter:
         """
         if value is None or type(value) in (bool, int, str):
             return value
+        if type(value) in self._names:
+            return {"object": self._names[type(value)], "holds": self.write(value.state())}
         if isinstance(value, float):
             return value if math.isfinite(value) else {"float": str(value)}
         if isinstance(value, list):
@@ -59,34 +73,13 @@ class StateWriter:
             return {"tuple": [self.write(each) for each in value]}
         if isinstance(value, Mapping):
             return {"pairs": [[self.write(key), self.write(each)] for key, each in value.items()]}
-        if type(value) in self._names:
-            return {"object": self._names[type(value)], "holds": self.write(vars(value))}
         if isinstance(value, np.ndarray):
             return self._write_array(value)
         if isinstance(value, nn.Module):
             return self._write_flow(value)
-        return self._write_other(value)
-
-    def _write_other(self, value: Any) -> Json:
-        if isinstance(value, np.datetime64 | datetime | date | pd.Timestamp):
-            return {"time": pd.Timestamp(value).isoformat(), "unit": pd.Timestamp(value).unit}
-        if isinstance(value, np.timedelta64 | pd.Timedelta):
-            return {"duration": pd.Timedelta(value).isoformat(), "unit": pd.Timedelta(value).unit}
-        if isinstance(value, np.generic):
-            return self.write(value.item())
-        if isinstance(value, pd.Interval):
-            return {"interval": [self.write(value.left), self.write(value.right), value.closed]}
-        if isinstance(value, pd.CategoricalDtype):
-            return {"categories": self.write(value.categories), "ordered": bool(value.ordered)}
-        if isinstance(value, np.dtype | pd.api.extensions.ExtensionDtype):
-            return {"dtype": str(value)}
-        if isinstance(value, pd.Index):
-            return {"index": self.write(value.tolist()), "of": self.write(value.dtype)}
         if isinstance(value, np.random.RandomState):
             return {"generator": self.write(value.get_state())}
-        if value is pd.NaT or value is pd.NA:
-            return {"missing": repr(value)}
-        raise UsageError(f"a file cannot hold a {type(value).__name__}, {value!r}: replace it by a number or a text")
+        return {"label": plain_label(value)}
 
     def _write_array(self, value: Array) -> Json:
         if value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
@@ -128,9 +121,7 @@ def read_state(state: Json, tensors: Mapping[str, Tensor], classes: Classes) -> 
     if kind == "object":
         if part not in classes:
             raise UsageError(f"{part!r} is no class that a file may name here")
-        made: Any = object.__new__(classes[part])
-        made.__dict__.update(read(state["holds"]))
-        return made
+        return classes[part].restored(read(state["holds"]))
     if kind == "flow":
         arguments = {name: tensors[key] for name, key in state["arguments"].items()}
         return rebuild(part, arguments, {name: tensors[key] for name, key in state["weights"].items()}).eval()
@@ -157,12 +148,6 @@ _READERS: dict[str, Any] = {
     "pairs": lambda state, read, tensors: {read(key): read(value) for key, value in state["pairs"]},
     "array": lambda state, read, tensors: tensors[state["array"]].numpy(),
     "items": _read_items,
-    "time": lambda state, read, tensors: pd.Timestamp(state["time"]).as_unit(state["unit"]),
-    "duration": lambda state, read, tensors: pd.Timedelta(state["duration"]).as_unit(state["unit"]),
-    "interval": lambda state, read, tensors: pd.Interval(*read(state["interval"])),
-    "categories": lambda state, read, tensors: pd.CategoricalDtype(read(state["categories"]), state["ordered"]),
-    "dtype": lambda state, read, tensors: pd.api.types.pandas_dtype(state["dtype"]),
-    "index": lambda state, read, tensors: pd.Index(read(state["index"]), dtype=read(state["of"])),
     "generator": _read_generator,
-    "missing": lambda state, read, tensors: pd.NaT if state["missing"] == "NaT" else pd.NA,
+    "label": lambda state, read, tensors: restored_label(state["label"]),
 }
