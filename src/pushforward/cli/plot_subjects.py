@@ -24,6 +24,7 @@ from pushforward.sklearn import FlowDensity, FlowRegressor
 Array = NDArray[np.float64]
 #: More columns make no readable picture of pairs.
 MOST_COLUMNS = 12
+_RESOLUTION = 200
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class FlowSubject:
     def _density(self, shape: tuple[int, ...]) -> Figure:
         if shape != (2,) or self.run.levels is not None:
             raise UsageError(f"density is of two continuous columns, this model has events {shape}; draw its pairs")
-        return density_2d(self.flow, plane_bounds(self.data))
+        return density_2d(self.flow, plane_bounds(self.data), names=column_names(2, self.run.columns))
 
     def _samples(self) -> Array:
         torch.manual_seed(self.seed)
@@ -103,7 +104,7 @@ class TableSubject:
             return torch.from_numpy(estimator.score_samples(frame)).float()
 
         limits = [quantile_limits(column) for column in rows.numpy().T]
-        return density_2d(log_prob, (*limits[0], *limits[1]))
+        return density_2d(log_prob, (*limits[0], *limits[1]), names=names, resolution=_RESOLUTION)
 
     def _samples(self) -> Array:
         fitted, state = self.fitted, np.random.RandomState(self.seed)

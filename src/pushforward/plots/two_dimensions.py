@@ -49,6 +49,8 @@ def density_2d(density: Density, bounds: Bounds, *, names: Sequence[str] = (), r
     axes = figure.subplots()
     _draw_density(axes, log_prob, bounds, resolution)
     if names:
+        from matplotlib.ticker import AutoLocator
+
         axes.set(xlabel=names[0], ylabel=names[1], aspect="auto")
         axes.xaxis.set_major_locator(AutoLocator())
         axes.yaxis.set_major_locator(AutoLocator())
