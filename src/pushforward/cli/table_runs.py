@@ -143,9 +143,9 @@ class FittedTable:
 
     @property
     def accuracy(self) -> str:
-        """How exact the log-density is."""
-        flow = self.estimator.flow_
-        return "exact" if flow is None else flow.accuracy.describe()
+        """How exact the log-density is: that of columns with cells is an integral over them."""
+        flow, cells = self.estimator.flow_, self.estimator._code.noises
+        return "exact" if flow is None else "exact up to quadrature" if cells else flow.accuracy.describe()
 
     def __call__(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """The log-density of each row; of the targets given the others where there are targets."""

@@ -68,6 +68,8 @@ def evaluate(
     if is_table_run(folder):
         from pushforward.cli.table_use import evaluate_table
 
+        if importance_samples is not None:
+            say("a table's model has no bound to tighten: --importance-samples changes nothing", quiet or as_json)
         evaluate_table(folder, data, part, as_json)
         return
     from pushforward.accuracy import Accuracy
