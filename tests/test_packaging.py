@@ -30,7 +30,7 @@ ROOMS = {
     "sklearn": ["tables"],
     "codec": ["codec"],
     "plots": ["plots"],
-    "cli": ["cli", "plots"],
+    "cli": ["cli", "plots", "tables"],
 }
 
 # Python as it would be without these packages: nobody finds them.

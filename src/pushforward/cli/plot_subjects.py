@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy.special import ndtr
 from torch import Tensor
 
 from pushforward.cli.runs import Run, column_names
 from pushforward.cli.table_runs import FittedTable
 from pushforward.errors import UsageError
+from pushforward.extras import requires
 from pushforward.flows.flow import Flow
 from pushforward.plots import calibration, corner, density_2d, pit_values, scatter_2d
 from pushforward.plots.points import plane_bounds, quantile_limits
 from pushforward.sklearn import FlowDensity, FlowRegressor
+
+with requires("tables", purpose="a picture of a model"):
+    import pandas as pd
+    from scipy.special import ndtr
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
 #: More columns make no readable picture of pairs.

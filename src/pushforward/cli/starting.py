@@ -38,6 +38,8 @@ def started(request: Request, force: bool) -> Work | TableWork:
     if request.model == "table" or takes_table(request.model, request.data):
         from pushforward.cli.table_work import started_table
 
+        if request.levels is not None:
+            raise UsageError("a table has no --levels: whole numbers are counts there, see --ordinal and --categorical")
         return started_table(request.model, request.data, request.settings, request.table, training, request.out)
     settings = parse_settings(request.model, request.settings)
     data = load_data(request.data, request.levels, request.table.columns, request.table.drop)

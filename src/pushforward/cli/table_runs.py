@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import is_object_dtype, is_string_dtype
 
 from pushforward.cli.configuration import TABLE_FORMAT
 from pushforward.cli.terminal import say
 from pushforward.data.dataset import split_order
 from pushforward.errors import CheckpointError, DataError, UsageError
+from pushforward.extras import requires
 from pushforward.flows.saving import MODEL
 from pushforward.sklearn import FlowDensity, FlowRegressor, load
 from pushforward.training.runs import RunFolder, leftover, repair
 from pushforward.training.runs.folder import CONFIGURATION
+
+with requires("tables", purpose="a model of a table"):
+    import pandas as pd
+    from pandas.api.types import is_object_dtype, is_string_dtype
 
 VERSION = 1
 #: The name of the model that is an estimator's own choice.

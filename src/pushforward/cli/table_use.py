@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from pushforward.cli.run_data import check_there
 from pushforward.cli.scoring import opened
 from pushforward.cli.table_runs import FittedTable, open_table_run, parse_given, split_rows
 from pushforward.cli.terminal import print_json, print_table, progress
-from pushforward.cli.use import write_points
 from pushforward.data.export import is_written_as_array, table_writer, write_array
 from pushforward.errors import UsageError
+from pushforward.extras import requires
+from pushforward.plots import save, scatter_2d
 from pushforward.plots.pictures import PICTURE_ENDINGS
+
+with requires("tables", purpose="a model of a table"):
+    import pandas as pd
 
 _ROWS = 65536
 
@@ -78,7 +81,7 @@ def sample_table(
                 f"{out}: a picture is made of points in the plane, these rows have {frame.shape[1]} columns; choose "
                 f"another ending, or pushforward plot {folder} pairs"
             )
-        write_points(out, frame.to_numpy(np.float64), [str(name) for name in frame.columns])
+        save(scatter_2d(frame.to_numpy(np.float64), [str(name) for name in frame.columns]), out)
     else:
         write_array(out, frame.to_numpy())
     return {"rows": count}

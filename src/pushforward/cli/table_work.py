@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from pushforward.cli.settings import parse_settings
 from pushforward.cli.table_options import TableOptions
 from pushforward.cli.table_runs import DEFAULT, TableRun, split_rows, text_columns
@@ -19,12 +17,16 @@ from pushforward.data.fingerprint import from_anywhere, present_fingerprint
 from pushforward.data.numpy_files import NUMPY_ENDINGS, split_name
 from pushforward.data.table_files import TableFile, open_array, open_table
 from pushforward.errors import UsageError
+from pushforward.extras import requires
 from pushforward.files import atomic_write
 from pushforward.flows.saving import MODEL
 from pushforward.sklearn import FlowDensity, FlowRegressor
 from pushforward.tables.saving import to_bytes
 from pushforward.training.runs import RunFolder, new_run, resumed_run
 from pushforward.training.runs.folder import IDENTITY
+
+with requires("tables", purpose="a model of a table"):
+    import pandas as pd
 
 
 @dataclass(frozen=True)

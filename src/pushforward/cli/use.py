@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -295,13 +294,6 @@ def _check_fits(out: Path, shape: tuple[int, ...]) -> None:
         raise UsageError(f"{out}: a table takes vectors, these events are {shape}; choose .npz, .npy or .png")
 
 
-def write_points(out: Path, points: Any, columns: Sequence[str]) -> None:
-    """Draw points of the plane into a picture."""
-    from pushforward.plots import save, scatter_2d
-
-    save(scatter_2d(points, columns), out)
-
-
 def _check_shape(flow: Flow, x: Tensor, name: str) -> None:
     if tuple(x.shape[1:]) != tuple(flow.event_shape):
         shapes = f"expected events of shape {tuple(flow.event_shape)}, got {tuple(x.shape[1:])}"
@@ -313,7 +305,9 @@ def _write(out: Path, events: Tensor, run: Run, columns: int | None = None) -> N
     from pushforward.plots.pictures import PICTURE_ENDINGS, image_grid
 
     if out.suffix.lower() in PICTURE_ENDINGS and tuple(events.shape[1:]) == (2,):
-        write_points(out, events, run.columns)
+        from pushforward.plots import save, scatter_2d
+
+        save(scatter_2d(events, run.columns), out)
     elif out.suffix.lower() in PICTURE_ENDINGS:
         image_grid(events, out, maximum=None if run.levels is None else run.levels - 1, columns=columns)
     else:
