@@ -149,7 +149,7 @@ def _real_bounds(field: Field, sample: Sample, atoms: Array, declared: Declared)
         return Bounds(float(low), float(high), "bounds declared")
     if not isinstance(field.values, Numbers):
         return Bounds(-np.inf, np.inf)
-    return observed_bounds(sample.kept(~np.isin(sample.values, atoms)), atoms)
+    return observed_bounds(sample.split(atoms)[1], atoms)
 
 
 def _about_atoms(atoms: Array, declared: Declared) -> str:

@@ -37,7 +37,7 @@ def _densities(flow: Flow | None, code: LatentCode, points: Array, numbers: Arra
     noisy = code.noisy(numbers)
     within, points_alone = np.flatnonzero(noisy), np.flatnonzero(~noisy)
     codes, log_du = code.encode(numbers[points_alone], np.full((len(points_alone), code.noises), 0.5))
-    values[points_alone] = log_du + _log_prob(flow, codes, contexts[points_alone])
+    values[points_alone] = log_du + log_prob(flow, codes, contexts[points_alone])
     ends = ends_of(code, numbers[within])
     if flow is None:
         values[within] = ends.log_du
@@ -53,7 +53,7 @@ def _masses_on_a_line(flow: Flow, ends: Ends, contexts: Array) -> Array:
     low, high = (transported(flow, codes, contexts)[:, 0] for codes in (ends.low, ends.high))
     cell = ends.low[:, 0] < ends.high[:, 0]
     masses = log_mass(np.where(cell, np.minimum(low, high), -1.0), np.where(cell, np.maximum(low, high), 1.0))
-    return ends.log_du + np.where(cell, masses, _log_prob(flow, ends.low, contexts))
+    return ends.log_du + np.where(cell, masses, log_prob(flow, ends.low, contexts))
 
 
 def _integrals(flow: Flow, points: Array, ends: Ends, contexts: Array) -> Array:
@@ -62,14 +62,15 @@ def _integrals(flow: Flow, points: Array, ends: Ends, contexts: Array) -> Array:
     for rows in slices(len(contexts), ends.low.shape[1] + contexts.shape[1], repeats=count):
         part, context = ends[rows], contexts[rows]
         codes, log_weights = draw_between(whitening_of(flow), context, part.low, part.high, points, AS_FITTED)
-        log_prob = _log_prob(flow, codes.reshape(-1, codes.shape[-1]), np.repeat(context, count, axis=0))
-        sums = logsumexp(log_prob.reshape(-1, count) + log_weights, axis=1)
+        values_there = log_prob(flow, codes.reshape(-1, codes.shape[-1]), np.repeat(context, count, axis=0))
+        sums = logsumexp(values_there.reshape(-1, count) + log_weights, axis=1)
         values[rows] = part.log_du + sums - np.log(count)
     return values
 
 
 @torch.no_grad()
-def _log_prob(flow: Flow | None, codes: Array, contexts: Array) -> Array:
+def log_prob(flow: Flow | None, codes: Array, contexts: Array) -> Array:
+    """Return the log-densities of codes ``(n, D)`` themselves, 0 where nothing varies."""
     if flow is None or not len(codes):
         return np.zeros(len(codes))
     return flow.log_prob(torch.as_tensor(codes), given(contexts)).numpy()

@@ -32,6 +32,7 @@ class Continuous(Column):
         self.low = low
         self.high = high
         self.nearest = nearest
+        self._beside_low, self._middle, self._beside_high = smooth.values_of(np.array([-nearest, 0.0, nearest]))
 
     @classmethod
     def of(cls, smooth: Smooth, low: float, high: float, rows: float) -> Continuous:
@@ -39,13 +40,14 @@ class Continuous(Column):
         return cls(smooth, low, high, float(-ndtri(1e-3 / max(rows, 1.0))))
 
     def encode(self, x: Array, noise: Array) -> tuple[Array, Array]:
-        x = np.asarray(x, dtype=np.float64)
-        possible = (x >= self.low) & (x <= self.high)
-        beside = self.smooth.values_of(np.array([-self.nearest, 0.0, self.nearest]))
-        x = np.where(possible, x, beside[1])
-        x = np.where(x == self.low, beside[0], np.where(x == self.high, beside[2], x))
+        x = np.array(x, dtype=np.float64)
+        outside = ~((x >= self.low) & (x <= self.high))
+        x[outside] = self._middle
+        x[x == self.low] = self._beside_low
+        x[x == self.high] = self._beside_high
         u, log_du = self.smooth.scores_of(x)
-        return np.where(possible, u, 0.0), np.where(possible, log_du, -np.inf)
+        u[outside], log_du[outside] = 0.0, -np.inf
+        return u, log_du
 
     def decode(self, u: Array) -> Array:
         return np.clip(self.smooth.values_of(np.asarray(u, dtype=np.float64)), self.low, self.high)

@@ -24,13 +24,11 @@ def fit_real(sample: Sample, low: float, high: float, atoms: Array) -> Column:
     A column of nothing but atoms has a density of half a row besides, as wide as the atoms lie, so that a value between
     them is improbable and not impossible.
     """
-    is_atom = np.isin(sample.values, atoms)
-    rest = sample.kept(~is_atom)
+    seen, rest = sample.split(atoms)
     dense = rest if rest.count >= FEWEST_ROWS and len(rest.values) >= FEWEST_ROWS else sample
     continuous = Continuous.of(fit_smooth(dense, low, high), low, high, sample.count)
-    if not is_atom.any():
+    if len(seen.values) == 0:
         return continuous
-    seen = sample.kept(is_atom)
     total = seen.count + max(rest.count, UNSEEN_ROWS)
     return WithAtoms(continuous, seen.values, seen.rows / total)
 

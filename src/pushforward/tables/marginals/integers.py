@@ -12,6 +12,8 @@ from pushforward.tables.columns import Array, Column, Mask, log_normal
 from pushforward.tables.marginals.smooth import Smooth, scores_of_logs
 
 NARROW = 1e-5
+LEAST_CELL = 0.02
+"""In normal scores; where a cell is smaller the density changes by less than a hundredth within."""
 
 
 class Integers(Column):
@@ -35,7 +37,7 @@ class Integers(Column):
 
     def encode(self, x: Array, noise: Array) -> tuple[Array, Array]:
         x = np.asarray(x, dtype=np.float64)
-        possible = (x >= self.low) & (x <= self.high) & (x == np.floor(x))
+        possible = self._possible(x)
         x = np.where(possible, x, self._some_value())
         lower, _ = self.smooth.scores_of(x - 0.5)
         upper, _ = self.smooth.scores_of(x + 0.5)
@@ -44,8 +46,7 @@ class Integers(Column):
         outer, inner = np.where(side < 0, upper, lower), np.where(side < 0, lower, upper)
         log_inner = log_ndtr(side * inner)
         gap = log_ndtr(side * outer) - log_inner
-        share = noise if noise.shape else np.full(len(x), noise)
-        share = np.where(side < 0, 1.0 - share, share)
+        share = np.where(side < 0, 1.0 - noise, noise)
         narrow = np.abs(gap) < NARROW
         log_mass = np.where(narrow, self._narrow(lower, upper), log_inner + np.log(-np.expm1(np.minimum(gap, -1e-300))))
         u = side * scores_of_logs(log_inner + np.log(share - (share - 1.0) * np.exp(gap)))
@@ -55,7 +56,11 @@ class Integers(Column):
         return np.clip(np.floor(self.smooth.values_of(np.asarray(u, dtype=np.float64)) + 0.5), self.low, self.high)
 
     def noisy(self, x: Array) -> Mask:
-        return ~np.isnan(x)
+        possible = self._possible(x)
+        x = np.where(possible, x, self._some_value())
+        lower, upper = self.smooth.scores_of(x - 0.5)[0], self.smooth.scores_of(x + 0.5)[0]
+        # In a narrow cell the density in the middle is the mean.
+        return np.asarray((upper - lower > LEAST_CELL) & possible)
 
     def state(self) -> dict[str, Any]:
         return {"smooth": self.smooth.state(), "low": self.low, "high": self.high}
@@ -63,6 +68,9 @@ class Integers(Column):
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> Integers:
         return cls(Smooth.restored(state["smooth"]), state["low"], state["high"])
+
+    def _possible(self, x: Array) -> Mask:
+        return (x >= self.low) & (x <= self.high) & (x == np.floor(x))
 
     def _some_value(self) -> float:
         return float(self.decode(np.zeros(1))[0])

@@ -74,8 +74,9 @@ class NeverMissing(Column):
     def encode(self, x: Array, noise: Array) -> tuple[Array, Array]:
         missing = np.isnan(x)
         u, log_du = self.present.encode(x, noise)
-        unseen = np.log(self.mass) - log_normal(np.zeros(1))
-        return np.where(missing, 0.0, u), np.where(missing, unseen, np.log1p(-self.mass) + log_du)
+        log_du += np.log1p(-self.mass)
+        u[missing], log_du[missing] = 0.0, np.log(self.mass) - log_normal(np.zeros(1))
+        return u, log_du
 
     def decode(self, u: Array) -> Array:
         return self.present.decode(u)

@@ -40,30 +40,30 @@ class Smooth:
             for tail, score in ((lower, self.scores[0]), (upper, self.scores[-1]))
         ]
         self.slopes = np.concatenate([ends[:1], self.inner_slopes, ends[1:]])
-        self.widths, self.heights = np.diff(self.knots), np.diff(self.scores)
-        self.secants = self.heights / self.widths
-        self.bends = self.slopes[1:] + self.slopes[:-1] - 2.0 * self.secants
+        widths, heights = np.diff(self.knots), np.diff(self.scores)
+        secants = heights / widths
+        bends = self.slopes[1:] + self.slopes[:-1] - 2.0 * secants
+        # One row for each coefficient, so that those of a value's cell are gathered at once.
+        self._cells = np.stack([self.knots[:-1], widths, self.scores[:-1], heights, secants, self.slopes[:-1], bends])
 
     def scores_of(self, x: Array) -> tuple[Array, Array]:
         """Return ``u`` and ``log du/dx``, infinite and ``-inf`` at a bound and beyond."""
         inside = np.clip(x, self.knots[0], self.knots[-1])
         cell = np.searchsorted(self.knots[1:-1], inside, side="right")
-        secant, start, end = self.secants[cell], self.slopes[cell], self.slopes[cell + 1]
-        t = (inside - self.knots[cell]) / self.widths[cell]
-        rest = 1.0 - t
-        between = t * rest
-        denominator = secant + self.bends[cell] * between
-        u = self.scores[cell] + self.heights[cell] * (secant * t * t + start * between) / denominator
+        knot, width, score, height, secant, slope, bend = self._cells.take(cell, axis=1)
+        t = (inside - knot) / width
+        steeper = (secant - slope) * t
+        denominator = secant + bend * t * (1.0 - t)
+        u = score + height * t * (steeper + slope) / denominator
         rate = secant / denominator
-        log_du = np.log(rate * rate * (end * t * t + 2.0 * secant * between + start * rest * rest))
+        log_du = np.log(rate * rate * (slope + 2.0 * steeper + bend * t * t))
         for outside, tail, side in ((x < self.knots[0], self.lower, -1.0), (x > self.knots[-1], self.upper, 1.0)):
             if outside.any():
                 y = side * x[outside]
                 tail_u = -scores_of_logs(tail.log_survival(y))
                 known = np.isfinite(tail_u)
-                log_du[outside] = np.where(
-                    known, tail.log_density(y) - log_normal(np.where(known, tail_u, 0.0)), -np.inf
-                )
+                log_tail_du = tail.log_density(y) - log_normal(np.where(known, tail_u, 0.0))
+                log_du[outside] = np.where(known, log_tail_du, -np.inf)
                 u[outside] = side * tail_u
         return u, log_du
 
@@ -71,13 +71,13 @@ class Smooth:
         """Return the values whose normal scores are ``u``."""
         inside = np.clip(u, self.scores[0], self.scores[-1])
         cell = np.searchsorted(self.scores[1:-1], inside, side="right")
-        secant, start, height = self.secants[cell], self.slopes[cell], self.heights[cell]
-        rise = inside - self.scores[cell]
-        bend = rise * self.bends[cell]
-        a, b, c = height * (secant - start) + bend, height * start - bend, -secant * rise
+        knot, width, score, height, secant, slope, bend = self._cells.take(cell, axis=1)
+        rise = inside - score
+        bent = rise * bend
+        a, b, c = height * (secant - slope) + bent, height * slope - bent, -secant * rise
         root = np.sqrt(np.maximum(b * b - 4.0 * a * c, 0.0))
         t = np.clip(-2.0 * c / np.maximum(b + root, np.finfo(np.float64).tiny), 0.0, 1.0)
-        x = self.knots[cell] + self.widths[cell] * t
+        x = knot + width * t
         for outside, tail, side in ((u < self.scores[0], self.lower, -1.0), (u > self.scores[-1], self.upper, 1.0)):
             if outside.any():
                 x[outside] = side * tail.inverse(log_ndtr(-side * u[outside]))
