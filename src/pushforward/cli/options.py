@@ -54,6 +54,15 @@ Device = Annotated[
     str | None,
     typer.Option(help="cpu, cuda, cuda:1, ...; by default a GPU where there is one.", show_default=False),
 ]
+TableFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="TABLE",
+        parser=given_text,
+        help=".csv, .tsv (also compressed), .parquet, .npy or .npz",
+        show_default=False,
+    ),
+]
 OutFile = Annotated[
     Path,
     typer.Option(

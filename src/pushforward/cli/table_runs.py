@@ -173,7 +173,7 @@ class FittedTable:
             wanted = " ".join(f"--given {name}=VALUE" for name in features)
             raise UsageError(f"this model needs {wanted}, got {', '.join(map(str, names)) or 'none'}")
         drawn = self.estimator.sample(given[features], count, seed)
-        return pd.DataFrame(np.asarray(drawn).reshape(count, -1), columns=list(self.run.targets))
+        return pd.DataFrame(np.asarray(drawn).reshape(count, -1), columns=list(self.run.targets)).infer_objects()
 
 
 def open_table_run(folder: Path) -> FittedTable:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pushforward.cli.configuration import is_table_run
+from pushforward.cli.impute import check_table_file
 from pushforward.cli.options import (
     BatchSize,
     DataSpec,
@@ -18,8 +19,8 @@ from pushforward.cli.options import (
     Quiet,
     RunFolder,
     Seed,
+    TableFile,
     given_path,
-    given_text,
 )
 from pushforward.cli.terminal import print_json, print_table, progress, report_file, say
 from pushforward.errors import UsageError
@@ -247,15 +248,7 @@ def interpolate(
 
 def score(
     folder: RunFolder,
-    table: Annotated[
-        str,
-        typer.Argument(
-            metavar="TABLE",
-            parser=given_text,
-            help=".csv, .tsv (also compressed), .parquet, .npy or .npz",
-            show_default=False,
-        ),
-    ],
+    table: TableFile,
     out: OutFile = Path("-"),
     importance_samples: ImportanceSamples = 1,
     batch_size: BatchSize = None,
@@ -267,11 +260,7 @@ def score(
     to_stdout = str(out) == "-"
     if to_stdout and as_json:
         raise UsageError("--json prints on standard output, where the scores go: give them a file with --out")
-    if not to_stdout:
-        from pushforward.data.export import TABLE_ENDINGS
-        from pushforward.files import choose_writer
-
-        choose_writer(out, TABLE_ENDINGS)
+    check_table_file(out)
     from pushforward.cli.scoring import open_scorer, score_table
 
     scorer = open_scorer(folder, device, importance_samples, batch_size)
