@@ -304,6 +304,37 @@ def test_a_run_of_a_table_is_described(people: Path, mixed: Path, capsys: pytest
     assert "holds no numbers" in fails(capsys, 2, "sample", people, "-o", "s.npy")
 
 
+def test_values_are_given_and_filled_in(people: Path, mixed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "s.csv"
+    given = ["--given", "city=Oslo", "--given", "member=True", "--given", "code=003", "--given", "day=2020-01-07"]
+    assert run("sample", people, "-n", 50, "-o", out, *given, "--seed", 0, "-q") == 0
+    drawn = pd.read_csv(out, dtype={"code": str})
+    assert list(drawn.columns) == MIXED and drawn["height"].nunique() > 40
+    for name, value in [("city", "Oslo"), ("member", True), ("code", "003"), ("day", "2020-01-07")]:
+        assert (drawn[name] == value).all(), name
+    rows = pd.read_csv(mixed, dtype=str)
+    gaps = rows.copy()
+    gaps.loc[::5, "kids"] = gaps.loc[1::5, "city"] = None
+    gaps.to_csv(tmp_path / "gaps.csv", index=False)
+    for method in ("draw", "fill"):
+        assert run("impute", people, tmp_path / "gaps.csv", "-o", out, "--method", method, "--seed", 0, "-q") == 0
+        filled = pd.read_csv(out, dtype=str)
+        assert list(filled.columns) == MIXED and not filled.isna().any().any()
+        assert set(filled["city"]) <= set(rows["city"]) and filled["kids"].str.fullmatch(r"\d+(\.0)?").all()
+        kept = gaps[MIXED].notna().to_numpy()
+        same = filled.to_numpy() == rows[MIXED].to_numpy()
+        assert same[kept & (np.array(MIXED) != "height") & (np.array(MIXED) != "kids")].all()
+
+
+def test_whole_targets_are_drawn_whole(mixed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    arguments = ["-d", mixed, "-o", out, "--target", "kids", "--columns", "kids,height,city", "--max-steps", 5, "-q"]
+    assert run("train", "table", *arguments) == 0
+    given = ["--given", "height=1.7e9", "--given", "city=Rome"]
+    assert run("sample", out, "-n", 50, "-o", tmp_path / "s.csv", *given, "-q") == 0
+    assert str(pd.read_csv(tmp_path / "s.csv")["kids"].dtype) == "int64"
+
+
 def test_columns_are_chosen_and_told(mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["-d", mixed, "--max-steps", 5, "-o", tmp_path / "run"]
     assert run("train", "table", *arguments, "--columns", "kids,height", "--bounds", "kids=0:99") == 0

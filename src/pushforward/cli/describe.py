@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pushforward.cli.configuration import is_table_run
+from pushforward.cli.configuration import TABLE_MODEL, is_table_run
 from pushforward.cli.options import Json, given_path
 from pushforward.cli.terminal import print_json, print_table
 
 if TYPE_CHECKING:
     from pushforward.cli.signature import Option
     from pushforward.flows.flow import Flow
+
+
+_TABLE = "For tables: columns of any kind, of which any vector model (--set as for nsf) learns the dependence."
+_TABLE_USE = """\
+It is pushforward.sklearn.FlowDensity, and FlowRegressor with --target: each column is brought to the real line by its
+own marginal distribution, and a flow models all of them together. Columns are numbers, counts, categories, dates,
+angles, with gaps or without; what they are taken for is told after the training and by pushforward inspect RUN.
+Example: pushforward train table --data table.csv --out RUN --drop id --bounds age=0: --circular hour=0:24"""
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +42,9 @@ def models(
     from pushforward.cli.settings import model_options
     from pushforward.models import list_models
 
-    if name is not None:
+    if name == TABLE_MODEL and not as_json:
+        print(f"{TABLE_MODEL}: {_TABLE}\n{_TABLE_USE}")
+    elif name is not None:
         options = model_options(name)
         if as_json:
             print_json(_defaults(options))
@@ -48,7 +58,8 @@ def models(
             }
         )
     else:
-        print_table(("model", "what it is"), [(model, _plain(about)) for model, about in list_models().items()])
+        rows = [(model, _plain(about)) for model, about in list_models().items()]
+        print_table(("model", "what it is"), [*rows, (TABLE_MODEL, _TABLE)])
 
 
 def inspect(

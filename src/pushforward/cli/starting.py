@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pushforward.cli.configuration import TABLE_MODEL
 from pushforward.cli.runs import plan_run
 from pushforward.cli.settings import parse_settings
 from pushforward.cli.table_options import TableOptions
@@ -35,7 +36,7 @@ def started(request: Request, force: bool) -> Work | TableWork:
     if not force:
         refuse_run(request.out)
     training = {"seed": 0, **request.training}
-    if request.model == "table" or takes_table(request.model, request.data):
+    if request.model == TABLE_MODEL or takes_table(request.model, request.data):
         from pushforward.cli.table_work import started_table
 
         if request.levels is not None:

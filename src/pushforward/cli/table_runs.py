@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward.cli.configuration import TABLE_FORMAT
+from pushforward.cli.configuration import TABLE_FORMAT, TABLE_MODEL
 from pushforward.cli.terminal import say
 from pushforward.data.dataset import split_order
 from pushforward.errors import CheckpointError, DataError, UsageError
@@ -26,8 +26,6 @@ with requires("tables", purpose="a model of a table"):
     from pandas.api.types import is_object_dtype, is_string_dtype
 
 VERSION = 1
-#: The name of the model that is an estimator's own choice.
-DEFAULT = "table"
 LEAST_ROWS = 20
 
 Estimator = FlowDensity | FlowRegressor
@@ -96,7 +94,7 @@ class TableRun:
     @property
     def recipe(self) -> str:
         """The name of the recipe that makes the flow."""
-        return str(FlowDensity().model) if self.model == DEFAULT else self.model
+        return str(FlowDensity().model) if self.model == TABLE_MODEL else self.model
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -116,7 +114,7 @@ class TableRun:
         """
         training = {"random_state" if name == "seed" else name: value for name, value in self.training.items()}
         options: dict[str, Any] = {"model_options": self.options, "bounds": self.bounds, "circular": self.circular}
-        if self.model != DEFAULT:
+        if self.model != TABLE_MODEL:
             options["model"] = self.model
         if self.targets:
             options["columns"] = {name: kind for name, kind in self.kinds.items() if name not in self.targets}
@@ -173,7 +171,9 @@ class FittedTable:
             wanted = " ".join(f"--given {name}=VALUE" for name in features)
             raise UsageError(f"this model needs {wanted}, got {', '.join(map(str, names)) or 'none'}")
         drawn = self.estimator.sample(given[features], count, seed)
-        return pd.DataFrame(np.asarray(drawn).reshape(count, -1), columns=list(self.run.targets)).infer_objects()
+        frame = pd.DataFrame(np.asarray(drawn).reshape(count, -1), columns=list(self.run.targets)).infer_objects()
+        whole = [name for name in self.run.targets if self.run.kinds.get(name) == "ordinal"]
+        return frame.assign(**{name: frame[name].convert_dtypes() for name in whole})
 
 
 def open_table_run(folder: Path) -> FittedTable:
