@@ -31,7 +31,7 @@ ROOMS = {
     "partitions": ["cluster"],
     "codec": ["codec"],
     "plots": ["plots"],
-    "cli": ["cli", "cluster", "plots"],
+    "cli": ["cli", "cluster", "plots", "tables"],
 }
 
 # Python as it would be without these packages: nobody finds them.

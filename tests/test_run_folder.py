@@ -157,6 +157,10 @@ def test_the_old_run_is_dropped_when_the_interrupted_new_one_has_ended(tmp_path:
         write_run(tmp_path, "new")
         raise KeyboardInterrupt
     assert contents(tmp_path / PREVIOUS) == run_of("old") and contents(tmp_path) == run_of("new")
+    # A third one would be the end of one of them.
+    with pytest.raises(UsageError, match="resume the one or restore the other first"), new_run(tmp_path):
+        pass
+    assert contents(tmp_path / PREVIOUS) == run_of("old") and contents(tmp_path) == run_of("new")
     with resumed_run(tmp_path):
         pass
     assert leftover(tmp_path) is None and contents(tmp_path) == run_of("new")

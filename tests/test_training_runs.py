@@ -18,12 +18,13 @@ from torch import Tensor
 from training_helpers import affine_flow, fit, image_flow, moons, same, small_flow, weights
 
 import pushforward as pf
-from pushforward.errors import CheckpointError, FileError
+from pushforward.errors import CheckpointError, FileError, UsageError
 from pushforward.scalar import Affine
 from pushforward.training import module, progress
 from pushforward.training.objectives import NegativeLogLikelihood
 from pushforward.training.recorder import Recorder
 from pushforward.training.runs import checkpoints
+from pushforward.training.trainer import make_trainer
 from pushforward.training.units import Unit
 
 
@@ -261,3 +262,10 @@ def test_the_volume_is_part_of_a_loss() -> None:
         for objective in (NegativeLogLikelihood(), NegativeLogLikelihood(log_volume=5.0))
     )
     assert two.best_validation == pytest.approx(one.best_validation + 5.0, abs=1e-5)
+
+
+def test_more_processes_than_a_cpu_can_run_are_refused() -> None:
+    # Making a trainer starts none.
+    with pytest.raises(UsageError, match="devices=1000 would start as many processes"):
+        make_trainer("32", "cpu", 1000, "auto", 1)
+    assert make_trainer("32", "cpu", 2, "auto", 1).num_devices == 2

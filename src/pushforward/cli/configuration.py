@@ -7,6 +7,8 @@ from pathlib import Path
 
 #: What ``config.json`` of a run of a table calls itself.
 TABLE_FORMAT = "pushforward table run"
+#: The name of the model that is an estimator's own choice.
+TABLE_MODEL = "table"
 
 
 def is_table_run(folder: Path) -> bool:

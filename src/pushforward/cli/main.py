@@ -13,10 +13,10 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli import codec, describe, plot, train, use
+from pushforward.cli import codec, describe, impute, plot, train, use
 from pushforward.cli.options import Json, Quiet
 from pushforward.cli.terminal import FAILURE, INTERRUPTED, USAGE, fail, print_json, print_table, say
-from pushforward.errors import FileError, PushforwardError, UsageError
+from pushforward.errors import PushforwardError, UsageError
 
 HELP = {"help_option_names": ["--help", "-h"]}
 
@@ -60,7 +60,8 @@ def run(arguments: list[str]) -> int:
     try:
         # Not standalone, so that the errors of the parser come out in one line like all others.
         code = app(arguments or ["--help"], prog_name="pushforward", standalone_mode=False)
-        _flush()
+        # While an error can still be told.
+        sys.stdout.flush()
         # The parser turns Ctrl-C into this code without a word.
         return fail("interrupted", INTERRUPTED) if code == INTERRUPTED else code if isinstance(code, int) else 0
     except UsageError as error:
@@ -73,6 +74,12 @@ def run(arguments: list[str]) -> int:
         # Whoever read our output has gone; there is nobody to tell.
         _abandon_output()
         return FAILURE
+    except OSError as error:
+        if error.filename is not None:
+            return fail(f"{error.filename}: {error.strerror}", FAILURE)
+        # Files have names; this is the output of a command.
+        _abandon_output()
+        return fail(f"cannot write standard output: {error.strerror or error}", FAILURE)
     except MemoryError:
         return fail("out of memory; try a smaller batch", FAILURE)
     except Exception as error:
@@ -81,17 +88,6 @@ def run(arguments: list[str]) -> int:
         if os.environ.get("PUSHFORWARD_DEBUG"):
             raise
         return fail(f"unexpected {type(error).__name__}: {error} (PUSHFORWARD_DEBUG=1 shows where)", FAILURE)
-
-
-def _flush() -> None:
-    """Bring out what is printed, while an error can still be told."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _abandon_output()
-        raise FileError(f"cannot write standard output: {error.strerror or error}") from error
 
 
 def _abandon_output() -> None:
@@ -118,7 +114,7 @@ def demo(
     say(f"Everything is in {out}: start with {out / 'report.html'}", quiet)
 
 
-for room in (train, use, describe, plot, codec):
+for room in (train, use, impute, describe, plot, codec):
     room.register(app)
 
 if __name__ == "__main__":

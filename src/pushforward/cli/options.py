@@ -74,6 +74,15 @@ OutPlace = Annotated[
         help=".csv, .tsv, .parquet, or - for csv on standard output; of many files, a folder, here or at an address.",
     ),
 ]
+TableFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="TABLE",
+        parser=given_text,
+        help=".csv, .tsv (also compressed), .parquet, .npy or .npz",
+        show_default=False,
+    ),
+]
 OutFile = Annotated[
     Path,
     typer.Option(

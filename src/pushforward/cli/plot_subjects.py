@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy.special import ndtr
 from torch import Tensor
 
 from pushforward.cli.runs import Run, column_names
 from pushforward.cli.table_runs import FittedTable
 from pushforward.errors import UsageError
+from pushforward.extras import requires
 from pushforward.flows.flow import Flow
 from pushforward.plots import calibration, corner, density_2d, pit_values, scatter_2d
 from pushforward.plots.points import plane_bounds, quantile_limits
 from pushforward.sklearn import FlowDensity, FlowRegressor
 
+with requires("tables", purpose="a picture of a model"):
+    import pandas as pd
+    from scipy.special import ndtr
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 Array = NDArray[np.float64]
 #: More columns make no readable picture of pairs.
 MOST_COLUMNS = 12
+_RESOLUTION = 200
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class FlowSubject:
     def _density(self, shape: tuple[int, ...]) -> Figure:
         if shape != (2,) or self.run.levels is not None:
             raise UsageError(f"density is of two continuous columns, this model has events {shape}; draw its pairs")
-        return density_2d(self.flow, plane_bounds(self.data))
+        return density_2d(self.flow, plane_bounds(self.data), names=column_names(2, self.run.columns))
 
     def _samples(self) -> Array:
         torch.manual_seed(self.seed)
@@ -103,7 +110,7 @@ class TableSubject:
             return torch.from_numpy(estimator.score_samples(frame)).float()
 
         limits = [quantile_limits(column) for column in rows.numpy().T]
-        return density_2d(log_prob, (*limits[0], *limits[1]))
+        return density_2d(log_prob, (*limits[0], *limits[1]), names=names, resolution=_RESOLUTION)
 
     def _samples(self) -> Array:
         fitted, state = self.fitted, np.random.RandomState(self.seed)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from pushforward.cli.configuration import TABLE_FORMAT
 from pushforward.cli.terminal import say
 from pushforward.data.dataset import Dataset
 from pushforward.data.fingerprint import from_anywhere, present_fingerprint
@@ -73,6 +74,8 @@ class Run:
             )
         try:
             stored = json.loads(path.read_text())
+            if stored.get("format") == TABLE_FORMAT:
+                raise CheckpointError(f"{folder} is a run of a table, and this takes runs of images and arrays")
             if stored.get("format") != FORMAT or stored.get("version") != VERSION:
                 raise CheckpointError(f"{path}: not the configuration of a run of this version of pushforward")
             return cls._from_json(stored)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -21,8 +20,12 @@ from pushforward.data.numpy_files import NUMPY_ENDINGS, split_name
 from pushforward.data.table_files import TableFile, open_array, open_table
 from pushforward.data.tables import numeric
 from pushforward.errors import DataError, UsageError
+from pushforward.extras import requires
 from pushforward.flows.flow import Flow
 from pushforward.training.evaluate import log_probs
+
+with requires("data", purpose="scoring a table"):
+    import pandas as pd
 
 _ROWS = 65536
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pushforward.cli.configuration import TABLE_MODEL
 from pushforward.cli.runs import plan_run
 from pushforward.cli.settings import parse_settings
 from pushforward.cli.table_options import TableOptions
@@ -35,9 +36,11 @@ def started(request: Request, force: bool) -> Work | TableWork:
     if not force:
         refuse_run(request.out)
     training = {"seed": 0, **request.training}
-    if request.model == "table" or takes_table(request.model, request.data):
+    if request.model == TABLE_MODEL or takes_table(request.model, request.data):
         from pushforward.cli.table_work import started_table
 
+        if request.levels is not None:
+            raise UsageError("a table has no --levels: whole numbers are counts there, see --ordinal and --categorical")
         return started_table(request.model, request.data, request.settings, request.table, training, request.out)
     settings = parse_settings(request.model, request.settings)
     data = load_data(request.data, request.levels, request.table.columns, request.table.drop)

@@ -9,22 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import is_object_dtype, is_string_dtype
 
-from pushforward.cli.configuration import TABLE_FORMAT
+from pushforward.cli.configuration import TABLE_FORMAT, TABLE_MODEL
 from pushforward.cli.terminal import say
 from pushforward.data.dataset import split_order
 from pushforward.errors import CheckpointError, DataError, UsageError
+from pushforward.extras import requires
 from pushforward.flows.saving import MODEL
 from pushforward.sklearn import FlowDensity, FlowRegressor, load
 from pushforward.training.runs import RunFolder, leftover, repair
 from pushforward.training.runs.folder import CONFIGURATION
 
+with requires("tables", purpose="a model of a table"):
+    import pandas as pd
+    from pandas.api.types import is_object_dtype, is_string_dtype
+
 VERSION = 1
-#: The name of the model that is an estimator's own choice.
-DEFAULT = "table"
 LEAST_ROWS = 20
 
 Estimator = FlowDensity | FlowRegressor
@@ -93,7 +94,7 @@ class TableRun:
     @property
     def recipe(self) -> str:
         """The name of the recipe that makes the flow."""
-        return str(FlowDensity().model) if self.model == DEFAULT else self.model
+        return str(FlowDensity().model) if self.model == TABLE_MODEL else self.model
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -113,7 +114,7 @@ class TableRun:
         """
         training = {"random_state" if name == "seed" else name: value for name, value in self.training.items()}
         options: dict[str, Any] = {"model_options": self.options, "bounds": self.bounds, "circular": self.circular}
-        if self.model != DEFAULT:
+        if self.model != TABLE_MODEL:
             options["model"] = self.model
         if self.targets:
             options["columns"] = {name: kind for name, kind in self.kinds.items() if name not in self.targets}
@@ -143,9 +144,9 @@ class FittedTable:
 
     @property
     def accuracy(self) -> str:
-        """How exact the log-density is."""
-        flow = self.estimator.flow_
-        return "exact" if flow is None else flow.accuracy.describe()
+        """How exact the log-density is: that of columns with cells is an integral over them."""
+        flow, cells = self.estimator.flow_, self.estimator._code.noises
+        return "exact" if flow is None else "exact up to quadrature" if cells else flow.accuracy.describe()
 
     def __call__(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """The log-density of each row; of the targets given the others where there are targets."""
@@ -170,7 +171,9 @@ class FittedTable:
             wanted = " ".join(f"--given {name}=VALUE" for name in features)
             raise UsageError(f"this model needs {wanted}, got {', '.join(map(str, names)) or 'none'}")
         drawn = self.estimator.sample(given[features], count, seed)
-        return pd.DataFrame(np.asarray(drawn).reshape(count, -1), columns=list(self.run.targets))
+        frame = pd.DataFrame(np.asarray(drawn).reshape(count, -1), columns=list(self.run.targets)).infer_objects()
+        whole = [name for name in self.run.targets if self.run.kinds.get(name) == "ordinal"]
+        return frame.assign(**{name: frame[name].convert_dtypes() for name in whole})
 
 
 def open_table_run(folder: Path) -> FittedTable:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from pushforward.cli.run_data import check_there
 from pushforward.cli.scoring import opened
 from pushforward.cli.table_runs import FittedTable, open_table_run, parse_given, split_rows
 from pushforward.cli.terminal import print_json, print_table, progress
-from pushforward.cli.use import write_points
 from pushforward.data.export import is_written_as_array, table_writer, write_array
 from pushforward.errors import UsageError
+from pushforward.extras import requires
+from pushforward.plots import save, scatter_2d
 from pushforward.plots.pictures import PICTURE_ENDINGS
+from pushforward.sklearn import FlowDensity
+
+with requires("tables", purpose="a model of a table"):
+    import pandas as pd
 
 _ROWS = 65536
 
@@ -78,36 +82,45 @@ def sample_table(
                 f"{out}: a picture is made of points in the plane, these rows have {frame.shape[1]} columns; choose "
                 f"another ending, or pushforward plot {folder} pairs"
             )
-        write_points(out, frame.to_numpy(np.float64), [str(name) for name in frame.columns])
+        save(scatter_2d(frame.to_numpy(np.float64), [str(name) for name in frame.columns]), out)
     else:
         write_array(out, frame.to_numpy())
     return {"rows": count}
 
 
-def _drawn(fitted: FittedTable, count: int, given: pd.DataFrame | None, seed: int | None) -> Any:
+def _drawn(
+    fitted: FittedTable, count: int, given: pd.DataFrame | None, seed: int | None
+) -> Iterator[tuple[int, pd.DataFrame]]:
     """Rows a chunk at a time, each behind the number of those before it, from one stream of random numbers."""
     state = np.random.RandomState(seed)
     for start in range(0, count, _ROWS):
         yield start, fitted.sample(min(_ROWS, count - start), given, state)
 
 
-def impute_table(fitted: FittedTable, source: str, out: Path, draw: bool, seed: int | None, advance: Any) -> int:
-    """Write a table with its missing values filled in, its other columns as they are; return the number of rows.
+def impute_table(
+    folder: Path,
+    source: str,
+    out: Path,
+    method: Literal["draw", "fill"],
+    seed: int | None,
+    advance: Callable[[int], None],
+) -> dict[str, int]:
+    """Write a table with its missing values filled in and all else as it is; return what there is to say.
 
     Raises:
         UsageError: the model is one of some columns given the others, which must all be there.
-        DataError: the table cannot be read.
+        DataError: the table cannot be read, or misses a column.
     """
-    if fitted.run.targets:
-        raise UsageError("impute takes models of all columns, and this one needs the columns that it depends on")
-    state = np.random.RandomState(seed)
-    columns, rows = list(fitted.columns), 0
+    fitted = open_table_run(folder)
+    if not isinstance(fitted.estimator, FlowDensity):
+        raise UsageError("impute takes models of all columns together, and this one is of some given the others")
     table = opened(source)
-    table.choose(columns)
+    table.choose(fitted.columns)
+    state, columns, rows, missing = np.random.RandomState(seed), list(fitted.columns), 0, 0
     with table_writer(out) as write:
         for frame in table.chunks(_ROWS, fitted.texts):
-            filled = fitted.estimator.impute(frame[columns], method="draw" if draw else "mean", random_state=state)
-            write(filled.reindex(columns=frame.columns).fillna(frame) if len(frame.columns) > len(columns) else filled)
-            rows += len(frame)
+            filled = fitted.estimator.impute(frame[columns], method, state)
+            write(frame.assign(**{str(name): filled[name].to_numpy() for name in columns}))
+            rows, missing = rows + len(frame), missing + int(frame[columns].isna().to_numpy().sum())
             advance(rows)
-    return rows
+    return {"rows": rows, "values_filled": missing}

@@ -8,23 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from pushforward.cli.configuration import TABLE_MODEL
 from pushforward.cli.settings import parse_settings
 from pushforward.cli.table_options import TableOptions
-from pushforward.cli.table_runs import DEFAULT, TableRun, split_rows, text_columns
+from pushforward.cli.table_runs import TableRun, split_rows, text_columns
 from pushforward.cli.training_options import training_options
 from pushforward.cli.work import Outcome
 from pushforward.data.fingerprint import from_anywhere, present_fingerprint
 from pushforward.data.numpy_files import NUMPY_ENDINGS, split_name
 from pushforward.data.table_files import TableFile, open_array, open_table
 from pushforward.errors import UsageError
+from pushforward.extras import requires
 from pushforward.files import atomic_write
 from pushforward.flows.saving import MODEL
 from pushforward.sklearn import FlowDensity, FlowRegressor
 from pushforward.tables.saving import to_bytes
 from pushforward.training.runs import RunFolder, new_run, resumed_run
 from pushforward.training.runs.folder import IDENTITY
+
+with requires("tables", purpose="a model of a table"):
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,9 @@ class TableWork:
                 estimator.fit(frame)
             atomic_write(self.out / MODEL, to_bytes(estimator, {IDENTITY: folder.identity}))
         rows, seconds = len(frame), time.monotonic() - started
-        return Outcome(
-            {"run": str(self.out), "rows": rows, "seconds": round(seconds, 2)},
-            f"fitted to {rows:,} rows in {seconds:.0f} s; saved in {self.out}",
-        )
+        told = f"fitted to {rows:,} rows in {seconds:.0f} s; saved in {self.out}"
+        columns = f"{estimator.columns_}\n" if isinstance(estimator, FlowDensity) else ""
+        return Outcome({"run": str(self.out), "rows": rows, "seconds": round(seconds, 2)}, columns + told)
 
     def describe(self) -> str:
         """What is fitted to what, in a line for each thing to know."""
@@ -72,7 +74,7 @@ def started_table(
         UsageError: an option is none of an estimator.
         DataError: the data cannot be read, or are no table, or miss a column.
     """
-    options = parse_settings(FlowDensity().model if model == DEFAULT else model, settings)
+    options = parse_settings(FlowDensity().model if model == TABLE_MODEL else model, settings)
     check_training(training)
     source = open_rows(data, table)
     targets = _targets(source, table)
@@ -86,7 +88,7 @@ def started_table(
         source.names,
         targets,
         text_columns(frame),
-        dict(table.kinds),
+        _whole_targets(frame, targets) | dict(table.kinds),
         dict(table.bounds),
         dict(table.circular),
         training,
@@ -145,6 +147,11 @@ def _targets(source: TableFile, table: TableOptions) -> tuple[str, ...]:
     if (table.context and not targets) or set(targets) == set(source.names):
         raise UsageError("expected some columns that are modelled and some that they depend on")
     return targets
+
+
+def _whole_targets(frame: pd.DataFrame, targets: tuple[str, ...]) -> dict[str, str]:
+    """The kind of targets that are whole numbers, so that they are drawn as such."""
+    return {name: "ordinal" for name in targets if pd.api.types.is_integer_dtype(frame[name].dtype)}
 
 
 def _check_names(source: TableFile, table: TableOptions) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pushforward.cli.configuration import is_table_run
+from pushforward.cli.impute import check_table_file
 from pushforward.cli.options import (
     BatchSize,
     DataSpec,
@@ -71,6 +72,8 @@ def evaluate(
     if is_table_run(folder):
         from pushforward.cli.table_use import evaluate_table
 
+        if importance_samples is not None:
+            say("a table's model has no bound to tighten: --importance-samples changes nothing", quiet or as_json)
         evaluate_table(folder, data, part, as_json)
         return
     from pushforward.accuracy import Accuracy
@@ -347,11 +350,7 @@ def _score_file(
     to_stdout = str(out) == "-"
     if to_stdout and as_json:
         raise UsageError("--json prints on standard output, where the scores go: give them a file with --out")
-    if not to_stdout:
-        from pushforward.data.export import TABLE_ENDINGS
-        from pushforward.files import choose_writer
-
-        choose_writer(out, TABLE_ENDINGS)
+    check_table_file(out)
     from pushforward.cli.scoring import open_scorer, score_table
 
     scorer = open_scorer(folder, device, importance_samples, batch_size)
@@ -374,13 +373,6 @@ def _check_fits(out: Path, shape: tuple[int, ...]) -> None:
         raise UsageError(f"{out}: a table takes vectors, these events are {shape}; choose .npz, .npy or .png")
 
 
-def write_points(out: Path, points: Any, columns: Sequence[str]) -> None:
-    """Draw points of the plane into a picture."""
-    from pushforward.plots import save, scatter_2d
-
-    save(scatter_2d(points, columns), out)
-
-
 def _check_shape(flow: Flow, x: Tensor, name: str) -> None:
     if tuple(x.shape[1:]) != tuple(flow.event_shape):
         shapes = f"expected events of shape {tuple(flow.event_shape)}, got {tuple(x.shape[1:])}"
@@ -392,7 +384,9 @@ def _write(out: Path, events: Tensor, run: Run, columns: int | None = None) -> N
     from pushforward.plots.pictures import PICTURE_ENDINGS, image_grid
 
     if out.suffix.lower() in PICTURE_ENDINGS and tuple(events.shape[1:]) == (2,):
-        write_points(out, events, run.columns)
+        from pushforward.plots import save, scatter_2d
+
+        save(scatter_2d(events, run.columns), out)
     elif out.suffix.lower() in PICTURE_ENDINGS:
         image_grid(events, out, maximum=None if run.levels is None else run.levels - 1, columns=columns)
     else:

@@ -25,13 +25,14 @@ POINTS_ON_A_LINE = 400
 POINTS_AT_ONCE = 16384
 
 
-def density_2d(density: Density, bounds: Bounds, *, resolution: int = 300) -> Figure:
-    """Draw a density on the plane.
+def density_2d(density: Density, bounds: Bounds, *, names: Sequence[str] = (), resolution: int = 300) -> Figure:
+    """Draw a density on the plane, with the axes' numbers where they have names.
 
     Args:
         density: a flow, ``flow.condition(context)``, a ``torch.distributions.Distribution``, a known density with a
             ``log_prob``, or a function from points ``(n, 2)`` to log-densities ``(n,)``.
         bounds: ``(x_low, x_high, y_low, y_high)``.
+        names: of the two axes.
         resolution: points along each side.
 
     Raises:
@@ -45,7 +46,15 @@ def density_2d(density: Density, bounds: Bounds, *, resolution: int = 300) -> Fi
     """
     log_prob = log_density(density)
     figure = new_figure(4.6, 4.4)
-    _draw_density(figure.subplots(), log_prob, bounds, resolution)
+    axes = figure.subplots()
+    _draw_density(axes, log_prob, bounds, resolution)
+    if names:
+        from matplotlib.ticker import AutoLocator
+
+        axes.set(xlabel=names[0], ylabel=names[1], aspect="auto")
+        axes.xaxis.set_major_locator(AutoLocator())
+        axes.yaxis.set_major_locator(AutoLocator())
+        axes.tick_params(labelsize=8)
     return figure
 
 

@@ -10,7 +10,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from pushforward.errors import FileError, TrainingError
+from pushforward.errors import TrainingError
 from pushforward.flows.flow import Flow
 from pushforward.training.augmentation import shifted
 from pushforward.training.batches import Batch
@@ -27,13 +27,13 @@ from pushforward.training.progress import ProgressLine
 from pushforward.training.random_state import random_state, set_random_state
 from pushforward.training.recorder import Recorder
 from pushforward.training.result import FitResult
-from pushforward.training.runs.checkpoints import KEY, VERSION, write_checkpoint, write_model
+from pushforward.training.runs.checkpoints import KEY, VERSION
 from pushforward.training.runs.folder import IDENTITY, RunFolder
+from pushforward.training.saver import Saver
 from pushforward.training.schedules import SCHEDULES
 from pushforward.training.stopping import Limits
 from pushforward.training.units import Unit
 from pushforward.training.validation import summed_loss
-from pushforward.training.warning import warn
 
 
 class FlowTraining(L.LightningModule):
@@ -64,7 +64,7 @@ class FlowTraining(L.LightningModule):
         self._interrupted = False
         self._window: list[float] = []
         self._validation_seconds = 0.0
-        self._unsaved = False
+        self._saver = Saver(folder, plan.checkpoint_seconds)
         self._earlier_seconds = 0.0
         self._earlier_steps = 0
         self._restored: dict[str, Any] | None = None
@@ -100,7 +100,7 @@ class FlowTraining(L.LightningModule):
                 set_random_state(self._restored["random_state"])
             self._restored = None
         self._began = time.monotonic()
-        self._saved = self._earlier_seconds
+        self._saver.begin(self._earlier_seconds)
         self._recorder.start(rows)
         if self.trainer.is_global_zero:
             self._progress.start(self._limits.share_done(self._step, self._earlier_seconds))
@@ -198,7 +198,7 @@ class FlowTraining(L.LightningModule):
             stop = self._should_stop(seconds)
         if stop or loss is not None or self._step % self.plan.log_every == 0:
             self._record(loss, seconds)
-        if self._folder is not None and (stop or seconds - self._saved >= self.plan.checkpoint_seconds):
+        if stop or self._saver.is_due(seconds):
             self._save(seconds)
         done = self._limits.share_done(self._step, seconds)
         self._progress.update(done, self._step, self._shown_loss(), self._best.loss)
@@ -241,33 +241,13 @@ class FlowTraining(L.LightningModule):
     # Checkpoints
 
     def _save(self, seconds: float) -> None:
-        self._saved = seconds
-        if self._folder is None:
-            return
-        try:
-            write_checkpoint(self.trainer, self._folder)
-            if self._step and self.trainer.is_global_zero:
-                # The model so far, for whoever looks at the run while it goes on, or finds it killed.
-                with self._ema.applied(self._best.weights):
-                    write_model(self.flow, self._folder)
-            self._unsaved = False
-        except FileError as error:
-            # At the beginning nothing would be lost by choosing another place.
-            if self._step == 0:
-                raise
-            self._go_on_unsaved(error)
-
-    def _go_on_unsaved(self, error: FileError) -> None:
-        if not self._unsaved:
-            every = self.plan.checkpoint_seconds
-            warn(f"the training goes on from its last checkpoint, and tries again every {every:g} s: {error}")
-        self._unsaved = True
+        self._saver.save(self.trainer, self.flow, lambda: self._ema.applied(self._best.weights), self._step, seconds)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know."""
         checkpoint[KEY] = {
             "version": VERSION,
-            IDENTITY: "" if self._folder is None else self._folder.identity,
+            IDENTITY: self._saver.identity,
             "step": self._step,
             "seconds": self._seconds(),
             "validation_seconds": self._validation_seconds,

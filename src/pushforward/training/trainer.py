@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,16 +13,20 @@ from pushforward.errors import UsageError
 
 # What the names of Lightning's strategies that shard weights begin with.
 _SHARDING = ("fsdp", "deepspeed", "modelparallel")
+# Each device of a CPU is a process; more than a few for a core stop the machine.
+_PROCESSES_PER_CORE = 4
 
 
 def make_trainer(precision: str, accelerator: str, devices: Any, strategy: Any, num_nodes: int) -> Any:
     """A Trainer that does nothing but run the steps of a training: one endless epoch without logs or files.
 
     Raises:
-        UsageError: Lightning refuses the settings, or the strategy shards the weights.
+        UsageError: Lightning refuses the settings, the strategy shards the weights, or they are of more processes than
+            the CPU can run.
     """
     import lightning as L
     from lightning.fabric.utilities.exceptions import MisconfigurationException
+    from lightning.pytorch.accelerators import CPUAccelerator
 
     # The norm of the gradient, the weights' average and the files of a run are of whole weights.
     name = strategy if isinstance(strategy, str) else type(strategy).__name__
@@ -31,7 +36,7 @@ def make_trainer(precision: str, accelerator: str, devices: Any, strategy: Any, 
             "fully_shard in a loop of your own (docs/scale.md)"
         )
     try:
-        return L.Trainer(
+        trainer = L.Trainer(
             accelerator=accelerator,
             devices=devices,
             strategy=strategy,
@@ -49,6 +54,13 @@ def make_trainer(precision: str, accelerator: str, devices: Any, strategy: Any, 
         )
     except (MisconfigurationException, ValueError, RuntimeError, ImportError) as error:
         raise UsageError(f"Lightning refuses these settings: {str(error).splitlines()[0]}") from error
+    cores = os.cpu_count() or 1
+    if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > _PROCESSES_PER_CORE * cores:
+        raise UsageError(
+            f"devices={trainer.num_devices} would start as many processes, and there are {cores} cores: give at most "
+            f"{_PROCESSES_PER_CORE * cores}"
+        )
+    return trainer
 
 
 @contextmanager

@@ -32,17 +32,25 @@ def write_checkpoint(trainer: Any, folder: RunFolder) -> None:
     path = folder.path / LAST
     temporary = path.with_name(f".{LAST}.writing")
     try:
+        _save(trainer, temporary)
         if trainer.is_global_zero:
             folder.write_configuration()
-        trainer.save_checkpoint(temporary)
-        if trainer.is_global_zero:
             os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        raise unwritable(path, error) from error
+    finally:
+        if trainer.is_global_zero:
+            temporary.unlink(missing_ok=True)
+
+
+def _save(trainer: Any, path: Path) -> None:
+    try:
+        trainer.save_checkpoint(path)
+    except OSError:
         if trainer.world_size > 1:
             # The others wait for this process at the end of their part.
             trainer.strategy.barrier()
-        raise unwritable(path, error) from error
+        raise
 
 
 def write_model(flow: Flow, folder: RunFolder) -> None:

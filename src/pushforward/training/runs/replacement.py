@@ -30,6 +30,7 @@ def new_run(folder: Path) -> Iterator[None]:
     both.
 
     Raises:
+        UsageError: a run that is to replace another has not ended.
         FileError: another process trains there, or nothing can be written.
     """
     with locked(folder):
@@ -107,7 +108,11 @@ def _set_aside(folder: Path) -> None:
         # An attempt that came to nothing; what may lie in `.previous` is still the last run that stood.
         _remove(folder)
         return
-    _drop_previous(folder)
+    if (folder / PREVIOUS).exists():
+        raise UsageError(
+            f"{folder}: the training there has not ended, and the run that it is to replace is in {folder / PREVIOUS}: "
+            "resume the one or restore the other first, or choose another folder"
+        )
     moving = folder / _MOVING
     moving.mkdir()
     try:
