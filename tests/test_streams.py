@@ -309,6 +309,7 @@ def test_a_density_of_columns_of_any_kind_is_fitted_to_a_stream(
     # The entropy of the choice and of a normal distribution, in nats.
     entropy = -(0.3 * np.log(0.3) + 0.7 * np.log(0.7)) + 0.5 * np.log(2 * np.pi * np.e)
     assert density.score(frame) == pytest.approx(-entropy, abs=0.08)
+    assert density.entropy_ == pytest.approx(entropy, abs=0.15)
     drawn = density.sample(4000)
     assert (drawn.kind == "a").mean() == pytest.approx(0.3, abs=0.05)
     assert drawn["size"][drawn.kind == "a"].mean() == pytest.approx(-2.0, abs=0.25)

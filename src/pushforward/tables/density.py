@@ -132,6 +132,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         check_settings(self)
         if isinstance(X, ParquetStream):
             fit_to_stream(self, X)
+            self.entropy_ = -self.score((X.held_out or X).sample(ENTROPY_ROWS))
             return self
         X = checked_table(self, X, reset=True, min_rows=2)
         weights = checked_weights(sample_weight, X)

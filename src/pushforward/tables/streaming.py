@@ -41,7 +41,7 @@ def fit_to_stream(density: Any, stream: ParquetStream) -> None:
     seed = int(check_random_state(density.random_state).randint(2**31 - 1))
     sample = stream.sample(ROWS_FOR_COLUMNS, seed).reset_index(drop=True)
     # A step of training sets up what the flow is made of.
-    start = clone(density).set_params(max_steps=1, max_time=None, random_state=seed).fit(sample)
+    start = clone(density).set_params(max_steps=1, max_time=None, validation_fraction=0, random_state=seed).fit(sample)
     options = density.get_params(deep=False)
     vars(density).update({name: value for name, value in vars(start).items() if name not in options})
     if start.flow_ is None:
