@@ -151,7 +151,9 @@ def test_float_array_is_continuous(tmp_path: Path) -> None:
     x = RANDOM.normal(size=(30, 4))
     np.savez(tmp_path / "x.npz", x)
     found = data.load_data(str(tmp_path / "x.npz"))
-    assert found.levels is None and found.train.shape == (24, 4) and found.train.dtype == torch.float32
+    assert found.levels is None and found.train.shape == (24, 4)
+    # In the precision that it was stored in.
+    assert np.array_equal(found.train.numpy(), x[np.random.default_rng(0).permutation(30)[:24]])
 
 
 @pytest.mark.parametrize(
@@ -184,10 +186,101 @@ def test_damaged_npz(tmp_path: Path) -> None:
         one_line(error)
 
 
-def test_npz_with_a_missing_part(tmp_path: Path) -> None:
-    np.savez(tmp_path / "x.npz", train=np.zeros((20, 3)), test=np.zeros((20, 3)))
-    with pytest.raises(DataError, match="not validation"):
+def test_missing_parts_are_taken_from_the_training_rows(tmp_path: Path) -> None:
+    train, test = np.arange(60.0).reshape(20, 3), np.ones((7, 3))
+    np.savez(tmp_path / "x.npz", x_train=train, x_test=test, y_train=np.zeros(20), y_test=np.zeros(7))
+    found = data.load_data(str(tmp_path / "x.npz"))
+    assert [len(part) for part in found.parts().values()] == [18, 2, 7]
+    assert "missing part (validation)" in found.notes[0]
+    rows = np.concatenate([found.train.numpy(), found.validation.numpy()])
+    assert np.array_equal(rows[np.argsort(rows[:, 0])], train) and np.array_equal(found.test.numpy(), test)
+    np.savez(tmp_path / "x.npz", train=train[:9])
+    with pytest.raises(DataError, match="too few to take a validation part"):
         data.load_arrays(tmp_path / "x.npz")
+    np.savez(tmp_path / "x.npz", train=train, test=np.ones((4, 2)))
+    with pytest.raises(DataError, match=r"train \(3,\), test \(2,\)"):
+        data.load_arrays(tmp_path / "x.npz")
+
+
+def test_an_array_is_chosen_by_name_or_by_what_the_others_are(tmp_path: Path) -> None:
+    images, more = RANDOM.integers(0, 9, (20, 4, 4)), RANDOM.integers(0, 9, (30, 5))
+    path = tmp_path / "x.npz"
+    np.savez(path, images=images, labels=np.zeros(20))
+    assert data.load_data(str(path)).event_shape == (1, 4, 4)
+    np.savez(path, images=images, more=more)
+    with pytest.raises(DataError, match=r"found images, more; name one of them: .*x.npz:NAME"):
+        data.load_data(str(path))
+    assert data.load_data(f"{path}:more").event_shape == (5,)
+    with pytest.raises(DataError, match="expected an array 'less', found images, more"):
+        data.load_data(f"{path}:less")
+
+
+@pytest.mark.parametrize("levels", [np.array([3, 4]), np.array("many"), np.array(2.5), np.array(1), np.array(np.nan)])
+def test_odd_levels_are_said(tmp_path: Path, levels: np.ndarray) -> None:
+    np.savez(tmp_path / "x.npz", data=np.zeros((20, 3), int), levels=levels)
+    with pytest.raises(DataError, match="expected in levels one whole number of at least 2"):
+        data.load_arrays(tmp_path / "x.npz")
+
+
+def test_byte_order_does_not_change_the_levels(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", RANDOM.integers(0, 900, (20, 3)).astype(">u2"))
+    assert data.load_arrays(tmp_path / "x.npy").levels == 65536
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_channels_last_are_recognised_and_said(tmp_path: Path, channels: int) -> None:
+    x = RANDOM.integers(0, 256, (20, 8, 9, channels)).astype(np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    found = data.load_arrays(tmp_path / "x.npy")
+    assert found.event_shape == (channels, 8, 9) and "pictures of 9x8" in found.notes[0]
+    first = np.random.default_rng(0).permutation(20)[0]
+    assert np.array_equal(found.train[0].numpy(), x[first].transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("shape", [(20, 3, 8, 3), (20, 16, 4, 4), (20, 1, 5, 1)])
+def test_channels_first_stay(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    np.save(tmp_path / "x.npy", np.zeros(shape, np.uint8))
+    found = data.load_arrays(tmp_path / "x.npy")
+    assert found.event_shape == shape[1:] and found.notes == ()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.float16])
+def test_pictures_of_fractions_become_levels(tmp_path: Path, kind: type) -> None:
+    whole = RANDOM.integers(0, 256, (20, 1, 6, 6))
+    np.save(tmp_path / "x.npy", (whole / 255).astype(kind))
+    for levels in (None, 256):
+        found = data.load_data(str(tmp_path / "x.npy"), levels)
+        assert found.levels == 256 and found.train.dtype == torch.float32 and "256 levels" in found.notes[0]
+        order = np.random.default_rng(0).permutation(20)
+        assert np.array_equal(found.train.numpy(), whole[order[:16]])
+    # Of other fractions the levels must be told, and the rounding is.
+    np.save(tmp_path / "x.npy", RANDOM.random((20, 1, 6, 6)))
+    assert data.load_arrays(tmp_path / "x.npy").levels is None
+    assert "rounded by up to 0." in data.load_arrays(tmp_path / "x.npy", 16).notes[0]
+    np.save(tmp_path / "x.npy", RANDOM.normal(size=(20, 1, 6, 6)))
+    with pytest.raises(DataError, match=r"whole numbers 0\.\.15 or fractions 0\.\.1, got fractions -"):
+        data.load_arrays(tmp_path / "x.npy", 16)
+
+
+@pytest.mark.parametrize("name", ["x.npz", "x.npy", "t.csv.gz", "t.csv.xz", "t.csv.zst", "t.csv.bz2", "t.csv.zip"])
+def test_damage_is_said_in_one_line(tmp_path: Path, frame, name: str) -> None:
+    path = tmp_path / name
+    if name.endswith("npz"):
+        np.savez_compressed(path, frame.to_numpy())
+    elif name.endswith("npy"):
+        np.save(path, frame.to_numpy())
+    else:
+        frame.to_csv(path, index=False)
+    whole = path.read_bytes()
+    load = data.load_table if name.startswith("t") else data.load_arrays
+    for damaged in (whole[: len(whole) // 2], whole[:100] + bytes(40) + whole[140:], whole[:6], b""):
+        path.write_bytes(damaged)
+        try:
+            load(path)
+        except DataError as error:
+            assert name in str(error) and "\n" not in str(error)
+        else:  # zeros in the middle of plain numbers are numbers
+            assert name == "x.npy"
 
 
 @pytest.fixture
@@ -197,10 +290,15 @@ def frame():
     return pd.DataFrame({"a": np.arange(100), "b": RANDOM.normal(size=100), "c": RANDOM.normal(size=100)})
 
 
-@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet"])
+@pytest.mark.parametrize(
+    "name", ["t.csv", "t.CSV", "t.csv.gz", "t.csv.bz2", "t.csv.xz", "t.csv.zst", "t.csv.zip", "t.tsv", "t.parquet"]
+)
 def test_tables(tmp_path: Path, frame, name: str) -> None:
     path = tmp_path / name
-    (frame.to_parquet if name.endswith("parquet") else frame.to_csv)(path, index=False)
+    if name.endswith("parquet"):
+        frame.to_parquet(path, index=False)
+    else:
+        frame.to_csv(path, index=False, sep="\t" if "tsv" in name else ",")
     found = data.load_data(str(path))
     assert found.columns == ("a", "b", "c") and found.levels is None
     order = np.random.default_rng(0).permutation(100)
@@ -218,6 +316,121 @@ def test_csv_without_a_header_keeps_its_first_row(tmp_path: Path, frame) -> None
     assert sum(len(part) for part in found.parts().values()) == 100
 
 
+def rows_of(table: data.TableFile) -> list[list[object]]:
+    return table.read().to_numpy().tolist()
+
+
+def written(tmp_path: Path, text: str, name: str = "t.csv") -> data.TableFile:
+    (tmp_path / name).write_bytes(text.encode())
+    return data.open_table(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("0.5,0.5,1\n1,2,3\n", [0.5, 0.5, 1]),
+        ("0.5,,1\n1,2,3\n", [0.5, None, 1]),
+        ("nan,0.5,1\n1,2,3\n", [None, 0.5, 1]),
+        ("1e5,-2,1\n1,2,3\n", [1e5, -2, 1]),
+        ("5.1,3.5,setosa\n4.9,3.0,setosa\n7,3.2,virginica\n", [5.1, 3.5, "setosa"]),
+        ("bob,23,5\nann,24,6\neve,29,7\n", ["bob", 23, 5]),
+        ("?,2,3\n4,?,5\n", [None, 2, 3]),
+    ],
+)
+def test_a_first_line_of_data_is_a_row(tmp_path: Path, text: str, first: list[object]) -> None:
+    frame = written(tmp_path, text).read()
+    assert len(frame) == text.count("\n") and list(frame.columns) == ["column_0", "column_1", "column_2"]
+    assert [None if value != value else value for value in frame.iloc[0].tolist()] == first
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("a,b\n1,2\n", ["a", "b"]),
+        ("a,,c\n1,2,3\n", ["a", "column_1", "c"]),
+        ("a,a\n1,2\n", ["a", "a.1"]),
+        ("name,2001,2002\nann,5,6\nbob,7,8\n", ["name", "2001", "2002"]),
+        ("name,colour\nann,red\n", ["name", "colour"]),
+        ("\ufeffa,b\n1,2\n", ["a", "b"]),
+        ('"a, b";"c"\n1,5;2\n', ["a, b", "c"]),
+        ('"a\nb",c\n1,2\n', ["a\nb", "c"]),
+        ("a|b\n1|2\n", ["a", "b"]),
+        ("a,b,\n1,2,\n3,4,\n", ["a", "b"]),
+        ("a,b\n1,2,\n3,4,\n", ["a", "b"]),
+    ],
+)
+def test_a_first_line_of_names_is_none(tmp_path: Path, text: str, names: list[str]) -> None:
+    table = written(tmp_path, text)
+    frame = table.read()
+    assert list(frame.columns) == names == list(table.names)
+    assert len(frame) == text.count("\n") - 1 - text.count('\nb"')
+
+
+def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:
+    assert rows_of(written(tmp_path, "a;b\n1,5;2\n-3,25;4\n")) == [[1.5, 2], [-3.25, 4]]
+    assert rows_of(written(tmp_path, "a;b\n1.5;2\n-3.25;4\n")) == [[1.5, 2], [-3.25, 4]]
+    assert rows_of(written(tmp_path, "1,5\t2,5\n1,0\t3,5\n", "t.tsv")) == [[1.5, 2.5], [1.0, 3.5]]
+    assert rows_of(written(tmp_path, "a,b\nx;y,1\nz,2\n")) == [["x;y", 1], ["z", 2]]
+
+
+def test_an_index_is_left_out_and_said(tmp_path: Path, frame) -> None:
+    path = tmp_path / "t.csv"
+    frame.sample(frac=1, random_state=0).to_csv(path)
+    table = data.open_table(path)
+    assert table.names == ("a", "b", "c") and "left out as an index" in table.notes[0]
+    twice = frame.to_csv(index=True).replace(",a,b,c", "Unnamed: 0,a,b,c")
+    assert written(tmp_path, twice).names == ("a", "b", "c")
+    # As R writes it, the index has no cell in the first line.
+    assert rows_of(written(tmp_path, '"x","y"\n"1",5,6\n"2",7,8\n')) == [[5, 6], [7, 8]]
+    # Fractions without a name are data.
+    assert written(tmp_path, ",b\n0.5,2\n1.5,3\n").names == ("column_0", "b")
+    with pytest.raises(DataError, match=r"2 names \(x, y\) and the rows have 3 values"):
+        written(tmp_path, "x,y\n0.5,5,6\n0.5,7,8\n")
+    with pytest.raises(DataError, match=r"4 names \(x, y, z, w\) and the rows have 3 values"):
+        written(tmp_path, "x,y,z,w\n0.5,5,6\n0.5,7,8\n")
+    frame.set_index("c").to_parquet(tmp_path / "t.parquet")
+    table = data.open_table(tmp_path / "t.parquet")
+    assert table.names == ("a", "b")
+    assert table.notes == ("the index 'c' is left out",)
+
+
+def test_large_offsets_keep_their_digits(tmp_path: Path) -> None:
+    import pandas as pd
+
+    times = 1.7e9 + 1000 * RANDOM.normal(size=200)
+    pd.DataFrame({"time": times}).to_csv(tmp_path / "t.csv", index=False)
+    found = data.load_table(tmp_path / "t.csv")
+    assert np.array_equal(
+        np.sort(np.concatenate([part.numpy()[:, 0] for part in found.parts().values()])), np.sort(times)
+    )
+
+
+def test_columns_of_every_type_and_their_choice(tmp_path: Path) -> None:
+    text = "day,flag,code,x\n2020-01-31,True,01,1.5\n2020-02-01,False,02,\n"
+    table = written(tmp_path, text)
+    frame = table.read(texts=["code"])
+    assert [str(kind) for kind in frame.dtypes] == ["datetime64[us]", "bool", "str", "float64"]
+    assert frame["code"].tolist() == ["01", "02"]
+    assert list(table.choose(["x", "day"]).read().columns) == ["x", "day"]
+    assert table.choose(drop=["x", "day"]).names == ("flag", "code")
+    with pytest.raises(DataError, match="expected a column 'y', found day, flag, code, x"):
+        table.choose(["y"])
+    with pytest.raises(UsageError, match="nothing is left"):
+        table.choose(["x"], ["x"])
+    # A number in one chunk and a text in another is one of the texts that the column was fitted on.
+    chunks = list(written(tmp_path, "k\n1\nb\n").chunks(1, texts=["k"]))
+    assert [chunk["k"].tolist() for chunk in chunks] == [["1"], ["b"]]
+
+
+def test_text_that_is_not_utf8(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("a,b\né,2\n".encode("latin-1"))
+    with pytest.raises(DataError, match="expected text in UTF-8") as error:
+        data.open_table(tmp_path / "t.csv")
+    one_line(error)
+    (tmp_path / "t.csv").write_bytes("a,b\né,2\n".encode("utf-16"))
+    assert rows_of(data.open_table(tmp_path / "t.csv")) == [["é", 2]]
+
+
 def test_unusable_tables(tmp_path: Path, frame) -> None:
     path = tmp_path / "t.csv"
     frame.assign(b="word").to_csv(path, index=False)
@@ -227,7 +440,7 @@ def test_unusable_tables(tmp_path: Path, frame) -> None:
     with pytest.raises(DataError, match="column 'c' has a missing or infinite value \\(row 99\\)"):
         data.load_table(path)
     path.write_text("")
-    with pytest.raises(DataError, match="not a readable table"):
+    with pytest.raises(DataError, match="no lines of text"):
         data.load_table(path)
     path.write_text("a,b\n")
     with pytest.raises(DataError, match="no rows"):
@@ -251,6 +464,73 @@ def test_image_folder(tmp_path: Path, mode: str) -> None:
     first = np.random.default_rng(0).permutation(12)[0]
     expected = pixels[first][None] if mode == "L" else pixels[first].transpose(2, 0, 1)
     assert np.array_equal(found.train[0].numpy(), expected)
+
+
+def test_pictures_in_full_depth(tmp_path: Path) -> None:
+    from PIL import Image
+
+    deep = np.array([[0, 1000], [40000, 65535]], np.uint16)
+    for name in ("a.png", "a.tif"):
+        Image.fromarray(deep).save(tmp_path / name)
+        assert np.array_equal(data.read_picture(tmp_path / name)[0], deep)
+    colours = RANDOM.integers(0, 200, (2, 2, 4)).astype(np.uint8)
+    Image.fromarray(colours).save(tmp_path / "rgba.png")
+    assert np.array_equal(data.read_picture(tmp_path / "rgba.png"), colours.transpose(2, 0, 1))
+    opaque = colours.copy()
+    opaque[..., 3] = 255
+    Image.fromarray(opaque).save(tmp_path / "opaque.png")
+    assert np.array_equal(data.read_picture(tmp_path / "opaque.png"), opaque[..., :3].transpose(2, 0, 1))
+    Image.fromarray(colours[..., :3]).quantize(4).save(tmp_path / "palette.png")
+    assert np.array_equal(data.read_picture(tmp_path / "palette.png"), colours[..., :3].transpose(2, 0, 1))
+    black = np.array([[True, False], [False, True]])
+    Image.fromarray(black).save(tmp_path / "black.png")
+    assert np.array_equal(data.read_picture(tmp_path / "black.png")[0], black)
+
+
+def test_pictures_that_would_lose_something(tmp_path: Path) -> None:
+    import struct
+    import zlib
+
+    from PIL import Image
+
+    Image.fromarray(RANDOM.random((4, 4)).astype(np.float32)).save(tmp_path / "float.tif")
+    Image.new("CMYK", (4, 4)).save(tmp_path / "inks.jpg")
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header, pixels = struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0), zlib.compress(bytes(2 * (1 + 12)))
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    (tmp_path / "deep.png").write_bytes(png)
+    (tmp_path / "deep.ppm").write_bytes(b"P6 1 1 65535\n" + bytes(6))
+    for name, held in [("float.tif", "floating"), ("inks.jpg", "inks"), ("deep.png", "16 bits"), ("deep.ppm", "16 b")]:
+        with pytest.raises(DataError, match=f"{name}: it.* {held}") as error:
+            data.read_picture(tmp_path / name)
+        one_line(error)
+
+
+def test_folders_of_every_depth(tmp_path: Path) -> None:
+    from PIL import Image
+
+    def folder(name: str, pictures: list[np.ndarray]) -> Path:
+        (tmp_path / name).mkdir()
+        for index, picture in enumerate(pictures):
+            Image.fromarray(picture).save(tmp_path / name / f"{index:02}.png")
+        return tmp_path / name
+
+    grey = list(RANDOM.integers(0, 256, (10, 4, 4)).astype(np.uint8))
+    deep = list(RANDOM.integers(0, 65536, (10, 4, 4)).astype(np.uint16))
+    black = list(RANDOM.integers(0, 2, (10, 4, 4)).astype(bool))
+    clear = RANDOM.integers(0, 255, (4, 4, 4)).astype(np.uint8)
+    for name, pictures, levels in [("deep", deep, 65536), ("black", black, 2)]:
+        found = data.load_image_folder(folder(name, pictures))
+        assert found.levels == levels and found.event_shape == (1, 4, 4)
+        first = np.random.default_rng(0).permutation(10)[0]
+        assert np.array_equal(found.train[0, 0].numpy(), pictures[first])
+    mixed = data.load_image_folder(folder("mixed", [*grey[:8], black[0], clear]))
+    assert mixed.event_shape == (4, 4, 4) and "4 channels" in mixed.notes[0] and mixed.levels == 256
+    with pytest.raises(DataError, match="share one depth"):
+        data.load_image_folder(folder("both", [*grey[:5], *deep[:5]]))
 
 
 def test_unusable_image_folder(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def compressed_sizes(data: Dataset, out: Path, seconds: float, progress: bool) -
     from pushforward.codec import compress, decompress, export, save_portable
     from pushforward.training import fit
 
-    plan = plan_run(CODEC_MODEL, CODEC_OPTIONS, data, DATA, (), CODEC_TRAINING)
+    plan = plan_run(CODEC_MODEL, CODEC_OPTIONS, data, DATA, CODEC_TRAINING)
     torch.manual_seed(SEED)
     flow = plan.flow()
     fit(flow, data.train, data.validation, max_time=seconds, seed=SEED, progress=progress, **CODEC_TRAINING)
@@ -107,7 +107,7 @@ def run(out: Path = Path("runs/demo"), max_time: str = "00:02:50", progress: boo
 
     started = time.perf_counter()
     data = load_data(DATA)
-    plan = plan_run(MODEL, OPTIONS, data, DATA, (), TRAINING)
+    plan = plan_run(MODEL, OPTIONS, data, DATA, TRAINING)
     folder = RunFolder(make_folder(out), plan.to_json())
     torch.manual_seed(SEED)
     flow = plan.flow()

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pushforward.cli.options import Json
+from pushforward.cli.configuration import TABLE_MODEL, is_table_run
+from pushforward.cli.options import Json, given_path
 from pushforward.cli.terminal import print_json, print_table
 
 if TYPE_CHECKING:
     from pushforward.cli.signature import Option
     from pushforward.flows.flow import Flow
+
+
+_TABLE = "For tables: columns of any kind, of which any vector model (--set as for nsf) learns the dependence."
+_TABLE_USE = """\
+It is pushforward.sklearn.FlowDensity, and FlowRegressor with --target: each column is brought to the real line by its
+own marginal distribution, and a flow models all of them together. Columns are numbers, counts, categories, dates,
+angles, with gaps or without; what they are taken for is told after the training and by pushforward inspect RUN.
+Example: pushforward train table --data table.csv --out RUN --drop id --bounds age=0: --circular hour=0:24"""
 
 
 def register(app: typer.Typer) -> None:
@@ -28,21 +38,18 @@ def models(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the models by name, or show the options of one, as train --set takes them."""
+    """List the models by name, or show one: its options as train --set takes them, its source, an example."""
     from pushforward.cli.settings import model_options
-    from pushforward.cli.values import expectation
     from pushforward.models import list_models
 
-    if name is not None:
+    if name == TABLE_MODEL and not as_json:
+        print(f"{TABLE_MODEL}: {_TABLE}\n{_TABLE_USE}")
+    elif name is not None:
         options = model_options(name)
         if as_json:
             print_json(_defaults(options))
-            return
-        rows = [
-            (option.name, _shown_default(option), expectation(option.annotation), option.help)
-            for option in options.values()
-        ]
-        print_table(("option", "default", "takes", "what it is"), rows, title=f"{name}: {_plain(list_models()[name])}")
+        else:
+            _show_model(name, options)
     elif as_json:
         print_json(
             {
@@ -51,31 +58,43 @@ def models(
             }
         )
     else:
-        print_table(("model", "what it is"), [(model, _plain(about)) for model, about in list_models().items()])
+        rows = [(model, _plain(about)) for model, about in list_models().items()]
+        print_table(("model", "what it is"), [*rows, (TABLE_MODEL, _TABLE)])
 
 
 def inspect(
     place: Annotated[
-        Path, typer.Argument(metavar="RUN", help="The folder of a training, or a model file.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="RUN", parser=given_path, help="The folder of a training, or a model file.", show_default=False
+        ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Show what a trained flow is made of: parts, parameters, shapes, and how exact its log-density is."""
+    """Show what a trained model is made of: columns, parts, parameters, shapes, and how exact its log-density is."""
     from dataclasses import asdict
 
     from pushforward.diagnostics.summary import summary
 
-    name, origin, flow = _opened(place)
-    found = summary(flow)
-    parts, accuracy = found.parts, found.accuracy
-    whole = {
-        **origin,
-        "event_shape": list(flow.event_shape),
-        "parameters": found.parameters,
-        "accuracy": accuracy,
-    }
+    subject = _opened(place)
+    found = None if subject.flow is None else summary(subject.flow)
     if as_json:
-        print_json({**whole, "parts": [asdict(part) for part in parts]})
+        facts: dict[str, Any] = dict(subject.origin)
+        if subject.columns:
+            facts["columns"] = [vars(report) for report in subject.columns]
+        if found is not None and subject.flow is not None:
+            facts |= {
+                "event_shape": list(subject.flow.event_shape),
+                "parameters": found.parameters,
+                "accuracy": found.accuracy,
+                "parts": [asdict(part) for part in found.parts],
+            }
+        print_json(facts)
+        return
+    if subject.columns:
+        print_table(subject.columns.HEADINGS, [report.cells for report in subject.columns], title=subject.name)
+    if found is None:
+        print(f"{subject.name}: no column varies, there is no flow")
         return
     rows = [
         (
@@ -86,21 +105,77 @@ def inspect(
             part.accuracy,
             part.inverse,
         )
-        for part in parts
+        for part in found.parts
     ]
-    title = f"{name}: {whole['parameters']:,} parameters, log p(x): {accuracy}"
+    title = f"{subject.name}: {found.parameters:,} parameters, log p(x): {found.accuracy}"
     print_table(("part", "kind", "parameters", "output", "log-det", "inverse"), rows, title=title)
 
 
-def _opened(place: Path) -> tuple[str, dict[str, Any], Flow]:
-    """What the flow of a run or of a model file is called, where it comes from, and the flow."""
-    from pushforward.cli.runs import open_run
-    from pushforward.flows.saving import load
+@dataclass(frozen=True)
+class _Subject:
+    """What is inspected: its name, where it comes from, its flow, and the columns of a table that it is of."""
 
+    name: str
+    origin: dict[str, Any]
+    flow: Flow | None
+    columns: Any = None
+
+
+def _opened(place: Path) -> _Subject:
     if place.is_file():
-        return str(place), {"file": str(place)}, load(place)
-    run, flow = open_run(place)
-    return f"{run.model} on {run.data}", {"model": run.model, "options": run.options, "data": run.data}, flow
+        return _opened_file(place)
+    if is_table_run(place):
+        from pushforward.cli.table_runs import open_table_run
+
+        fitted = open_table_run(place)
+        run, estimator = fitted.run, fitted.estimator
+        origin = {"model": run.model, "options": run.options, "data": run.data}
+        return _Subject(f"{run.model} on {run.data}", origin, estimator.flow_, estimator.columns_)
+    from pushforward.cli.runs import open_run
+
+    of_flow, flow = open_run(place)
+    origin = {"model": of_flow.model, "options": of_flow.options, "data": of_flow.data}
+    return _Subject(f"{of_flow.model} on {of_flow.data}", origin, flow)
+
+
+def _opened_file(place: Path) -> _Subject:
+    from pushforward.flows.saving import load, read_metadata
+
+    if "estimator" in read_metadata(place):
+        from pushforward.sklearn import load as load_estimator
+
+        estimator = load_estimator(place)
+        return _Subject(str(place), {"file": str(place)}, estimator.flow_, estimator.columns_)
+    return _Subject(str(place), {"file": str(place)}, load(place))
+
+
+def _show_model(name: str, options: dict[str, Option]) -> None:
+    from pushforward.cli.signature import section
+    from pushforward.cli.values import expectation
+    from pushforward.models import list_models
+    from pushforward.parts import model_named
+
+    rows = [
+        (option.name, _shown_default(option), expectation(option.annotation), option.help)
+        for option in options.values()
+    ]
+    print_table(("option", "default", "takes", "what it is"), rows, title=f"{name}: {_plain(list_models()[name])}")
+    source = section(model_named(name), "Source")
+    if source:
+        print(f"Source: {_plain(source)}")
+    print(f"Example: pushforward train {name} --data {_example_data(options)} --out RUN{_example_setting(options)}")
+
+
+def _example_data(options: dict[str, Option]) -> str:
+    """Data of the kind that a model with these options takes."""
+    if "shape" in options:
+        return "digits"
+    return "integers.npy" if {"levels", "classes"} & set(options) else "table.csv"
+
+
+def _example_setting(options: dict[str, Option]) -> str:
+    numbers = [option for option in options.values() if type(option.default) is int and option.name == "layers"]
+    return "".join(f" --set {option.name}={option.default}" for option in numbers)
 
 
 def _plain(text: str) -> str:

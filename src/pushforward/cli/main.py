@@ -13,18 +13,38 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli import codec, describe, train, use
+from pushforward.cli import codec, describe, impute, plot, train, use
 from pushforward.cli.options import Json, Quiet
 from pushforward.cli.terminal import FAILURE, INTERRUPTED, USAGE, fail, print_json, print_table, say
 from pushforward.errors import PushforwardError, UsageError
 
+HELP = {"help_option_names": ["--help", "-h"]}
+
 app = typer.Typer(
-    help="Normalizing flows: train, evaluate, sample, score, compress.",
     no_args_is_help=False,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    context_settings=HELP,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from pushforward import __version__
+
+        print(f"pushforward {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def shared(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Normalizing flows: train, evaluate, sample, score, plot, compress."""
 
 
 def main() -> None:
@@ -40,6 +60,7 @@ def run(arguments: list[str]) -> int:
     try:
         # Not standalone, so that the errors of the parser come out in one line like all others.
         code = app(arguments or ["--help"], prog_name="pushforward", standalone_mode=False)
+        # While an error can still be told.
         sys.stdout.flush()
         # The parser turns Ctrl-C into this code without a word.
         return fail("interrupted", INTERRUPTED) if code == INTERRUPTED else code if isinstance(code, int) else 0
@@ -51,8 +72,14 @@ def run(arguments: list[str]) -> int:
         return fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_output()
         return FAILURE
+    except OSError as error:
+        if error.filename is not None:
+            return fail(f"{error.filename}: {error.strerror}", FAILURE)
+        # Files have names; this is the output of a command.
+        _abandon_output()
+        return fail(f"cannot write standard output: {error.strerror or error}", FAILURE)
     except MemoryError:
         return fail("out of memory; try a smaller batch", FAILURE)
     except Exception as error:
@@ -61,6 +88,11 @@ def run(arguments: list[str]) -> int:
         if os.environ.get("PUSHFORWARD_DEBUG"):
             raise
         return fail(f"unexpected {type(error).__name__}: {error} (PUSHFORWARD_DEBUG=1 shows where)", FAILURE)
+
+
+def _abandon_output() -> None:
+    """Let go of what could not be printed, which would fail again at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @app.command()
@@ -82,7 +114,7 @@ def demo(
     say(f"Everything is in {out}: start with {out / 'report.html'}", quiet)
 
 
-for room in (train, use, describe, codec):
+for room in (train, use, impute, describe, plot, codec):
     room.register(app)
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,7 +37,8 @@ DataSpec = Annotated[
         metavar="TEXT",
         parser=given_text,
         help="digits, a toy density (moons, rings, ...), mnist:FOLDER, cifar10:FOLDER, folder:FOLDER (pictures), "
-        "picture:FILE, or a path: .npz, .npy, .csv, .csv.gz, .parquet, an IDX file, a folder of pictures.",
+        "picture:FILE, or a path: .csv, .tsv (also .gz, .bz2, .xz, .zst, .zip), .parquet, .npy, .npz (or FILE.npz:NAME "
+        "for one of several arrays), an IDX file, a folder of pictures.",
         show_default=False,
     ),
 ]
@@ -52,4 +53,63 @@ Seed = Annotated[int | None, typer.Option(help="Seed of the random numbers.", sh
 Device = Annotated[
     str | None,
     typer.Option(help="cpu, cuda, cuda:1, ...; by default a GPU where there is one.", show_default=False),
+]
+EngineName = Annotated[
+    str | None,
+    typer.Option(
+        help="Who does many files: local (this machine's processors) or dask (--scheduler, or a cluster on this "
+        "machine).",
+        show_default=False,
+    ),
+]
+Scheduler = Annotated[str | None, typer.Option(help="The address of a dask scheduler.", show_default=False)]
+Resume = Annotated[bool, typer.Option("--resume", help="Skip the files in --out that are done already.")]
+OutPlace = Annotated[
+    str,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="PATH",
+        parser=given_text,
+        help=".csv, .tsv, .parquet, or - for csv on standard output; of many files, a folder, here or at an address.",
+    ),
+]
+TableFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="TABLE",
+        parser=given_text,
+        help=".csv, .tsv (also compressed), .parquet, .npy or .npz",
+        show_default=False,
+    ),
+]
+OutFile = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="PATH",
+        parser=given_path,
+        help="A table (.csv, .tsv, .parquet), or - for csv on standard output.",
+        show_default=False,
+    ),
+]
+
+
+def _table(flag: str, metavar: str, text: str) -> Any:
+    return typer.Option(flag, metavar=metavar, help=text, show_default=False, rich_help_panel="Tables")
+
+
+Columns = Annotated[str | None, _table("--columns", "A,B", "The columns that are taken; by default all.")]
+Drop = Annotated[str | None, _table("--drop", "A,B", "Columns that are left out.")]
+Target = Annotated[str | None, _table("--target", "A,B", "Columns that are modelled given the others.")]
+ContextColumns = Annotated[str | None, _table("--context", "A,B", "Columns that the others depend on.")]
+Categorical = Annotated[str | None, _table("--categorical", "A,B", "Columns of categories, whatever is in them.")]
+Ordinal = Annotated[str | None, _table("--ordinal", "A,B", "Columns of counts and ranks.")]
+Continuous = Annotated[str | None, _table("--continuous", "A,B", "Columns of measurements, be they whole numbers.")]
+Bounds = Annotated[
+    list[str] | None, _table("--bounds", "COLUMN=LOW:HIGH", "What a column can ever be; can be repeated.")
+]
+Circular = Annotated[
+    list[str] | None, _table("--circular", "COLUMN=LOW:HIGH", "A column whose two ends are one point; can be repeated.")
 ]

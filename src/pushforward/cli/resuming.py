@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pushforward.cli.run_data import going_on_with
+from pushforward.cli.configuration import is_table_run
+from pushforward.cli.run_data import columns_of, going_on_with
 from pushforward.cli.runs import Run
 from pushforward.cli.settings import model_options, parse_settings
 from pushforward.cli.training_options import parse_training, training_options
 from pushforward.cli.work import Request, Work, seeded_flow
-from pushforward.data import load_data
 from pushforward.errors import CheckpointError, UsageError
 
+if TYPE_CHECKING:
+    from pushforward.cli.table_runs import TableRun
+    from pushforward.cli.table_work import TableWork
 
-def resumed(request: Request, accept_changed_data: bool) -> Work:
+
+def resumed(request: Request, accept_changed_data: bool) -> Work | TableWork:
     """The work of a run that goes on, with the training options that are given in place of the stored ones.
+
+    The fit of a table begins again.
 
     Raises:
         CheckpointError: there is no run, or one of another version.
@@ -24,6 +30,10 @@ def resumed(request: Request, accept_changed_data: bool) -> Work:
         DataError: its data cannot be read.
     """
     out = request.out
+    if request.table.given():
+        raise UsageError(f"a run keeps what it was told of its columns; {request.table.given()[0]} makes another run")
+    if is_table_run(out):
+        return _resumed_table(request, accept_changed_data)
     run = Run.read(out)
     _check(request, run)
     unknown = set(run.training) - set(training_options()) - {"seed"}
@@ -32,25 +42,35 @@ def resumed(request: Request, accept_changed_data: bool) -> Work:
     training = {**run.training, **request.training}
     parse_training({name: value for name, value in training.items() if name != "seed"})
     run = going_on_with(replace(run, training=training), request.data, out, accept_changed_data)
-    return Work(run, seeded_flow(run), load_data(run.data, run.levels), out)
+    return Work(run, seeded_flow(run), columns_of(run, run.data), out)
 
 
-def _check(request: Request, run: Run) -> None:
+def _resumed_table(request: Request, accept_changed_data: bool) -> TableWork:
+    from pushforward.cli.table_runs import TableRun
+    from pushforward.cli.table_work import check_training, resumed_table
+
+    run = TableRun.read(request.out)
+    _check(request, run)
+    check_training(request.training)
+    run = replace(run, training={**run.training, **request.training})
+    return resumed_table(going_on_with(run, request.data, request.out, accept_changed_data), request.out)
+
+
+def _check(request: Request, run: Run | TableRun) -> None:
     """Refuse what would be another run: its model, the model's options, what is modelled of the data, the seed."""
-    defaults = {name: option.default for name, option in model_options(run.model).items() if not option.required}
+    recipe = run.recipe
+    defaults = {name: option.default for name, option in model_options(recipe).items() if not option.required}
     asked: dict[str, Any] = {
         "MODEL": request.model,
         "--levels": request.levels,
-        "--context": list(request.context) or None,
         "--seed": request.training.get("seed"),
     }
     stored: dict[str, Any] = {
         "MODEL": run.model,
         "--levels": run.levels,
-        "--context": list(run.context.columns) if run.context else [],
         "--seed": run.training.get("seed", 0),
     }
-    for name, value in parse_settings(run.model, request.settings).items():
+    for name, value in parse_settings(recipe, request.settings).items():
         asked[f"--set {name}"], stored[f"--set {name}"] = value, run.options.get(name, defaults.get(name))
     for name, value in asked.items():
         if value is not None and _plain(value) != _plain(stored[name]):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pushforward.cli.terminal import say
 from pushforward.data.dataset import Dataset
 from pushforward.data.fingerprint import from_anywhere, place, present_fingerprint
-from pushforward.data.load import load_data
+from pushforward.data.load import load_data, table_path
 from pushforward.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from pushforward.cli.runs import Run
+    from pushforward.cli.table_runs import TableRun
+
+AnyRun = TypeVar("AnyRun", "Run", "TableRun")
 
 
 def run_data(run: Run, spec: str | None = None) -> Dataset:
@@ -23,13 +26,27 @@ def run_data(run: Run, spec: str | None = None) -> Dataset:
         DataError: the run's data are no longer where they were.
     """
     if spec is None:
-        _require_there(run)
-        if _differs(run, run.data):
-            say(f"{run.data} has changed since the training: rows of its test part may be among those trained on")
-    return load_data(spec or run.data, run.levels)
+        check_there(run)
+    return columns_of(run, spec or run.data)
 
 
-def going_on_with(run: Run, spec: str | None, folder: Path, accept_changed: bool) -> Run:
+def check_there(run: Run | TableRun) -> None:
+    """Check that a run's own data are where they were, and say so if they have changed.
+
+    Raises:
+        DataError: they are not.
+    """
+    _require_there(run)
+    if _differs(run, run.data):
+        say(f"{run.data} has changed since the training: rows of its test part may be among those trained on")
+
+
+def columns_of(run: Run, spec: str) -> Dataset:
+    """Data of the kind that a run was trained on, of a table the run's columns."""
+    return load_data(spec, run.levels, run.columns if table_path(spec) else ())
+
+
+def going_on_with(run: AnyRun, spec: str | None, folder: Path, accept_changed: bool) -> AnyRun:
     """The run with the data that it goes on with: those that it began with, wherever they are.
 
     Args:
@@ -55,11 +72,11 @@ def going_on_with(run: Run, spec: str | None, folder: Path, accept_changed: bool
     return replace(run, data=now, fingerprint=present_fingerprint(now))
 
 
-def _differs(run: Run, spec: str) -> bool:
+def _differs(run: Run | TableRun, spec: str) -> bool:
     return run.fingerprint is not None and present_fingerprint(spec) not in (None, run.fingerprint)
 
 
-def _require_there(run: Run) -> None:
+def _require_there(run: Run | TableRun) -> None:
     path = place(run.data)
     if path is not None and not path.exists():
         raise DataError(f"{path}: the data of this run are no longer there; say where they are now with --data")

@@ -9,25 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from pushforward.cli.configuration import TABLE_FORMAT
 from pushforward.cli.terminal import say
 from pushforward.data.dataset import Dataset
 from pushforward.data.fingerprint import from_anywhere, present_fingerprint
-from pushforward.data.standardise import Standardiser
-from pushforward.data.toys import TOYS
 from pushforward.errors import CheckpointError, UsageError
 from pushforward.flows.flow import Flow
 from pushforward.flows.saving import MODEL, load
 from pushforward.models.registry import build, recipe_options
-from pushforward.training.objectives import NegativeLogLikelihood
 from pushforward.training.runs import RunFolder, leftover, repair
 from pushforward.training.runs.folder import CONFIGURATION
 
 FORMAT = "pushforward run"
-VERSION = 1
-
-Pair = tuple[Tensor, Tensor | None]
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -40,7 +35,6 @@ class Run:
         fingerprint: of the file or folder that was read; None for data of the library's own.
         levels: how many values an element of discrete data takes.
         columns: the names of a vector's dimensions, where the data had names.
-        events, context: how tables are standardised: the columns that are modelled, and those that they depend on.
         training: the options of `fit` that were given.
     """
 
@@ -50,8 +44,6 @@ class Run:
     fingerprint: str | None = None
     levels: int | None = None
     columns: tuple[str, ...] = ()
-    events: Standardiser | None = None
-    context: Standardiser | None = None
     training: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -65,15 +57,8 @@ class Run:
             "fingerprint": self.fingerprint,
             "levels": self.levels,
             "columns": list(self.columns),
-            "events": self.events.to_json() if self.events else None,
-            "context": self.context.to_json() if self.context else None,
             "training": self.training,
         }
-
-    @property
-    def objective(self) -> NegativeLogLikelihood:
-        """The loss of standardised rows, in the units of the table."""
-        return NegativeLogLikelihood(self.log_volume)
 
     @classmethod
     def read(cls, folder: Path) -> Run:
@@ -89,6 +74,8 @@ class Run:
             )
         try:
             stored = json.loads(path.read_text())
+            if stored.get("format") == TABLE_FORMAT:
+                raise CheckpointError(f"{folder} is a run of a table, and this takes runs of images and arrays")
             if stored.get("format") != FORMAT or stored.get("version") != VERSION:
                 raise CheckpointError(f"{path}: not the configuration of a run of this version of pushforward")
             return cls._from_json(stored)
@@ -97,7 +84,6 @@ class Run:
 
     @classmethod
     def _from_json(cls, stored: Mapping[str, Any]) -> Run:
-        events, context = stored["events"], stored["context"]
         return cls(
             str(stored["model"]),
             dict(stored["options"]),
@@ -105,10 +91,13 @@ class Run:
             stored.get("fingerprint"),
             stored["levels"],
             tuple(stored["columns"]),
-            Standardiser.from_json(events) if events else None,
-            Standardiser.from_json(context) if context else None,
             dict(stored["training"]),
         )
+
+    @property
+    def recipe(self) -> str:
+        """The name of the recipe that makes the flow."""
+        return self.model
 
     def flow(self) -> Flow:
         """The flow as its recipe makes it, untrained.
@@ -118,67 +107,43 @@ class Run:
         """
         return build(self.model, **self.options)
 
-    def parts(self, data: Dataset) -> dict[str, Pair]:
-        """The three parts of the data as the flow takes them: events and contexts, standardised."""
-        return {part: self.pair(x, data.columns) for part, x in data.parts().items()}
 
-    def pair(self, x: Tensor, columns: tuple[str, ...]) -> Pair:
-        """Rows with the named columns as events and contexts, standardised; anything else as it is.
-
-        Raises:
-            UsageError: a column is missing.
-        """
-        if self.events is None:
-            return x, None
-        columns = column_names(x.shape[1], columns)
-        events = self.events.apply(x[:, _positions(self.events.columns, columns)])
-        if self.context is None:
-            return events, None
-        return events, self.context.apply(x[:, _positions(self.context.columns, columns)])
-
-    def inputs(self) -> tuple[str, ...]:
-        """The columns that a table must have to be scored."""
-        if self.events is None:
-            return self.columns
-        return self.events.columns + (self.context.columns if self.context else ())
-
-    @property
-    def log_volume(self) -> float:
-        """What a log-density of standardised rows has more than one in the data's units."""
-        return self.events.log_volume if self.events else 0.0
-
-
-def plan_run(
-    model: str, options: Mapping[str, Any], data: Dataset, spec: str, context: tuple[str, ...], training: dict[str, Any]
-) -> Run:
-    """Decide how a model is trained on data: its shape from the data's, tables standardised.
+def plan_run(model: str, options: Mapping[str, Any], data: Dataset, spec: str, training: dict[str, Any]) -> Run:
+    """Decide how a model is trained on data: its shape and levels from the data's.
 
     Options that are given win over the data's.
 
     Raises:
-        UsageError: the model is unknown, a context column is unknown or is all there is.
+        UsageError: the model is unknown, or is none of such data.
     """
-    events, given = _standardisers(data, spec, context)
-    columns = events.columns if events else data.columns
-    shape = (len(events.columns),) if events else data.event_shape
-    derived: dict[str, Any] = {"levels": data.levels} if data.levels is not None else {}
-    derived |= {"features": shape[0]} if len(shape) == 1 else {"shape": list(shape)}
-    if given is not None:
-        derived["context"] = len(given.columns)
     known = recipe_options(model)
+    shape = data.event_shape
+    derived: dict[str, Any] = {"features": shape[0]} if len(shape) == 1 else {"shape": list(shape)}
+    if data.levels is not None:
+        derived |= {"levels": data.levels, "classes": data.levels}
     missing = {"features", "shape"} & set(derived) - set(known)
     if missing:
         kind = "vectors" if "features" in missing else "images"
         raise UsageError(f"{model} is no model of {kind}, and {data.name} holds {kind} of shape {shape}")
-    if "shape" in derived and "levels" in known and data.levels is None and "levels" not in options:
-        raise UsageError(f"{model} models discrete images, and {data.name} holds fractions; give their --levels")
-    if data.levels is not None and "levels" not in known:
-        raise UsageError(f"{model} models continuous data, and {data.name} is discrete (stored as integers)")
+    _check_kind(model, known, data, len(shape) > 1, set(options))
     filled = {name: value for name, value in derived.items() if name in known}
     options = {**filled, **options}
-    return Run(
-        model, options, from_anywhere(spec), present_fingerprint(spec), data.levels, columns, events, given, training
-    )
+    return Run(model, options, from_anywhere(spec), present_fingerprint(spec), data.levels, data.columns, training)
+
+
+def _check_kind(model: str, known: Mapping[str, Any], data: Dataset, images: bool, given: set[str]) -> None:
+    """Check that data are discrete where the model is."""
+    counts = {"levels", "classes"} & set(known)
+    discrete = bool(counts) and (images or "shape" not in known)
+    if discrete and data.levels is None and not counts & given:
+        low, high = (value.item() for value in torch.aminmax(data.train))
+        way = "give --levels to have fractions 0..1 read as so many" if images else "give whole numbers from 0 on"
+        raise UsageError(f"{model} models whole numbers, and {data.name} holds fractions {low:g}..{high:g}; {way}")
+    if data.levels is not None and not counts:
+        raise UsageError(
+            f"{model} models continuous data, and {data.name} holds whole numbers; pushforward train table takes them "
+            f"as counts, and discrete-flow, categorical-flow and idf-vector as levels"
+        )
 
 
 def open_run(folder: Path, device: str | None = "cpu") -> tuple[Run, Flow]:
@@ -204,30 +169,6 @@ def open_run(folder: Path, device: str | None = "cpu") -> tuple[Run, Flow]:
         return run, flow.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"device {device} cannot be used here: {str(error).splitlines()[0]}") from error
-
-
-def _standardisers(
-    data: Dataset, spec: str, context: tuple[str, ...]
-) -> tuple[Standardiser | None, Standardiser | None]:
-    table = data.levels is None and len(data.event_shape) == 1 and spec not in TOYS
-    if not table:
-        if context:
-            raise UsageError(f"context columns are for tables, and {data.name} is none")
-        return None, None
-    columns = column_names(data.event_shape[0], data.columns)
-    events = tuple(name for name in columns if name not in context)
-    if not events:
-        raise UsageError("every column is a context, and nothing is left to model")
-    x = data.train
-    given = Standardiser.fit(x[:, _positions(context, columns)], context) if context else None
-    return Standardiser.fit(x[:, _positions(events, columns)], events), given
-
-
-def _positions(names: tuple[str, ...], columns: tuple[str, ...]) -> list[int]:
-    missing = [name for name in names if name not in columns]
-    if missing:
-        raise UsageError(f"no column {missing[0]!r}; there are {', '.join(columns)}")
-    return [columns.index(name) for name in names]
 
 
 def column_names(count: int, columns: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,94 +1,150 @@
-"""Scoring tables of any length with a trained flow, a chunk at a time."""
+"""Scoring tables of any length with a trained model, a chunk at a time."""
 
 from __future__ import annotations
 
-import csv
 import math
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-from pushforward.cli.runs import Run, column_names
-from pushforward.data.arrays import read_array
-from pushforward.data.dataset import as_float
-from pushforward.data.sources import require_file
-from pushforward.data.tables import is_table, iterate_table, numeric
-from pushforward.errors import DataError
-from pushforward.files import atomic_path
+from pushforward.cli.configuration import is_table_run
+from pushforward.cli.runs import Run, open_run
+from pushforward.data.export import table_writer
+from pushforward.data.numpy_files import NUMPY_ENDINGS, split_name
+from pushforward.data.table_files import TableFile, open_array, open_table
+from pushforward.data.tables import numeric
+from pushforward.errors import DataError, UsageError
+from pushforward.extras import requires
 from pushforward.flows.flow import Flow
 from pushforward.training.evaluate import log_probs
+
+with requires("data", purpose="scoring a table"):
+    import pandas as pd
 
 _ROWS = 65536
 
 
+class Scorer(Protocol):
+    """Gives the log-density of the rows of a frame.
+
+    Attributes:
+        columns: those that a frame must have; none for all that it has.
+        texts: those of them that are read as text whatever stands in them.
+        accuracy: what the log-density is: exact, a lower bound or an estimate.
+    """
+
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+
+    @property
+    def texts(self) -> tuple[str, ...]: ...
+
+    @property
+    def accuracy(self) -> str: ...
+
+    def __call__(self, frame: pd.DataFrame) -> NDArray[np.float64]: ...
+
+
+@dataclass(frozen=True)
+class FlowScorer:
+    """Scores rows with a flow of vectors: nats, a lower bound where the flow is not exact."""
+
+    run: Run
+    flow: Flow
+    importance_samples: int = 1
+    batch_size: int | None = None
+    texts: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.run.columns
+
+    @property
+    def accuracy(self) -> str:
+        return self.flow.accuracy.describe()
+
+    def __call__(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        x = torch.from_numpy(numeric("the rows", frame, self.columns or None, np.float64))
+        return log_probs(
+            self.flow,
+            x,
+            importance_samples=self.importance_samples,
+            batch_size=self.batch_size,
+            seed=int(frame.index[0]),
+        ).numpy()
+
+
+def open_scorer(folder: Path, device: str | None, importance_samples: int, batch_size: int | None) -> Scorer:
+    """What scores rows with the model of a run.
+
+    Raises:
+        CheckpointError: there is no run, or its model is damaged.
+        UsageError: its events are no vectors.
+    """
+    if is_table_run(folder):
+        from pushforward.cli.table_runs import open_table_run
+
+        return open_table_run(folder)
+    run, flow = open_run(folder, device)
+    if len(flow.event_shape) != 1:
+        raise UsageError(
+            f"score takes models of vectors, this one's events are {tuple(flow.event_shape)}; use evaluate"
+        )
+    return FlowScorer(run, flow, importance_samples, batch_size)
+
+
 def score_table(
-    run: Run,
-    flow: Flow,
+    scorer: Scorer,
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
-    *,
-    importance_samples: int = 1,
-    batch_size: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[int, float]:
-    """Write ``row,log_prob`` for every row of a table into a csv file, or to standard output for ``-``.
+    """Write ``row, log_prob`` for every row of a table into a csv, tsv or parquet file, or csv on standard output for
+    ``-``.
 
-    Only a chunk of the table is in memory at a time. The log-density is in nats and in the units of the table; it is
-    a lower bound where the flow is not exact.
+    Only a chunk of the table is in memory at a time. The log-density is in nats and in the units of the table.
 
     Returns:
         the number of rows and the mean log-density.
 
     Raises:
-        DataError: the table cannot be read, or misses a column, or holds what is no number.
+        DataError: the table cannot be read, or misses a column, or holds what the model does not take.
         FileError: the scores cannot be written; nothing is left of them then.
     """
     rows, total = 0, 0.0
-    chunks = _chunks(run, Path(source))
+    chunks = opened(source, scorer.columns).chunks(_ROWS, scorer.texts)
     # Whatever is wrong with the table's head shows before the output is touched.
-    chunk: Tensor | None = next(chunks)
-    with _opened(target) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["row", "log_prob"])
-        while chunk is not None:
-            x, context = run.pair(chunk, run.inputs())
-            scores = log_probs(
-                flow, x, context, importance_samples=importance_samples, batch_size=batch_size, seed=rows
-            )
-            scores = scores - run.log_volume
-            writer.writerows((rows + index, f"{value:.9g}") for index, value in enumerate(scores.tolist()))
-            rows, total = rows + len(scores), total + scores.sum().item()
+    frame: pd.DataFrame | None = next(chunks)
+    with table_writer(target, float_format="%.9g") as write:
+        while frame is not None:
+            scores = _scored(scorer, source, frame)
+            write(pd.DataFrame({"row": np.arange(rows, rows + len(scores)), "log_prob": scores}))
+            rows, total = rows + len(scores), total + float(scores.sum())
             if progress is not None:
                 progress(rows)
-            chunk = next(chunks, None)
+            frame = next(chunks, None)
     return rows, total / rows if rows else math.nan
 
 
-def _chunks(run: Run, source: Path) -> Iterator[Tensor]:
-    if is_table(source):
-        for frame in iterate_table(source, _ROWS, run.inputs()):
-            yield torch.from_numpy(numeric(source, frame, run.inputs() or None))
-        return
-    if require_file(source).suffix not in (".npy", ".npz"):
-        raise DataError(f"{source}: expected .csv, .csv.gz, .parquet, .npy or .npz")
-    x = as_float(read_array(source))
-    wanted = len(run.inputs())
-    if x.ndim != 2 or (wanted and x.shape[1] != wanted):
-        names = ", ".join(column_names(wanted, run.inputs()))
-        raise DataError(f"{source}: expected rows of {wanted} numbers ({names}), got shape {tuple(x.shape)}")
-    yield from x.split(_ROWS)
+def _scored(scorer: Scorer, source: str | os.PathLike[str], frame: pd.DataFrame) -> NDArray[np.float64]:
+    try:
+        return scorer(frame)
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from error
 
 
-@contextmanager
-def _opened(target: str | os.PathLike[str]) -> Iterator[IO[str]]:
-    if str(target) == "-":
-        yield sys.stdout
-        return
-    with atomic_path(target) as temporary, temporary.open("w", newline="") as file:
-        yield file
+def opened(source: str | os.PathLike[str], columns: tuple[str, ...] = ()) -> TableFile:
+    """The chosen columns of a table, or an array whose columns are these, in their order.
+
+    Raises:
+        DataError: it cannot be read, or misses a column.
+    """
+    if split_name(source)[0].suffix.lower() in NUMPY_ENDINGS:
+        return open_array(source, columns)
+    return open_table(source).choose(columns)

@@ -70,6 +70,23 @@ def options_of(function: Callable[..., Any]) -> dict[str, Option]:
     }
 
 
+def section(function: Callable[..., Any], title: str) -> str:
+    """What a function's docstring says behind ``title:``, in one line; empty where it has no such section.
+
+    Example:
+        >>> def dig() -> None:
+        ...     '''Dig a hole.
+        ...
+        ...     Source: a sexton
+        ...     of Elsinore.
+        ...     '''
+        >>> section(dig, "Source")
+        'a sexton of Elsinore.'
+    """
+    _, _, behind = (inspect.getdoc(function) or "").partition(f"\n{title}:")
+    return " ".join(behind.split("\n\n")[0].split())
+
+
 def _resolve(annotation: Any, names: dict[str, Any]) -> Any:
     """The type behind an annotation, which may be text and name what is only imported for type checkers."""
     if annotation is inspect.Parameter.empty:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pushforward.cli.configuration import TABLE_MODEL
 from pushforward.cli.runs import plan_run
 from pushforward.cli.settings import parse_settings
+from pushforward.cli.table_options import TableOptions
 from pushforward.cli.work import Request, Work, first_process, seeded_flow
 from pushforward.data import load_data
+from pushforward.data.load import table_path
 from pushforward.errors import UsageError
 from pushforward.files import check_folder
+from pushforward.models.registry import recipe_options
 from pushforward.training.runs import RunFolder
 
+if TYPE_CHECKING:
+    from pushforward.cli.table_work import TableWork
 
-def started(request: Request, force: bool) -> Work:
+
+def started(request: Request, force: bool) -> Work | TableWork:
     """The work of a new run.
 
     Raises:
@@ -27,11 +35,33 @@ def started(request: Request, force: bool) -> Work:
     check_folder(request.out)
     if not force:
         refuse_run(request.out)
-    settings = parse_settings(request.model, request.settings)
-    data = load_data(request.data, request.levels)
     training = {"seed": 0, **request.training}
-    run = plan_run(request.model, settings, data, request.data, request.context, training)
+    if request.model == TABLE_MODEL or takes_table(request.model, request.data):
+        from pushforward.cli.table_work import started_table
+
+        if request.levels is not None:
+            raise UsageError("a table has no --levels: whole numbers are counts there, see --ordinal and --categorical")
+        return started_table(request.model, request.data, request.settings, request.table, training, request.out)
+    settings = parse_settings(request.model, request.settings)
+    data = load_data(request.data, request.levels, request.table.columns, request.table.drop)
+    _check_no_table(request.model, data.name, request.table)
+    run = plan_run(request.model, settings, data, request.data, training)
     return Work(run, seeded_flow(run), data, request.out)
+
+
+def takes_table(model: str, data: str) -> bool:
+    """Whether an estimator is what models these data: a table, by a model of vectors of real numbers."""
+    known = set(recipe_options(model))
+    return (
+        table_path(data) is not None and "features" in known and ("shape" in known or not {"levels", "classes"} & known)
+    )
+
+
+def _check_no_table(model: str, data: str, table: TableOptions) -> None:
+    """Refuse what can only be said of a table."""
+    said = [option for option in table.given() if option not in ("--columns", "--drop")]
+    if said:
+        raise UsageError(f"{said[0]} is for tables and continuous models of them, and this is {model} on {data}")
 
 
 def refuse_run(out: Path) -> None:

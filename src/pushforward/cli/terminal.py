@@ -11,6 +11,9 @@ from typing import Any, Protocol
 
 from pushforward.extras import requires
 
+# Columns of a page that nobody looks at through a window.
+_UNBOUNDED = 10_000
+
 #: Exit codes.
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -39,17 +42,22 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
-    """Print a result as a table."""
+    """Print a result as a table, as wide as it needs to be where there is no terminal; names are never cut."""
     with requires("cli", purpose="a table on the terminal"):
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-    table = Table(*headings, title=None if title is None else Text(title), title_justify="left")
+    table = Table(title=None if title is None else Text(title), title_justify="left")
+    for index, heading in enumerate(headings):
+        table.add_column(heading, overflow="fold", no_wrap=index == 0)
     for row in rows:
         # As text, since a bracket in a cell is no markup.
         table.add_row(*(Text(str(cell)) for cell in row))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = _UNBOUNDED
+    console.print(table)
 
 
 def report_file(out: object, facts: Mapping[str, Any], quiet: bool, as_json: bool) -> None:

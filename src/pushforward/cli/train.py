@@ -8,7 +8,23 @@ from typing import Annotated, Any
 
 import typer
 
-from pushforward.cli.options import DataSpec, Json, Quiet, Seed, given_path
+from pushforward.cli.options import (
+    Bounds,
+    Categorical,
+    Circular,
+    Columns,
+    ContextColumns,
+    Continuous,
+    DataSpec,
+    Drop,
+    Json,
+    Ordinal,
+    Quiet,
+    Seed,
+    Target,
+    given_path,
+)
+from pushforward.cli.table_options import TableOptions
 from pushforward.cli.terminal import plain_warnings, print_json, say
 from pushforward.cli.training_options import parse_training, with_training_options
 from pushforward.errors import UsageError
@@ -44,9 +60,15 @@ def train(
             show_default=False,
         ),
     ] = None,
-    context: Annotated[
-        str | None, typer.Option(help="Columns of a table that the others depend on: a,b.", show_default=False)
-    ] = None,
+    columns: Columns = None,
+    drop: Drop = None,
+    target: Target = None,
+    context: ContextColumns = None,
+    categorical: Categorical = None,
+    ordinal: Ordinal = None,
+    continuous: Continuous = None,
+    bounds: Bounds = None,
+    circular: Circular = None,
     levels: Annotated[
         int | None, typer.Option(min=2, help="How many values the data take.", show_default=False)
     ] = None,
@@ -67,12 +89,25 @@ def train(
     as_json: Json = False,
     **training: Any,
 ) -> None:
-    """Train a model on data; with --resume, go on with the run in --out."""
+    """Train a model on data; with --resume, go on with the run in --out.
+
+    MODEL is a name from pushforward models, or table, for tables with columns of any kind. Continuous models of vectors
+    take tables too, with the same columns and defaults.
+    """
     from pushforward.cli.resuming import resumed
     from pushforward.cli.starting import refuse_run, started
     from pushforward.cli.work import Request, first_process
     from pushforward.training.runs import leftover, locked, put_back, repair
 
+    table = TableOptions.parse(
+        columns=columns,
+        drop=drop,
+        target=target,
+        context=context,
+        kinds={"categorical": categorical, "ordinal": ordinal, "continuous": continuous},
+        bounds=bounds,
+        circular=circular,
+    )
     given = parse_training(training) | ({} if seed is None else {"seed": seed})
     if out is None:
         raise UsageError("train needs --out, the folder of the run")
@@ -86,8 +121,7 @@ def train(
         kept = leftover(out)
         if talk and kept is not None:
             say(kept)
-    columns = tuple(name.strip() for name in context.split(",")) if context else ()
-    request = Request(out, model, data, settings or [], columns, levels, given)
+    request = Request(out, model, data, settings or [], table, levels, given)
     work = resumed(request, accept_changed_data) if resume else started(request, force)
     with plain_warnings(), locked(out) if first_process() else nullcontext():
         # Another one may have begun and ended while the data were read.
@@ -95,10 +129,10 @@ def train(
             refuse_run(out)
         if talk:
             say(work.describe())
-        result = work.fit(resume=resume, progress=talk)
+        outcome = work.fit(resume=resume, progress=talk)
     if not first_process():
         return
     if as_json:
-        print_json(work.facts(result))
+        print_json(outcome.facts)
     else:
-        say(work.summary(result), quiet)
+        say(outcome.summary, quiet)

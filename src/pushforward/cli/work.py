@@ -10,10 +10,11 @@ from typing import Any
 import torch
 
 from pushforward.cli.runs import Run
+from pushforward.cli.table_options import TableOptions
 from pushforward.data.dataset import Dataset
 from pushforward.diagnostics.summary import count_parameters
 from pushforward.flows.flow import Flow
-from pushforward.training import FitResult, fit
+from pushforward.training import FitResult, fit, negative_log_likelihood
 from pushforward.training.runs import RunFolder
 from pushforward.training.units import Unit
 
@@ -26,9 +27,22 @@ class Request:
     model: str | None
     data: str | None
     settings: list[str]
-    context: tuple[str, ...]
+    table: TableOptions
     levels: int | None
     training: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a training.
+
+    Attributes:
+        facts: for programs.
+        summary: a line for people.
+    """
+
+    facts: dict[str, Any]
+    summary: str
 
 
 @dataclass(frozen=True)
@@ -40,28 +54,28 @@ class Work:
     data: Dataset
     out: Path
 
-    def fit(self, resume: bool, progress: bool) -> FitResult:
+    def fit(self, resume: bool, progress: bool) -> Outcome:
         """Train; the configuration is written with the first checkpoint, when everything has been checked."""
-        parts = self.run.parts(self.data)
-        return fit(
+        result = fit(
             self.flow,
-            parts["train"],
-            parts["validation"],
-            objective=self.run.objective,
+            self.data.train,
+            self.data.validation,
             out=RunFolder(self.out, self.run.to_json()),
             resume=resume,
             progress=progress,
             **self.run.training,
         )
+        return Outcome(self._facts(result), self._summary(result))
 
     def describe(self) -> str:
-        """What is trained on what, in a line."""
+        """What is trained on what, in a line, behind what was found in the data."""
         run, rows, shape = self.run, len(self.data.train), tuple(self.flow.event_shape)
-        return (
+        told = (
             f"{run.model}, {count_parameters(self.flow):,} parameters, on {run.data}: {rows:,} events of shape {shape}"
         )
+        return "\n".join([*self.data.notes, told])
 
-    def facts(self, result: FitResult) -> dict[str, Any]:
+    def _facts(self, result: FitResult) -> dict[str, Any]:
         """What came out, for programs; the best validation is named by its unit."""
         best, unit = result.best_validation, self._unit
         return {
@@ -72,7 +86,7 @@ class Work:
             f"best_validation_{unit.name}": None if best is None else unit.value(best),
         }
 
-    def summary(self, result: FitResult) -> str:
+    def _summary(self, result: FitResult) -> str:
         """What came out, in a line."""
         if 0 < result.steps == result.earlier_steps:
             return (
@@ -94,7 +108,7 @@ class Work:
 
     @property
     def _unit(self) -> Unit:
-        return Unit.of(self.flow, self.run.objective)
+        return Unit.of(self.flow, negative_log_likelihood)
 
 
 def seeded_flow(run: Run) -> Flow:

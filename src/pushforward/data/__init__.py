@@ -7,6 +7,9 @@ from pushforward.data.digits import load_digits
 from pushforward.data.folders import load_image_folder
 from pushforward.data.idx import load_idx, load_mnist, read_idx, write_idx
 from pushforward.data.load import load_data
+from pushforward.data.pictures import read_picture
+from pushforward.data.streams import ParquetStream
+from pushforward.data.table_files import TableFile, is_table, open_table
 from pushforward.data.tables import iterate_table, load_table
 from pushforward.data.toys import ENERGIES, TOYS, ImageDensity, ToyDensity, load_toy, toy
 
@@ -15,7 +18,10 @@ __all__ = [
     "TOYS",
     "Dataset",
     "ImageDensity",
+    "ParquetStream",
+    "TableFile",
     "ToyDensity",
+    "is_table",
     "iterate_table",
     "load_arrays",
     "load_cifar10",
@@ -26,7 +32,9 @@ __all__ = [
     "load_mnist",
     "load_table",
     "load_toy",
+    "open_table",
     "read_idx",
+    "read_picture",
     "split",
     "toy",
     "write_idx",

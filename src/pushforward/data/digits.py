@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from pushforward.data.dataset import Dataset, as_float
 from pushforward.extras import requires
 
@@ -17,5 +19,5 @@ def load_digits() -> Dataset:
     with requires("data", purpose="reading the digits"):
         from sklearn.datasets import load_digits as embedded
 
-    images = as_float(embedded().images)[:, None]
+    images = as_float(embedded().images.astype(np.float32))[:, None]
     return Dataset("digits", images[:1000], images[1000:1350], images[1350:], levels=17)

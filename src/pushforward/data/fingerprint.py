@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from pushforward.data.load import KINDS
+from pushforward.data.numpy_files import split_name
 from pushforward.data.toys import TOYS
 
 #: Larger files are judged by their size and by blocks spread over them.
@@ -24,7 +25,7 @@ def place(spec: str) -> Path | None:
     if spec == "digits" or spec in TOYS:
         return None
     kind, colon, path = spec.partition(":")
-    return Path(path if colon and kind in KINDS else spec).expanduser()
+    return split_name(path if colon and kind in KINDS else spec)[0].expanduser()
 
 
 def from_anywhere(spec: str) -> str:
@@ -33,7 +34,9 @@ def from_anywhere(spec: str) -> str:
     if path is None:
         return spec
     kind, colon, _ = spec.partition(":")
-    return f"{kind}:{os.path.abspath(path)}" if colon and kind in KINDS else os.path.abspath(path)
+    array = split_name(spec)[1]
+    behind = "" if array is None else f":{array}"
+    return (f"{kind}:" if colon and kind in KINDS else "") + os.path.abspath(path) + behind
 
 
 def fingerprint(path: Path) -> str:

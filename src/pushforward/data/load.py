@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,33 +12,60 @@ from pushforward.data.dataset import Dataset
 from pushforward.data.digits import load_digits
 from pushforward.data.folders import load_image_folder
 from pushforward.data.idx import load_idx, load_mnist
-from pushforward.data.tables import is_table, load_table
+from pushforward.data.numpy_files import NUMPY_ENDINGS, split_name
+from pushforward.data.table_files import is_table
+from pushforward.data.tables import load_table
 from pushforward.data.toys import TOYS, load_picture_density, load_toy
-from pushforward.errors import DataError
+from pushforward.errors import DataError, UsageError
 
 KINDS = {"mnist": load_mnist, "cifar10": load_cifar10, "folder": load_image_folder, "picture": load_picture_density}
 
 
-def load_data(spec: str, levels: int | None = None) -> Dataset:
+def load_data(spec: str, levels: int | None = None, columns: Sequence[str] = (), drop: Sequence[str] = ()) -> Dataset:
     """Load the data that ``spec`` names.
 
     ``digits``; a toy density (``moons``, ``rings``, ``checkerboard``, ``pinwheel``, ``spirals``, ``gaussians``);
     ``mnist:FOLDER``, ``cifar10:FOLDER``, ``folder:FOLDER`` (pictures), ``picture:FILE`` (as a 2-D density); or a path:
-    ``.npz``, ``.npy``, ``.csv``, ``.csv.gz``, ``.parquet``, an IDX file, a folder of pictures.
+    ``.npz`` (of several arrays one is named, ``FILE.npz:NAME``), ``.npy``, ``.csv`` and ``.tsv`` (also compressed),
+    ``.parquet``, an IDX file, a folder of pictures.
 
     Args:
         spec: what to load.
         levels: how many values an element may take, where the file does not say.
+        columns: the columns of a table that are taken, all by default.
+        drop: those that are not.
 
     Raises:
         DataError: nothing of that name, or a file that cannot be used.
+        UsageError: columns of what is no table.
 
     Example:
         >>> load_data("digits").name
         'digits'
     """
+    if columns or drop or table_path(spec):
+        return _load_table(spec, levels, columns, drop)
     data = _load(spec, levels)
     return data if levels is None or data.levels == levels else replace(data, levels=levels)
+
+
+def table_path(spec: str) -> Path | None:
+    """The file of a table that ``spec`` names; None where it names something else.
+
+    Example:
+        >>> table_path("digits"), table_path("a.csv.gz")
+        (None, PosixPath('a.csv.gz'))
+    """
+    path = Path(spec).expanduser()
+    return path if is_table(path) and not path.is_dir() else None
+
+
+def _load_table(spec: str, levels: int | None, columns: Sequence[str], drop: Sequence[str]) -> Dataset:
+    path = table_path(spec)
+    if path is None:
+        raise UsageError(f"columns can be chosen of a table alone, and {spec} is none")
+    _require(path)
+    return load_table(path, columns, drop, levels)
 
 
 def _load(spec: str, levels: int | None) -> Dataset:
@@ -52,15 +80,21 @@ def _load(spec: str, levels: int | None) -> Dataset:
 
 
 def _load_path(path: Path, levels: int | None) -> Dataset:
+    file, _ = split_name(path)
+    _require(file)
+    if path.is_dir():
+        return load_image_folder(path)
+    if file.suffix.lower() in NUMPY_ENDINGS:
+        return load_arrays(path, levels)
+    if "idx" in path.name or path.suffix in (".idx", ".gz"):
+        return load_idx(path, levels)
+    raise DataError(
+        f"{path}: unknown kind of file; expected .npz, .npy, .csv, .tsv (also .gz, .bz2, .xz, .zst, .zip), .parquet, "
+        f"IDX or a folder"
+    )
+
+
+def _require(path: Path) -> None:
     if not path.exists():
         names = ", ".join(["digits", *TOYS, *(f"{kind}:PATH" for kind in KINDS)])
         raise DataError(f"{path}: no such file, folder or data set (known: {names}, or a path)")
-    if path.is_dir():
-        return load_image_folder(path)
-    if path.suffix in (".npz", ".npy"):
-        return load_arrays(path, levels)
-    if is_table(path):
-        return load_table(path)
-    if "idx" in path.name or path.suffix in (".idx", ".gz"):
-        return load_idx(path, levels)
-    raise DataError(f"{path}: unknown kind of file; expected .npz, .npy, .csv, .csv.gz, .parquet, IDX or a folder")

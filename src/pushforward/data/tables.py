@@ -1,17 +1,16 @@
-"""Tables of numbers, csv (plain or gzipped) and parquet: whole for training, in chunks for scoring."""
+"""Tables of numbers, as tensors and arrays."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.data.dataset import Dataset, split
-from pushforward.data.sources import require_file
+from pushforward.data.table_files import ROWS, open_table
 from pushforward.errors import DataError
 from pushforward.extras import requires
 
@@ -19,48 +18,41 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def load_table(path: str | os.PathLike[str]) -> Dataset:
-    """A table of numbers as continuous rows ``(N, D)`` with the columns' names, split 80/10/10.
+def load_table(
+    path: str | os.PathLike[str], columns: Sequence[str] = (), drop: Sequence[str] = (), levels: int | None = None
+) -> Dataset:
+    """A table of numbers as rows ``(N, D)`` in double precision with the columns' names, split 80/10/10.
+
+    A table of whole numbers from 0 on is discrete data, of as many levels as told, else its maximum + 1.
+
+    Args:
+        path: ``.csv`` or ``.tsv``, also compressed (``.gz``, ``.bz2``, ``.xz``, ``.zst``, ``.zip``), or ``.parquet``.
+        columns: those that are taken, all by default.
+        drop: those that are not.
+        levels: how many values an element may take, where the table does not say.
 
     Raises:
         DataError: missing or unreadable file, a column that is no number, missing values.
     """
-    file = require_file(path)
-    chunks = list(iterate_table(file))
-    names = tuple(str(name) for name in chunks[0].columns)
-    return split(file.name, np.concatenate([numeric(file, chunk) for chunk in chunks]), columns=names)
+    table = open_table(path).choose(columns, drop)
+    frame = table.read()
+    values = numeric(table.path, frame, dtype=np.float64)
+    whole = all(kind.kind in "iub" for kind in frame.dtypes) and values.min() >= 0
+    levels = int(values.max()) + 1 if levels is None and whole else levels
+    return split(table.path.name, values, levels, columns=table.names, notes=table.notes)
 
 
 def iterate_table(
-    path: str | os.PathLike[str], rows: int = 65536, columns: tuple[str, ...] = ()
+    path: str | os.PathLike[str], rows: int = ROWS, columns: Sequence[str] = ()
 ) -> Iterator[pd.DataFrame]:
     """Yield a table's rows as data frames of at most ``rows``, holding one of them in memory at a time.
 
-    Of a parquet file only ``columns`` are read, if they are named and all there.
+    Only ``columns`` are read, if they are named.
 
     Raises:
-        DataError: missing, empty or unreadable file.
+        DataError: missing, empty or unreadable file, or one without a column.
     """
-    file = require_file(path)
-    if not is_table(file):
-        raise DataError(f"{file}: expected a .csv, .csv.gz or .parquet table")
-    empty = True
-    try:
-        for chunk in _read_parquet(file, rows, columns) if file.suffix == ".parquet" else _read_csv(file, rows):
-            if len(chunk):
-                empty = False
-                yield chunk
-    except (ValueError, OSError, EOFError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{file}: not a readable table ({str(error).splitlines()[0]})") from error
-    if empty:
-        raise DataError(f"{file}: the table has no rows")
-
-
-def is_table(path: str | os.PathLike[str]) -> bool:
-    """Whether the name is that of a table."""
-    return str(path).endswith((".csv", ".csv.gz", ".parquet"))
+    yield from open_table(path).choose(columns).chunks(rows)
 
 
 def numeric(
@@ -85,7 +77,10 @@ def numeric(
         frame = frame.set_axis(names, axis=1)[list(columns)]
     for name, kind in frame.dtypes.items():
         if not is_numeric_dtype(kind):
-            raise DataError(f"{path}: column {name!r} holds no numbers; leave it out or encode it first")
+            raise DataError(
+                f"{path}: column {name!r} holds no numbers; leave it out, or use the estimators for tables "
+                f"(pushforward train table, pushforward.sklearn), which take any column"
+            )
     values = frame.to_numpy(dtype=dtype, na_value=np.nan, copy=True)
     wrong = ~np.isfinite(values)
     if wrong.any():
@@ -95,39 +90,3 @@ def numeric(
             f"(row {frame.index[row]}); fill or remove it"
         )
     return values
-
-
-def _read_csv(file: Path, rows: int) -> Iterator[pd.DataFrame]:
-    with requires("data", purpose="a .csv table"):
-        import pandas as pd
-
-    # Many published tables have no header: a first line of numbers only is data.
-    names = list(pd.read_csv(file, nrows=0).columns)
-    if all(_is_number(name) for name in names):
-        plain = [f"column_{index}" for index in range(len(names))]
-        yield from pd.read_csv(file, chunksize=rows, header=None, names=plain)
-    else:
-        yield from pd.read_csv(file, chunksize=rows)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _read_parquet(file: Path, rows: int, columns: tuple[str, ...]) -> Iterator[pd.DataFrame]:
-    with requires("data", purpose="a .parquet table"):
-        import pandas  # noqa: F401  (the rows become its frames)
-        import pyarrow.parquet as parquet
-
-    with parquet.ParquetFile(file) as table:
-        start = 0
-        wanted = list(columns) if columns and set(columns) <= set(table.schema_arrow.names) else None
-        for batch in table.iter_batches(batch_size=rows, columns=wanted):
-            frame = batch.to_pandas()
-            frame.index = range(start, start + len(frame))
-            start += len(frame)
-            yield frame

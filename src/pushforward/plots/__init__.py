@@ -9,7 +9,7 @@ from pushforward.plots.one_dimension import draw_1d, draw_latent_histogram, flow
 from pushforward.plots.pairs import corner
 from pushforward.plots.reliability import calibration
 from pushforward.plots.style import save
-from pushforward.plots.two_dimensions import density_2d, flow_2d, steps_2d, warped_grid
+from pushforward.plots.two_dimensions import density_2d, flow_2d, scatter_2d, steps_2d, warped_grid
 
 __all__ = [
     "calibration",
@@ -21,6 +21,7 @@ __all__ = [
     "flow_2d",
     "pit_values",
     "save",
+    "scatter_2d",
     "steps_2d",
     "warped_grid",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from pushforward.flows import ConditionedFlow, Flow
 from pushforward.plots.drawn_flow import Density, DrawnFlow, log_density
-from pushforward.plots.points import DATA_ONLY, plane_bounds, points
-from pushforward.plots.style import DATA, DENSITY_MAP, LATENT, MODEL, new_figure, plane
+from pushforward.plots.points import DATA_ONLY, plane_bounds, points, quantile_limits
+from pushforward.plots.style import DATA, DENSITY_MAP, LATENT, MODEL, new_figure, plane, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,13 +25,14 @@ POINTS_ON_A_LINE = 400
 POINTS_AT_ONCE = 16384
 
 
-def density_2d(density: Density, bounds: Bounds, *, resolution: int = 300) -> Figure:
-    """Draw a density on the plane.
+def density_2d(density: Density, bounds: Bounds, *, names: Sequence[str] = (), resolution: int = 300) -> Figure:
+    """Draw a density on the plane, with the axes' numbers where they have names.
 
     Args:
         density: a flow, ``flow.condition(context)``, a ``torch.distributions.Distribution``, a known density with a
             ``log_prob``, or a function from points ``(n, 2)`` to log-densities ``(n,)``.
         bounds: ``(x_low, x_high, y_low, y_high)``.
+        names: of the two axes.
         resolution: points along each side.
 
     Raises:
@@ -45,7 +46,41 @@ def density_2d(density: Density, bounds: Bounds, *, resolution: int = 300) -> Fi
     """
     log_prob = log_density(density)
     figure = new_figure(4.6, 4.4)
-    _draw_density(figure.subplots(), log_prob, bounds, resolution)
+    axes = figure.subplots()
+    _draw_density(axes, log_prob, bounds, resolution)
+    if names:
+        from matplotlib.ticker import AutoLocator
+
+        axes.set(xlabel=names[0], ylabel=names[1], aspect="auto")
+        axes.xaxis.set_major_locator(AutoLocator())
+        axes.yaxis.set_major_locator(AutoLocator())
+        axes.tick_params(labelsize=8)
+    return figure
+
+
+def scatter_2d(data: ArrayLike | Tensor, names: Sequence[str] = ()) -> Figure:
+    """Draw points of the plane, such as samples.
+
+    Args:
+        data: ``(n, 2)``.
+        names: of the two axes.
+
+    Raises:
+        ShapeError: if the points are not ``(n, 2)``.
+
+    Example:
+        >>> len(scatter_2d(torch.randn(50, 2), ["width", "height"]).axes)
+        1
+    """
+    x = points(data, 2)
+    figure = new_figure(4.6, 4.6)
+    axes = figure.subplots()
+    limits = [quantile_limits(column) for column in x.double().numpy().T]
+    axes.scatter(x[:, 0].numpy(), x[:, 1].numpy(), s=3, color=MODEL, alpha=0.5, linewidths=0)
+    axes.set(xlim=limits[0], ylim=limits[1])
+    if names:
+        axes.set(xlabel=names[0], ylabel=names[1])
+    tidy(axes)
     return figure
 
 

@@ -39,16 +39,18 @@ class ImageDensity(ToyDensity):
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> ImageDensity:
-        """The density of a picture's ink: dark pixels weigh, white ones do not.
+        """The density of a picture's ink: dark pixels weigh, white and transparent ones do not.
 
         Raises:
             DataError: the picture cannot be read, or is all white.
         """
-        from pushforward.data.folders import read_picture
+        from pushforward.data.pictures import levels_of, read_picture
         from pushforward.data.sources import require_file
 
-        luminance = read_picture(require_file(path)).mean(0)
-        return cls(255.0 - luminance)
+        picture = read_picture(require_file(path))
+        brightness = picture / (levels_of(picture) - 1.0)
+        ink = 1.0 - brightness[:3].mean(0)
+        return cls(ink * brightness[3] if len(picture) == 4 else ink)
 
     def sample(self, n: int, generator: Generator | None = None) -> Tensor:
         # Inverting the cumulative sum has no limit on the number of pixels, unlike torch.multinomial.

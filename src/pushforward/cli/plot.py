@@ -1,0 +1,74 @@
+"""Pictures of a trained model on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from pushforward.cli.configuration import is_table_run
+from pushforward.cli.options import DataSpec, Json, Quiet, RunFolder, Seed, given_path
+from pushforward.cli.terminal import report_file
+
+if TYPE_CHECKING:
+    pass
+
+Kind = Literal["density", "samples", "pairs", "calibration"]
+_ENDINGS = (".png", ".pdf", ".svg")
+_ROWS = 5000
+#: More columns than a picture of pairs can show.
+_MOST_COLUMNS = 12
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to a command line."""
+    app.command()(plot)
+
+
+def plot(
+    folder: RunFolder,
+    kind: Annotated[
+        Kind,
+        typer.Argument(
+            help="density (of two columns), samples (of two columns, or images), pairs (samples over data, each pair "
+            "of columns), calibration (histograms of F(x), reliability).",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="PATH", parser=given_path, help=", ".join(_ENDINGS), show_default=False),
+    ],
+    data: DataSpec = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Draw a trained model: its density, its samples beside the data, or how well it is calibrated on test data."""
+    from pushforward.files import choose_writer
+    from pushforward.plots import save
+
+    choose_writer(out, _ENDINGS)
+    model = _table_subject(folder, data, seed) if is_table_run(folder) else _flow_subject(folder, data, seed)
+    save(model.draw(kind), out)
+    report_file(out, {"picture": kind}, quiet, as_json)
+
+
+def _flow_subject(folder: Path, data: str | None, seed: int | None) -> Any:
+    from pushforward.cli.plot_subjects import FlowSubject
+    from pushforward.cli.run_data import run_data
+    from pushforward.cli.runs import open_run
+
+    run, flow = open_run(folder)
+    return FlowSubject(run, flow, run_data(run, data).test[:_ROWS], seed or 0)
+
+
+def _table_subject(folder: Path, data: str | None, seed: int | None) -> Any:
+    from pushforward.cli.plot_subjects import TableSubject
+    from pushforward.cli.table_runs import open_table_run
+    from pushforward.cli.table_use import rows_of
+
+    fitted = open_table_run(folder)
+    _, frame = rows_of(fitted, data, "test")
+    return TableSubject(fitted, frame[:_ROWS], seed or 0)

@@ -1,0 +1,160 @@
+"""What a picture is drawn of: a flow or a fitted table, with test data beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pushforward.cli.runs import Run, column_names
+from pushforward.cli.table_runs import FittedTable
+from pushforward.errors import UsageError
+from pushforward.extras import requires
+from pushforward.flows.flow import Flow
+from pushforward.plots import calibration, corner, density_2d, pit_values, scatter_2d
+from pushforward.plots.points import plane_bounds, quantile_limits
+from pushforward.sklearn import FlowDensity, FlowRegressor
+
+with requires("tables", purpose="a picture of a model"):
+    import pandas as pd
+    from scipy.special import ndtr
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
+#: More columns make no readable picture of pairs.
+MOST_COLUMNS = 12
+_RESOLUTION = 200
+
+
+@dataclass(frozen=True)
+class FlowSubject:
+    """A flow of vectors with test data ``(n, D)``."""
+
+    run: Run
+    flow: Flow
+    data: Tensor
+    seed: int
+
+    def draw(self, kind: str) -> Figure:
+        """Draw one of the kinds of pictures.
+
+        Raises:
+            UsageError: there is none of that kind of such events.
+        """
+        shape = tuple(self.flow.event_shape)
+        if len(shape) != 1:
+            raise UsageError(f"plot draws models of vectors, this one's events are {shape}; sample -o x.png shows them")
+        names = column_names(shape[0], self.run.columns)
+        pictures: dict[str, Callable[[], Figure]] = {
+            "density": lambda: self._density(shape),
+            "samples": lambda: scatter_2d(_plane(self._samples(), names), names),
+            "pairs": lambda: pairs(self.data.double().numpy(), self._samples(), names),
+            "calibration": lambda: calibration(pit_values(self.flow, self.data.to(self._like)), names),
+        }
+        return pictures[kind]()
+
+    def _density(self, shape: tuple[int, ...]) -> Figure:
+        if shape != (2,) or self.run.levels is not None:
+            raise UsageError(f"density is of two continuous columns, this model has events {shape}; draw its pairs")
+        return density_2d(self.flow, plane_bounds(self.data), names=column_names(2, self.run.columns))
+
+    def _samples(self) -> Array:
+        torch.manual_seed(self.seed)
+        with torch.no_grad():
+            return self.flow.sample(len(self.data)).double().cpu().numpy()
+
+    @property
+    def _like(self) -> Tensor:
+        return next(self.flow.parameters())
+
+
+@dataclass(frozen=True)
+class TableSubject:
+    """A fitted table with test rows."""
+
+    fitted: FittedTable
+    frame: pd.DataFrame
+    seed: int
+
+    def draw(self, kind: str) -> Figure:
+        """Draw one of the kinds of pictures.
+
+        Raises:
+            UsageError: there is none of that kind of such columns.
+        """
+        names = self.fitted.run.modelled
+        pictures: dict[str, Callable[[], Figure]] = {
+            "density": self._density,
+            "samples": lambda: scatter_2d(_plane(self._samples(), names), names),
+            "pairs": lambda: pairs(self._numbers(self.frame), self._samples(), names),
+            "calibration": lambda: calibration(self._pit(), names),
+        }
+        return pictures[kind]()
+
+    def _density(self) -> Figure:
+        names = self.fitted.run.modelled
+        if len(names) != 2 or not isinstance(self.fitted.estimator, FlowDensity):
+            raise UsageError(f"density is of two columns modelled together, this model is of {', '.join(names)}")
+        rows = torch.from_numpy(self._numbers(self.frame))
+        estimator = self.fitted.estimator
+
+        def log_prob(points: Tensor) -> Tensor:
+            frame = pd.DataFrame(points.double().numpy(), columns=list(names))
+            return torch.from_numpy(estimator.score_samples(frame)).float()
+
+        limits = [quantile_limits(column) for column in rows.numpy().T]
+        return density_2d(log_prob, (*limits[0], *limits[1]), names=names, resolution=_RESOLUTION)
+
+    def _samples(self) -> Array:
+        fitted, state = self.fitted, np.random.RandomState(self.seed)
+        if isinstance(fitted.estimator, FlowRegressor):
+            features = self.frame[list(fitted.run.features)]
+            drawn = np.asarray(fitted.estimator.sample(features, 1, state)).reshape(len(features), -1)
+            return self._numbers(pd.DataFrame(drawn, columns=list(fitted.run.targets)))
+        return self._numbers(fitted.sample(len(self.frame), None, state))
+
+    def _numbers(self, frame: pd.DataFrame) -> Array:
+        """The modelled columns as numbers, texts by their order among all."""
+        return np.stack([_numbers(frame[name], self.frame[name]) for name in self.fitted.run.modelled], axis=1)
+
+    def _pit(self) -> Array:
+        run, estimator = self.fitted.run, self.fitted.estimator
+        if isinstance(estimator, FlowRegressor):
+            pit = estimator.pit(self.frame[list(run.features)], self.frame[list(run.targets)])
+            return np.asarray(pit).reshape(len(self.frame), -1)
+        return np.asarray(ndtr(estimator.transform(self.frame)))
+
+
+def pairs(data: Array, samples: Array, names: tuple[str, ...]) -> Figure:
+    """Samples over data, each pair of columns, of the rows that have all values.
+
+    Raises:
+        UsageError: there are too many columns to be read.
+    """
+    if len(names) > MOST_COLUMNS:
+        raise UsageError(f"a picture of pairs has room for {MOST_COLUMNS} columns, and there are {len(names)}")
+    whole = [values[np.isfinite(values).all(1)] for values in (data, samples)]
+    return corner(whole[0], whole[1], names)
+
+
+def _plane(samples: Array, names: tuple[str, ...]) -> Array:
+    if samples.shape[1] != 2:
+        raise UsageError(f"samples are drawn of two columns, and there are {len(names)}; draw pairs")
+    return samples
+
+
+def _numbers(values: pd.Series, like: pd.Series) -> Array:
+    if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_numeric_dtype(values.dtype):
+        return values.to_numpy(np.float64, na_value=np.nan)
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return values.to_numpy("datetime64[s]").astype(np.float64)
+    known = pd.Index(like.dropna().unique()).sort_values()
+    codes = known.get_indexer(pd.Index(values)).astype(np.float64)
+    return np.where(codes < 0, np.nan, codes)
