@@ -11,9 +11,10 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from pushforward.errors import DataError, UsageError
-from pushforward.tables.codes import BoundPair, LatentCode
+from pushforward.tables.codes import LatentCode
 from pushforward.tables.columns import Array
 from pushforward.tables.completing import Completing
+from pushforward.tables.declarations import BoundPair, Circles
 from pushforward.tables.described import Described, warn_of_columns
 from pushforward.tables.fitting import Training, train_flow
 from pushforward.tables.inputs import check_draws, check_settings, checked_table, checked_weights, weighted_mean
@@ -86,7 +87,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         model_options: Mapping[str, Any] | None = None,
         columns: Mapping[Any, str] | str | None = None,
         bounds: Mapping[Any, BoundPair] | None = None,
-        circular: Mapping[Any, float | tuple[float, float]] | None = None,
+        circular: Circles | None = None,
         atoms: Mapping[Any, Sequence[float]] | None = None,
         missing: str = "model",
         quadrature: int = 32,

@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pushforward.errors import DataWarning
-from pushforward.tables.codes import declarations, is_constant
-from pushforward.tables.column_fits import Declared, fit_column
+from pushforward.tables.codes import is_constant
+from pushforward.tables.column_fits import fit_column
 from pushforward.tables.columns import Array, Column, column_state, restored_column
+from pushforward.tables.declarations import Circles, Declared, declarations
 from pushforward.tables.fields import Field
 from pushforward.tables.table import Table
 from pushforward.tables.values.identifiers import Identifiers
@@ -146,7 +147,7 @@ class FeatureCode:
         table: Table,
         numbers: Array,
         weights: Array,
-        circular: Mapping[Any, float | tuple[float, float]] | None = None,
+        circular: Circles | None = None,
     ) -> None:
         declared = declarations(table, None, circular, None)
         self.inputs: list[tuple[int, Feature]] = []

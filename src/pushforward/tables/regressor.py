@@ -11,13 +11,15 @@ from scipy.special import ndtr, ndtri
 from sklearn.base import RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import Tags, check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from pushforward.diagnostics.calibration import directions
 from pushforward.errors import DataError, UsageError
 from pushforward.tables.chunks import slices
-from pushforward.tables.codes import BoundPair, LatentCode
+from pushforward.tables.codes import LatentCode
 from pushforward.tables.columns import Array
+from pushforward.tables.declarations import BoundPair, Circles
 from pushforward.tables.described import Described
 from pushforward.tables.features import FeatureCode
 from pushforward.tables.fitting import Training, train_flow
@@ -35,6 +37,11 @@ from pushforward.tables.quadrature import cell_points, mean_points
 from pushforward.tables.rows import canonical_rows
 from pushforward.tables.saving import Saved
 from pushforward.tables.table import Table, columns_of
+
+
+def has_classes(regressor: FlowRegressor) -> bool:
+    """Whether it was fitted to a categorical target."""
+    return hasattr(regressor, "_target") and bool(regressor._categorical())
 
 
 class FlowRegressor(RegressorMixin, Described, Saved):
@@ -88,7 +95,7 @@ class FlowRegressor(RegressorMixin, Described, Saved):
         columns: Mapping[Any, str] | str | None = None,
         target_columns: Mapping[Any, str] | None = None,
         bounds: Mapping[Any, BoundPair] | None = None,
-        circular: Mapping[Any, float | tuple[float, float]] | None = None,
+        circular: Circles | None = None,
         missing: str = "model",
         quadrature: int = 32,
         max_steps: int | None = None,
@@ -154,6 +161,7 @@ class FlowRegressor(RegressorMixin, Described, Saved):
             values[:, output] = chances.argmax(1)
         return self._labelled(values)
 
+    @available_if(has_classes)
     def predict_proba(self, X: Any) -> Any:
         """Return the probabilities of the classes, ``(n, classes)``, in the order of ``classes_``.
 
@@ -161,7 +169,7 @@ class FlowRegressor(RegressorMixin, Described, Saved):
         classes' cells; for several targets a list with one array for each categorical one, from 256 Sobol points.
 
         Raises:
-            UsageError: if no target is categorical.
+            AttributeError: if no target is categorical; ``target_columns`` declares one.
 
         Example:
             >>> x = np.random.default_rng(0).normal(size=(300, 1))
@@ -172,8 +180,6 @@ class FlowRegressor(RegressorMixin, Described, Saved):
             True
         """
         chances = self._chances(self._contexts(X))
-        if not chances:
-            raise UsageError("predict_proba expects a categorical target: declare it, target_columns={...}")
         return next(iter(chances.values())) if self._flat else list(chances.values())
 
     @property

@@ -16,6 +16,7 @@ from pushforward.tables.columns import Array
 
 LEAST_FAR_INDEX = 0.5
 FLAT = 1e-9
+FARTHEST = 1e290
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,13 @@ class OpenTail(Tail):
     rare: float
 
     def log_survival(self, y: Array) -> Array:
-        z = np.maximum((y - self.start) / self.scale, 0.0)
+        z = self._steps(y)
         near, far = np.minimum(z, self._far), np.maximum(z - self._far, 0.0)
         total = excess(near, self.index) + np.log1p(self._far_index * self._far_hazard * far) / self._far_index
         return np.asarray(np.log(self.mass) - total)
 
     def log_density(self, y: Array) -> Array:
-        z = np.maximum((y - self.start) / self.scale, 0.0)
+        z = self._steps(y)
         near, far = np.minimum(z, self._far), np.maximum(z - self._far, 0.0)
         slower = np.log1p(self._far_index * self._far_hazard * far)
         return np.asarray(self.log_survival(y) + np.log(hazard(near, self.index)) - slower - np.log(self.scale))
@@ -87,6 +88,10 @@ class OpenTail(Tail):
         beyond = np.minimum(np.maximum(total - self._far_excess, 0.0) * self._far_index, 700.0)
         far = np.expm1(beyond) / (self._far_index * self._far_hazard)
         return np.asarray(self.start + self.scale * (near + far))
+
+    def _steps(self, y: Array) -> Array:
+        with np.errstate(over="ignore"):
+            return np.clip((y - self.start) / self.scale, 0.0, FARTHEST)
 
     @property
     def _far_excess(self) -> float:
