@@ -56,7 +56,7 @@ class ConditionalDensity:
         rng = generator(random_state)
         each = min(n_samples, max(1, self.completion.candidates // CANDIDATES_FOR_A_DRAW))
         repeats = -(-n_samples // each)
-        numbers, unknown = (np.repeat(part, repeats, axis=0) for part in (self.numbers, self.unknown))
+        numbers, unknown = np.repeat(self.numbers, repeats, axis=0), np.repeat(self.unknown, repeats, axis=0)
         parts, sizes = [], []
         for found in self.completion.weighted(numbers, unknown, rng):
             codes = found.chosen(each, rng)

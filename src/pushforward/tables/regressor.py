@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from pandas.api import types
 from scipy.special import ndtr, ndtri
 from sklearn.base import RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
@@ -16,6 +15,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from pushforward.diagnostics.calibration import directions
 from pushforward.errors import DataError, UsageError
 from pushforward.tables.chunks import slices
+from pushforward.tables.classes import WithClasses
 from pushforward.tables.codes import LatentCode
 from pushforward.tables.columns import Array
 from pushforward.tables.declarations import BoundPair, Circles
@@ -35,10 +35,11 @@ from pushforward.tables.likelihood import log_density
 from pushforward.tables.quadrature import cell_points, mean_points
 from pushforward.tables.rows import canonical_rows
 from pushforward.tables.saving import Saved
-from pushforward.tables.table import Table, columns_of
+from pushforward.tables.table import Table
+from pushforward.tables.targets import kinds_of_targets
 
 
-class FlowRegressor(RegressorMixin, Described, Saved):
+class FlowRegressor(RegressorMixin, WithClasses, Described, Saved):
     r"""The conditional density ``p(y | x)`` of one or more targets, by a conditional normalizing flow.
 
     ``log p(y | x) = log N(f(u(y); x)) + log |det df/du| + sum_i log |du_i/dy_i|`` with ``u`` the standardised target.
@@ -156,37 +157,6 @@ class FlowRegressor(RegressorMixin, Described, Saved):
             values[:, output] = chances.argmax(1)
         return self._labelled(values)
 
-    def predict_proba(self, X: Any) -> Any:
-        """Return the probabilities of the classes, ``(n, classes)``, in the order of ``classes_``.
-
-        Exact for a single target, differences of a monotone map's normal distribution function at the ends of the
-        classes' cells; for several targets a list with one array for each categorical one, from 256 Sobol points.
-
-        Raises:
-            UsageError: if no target is categorical.
-
-        Example:
-            >>> x = np.random.default_rng(0).normal(size=(300, 1))
-            >>> regressor = FlowRegressor(random_state=0).fit(x, np.where(x[:, 0] > 0, "high", "low"))
-            >>> regressor.classes_.tolist(), regressor.predict([[2.0], [-2.0]]).tolist()
-            (['high', 'low'], ['high', 'low'])
-            >>> bool(regressor.predict_proba([[2.0]])[0, 0] > 0.9)
-            True
-        """
-        chances = self._chances(self._contexts(X))
-        if not chances:
-            raise UsageError("predict_proba expects a categorical target: declare it, target_columns={...}")
-        return next(iter(chances.values())) if self._flat else list(chances.values())
-
-    @property
-    def classes_(self) -> Any:
-        """The classes of a categorical target; of several targets a list with one array for each categorical one."""
-        check_is_fitted(self)
-        found = [np.asarray(self._target.fields[output].categories) for output in self._categorical()]
-        if not found:
-            raise AttributeError("classes_: no target is categorical")
-        return found[0] if self._flat else found
-
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return R^2 of :meth:`predict`, the accuracy of a categorical target, the mean of these for several."""
         classes = self._categorical()
@@ -282,68 +252,3 @@ class FlowRegressor(RegressorMixin, Described, Saved):
         if target.shape[1] != self.n_outputs_:
             raise DataError(f"y expects {self.n_outputs_} outputs, as in fit, got {target.shape[1]}")
         return self._target.read(target)
-
-    def _images(self, latents: Array, contexts: Array) -> Iterator[Array]:
-        """Yield the targets of latents ``(points, D)`` at some contexts at a time, ``(points, n, outputs)``."""
-        for rows in slices(len(contexts), self._code.width + contexts.shape[1], repeats=len(latents)):
-            part = contexts[rows]
-            repeated = np.repeat(latents, len(part), axis=0)
-            targets = decode(self.flow_, self._code, repeated, np.tile(part, (len(latents), 1)))
-            yield targets.reshape(len(latents), len(part), self.n_outputs_)
-
-    def _shaped(self, values: Array) -> Array:
-        return values[..., 0] if self._flat else values
-
-    def _categorical(self) -> list[int]:
-        """Which targets have classes."""
-        return [output for output, field in enumerate(self._target.fields) if field.categories is not None]
-
-    def _labelled(self, values: Array) -> Any:
-        """Targets as numbers ``(n, outputs)`` as users have them: with labels where there are classes."""
-        if not self._categorical():
-            return self._shaped(values)
-        written = self._target.write(values)
-        if self._flat:
-            return np.asarray(written.iloc[:, 0] if self._target.is_frame else written[:, 0])
-        return written
-
-    def _chances(self, contexts: Array) -> dict[int, Array]:
-        """The probabilities ``(n, classes)`` of the classes of each categorical target."""
-        counts = {output: len(self._target.fields[output].categories) for output in self._categorical()}
-        if self._code.features <= 1:
-            return {output: self._exact_chances(contexts, output, count) for output, count in counts.items()}
-        parts: dict[int, list[Array]] = {output: [] for output in counts}
-        latents, weights = mean_points(self._code.features)
-        for images in self._images(latents, contexts) if counts else ():
-            for output, count in counts.items():
-                hits = images[..., output, None] == np.arange(count)
-                parts[output].append(np.tensordot(weights, hits, axes=1))
-        return {output: np.concatenate(found) for output, found in parts.items()}
-
-    def _exact_chances(self, contexts: Array, output: int, count: int) -> Array:
-        parts = []
-        for rows in slices(len(contexts), contexts.shape[1], repeats=count):
-            targets = np.tile(self._code.constants, (count * (rows.stop - rows.start), 1))
-            targets[:, output] = np.tile(np.arange(count), rows.stop - rows.start)
-            repeated = np.repeat(contexts[rows], count, axis=0)
-            parts.append(log_density(self.flow_, self._code, self._cell_points, targets, repeated).reshape(-1, count))
-        masses = np.exp(np.concatenate(parts))
-        return masses / masses.sum(1, keepdims=True)
-
-
-def kinds_of_targets(target: Any, kinds: Mapping[Any, str] | None) -> dict[Any, str]:
-    """Every target's kind where it is not what its values suggest: numbers are continuous, integers too.
-
-    Raises:
-        UsageError: for a kind that no target can have.
-    """
-    wrong = [kind for kind in (kinds or {}).values() if kind not in ("continuous", "ordinal", "categorical")]
-    if wrong:
-        raise UsageError(f"target_columns expects 'continuous', 'ordinal' or 'categorical', got {wrong[0]!r}")
-    names = list(target.columns) if hasattr(target, "columns") else list(range(target.shape[1]))
-    numbers = [
-        name
-        for name, values in zip(names, columns_of(target))
-        if types.is_numeric_dtype(values.dtype) and not types.is_bool_dtype(values.dtype)
-    ]
-    return dict.fromkeys(numbers, "continuous") | dict(kinds or {})
