@@ -272,8 +272,9 @@ def test_a_flip_of_every_byte_and_bytes_at_the_end():
 def test_another_model_another_version_and_other_files():
     with pytest.raises(CodecError, match="another model"):
         decompress(small(1), DAMAGED)
-    with pytest.raises(CodecError, match="version"):
-        decompress(small(), DAMAGED[:4] + b"\2" + DAMAGED[5:])
+    for version, whose in ((1, "an earlier"), (3, "a later")):
+        with pytest.raises(CodecError, match=f"got {version}, which {whose} version of pushforward wrote"):
+            decompress(small(), DAMAGED[:4] + bytes([version]) + DAMAGED[5:])
     with pytest.raises(CodecError, match="something else"):
         decompress(small(), b"\x89PNG" + DAMAGED)
 

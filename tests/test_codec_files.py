@@ -22,7 +22,8 @@ import pushforward as pf
 from pushforward.cli import codec as commands
 from pushforward.cli.main import run as run_app
 from pushforward.codec import compress, decompress, load_portable, unpack
-from pushforward.codec.archive.formats import FILE, KINDS, read_entries, safe_path, write_files
+from pushforward.codec.archive.formats import FILE, KINDS, read_entries, write_files
+from pushforward.codec.archive.names import safe_path
 from pushforward.data.idx import read_idx, write_idx
 from pushforward.errors import CodecError, UsageError
 

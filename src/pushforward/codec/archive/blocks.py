@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pushforward.codec.archive.container import inflate
+from pushforward.codec.archive.arrays import shuffle, unshuffle
+from pushforward.codec.archive.general import inflate
 from pushforward.codec.entropy import AnsCoder
 from pushforward.codec.model import CodecModel
 from pushforward.errors import CodecError
@@ -22,7 +23,7 @@ RAW, DEFLATED, MODELLED, ESCAPED = range(4)
 
 def encode_plain(content: bytes, itemsize: int) -> bytes:
     """The shorter of the bytes as they are and deflated."""
-    deflated = zlib.compress(_shuffle(content, itemsize), 6)
+    deflated = zlib.compress(shuffle(content, itemsize), 6)
     return bytes([DEFLATED]) + deflated if len(deflated) < len(content) else bytes([RAW]) + content
 
 
@@ -32,7 +33,7 @@ def decode_plain(block: memoryview, length: int, itemsize: int) -> bytes:
     if mode == RAW and len(payload) == length:
         return bytes(payload)
     if mode == DEFLATED:
-        return _unshuffle(inflate(payload, length), itemsize)
+        return unshuffle(inflate(payload, length), itemsize)
     raise CodecError("the file is damaged: a block has the wrong length or an unknown mode")
 
 
@@ -119,7 +120,7 @@ def _encode_with_model(model: CodecModel, patches: NDArray[np.int64], valid: NDA
         return bytes([MODELLED]) + coder.to_bytes()
     steps = np.diff(places, prepend=0).astype("<u4").tobytes()
     values = patches.reshape(-1)[places].astype("<i8").tobytes()
-    content = _shuffle(steps, 4) + _shuffle(values, 8)
+    content = shuffle(steps, 4) + shuffle(values, 8)
     outside = zlib.compress(content, 9)
     sizes = len(content).to_bytes(4, "little") + len(outside).to_bytes(4, "little")
     return bytes([ESCAPED]) + sizes + outside + coder.to_bytes()
@@ -130,12 +131,12 @@ def _restore(patches: NDArray[np.int64], content: bytes) -> NDArray[np.int64]:
     count, left = divmod(len(content), 12)
     if left:
         raise CodecError("the file is damaged: a block's corrections have the wrong length")
-    steps = np.frombuffer(_unshuffle(content[: 4 * count], 4), "<u4").astype(np.int64)
+    steps = np.frombuffer(unshuffle(content[: 4 * count], 4), "<u4").astype(np.int64)
     places = np.cumsum(steps)
     if count and places[-1] >= patches.size:
         raise CodecError("the file is damaged: a block corrects values that it does not have")
     flat = patches.reshape(-1)
-    flat[places] = np.frombuffer(_unshuffle(content[4 * count :], 8), "<i8")
+    flat[places] = np.frombuffer(unshuffle(content[4 * count :], 8), "<i8")
     return flat.reshape(patches.shape)
 
 
@@ -151,16 +152,3 @@ def _split_escapes(payload: memoryview) -> tuple[int, memoryview, memoryview]:
     if length > len(payload) - 8:
         raise CodecError("the file is damaged: a block's corrections reach past its end")
     return size, payload[8 : 8 + length], payload[8 + length :]
-
-
-def _shuffle(content: bytes, itemsize: int) -> bytes:
-    """All first bytes of the items, then all second ones and so on: like bytes deflate better together."""
-    if itemsize == 1 or len(content) % itemsize:
-        return content
-    return np.frombuffer(content, np.uint8).reshape(-1, itemsize).T.tobytes()
-
-
-def _unshuffle(content: bytes, itemsize: int) -> bytes:
-    if itemsize == 1 or len(content) % itemsize:
-        return content
-    return np.frombuffer(content, np.uint8).reshape(itemsize, -1).T.tobytes()

@@ -20,6 +20,9 @@ from pushforward.errors import CodecError
 PIXELS = 4096
 """Pixels that a network sees at once: few, so that its activations stay in the processor's cache."""
 
+DRAWN = 16
+"""Events from which the model's entropy is estimated."""
+
 
 class PortableFlow:
     """An integer discrete flow in exact arithmetic: a :class:`pushforward.codec.model.CodecModel`.
@@ -33,6 +36,7 @@ class PortableFlow:
     """
 
     block_elements = 2**18
+    working_bytes = 256
 
     def __init__(
         self,
@@ -86,6 +90,11 @@ class PortableFlow:
     def bits(self, x: Tensor) -> float:
         """-log2 of the probability of all events together, by the integer tables."""
         return sum(ideal_bits(symbols, weights) for symbols, weights in self._decisions(x))
+
+    def expected_bits(self) -> float:
+        """About how many bits an event takes that the model itself would draw: the mean of a few draws."""
+        drawn = self.preview(AnsCoder(), DRAWN, 0)
+        return self.bits(drawn) / DRAWN
 
     def _decisions(self, x: Tensor) -> Iterator[tuple[Symbols, Weights]]:
         events = self._as_images(x)
