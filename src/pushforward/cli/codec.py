@@ -230,9 +230,7 @@ def export_command(
 Subject = TypeVar("Subject")
 
 
-def _each(
-    subjects: Sequence[Subject], action: Callable[[Subject], None], name: Callable[[Subject], str] = str
-) -> None:
+def _each(subjects: Sequence[Subject], action: Callable[[Subject], None], name: Callable[[Subject], str] = str) -> None:
     """Go on with the others where one fails, as xz and zstd do, and fail in the end."""
     failures = 0
     for subject in subjects:

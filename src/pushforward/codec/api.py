@@ -35,9 +35,10 @@ def compress(
 
     What suits the flow's shape and levels is coded by it; what does not (other types, values out of range), and what a
     general coder (xz or zstd) makes shorter, is coded by that. A :class:`pushforward.codec.MisfitWarning` says where
-    the flow takes many more bits for the data than for data of its own. A flow on integers (``coarse-to-fine``, ``idf``) is exported to
-    its portable form: the bytes can be read on any machine; pass the result of :func:`pushforward.codec.export` or
-    :func:`pushforward.codec.load_portable` to do that once for many calls. A continuous flow codes by local bits-back.
+    the flow takes many more bits for the data than for data of its own. A flow on integers (``coarse-to-fine``,
+    ``idf``) is exported to its portable form: the bytes can be read on any machine; pass the result of
+    :func:`pushforward.codec.export` or :func:`pushforward.codec.load_portable` to do that once for many calls. A
+    continuous flow codes by local bits-back.
 
     Args:
         flow: a flow, or what :func:`pushforward.codec.export` made of it.
@@ -80,7 +81,7 @@ def decompress(
         data: what ``compress`` returned.
         index: decode ``array[index]`` alone, from the blocks that hold it.
         memory_limit: refuse files that hold more bytes of arrays than this, or whose blocks take more to decode
-            (64 MiB beside the limit are allowed for that).
+            (256 MiB beside the limit are allowed for that).
         progress: called with the number of blocks done and to do.
 
     Raises:

@@ -22,7 +22,7 @@ VERSION = 2
 DIGEST_BYTES = 8
 _PREFIX = len(MAGIC) + 1 + FINGERPRINT_BYTES
 MEMORY_LIMIT = 2**34
-ALLOWANCE = 2**26
+ALLOWANCE = 2**28
 """Bytes that decoding may take beside those that a memory limit allows for the arrays."""
 _HEADER_COST = 200
 """About how many bytes of memory a byte of the header takes once it is read."""
@@ -72,8 +72,8 @@ def read_container(data: bytes, memory_limit: int = MEMORY_LIMIT) -> tuple[Heade
 def _other_version(version: int) -> str:
     writer = "an earlier" if version < VERSION else "a later"
     return (
-        f"expected format version {VERSION}, got {version}, which {writer} version of pushforward wrote: decompress the "
-        "file with that one"
+        f"expected format version {VERSION}, got {version}, which {writer} version of pushforward wrote: decompress "
+        "the file with that one"
     )
 
 

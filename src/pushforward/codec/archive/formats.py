@@ -6,12 +6,12 @@ deflated in an unknown way, a pickled array, a broken picture all go in as bytes
 
 from __future__ import annotations
 
+import io
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import io
-import zlib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -197,7 +197,6 @@ def _arrays(parts: Sequence[enclosed.Enclosed]) -> list[NDArray[Any]]:
 
 
 def _write_array(pieces: list[Piece]) -> bytes:
-    import io
 
     ((array, _),) = pieces
     stream = io.BytesIO()

@@ -34,7 +34,9 @@ def refuse_links(folder: Path, path: PurePosixPath) -> None:
     for part in path.parts[:-1]:
         place /= part
         if place.is_symlink():
-            raise CodecError(f"{place} is a link, which may lead out of the folder: {shown(str(path))!r} is not written")
+            raise CodecError(
+                f"{place} is a link, which may lead out of the folder: {shown(str(path))!r} is not written"
+            )
 
 
 def shown(name: str) -> str:

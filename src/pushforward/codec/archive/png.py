@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,11 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _LARGEST_PICTURE = 2**28
 _HEADER = slice(len(MAGIC) + 8, len(MAGIC) + 21)
-# What says how the pixels look; a picture alone is coded with these.
-_SHOWN = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP", b"pHYs"}
+# What says how the pixels look, and the further pictures of a film; a picture alone is coded with these.
+_SHOWN = {
+    *(b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP", b"pHYs"),
+    *(b"acTL", b"fcTL", b"fdAT"),
+}
 _LEVELS = {0: (1, 0), 1: (5, 4, 3, 2), 2: (6,), 3: (9, 8, 7)}
 
 
@@ -75,7 +78,8 @@ class Picture:
     """A PNG file taken apart.
 
     ``before`` and ``after`` are the chunks before and after the pixels', ``sizes`` the pixels' chunks' lengths,
-    ``filters`` the rows' filters less those that ``rule`` chooses, ``zlib_header`` two bytes, ``stream`` the bare deflated one.
+    ``filters`` the rows' filters less those that ``rule`` chooses, ``zlib_header`` two bytes, ``stream`` the bare
+    deflated one.
     """
 
     samples: NDArray[Any]
@@ -154,7 +158,10 @@ def settle_png_anew(picture: Picture) -> tuple[list[Piece], list[str]]:
         sizes=(size,),
         zlib_header=b"\x78\xda",
     )
-    return [_to_piece(alone, settings.number + 1, ENGINE)], ["the deflated stream", *(f"{name} chunks" for name in lost)]
+    return [_to_piece(alone, settings.number + 1, ENGINE)], [
+        "the deflated stream",
+        *(f"{name} chunks" for name in lost),
+    ]
 
 
 def write_png(pieces: list[Piece]) -> bytes:
@@ -181,7 +188,7 @@ def write_png(pieces: list[Piece]) -> bytes:
     reader.end()
     if ends[-1] != len(packed):
         raise CodecError("a picture's pixels deflate to another length")
-    parts = (_to_bytes(b"IDAT", packed[start:stop]) for start, stop in zip(ends, ends[1:]))
+    parts = (_to_bytes(b"IDAT", packed[start:stop]) for start, stop in pairwise(ends))
     return before + b"".join(parts) + after
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Iterator
 from math import prod
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from pushforward.codec.entropy import AnsCoder, ideal_bits
 from pushforward.codec.exact.bases import Decision, IntegerBase, Weights
 from pushforward.codec.exact.fixedpoint import exact_arithmetic
-from pushforward.codec.exact.masses import Symbols
+from pushforward.codec.exact.masses import IntegerCategorical, Symbols
 from pushforward.codec.exact.transforms import as_image
 from pushforward.errors import CodecError
 
@@ -22,6 +23,8 @@ PIXELS = 4096
 
 DRAWN = 16
 """Events from which the model's entropy is estimated."""
+BLOCK_MEMORY = 2**28
+"""Bytes that coding one block may take."""
 
 
 class PortableFlow:
@@ -34,9 +37,6 @@ class PortableFlow:
         fingerprint: what identifies the model, of 16 bytes.
         batch_size: how many events the networks see at once; it changes the speed, never a bit.
     """
-
-    block_elements = 2**18
-    working_bytes = 256
 
     def __init__(
         self,
@@ -54,6 +54,9 @@ class PortableFlow:
         plane = prod(self.event_shape[1:])
         self.pixels = PIXELS if batch_size is None else batch_size * plane
         self.device = torch.device("cpu")
+        # The rows of weights are the largest part: eight bytes for each symbol, and some for what they are made of.
+        self.working_bytes = 256 + 10 * _widest(flow)
+        self.block_elements = min(2**18, BLOCK_MEMORY // self.working_bytes)
 
     def to(self, device: str | torch.device) -> PortableFlow:
         """The same model, its networks computed on ``device``: the bits are the same."""
@@ -133,6 +136,17 @@ class PortableFlow:
 
     def _no_context(self, count: int) -> Tensor:
         return torch.zeros((count, 0, 1, 1), dtype=torch.int64, device=self.device)
+
+
+def _widest(part: object) -> int:
+    """The most symbols that one decision of a part chooses from, where they are no bisections."""
+    if isinstance(part, IntegerCategorical):
+        return part.classes
+    if isinstance(part, list | tuple):
+        return max(map(_widest, part), default=0)
+    if not dataclasses.is_dataclass(part):
+        return 0
+    return max((_widest(getattr(part, field.name)) for field in dataclasses.fields(part)), default=0)
 
 
 def _draw(weights: Weights, generator: np.random.Generator) -> Symbols:
