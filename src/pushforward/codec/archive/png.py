@@ -40,7 +40,8 @@ _SHOWN = {
     *(b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP", b"pHYs"),
     *(b"acTL", b"fcTL", b"fdAT"),
 }
-_LEVELS = {0: (1, 0), 1: (5, 4, 3, 2), 2: (6,), 3: (9, 8, 7)}
+# By two bits of the header of zlib's streams; some strategies say 0 at every level.
+_LEVELS = {0: (1, 0, 6, 9, 2, 3, 4, 5, 7, 8), 1: (5, 4, 3, 2), 2: (6,), 3: (9, 8, 7)}
 
 
 @dataclass(frozen=True)
