@@ -39,23 +39,29 @@ def decode_plain(block: memoryview, length: int, itemsize: int) -> bytes:
 
 def encode_patches(
     model: CodecModel, patches: NDArray[np.int64], valid: NDArray[np.bool_] | None, dtype: np.dtype[Any], verify: bool
-) -> bytes:
-    """Code patches (N, *event) of integers; of those outside ``valid`` only the array's shape knows."""
+) -> tuple[bytes, int]:
+    """Code patches (N, *event) of integers; of those outside ``valid`` only the array's shape knows.
+
+    Returns the block, and how many bytes the model takes for it, used or not; 0 where it cannot code it.
+    """
     plain = encode_plain(stored_bytes(patches, valid, dtype), dtype.itemsize)
     try:
         modelled = _encode_with_model(model, patches, valid)
+        reads_back = not verify or _reads_back(model, modelled, patches, valid, dtype)
     except CodecError:
-        return plain
-    if len(modelled) >= len(plain):
-        return plain
-    if verify:
-        try:
-            decoded = decode_patches(model, memoryview(modelled), len(patches), valid, dtype)
-        except CodecError:
-            return plain
-        if stored_bytes(decoded, valid, dtype) != stored_bytes(patches, valid, dtype):
-            return plain
-    return modelled
+        return plain, 0
+    return modelled if reads_back and len(modelled) < len(plain) else plain, len(modelled)
+
+
+def _reads_back(
+    model: CodecModel,
+    block: bytes,
+    patches: NDArray[np.int64],
+    valid: NDArray[np.bool_] | None,
+    dtype: np.dtype[Any],
+) -> bool:
+    decoded = decode_patches(model, memoryview(block), len(patches), valid, dtype)
+    return stored_bytes(decoded, valid, dtype) == stored_bytes(patches, valid, dtype)
 
 
 def decode_patches(

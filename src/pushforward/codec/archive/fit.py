@@ -22,17 +22,11 @@ def warn_of_misfit(model: CodecModel, encoded: Encoded) -> None:
 
     A model of other data, of other levels, or of patches that are cut out of larger pictures spends more.
     """
-    blocks = iter(encoded.header.lengths)
-    spent = events = 0
-    for group in encoded.groups:
-        steps = -(-group.total // group.step(encoded.header.block_size))
-        size = sum(next(blocks) for _ in range(steps))
-        if not group.is_opaque:
-            spent, events = spent + 8 * size, events + group.total
+    events = sum(group.total for group in encoded.groups if not group.is_opaque)
     if events < _FEW_EVENTS:
         return
     elements = prod(model.event_shape)
-    expected, found = model.expected_bits() / elements, spent / events / elements
+    expected, found = model.expected_bits() / elements, 8 * sum(encoded.modelled) / events / elements
     if found > _MUCH_MORE * expected + _AT_LEAST:
         warnings.warn(
             f"the model does not fit the data: it takes {found:.2f} bits a dimension for them, and {expected:.2f} for "
