@@ -136,7 +136,7 @@ def test_a_model_of_other_data_is_told() -> None:
         compress(small(), digits_of(200))
     sharp = _sharp()
     with pytest.warns(
-        MisfitWarning, match=r"takes \d\.\d\d bits a dimension for them, and 0\.\d\d for data of its own"
+        MisfitWarning, match=r"takes \d+\.\d\d bits a dimension for them, and \d\.\d\d for data of its own"
     ):
         compress(sharp, images)
 
