@@ -21,6 +21,8 @@ from pushforward.codec.model import CodecModel
 
 _WORTH_OPENING = 1.02
 """How much longer than the file its arrays must be for a general coder to be tried on them: they were deflated."""
+_WORTH_CODING_ANEW = 0.005
+"""The share that other ways must save: blocks without the items that go another way are coded once more."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,11 @@ def shortest(encoder: Encoder, items: Sequence[Item], progress: Progress | None)
     trial = encoder.encode([part for item in suited for part in item.modelled], progress)
     warn_of_misfit(encoder.model, trial)
     sizes = dict(zip(map(id, suited), _sizes(suited, trial)))
-    chosen = [_choose(encoder, item, sizes.get(id(item))) for item in items]
+    ways = [_ways(encoder, item, sizes.get(id(item))) for item in items]
+    gain = sum(sizes[id(item)] - min(found)[0] for item, found in zip(items, ways) if item.suits)
+    if gain < _WORTH_CODING_ANEW * sum(sizes.values()):
+        ways = [found[-1:] if item.suits else found for item, found in zip(items, ways)]
+    chosen = [min(found, key=lambda way: way[0])[1] for found in ways]
     plans = [_parts(chosen), _parts([item.stored for item in items])]
     if not any(way is item.modelled for item, way in zip(items, chosen)):
         plans.append(_parts([item.opened for item in items]))
@@ -62,8 +68,8 @@ def shortest(encoder: Encoder, items: Sequence[Item], progress: Progress | None)
     return min(files, key=len)
 
 
-def _choose(encoder: Encoder, item: Item, modelled: float | None) -> Sequence[Part]:
-    """The way to code an item, given what it takes with the model."""
+def _ways(encoder: Encoder, item: Item, modelled: float | None) -> list[tuple[float, Sequence[Part]]]:
+    """The bytes that each way to code an item takes, the model's as given and last."""
     stored = _content(item.stored)
     ways: list[tuple[float, Sequence[Part]]] = [(encoder.size(stored), item.stored)]
     planes = any(scheme == PLANES for _, scheme in item.opened)
@@ -72,7 +78,7 @@ def _choose(encoder: Encoder, item: Item, modelled: float | None) -> Sequence[Pa
         ways.append((encoder.size(_content(item.opened)) + extra, item.opened))
     if modelled is not None and item.suits:
         ways.append((modelled, item.modelled))
-    return min(ways, key=lambda way: way[0])[1]
+    return ways
 
 
 def _sizes(items: Sequence[Item], trial: Encoded) -> list[float]:
