@@ -56,7 +56,7 @@ def shortest(encoder: Encoder, items: Sequence[Item], progress: Progress | None)
     warn_of_misfit(encoder.model, trial)
     sizes = dict(zip(map(id, suited), _sizes(suited, trial)))
     ways = [_ways(encoder, item, sizes.get(id(item))) for item in items]
-    gain = sum(sizes[id(item)] - min(found)[0] for item, found in zip(items, ways) if item.suits)
+    gain = sum(sizes[id(item)] - min(size for size, _ in found) for item, found in zip(items, ways) if item.suits)
     if gain < _WORTH_CODING_ANEW * sum(sizes.values()):
         ways = [found[-1:] if item.suits else found for item, found in zip(items, ways)]
     chosen = [min(found, key=lambda way: way[0])[1] for found in ways]

@@ -33,7 +33,7 @@ from pushforward.errors import CodecError
 MAGIC = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-_LARGEST_PICTURE = 2**28
+_LARGEST_PICTURE = 2**27
 _HEADER = slice(len(MAGIC) + 8, len(MAGIC) + 21)
 # What says how the pixels look, and the further pictures of a film; a picture alone is coded with these.
 _SHOWN = {

@@ -15,6 +15,8 @@ from pushforward.errors import CodecError
 Rows = NDArray[np.uint8]
 FILTERS = 5
 _NONE, _SUB, _UP, _AVERAGE, _PAETH = range(FILTERS)
+_PIECE = 2**20
+"""Bytes of rows that are filtered at a time."""
 RULES = (
     (_NONE,),
     (_NONE, _UP, _SUB, _AVERAGE, _PAETH),
@@ -45,20 +47,24 @@ def unfilter(filtered: Rows, filters: NDArray[np.uint8], unit: int) -> Rows:
         place = first * width + diagonal - first
         # With one column the steps of the given rows would be of no length.
         steps = slice(place, place + (last - first - 1) * (width - 1) + 1, max(width - 1, 1))
-        flat[start:stop:width] = given[steps] + _predicted(kinds[first:last], left, above, corner)
+        flat[start:stop:width] = given[steps] + np.choose(
+            kinds[first:last], [_predicted(kind, left, above, corner) for kind in range(FILTERS)]
+        )
     return np.ascontiguousarray(bordered[1:, 1:]).reshape(height, length)
 
 
 def filter_all(rows: Rows, unit: int) -> NDArray[np.uint8]:
     """The rows through each of the filters, (filters, height, bytes)."""
-    left, above, corner = (np.zeros_like(rows) for _ in range(3))
-    left[:, unit:] = rows[:, :-unit] if rows.shape[1] > unit else rows[:, :0]
-    above[1:] = rows[:-1]
-    corner[1:, unit:] = left[:-1, unit:]
-    kinds = np.arange(FILTERS, dtype=np.uint8)[:, None, None]
-    out = np.empty((FILTERS, *rows.shape), np.uint8)
-    for kind in range(FILTERS):
-        out[kind] = rows - _predicted(kinds[kind], left, above, corner)
+    height, length = rows.shape
+    out = np.empty((FILTERS, height, length), np.uint8)
+    step = max(1, _PIECE // max(length, 1))
+    for start in range(0, height, step):
+        block = rows[start : start + step]
+        left, above, corner = (np.zeros_like(block) for _ in range(3))
+        above[max(0, 1 - start) :] = rows[max(0, start - 1) : start + len(block) - 1]
+        left[:, unit:], corner[:, unit:] = block[:, :-unit], above[:, :-unit]
+        for kind in range(FILTERS):
+            out[kind, start : start + step] = block - _predicted(kind, left, above, corner)
     return out
 
 
@@ -75,13 +81,24 @@ def find_rule(filtered: NDArray[np.uint8], filters: NDArray[np.uint8]) -> int:
     return hits.index(max(hits))
 
 
-def _predicted(kinds: NDArray[np.uint8], left: Rows, above: Rows, corner: Rows) -> Rows:
-    a, b, c = (part.astype(np.int16) for part in (left, above, corner))
-    base = a + b - c
-    to_a, to_b, to_c = abs(base - a), abs(base - b), abs(base - c)
-    paeth = np.where((to_a <= to_b) & (to_a <= to_c), a, np.where(to_b <= to_c, b, c))
-    chosen = np.where(kinds == _PAETH, paeth, np.where(kinds == _AVERAGE, (a + b) >> 1, 0))
-    return np.where(kinds == _SUB, a, np.where(kinds == _UP, b, chosen)).astype(np.uint8)
+def _predicted(kind: int, left: Rows, above: Rows, corner: Rows) -> Rows:
+    """What a filter takes from each byte, by the bytes left of it, above it and between these."""
+    if kind == _SUB:
+        return left
+    if kind == _UP:
+        return above
+    if kind == _AVERAGE:
+        return ((left.astype(np.uint16) + above) >> 1).astype(np.uint8)
+    return _paeth(left, above, corner) if kind == _PAETH else np.zeros_like(left)
+
+
+def _paeth(left: Rows, above: Rows, corner: Rows) -> Rows:
+    """Of the three bytes the one nearest to ``left + above - corner``, of equally near ones the first."""
+    to_left, to_above = above.astype(np.int16) - corner, left.astype(np.int16) - corner
+    to_corner = abs(to_left + to_above)
+    to_left, to_above = abs(to_left), abs(to_above)
+    other = np.where(to_above <= to_corner, above, corner)
+    return np.where((to_left <= to_above) & (to_left <= to_corner), left, other)
 
 
 def to_samples(rows: Rows, width: int, depth: int, channels: int) -> NDArray[Any]:
