@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -27,13 +25,13 @@ from pushforward.cli.codec_files import (
     verify_files,
     write_content,
 )
+from pushforward.cli.codec_messages import label, share, tell_losses, told_warnings
 from pushforward.cli.options import Json, Quiet
 from pushforward.cli.terminal import FAILURE, fail, print_json, progress, say
 from pushforward.errors import CodecError, PushforwardError, UsageError
 
 if TYPE_CHECKING:
     from pushforward.codec.archive.entry import File
-    from pushforward.codec.archive.formats import Opened
 
 Inputs = Annotated[list[Path] | None, typer.Argument(metavar="IN...", help="Files; - or none for standard input.")]
 Model = Annotated[
@@ -96,8 +94,8 @@ def compress_command(
             data = pack_files(coder, opened, block_size=block_size, progress=advance)
         write_content(place, data, shared_mode(files))
         size = sum(len(file.content) for file in files)
-        say(f"{_label(paths)}: {size:,} -> {len(data):,} bytes ({_share(len(data), size)}), model {model}", quiet)
-        _tell_losses(data, opened, quiet)
+        say(f"{label(paths)}: {size:,} -> {len(data):,} bytes ({share(len(data), size)}), model {model}", quiet)
+        tell_losses(data, opened, quiet)
         if not keep and place != STREAM:
             verify_archive(coder, place, opened)
             remove(paths, {file.name: file.content for file in files})
@@ -156,7 +154,7 @@ def decompress_command(
 
         _each(files, restore, lambda file: f"{path}, {shown(file.name)}")
         size = sum(len(file.content) for file in files)
-        say(f"{_label([path])}: {len(data):,} -> {size:,} bytes", quiet)
+        say(f"{label([path])}: {len(data):,} -> {size:,} bytes", quiet)
         if not keep and preview is None and STREAM not in (path, *places):
             verify_files(list(places), list(places.values()))
             remove([path], {path.name: data})
@@ -243,32 +241,3 @@ def _each(subjects: Sequence[Subject], action: Callable[[Subject], None], name: 
             fail(f"{name(subject)}: {error}", FAILURE)
     if failures:
         raise CodecError(f"{failures} of {len(subjects)} files failed")
-
-
-@contextmanager
-def told_warnings(quiet: bool) -> Iterator[None]:
-    """Say what is warned of inside as messages."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    for warning in caught:
-        say(f"warning: {warning.message}", quiet)
-
-
-def _tell_losses(data: bytes, opened: Sequence[Opened], quiet: bool) -> None:
-    """Say what of the files is not kept; those whose own bytes were shorter than their pixels are whole."""
-    from pushforward.codec.archive.description import describe
-
-    whole = {entry["name"] for entry in describe(data)["entries"] if entry["kind"] == "file"}
-    losers = [item for item in opened if item.lost and item.file.name not in whole]
-    if losers:
-        losses = sorted({loss for item in losers for loss in item.lost})
-        say(f"the pixels alone of {len(losers)} of {len(opened)} files; not kept: {', '.join(losses)}", quiet)
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{100 * part / max(whole, 1):.2f}%"
-
-
-def _label(paths: list[Path]) -> str:
-    return ", ".join(map(str, paths[:3])) + (", ..." if len(paths) > 3 else "")

@@ -13,7 +13,8 @@ class CodecModel(Protocol):
     """A model that codes batches of events of one shape, whose elements are integers from ``low`` to ``high``.
 
     ``block_elements`` is about how many elements should share a block, ``working_bytes`` about how much memory each
-    element of a block takes while it is coded.
+    element of a block takes while it is coded, and ``starting_bits`` about how many bits a block takes besides its
+    events.
     """
 
     event_shape: tuple[int, ...]
@@ -22,6 +23,7 @@ class CodecModel(Protocol):
     fingerprint: bytes
     block_elements: int
     working_bytes: int
+    starting_bits: int
 
     def push(self, coder: AnsCoder, x: Tensor) -> None:
         """Encode events (N, *event_shape).

@@ -32,7 +32,8 @@ def warn_of_misfit(model: CodecModel, encoded: Encoded) -> None:
     # A flow whose inverse does not converge codes all the same.
     except ConvergenceError:
         return
-    found = 8 * sum(encoded.modelled) / events / elements
+    spent = sum(max(8 * size - model.starting_bits, 0) for size in encoded.modelled)
+    found = spent / events / elements
     if found > _MUCH_MORE * expected + _AT_LEAST:
         warnings.warn(
             f"the model does not fit the data: it takes {found:.2f} bits a dimension for them, and {expected:.2f} for "

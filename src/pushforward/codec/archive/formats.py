@@ -20,6 +20,7 @@ from pushforward.codec.archive.deflate import ENGINE
 from pushforward.codec.archive.entry import Entry, File, Piece
 from pushforward.codec.archive.idx_files import parse_gzipped_idx, parse_idx
 from pushforward.codec.archive.numpy_files import NPY_MAGIC, NPZ_MAGIC, parse_npy, parse_npz
+from pushforward.codec.archive.png_chunks import MAGIC as PNG_MAGIC
 from pushforward.data.idx import GZIP_MAGIC, IDX_MAGIC
 from pushforward.errors import CodecError
 
@@ -214,7 +215,7 @@ _FORMATS = (
     Format(NPZ, NPZ_MAGIC, parse_npz, _settle, None, _arrays),
     Format(IDX, IDX_MAGIC, parse_idx, _settle, None, _arrays),
     Format(GZIPPED_IDX, GZIP_MAGIC, parse_gzipped_idx, _settle, _settle_anew, _arrays),
-    Format(PNG, png.MAGIC, png.parse_png, png.settle_png, png.settle_png_anew, lambda picture: [picture.samples]),
+    Format(PNG, PNG_MAGIC, png.parse_png, png.settle_png, png.settle_png_anew, lambda picture: [picture.samples]),
 )
 _WRITERS: dict[int, Callable[[list[Piece]], bytes]] = {
     ARRAY: _write_array,

@@ -18,6 +18,7 @@ from pushforward.codec.archive import pillow_png
 from pushforward.codec.archive.deflate import ENGINE, Settings, find_settings, open_stream
 from pushforward.codec.archive.entry import Piece
 from pushforward.codec.archive.numbers import Reader, Writer
+from pushforward.codec.archive.png_chunks import MAGIC, chunk_bytes, read_chunks, read_sizes, write_sizes
 from pushforward.codec.archive.scanlines import (
     FILTERS,
     RULES,
@@ -30,7 +31,6 @@ from pushforward.codec.archive.scanlines import (
 )
 from pushforward.errors import CodecError
 
-MAGIC = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _LARGEST_PICTURE = 2**27
@@ -104,13 +104,13 @@ def parse_png(content: bytes) -> Picture:
     Raises:
         ValueError: if it is damaged, interlaced, or too large.
     """
-    chunks = _chunks(content)
+    chunks = read_chunks(content)
     places = [index for index, (name, _) in enumerate(chunks) if name == b"IDAT"]
     if not places or places[-1] - places[0] != len(places) - 1:
         raise ValueError("pixels that are not in one place")
     parts = [chunks[index][1] for index in places]
-    before = MAGIC + b"".join(_to_bytes(*chunk) for chunk in chunks[: places[0]])
-    after = b"".join(_to_bytes(*chunk) for chunk in chunks[places[-1] + 1 :])
+    before = MAGIC + b"".join(chunk_bytes(*chunk) for chunk in chunks[: places[0]])
+    after = b"".join(chunk_bytes(*chunk) for chunk in chunks[places[-1] + 1 :])
     layout, packed = read_layout(before), b"".join(parts)
     length = layout.height * (1 + layout.row)
     if length > _LARGEST_PICTURE or len(packed) < 6 or packed[0] & 15 != 8 or packed[1] & 32:
@@ -144,9 +144,9 @@ def settle_png(picture: Picture) -> list[Piece] | None:
 
 def settle_png_anew(picture: Picture) -> tuple[list[Piece], list[str]]:
     """The picture alone as a piece, and what is not kept."""
-    chunks = _chunks(picture.before + _to_bytes(b"IDAT", b"") + picture.after)
+    chunks = read_chunks(picture.before + chunk_bytes(b"IDAT", b"") + picture.after)
     lost = sorted({name.decode("latin-1") for name, _ in chunks if name not in _SHOWN})
-    kept = [_to_bytes(*chunk) for chunk in chunks if chunk[0] in _SHOWN]
+    kept = [chunk_bytes(*chunk) for chunk in chunks if chunk[0] in _SHOWN]
     cut = next(index for index, chunk in enumerate(kept) if chunk[4:8] == b"IDAT")
     settings = Settings(9, zlib.Z_FILTERED, 9)
     usual = np.zeros_like(picture.filters)
@@ -185,11 +185,11 @@ def write_png(pieces: list[Piece]) -> bytes:
     else:
         stream = Settings.from_number(number - 1).deflate(lines)
     packed = zlib_header + stream + zlib.adler32(lines).to_bytes(4, "big")
-    ends = list(accumulate(_read_sizes(reader, len(packed)), initial=0))
+    ends = list(accumulate(read_sizes(reader, len(packed)), initial=0))
     reader.end()
     if ends[-1] != len(packed):
         raise CodecError("a picture's pixels deflate to another length")
-    parts = (_to_bytes(b"IDAT", packed[start:stop]) for start, stop in pairwise(ends))
+    parts = (chunk_bytes(b"IDAT", packed[start:stop]) for start, stop in pairwise(ends))
     return before + b"".join(parts) + after
 
 
@@ -231,50 +231,5 @@ def _to_piece(picture: Picture, number: int, engine: str) -> Piece:
     out.string(picture.zlib_header)
     out.string(picture.filters.tobytes() if picture.filters.any() else b"")
     out.number(picture.rule)
-    _write_sizes(out, picture.sizes)
+    write_sizes(out, picture.sizes)
     return picture.samples, bytes(out.data)
-
-
-def _write_sizes(out: Writer, sizes: tuple[int, ...]) -> None:
-    """Most often there is one chunk, or all have one size but the last, which is not larger."""
-    if len(sizes) == 1:
-        out.number(0)
-    elif len(set(sizes[:-1])) == 1 and 0 < sizes[-1] <= sizes[0]:
-        out.number(sizes[0])
-        out.number(0)
-    else:
-        out.number(1)
-        out.number(len(sizes))
-        for size in sizes:
-            out.number(size)
-
-
-def _read_sizes(reader: Reader, total: int) -> list[int]:
-    size = reader.number()
-    if not size:
-        return [total]
-    count = reader.number()
-    if count:
-        if count > len(reader.data) - reader.place:
-            raise CodecError("the file is damaged: a picture has more parts than it says")
-        return [reader.number() for _ in range(count)]
-    return [size] * (total // size) + ([total % size] if total % size else [])
-
-
-def _chunks(content: bytes) -> list[tuple[bytes, bytes]]:
-    """The chunks of a PNG: names and data."""
-    chunks, place = [], len(MAGIC)
-    while place < len(content):
-        length, name = struct.unpack(">I4s", content[place : place + 8])
-        end = place + 12 + length
-        chunks.append((name, content[place + 8 : end - 4]))
-        if content[place:end] != _to_bytes(*chunks[-1]):
-            raise ValueError("a chunk that is truncated or does not fit its checksum")
-        place = end
-    if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13 or chunks[-1][0] != b"IEND":
-        raise ValueError("a picture without its first or last chunk")
-    return chunks
-
-
-def _to_bytes(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + zlib.crc32(name + data).to_bytes(4, "big")

@@ -81,6 +81,8 @@ class LocalBitsBack:
         self.levels = parts[0].levels
         self.low, self.high = 0, self.levels - 1
         self.event_shape = tuple(flow.event_shape)
+        # The first event draws on bits that the block has to hold.
+        self.starting_bits = 64 * math.prod(self.event_shape) + 256
         # Where in its cell a value lies is decoded from the stack, all places alike.
         layers = code_transform(Chain(parts[1:]), own.event_shape) if parts[1:] else []
         self.prior = FlowPrior(own, layers, code_base(own.base))

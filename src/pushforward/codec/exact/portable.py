@@ -38,6 +38,8 @@ class PortableFlow:
         batch_size: how many events the networks see at once; it changes the speed, never a bit.
     """
 
+    starting_bits = 64
+
     def __init__(
         self,
         flow: IntegerBase,
