@@ -36,8 +36,8 @@ from pushforward.codec import File, LocalBitsBack, PortableFlow, compress, decom
 from pushforward.codec.archive.description import describe
 from pushforward.codec.entropy import AnsCoder
 from pushforward.data import load_data
+from pushforward.flows.saving import MODEL
 from pushforward.plots.pictures import mosaic
-from pushforward.training.checkpoints import MODEL
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from pushforward.errors import DataError
-from pushforward.tables.codes import BoundPair, LatentCode
+from pushforward.tables.codes import LatentCode
 from pushforward.tables.columns import Array
+from pushforward.tables.declarations import BoundPair, Circles
 from pushforward.tables.fitting import Training, train_flow
 from pushforward.tables.inputs import check_draws, check_settings, checked_table, checked_weights
 from pushforward.tables.latents import decode, encode
@@ -42,9 +43,12 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         model: the name of a recipe of ``pushforward.build`` for vectors with a standard normal base.
         model_options: configuration for it, e.g. ``{"layers": 5, "hidden": (128, 128)}``; what is left out is chosen
             by the number of rows.
-        columns: ``{column: "continuous" | "ordinal" | "categorical"}`` where the dtype does not say what is meant.
-        bounds: ``{column: (low, high)}``, None for no bound, of what a column can ever be; a continuous column never
-            reaches them (they have density zero), integers may.
+        columns: ``{column: "continuous" | "ordinal" | "categorical" | "date" | "id"}`` where the values do not say
+            what is meant, or one kind for all.
+        bounds: ``{column: (low, high)}``, None for no bound, of what a column can ever be; both belong to it.
+        circular: ``{column: (low, high)}``, or a period alone, of columns that go around a circle.
+        atoms: ``{column: values}`` of a continuous column with a mass of their own, in place of those found.
+        missing: ``"model"``, as values of their own, or ``"error"`` to refuse tables with missing values.
         quadrature: points for the mass of discrete columns, a power of two.
         max_steps, max_time, batch_size, learning_rate: of the training; None chooses by the number of rows.
         validation_fraction: the part of the rows that is held out to stop by, at least 20 rows or a quarter of few;
@@ -55,6 +59,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         verbose: 1 shows the training's progress.
 
     Attributes:
+        columns_: how each column is modelled, and why.
         flow_: the trained flow, in double precision, over the codes of the columns that are not constant.
         n_features_in_, feature_names_in_: the columns it was fitted on.
 
@@ -74,8 +79,11 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         model: str = "nsf",
         *,
         model_options: Mapping[str, Any] | None = None,
-        columns: Mapping[Any, str] | None = None,
+        columns: Mapping[Any, str] | str | None = None,
         bounds: Mapping[Any, BoundPair] | None = None,
+        circular: Circles | None = None,
+        atoms: Mapping[Any, Sequence[float]] | None = None,
+        missing: str = "model",
         quadrature: int = 16,
         max_steps: int | None = None,
         max_time: str | float | None = None,
@@ -91,6 +99,9 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         self.model_options = model_options
         self.columns = columns
         self.bounds = bounds
+        self.circular = circular
+        self.atoms = atoms
+        self.missing = missing
         self.quadrature = quadrature
         self.max_steps = max_steps
         self.max_time = max_time
@@ -113,9 +124,10 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         check_settings(self)
         X = checked_table(self, X, reset=True, min_rows=2)
         weights = checked_weights(sample_weight, X)
-        self._table = Table(X, self.columns)
+        self._table = Table(X, self.columns, missing=self.missing)
         rows = canonical_rows(self._table.read(X), weights)
-        self._code = LatentCode(self._table, rows.values, rows.weights, self.bounds)
+        self._code = LatentCode(self._table, rows.values, rows.weights, self.bounds, self.circular, self.atoms)
+        self.columns_ = self._code.report
         self._n_features_out = self._code.features
         self._cell_points = cell_points(self.quadrature, self._code.noises)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -161,6 +173,11 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         if z.ndim != 2 or z.shape[1] != self._code.features:
             raise DataError(f"inverse_transform expects latents (n, {self._code.features}), got shape {z.shape}")
         return self._table.write(decode(self.flow_, self._code, z, np.empty((len(z), 0))))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "model"
+        return tags
 
     def _read(self, X: Any) -> Array:
         check_is_fitted(self)

@@ -20,7 +20,10 @@ def log_density(flow: Flow | None, code: LatentCode, points: Array, numbers: Arr
     """
     values = [np.zeros(0)]
     for rows in slices(len(numbers), numbers.shape[1] + contexts.shape[1]):
-        values.append(_log_density(flow, code, points, numbers[rows], contexts[rows]))
+        index, images = code.images(numbers[rows])
+        total = np.full(rows.stop - rows.start, -np.inf)
+        np.logaddexp.at(total, index, _log_density(flow, code, points, images, contexts[rows][index]))
+        values.append(total)
     return np.concatenate(values)
 
 

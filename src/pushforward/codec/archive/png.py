@@ -159,10 +159,8 @@ def settle_png_anew(picture: Picture) -> tuple[list[Piece], list[str]]:
         sizes=(size,),
         zlib_header=b"\x78\xda",
     )
-    return [_to_piece(alone, settings.number + 1, ENGINE)], [
-        "the deflated stream",
-        *(f"{name} chunks" for name in lost),
-    ]
+    losses = ["the rows' filters", "the deflated stream", *(f"{name} chunks" for name in lost)]
+    return [_to_piece(alone, settings.number + 1, ENGINE)], losses
 
 
 def write_png(pieces: list[Piece]) -> bytes:
