@@ -2,12 +2,16 @@
 
     python benchmarks/compression.py --model codec.safetensors --data mnist:FOLDER [--count 10000]
                                      [--threads 2] [--out compression.json]
+    python benchmarks/compression.py --model codec.safetensors --files PATH...
 
 ``--model`` is what ``pushforward export-codec`` wrote, a model file or a run; ``--data`` is ``digits`` or
 ``mnist:FOLDER`` (their test split). ``xz`` and ``zstd`` get all images as one stream of bytes; a mosaic is one large
 picture of all images; "each" is the sum over one file for each image. Everything is decoded and compared. Sizes are
 in bits per dimension; "with model" counts the model's file too, which the others do not need. Codecs that are not
 installed are listed as not measured (``pip install zstandard pillow-jxl-plugin``).
+
+``--files`` compresses files and folders byte for byte instead, beside xz -9e of the same (a folder as a tar file), and
+tells how many of them the model codes.
 """
 
 from __future__ import annotations
@@ -16,7 +20,9 @@ import argparse
 import io
 import json
 import lzma
+import tarfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,12 +31,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from pushforward.cli.codec import load_model
-from pushforward.codec import LocalBitsBack, PortableFlow, compress, decompress
+from pushforward.cli.codec_files import load_model, read_files_of
+from pushforward.codec import File, LocalBitsBack, PortableFlow, compress, decompress, pack_files, unpack_files
+from pushforward.codec.archive.description import describe
 from pushforward.codec.entropy import AnsCoder
 from pushforward.data import load_data
+from pushforward.flows.saving import MODEL
 from pushforward.plots.pictures import mosaic
-from pushforward.training.checkpoints import MODEL
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -87,6 +94,32 @@ def ours(path: Path, images: Images) -> tuple[Row, dict[str, float]]:
     events = torch.from_numpy(images.astype(np.int64)).reshape(-1, *model.event_shape)
     ideal = sum(model.bits(part) for part in events.split(256))
     return row, {"model_bits_per_dim": ideal / images.size, "overhead_percent": 100 * (8 * row.bytes / ideal - 1)}
+
+
+def files(path: Path, inputs: list[Path]) -> None:
+    """Files and folders byte for byte: in, out, by xz, and what codes them."""
+    model = load_model(path)
+    print(f"{'input':32}{'files':>7}{'bytes':>12}{'ours':>12}{'xz -9e':>12}{'of xz':>8}  methods")
+    for place in inputs:
+        read = read_files_of(place)
+        data = pack_files(model, read)
+        if unpack_files(model, data) != read:
+            raise SystemExit(f"{place} did not come back")
+        size = sum(len(file.content) for file in read)
+        xz = len(lzma.compress(_tar(read) if len(read) > 1 else read[0].content, preset=9 | lzma.PRESET_EXTREME))
+        methods = Counter(entry["method"] for entry in describe(data)["entries"])
+        told = ", ".join(f"{count} {method}" for method, count in methods.most_common())
+        print(f"{place.name:32}{len(read):7,}{size:12,}{len(data):12,}{xz:12,}{len(data) / xz:8.3f}  {told}")
+
+
+def _tar(read: list[File]) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for file in read:
+            entry = tarfile.TarInfo(file.name)
+            entry.size = len(file.content)
+            archive.addfile(entry, io.BytesIO(file.content))
+    return stream.getvalue()
 
 
 def coder_speed(symbols: int = 500_000, alphabet: int = 17) -> dict[str, float]:
@@ -189,12 +222,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--data", default="digits")
+    parser.add_argument("--files", type=Path, nargs="+", default=[])
     parser.add_argument("--count", type=int, default=None)
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
+    if options.files:
+        files(options.model, options.files)
+        return
     data = load_data(options.data)
     images = data.test[: options.count].numpy().astype(np.uint8).squeeze(1)
     row, gap = ours(options.model, images)

@@ -6,12 +6,12 @@ import hashlib
 import itertools
 import math
 import os
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from codec_helpers import build_idf, colour, digits_of, grey, small, trained_like
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,54 +20,15 @@ from pushforward.codec import Entry, compress, decompress, export, load_portable
 from pushforward.codec.archive.packing import open_container
 from pushforward.codec.entropy import AnsCoder
 from pushforward.codec.exact.fixedpoint import IntegerConv, IntegerDenseNet, worst_case_sum
-from pushforward.codec.exact.portable import PortableFlow
 from pushforward.data.idx import read_idx
 from pushforward.errors import CheckpointError, CodecError, UsageError
 
-
-def _trained_like(flow: pf.Flow, seed: int = 0) -> pf.Flow:
-    """A flow whose zero-initialised layers have random weights, as training would leave them."""
-    generator = torch.Generator().manual_seed(seed)
-    for parameter in flow.parameters():
-        if not parameter.any():
-            parameter.data = 0.1 * torch.randn(parameter.shape, generator=generator)
-    return flow.eval()
-
-
-def _build(shape: tuple[int, int, int], levels: int, seed: int = 0) -> pf.Flow:
-    torch.manual_seed(seed)
-    options = {"hidden": [6], "blocks": 1, "coupling_hidden": 4, "layers": 1}
-    return _trained_like(pf.build("idf", shape=shape, levels=levels, **options), seed)
-
-
-@cache
-def small(seed: int = 0) -> PortableFlow:
-    """Digits: 8 x 8 pixels of 17 levels."""
-    return export(_build((1, 8, 8), 17, seed))
-
-
-@cache
-def colour() -> PortableFlow:
-    """Colour patches of bytes."""
-    return export(_build((3, 4, 4), 256))
-
-
-@cache
-def grey() -> PortableFlow:
-    """Grey patches of bytes."""
-    return export(_build((1, 4, 4), 256))
-
-
-def _digits(count: int, seed: int = 0) -> np.ndarray:
-    return small().preview(AnsCoder(), count, 0, seed).numpy().astype(np.uint8)
-
-
 random = np.random.default_rng(0)
 ARRAYS = {
-    "digits": _digits(20),
-    "digits-float": _digits(20).astype(np.float64),
-    "digits-flat": _digits(20).reshape(20, 64),
-    "digits-one": _digits(1)[0, 0],
+    "digits": digits_of(20),
+    "digits-float": digits_of(20).astype(np.float64),
+    "digits-flat": digits_of(20).reshape(20, 64),
+    "digits-one": digits_of(1)[0, 0],
     "empty": np.zeros((0, 8, 8), np.uint8),
     "empty-side": np.zeros((3, 0, 8), np.int16),
     "scalar": np.array(5),
@@ -78,7 +39,7 @@ ARRAYS = {
     "noise": random.integers(0, 256, (20, 8, 8)).astype(np.uint8),
     "constant": np.full((50, 8, 8), 3, np.uint8),
     "constant-outside": np.full((50, 8, 8), 200, np.uint8),
-    "some-outside": np.where(random.random((50, 8, 8)) < 0.02, 255, _digits(50)[:, 0]).astype(np.uint8),
+    "some-outside": np.where(random.random((50, 8, 8)) < 0.02, 255, digits_of(50)[:, 0]).astype(np.uint8),
     "negative": random.integers(-5, 17, (50, 8, 8)).astype(np.int8),
     "sixteen-bit": random.integers(0, 65536, (5, 17, 11)).astype(np.uint16),
     "sixteen-bit-smooth": np.add.outer(np.arange(30) * 97, np.arange(24) * 31).astype(np.uint16),
@@ -127,12 +88,12 @@ def test_a_plain_file_is_barely_longer_than_the_array():
 
 
 def test_tensors_go_in_too():
-    tensor = torch.from_numpy(_digits(3))
+    tensor = torch.from_numpy(digits_of(3))
     assert np.array_equal(decompress(small(), compress(small(), tensor)), tensor.numpy())
 
 
 def test_a_float_flow_is_exported_on_the_way():
-    flow, digits = _build((1, 8, 8), 17), _digits(5)
+    flow, digits = build_idf((1, 8, 8), 17), digits_of(5)
     assert compress(flow, digits) == compress(small(), digits)
     _assert_same(decompress(flow, compress(flow, digits)), digits)
 
@@ -154,14 +115,14 @@ def test_names_kinds_and_mixed_types_come_back_together():
 
 def test_the_file_is_as_short_as_the_model_says():
     """Seeded samples of the model itself: at most 0.5% over -log2 p, and a header under 200 bytes."""
-    digits = _digits(1000)
+    digits = digits_of(1000)
     ideal = small().bits(torch.from_numpy(digits).long()) / 8
     size = len(compress(small(), digits))
     assert size <= 1.005 * ideal + 200
 
 
 def test_blocks_do_not_depend_on_the_threads_or_their_number():
-    digits, threads = _digits(40), torch.get_num_threads()
+    digits, threads = digits_of(40), torch.get_num_threads()
     try:
         torch.set_num_threads(1)
         one = compress(small(), digits, block_size=8)
@@ -238,7 +199,7 @@ def test_weights_beyond_exact_arithmetic_are_refused():
 
 
 def test_previews_end_in_the_exact_images():
-    digits = _digits(10)
+    digits = digits_of(10)
     data = compress(small(), digits)
     steps = [preview(small(), data, latents, seed=5) for latents in range(small().latents + 1)]
     _assert_same(steps[-1], digits)
@@ -249,7 +210,7 @@ def test_previews_end_in_the_exact_images():
         preview(small(), data, 99)
 
 
-DAMAGED = compress(small(), _digits(4), block_size=3)
+DAMAGED = compress(small(), digits_of(4), block_size=3)
 
 
 def test_truncation_at_every_length():
@@ -272,8 +233,9 @@ def test_a_flip_of_every_byte_and_bytes_at_the_end():
 def test_another_model_another_version_and_other_files():
     with pytest.raises(CodecError, match="another model"):
         decompress(small(1), DAMAGED)
-    with pytest.raises(CodecError, match="version"):
-        decompress(small(), DAMAGED[:4] + b"\2" + DAMAGED[5:])
+    for version, whose in ((1, "an earlier"), (3, "a later")):
+        with pytest.raises(CodecError, match=f"got {version}, which {whose} version of pushforward wrote"):
+            decompress(small(), DAMAGED[:4] + bytes([version]) + DAMAGED[5:])
     with pytest.raises(CodecError, match="something else"):
         decompress(small(), b"\x89PNG" + DAMAGED)
 
@@ -319,7 +281,7 @@ def test_arrays_of_any_shape_and_type(dtype, shape, seed, top):
 
 
 def test_one_block_does_not_need_the_others():
-    digits = _digits(9)
+    digits = digits_of(9)
     data = compress(small(), digits, block_size=3)
     header, _ = open_container(small(), data)
     assert len(header.lengths) == 3
@@ -336,7 +298,7 @@ def test_an_exported_model_comes_back_from_its_file(tmp_path):
     save_portable(small(), path)
     back = load_portable(path)
     assert back.fingerprint == small().fingerprint
-    assert compress(back, _digits(6)) == compress(small(), _digits(6))
+    assert compress(back, digits_of(6)) == compress(small(), digits_of(6))
     content = path.read_bytes()
     for damaged in (content[:100], content[:-10], content.replace(b'"version":"1"', b'"version":"2"'), b""):
         path.write_bytes(damaged)
@@ -347,8 +309,8 @@ def test_an_exported_model_comes_back_from_its_file(tmp_path):
 
 
 def test_the_portable_model_costs_next_to_nothing():
-    flow = _build((1, 8, 8), 17)
-    digits = torch.from_numpy(_digits(200)).long()
+    flow = build_idf((1, 8, 8), 17)
+    digits = torch.from_numpy(digits_of(200)).long()
     with torch.no_grad():
         float_bits = -float(flow.log_prob(digits.float()).sum()) / math.log(2)
     assert abs(small().bits(digits) / float_bits - 1) < 0.002
@@ -356,7 +318,7 @@ def test_the_portable_model_costs_next_to_nothing():
 
 def test_vectors_are_coded_too():
     torch.manual_seed(0)
-    model = export(_trained_like(pf.build("idf-vector", features=6, levels=16, hidden=8)))
+    model = export(trained_like(pf.build("idf-vector", features=6, levels=16, hidden=8)))
     rows = model.preview(AnsCoder(), 300, 0).numpy().astype(np.uint8)
     data = compress(model, rows)
     assert len(data) <= 1.005 * model.bits(torch.from_numpy(rows).long()) / 8 + 200
@@ -387,7 +349,7 @@ def test_every_test_image_of_mnist():
         pytest.skip("set PUSHFORWARD_MNIST to the folder of MNIST's IDX files")
     path = Path(folder) / "t10k-images-idx3-ubyte.gz"
     images = torch.from_numpy(read_idx(path)).long()[:, None]
-    model = export(_build((1, 28, 28), 256))
+    model = export(build_idf((1, 28, 28), 256))
     for part in images.split(500):
         coder = AnsCoder()
         model.push(coder, part)

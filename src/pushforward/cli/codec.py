@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -12,22 +12,26 @@ from pushforward.cli.codec_files import (
     STREAM,
     beside,
     load_model,
-    places_of,
+    place_of,
     read_content,
-    read_entries_of,
+    read_files_of,
     refuse_same_names,
     refuse_to_write_over,
     remove,
+    restored_mode,
+    shared_mode,
     target_of,
-    verify_written,
+    verify_archive,
+    verify_files,
     write_content,
 )
+from pushforward.cli.codec_messages import label, share, tell_losses, told_warnings
 from pushforward.cli.options import Json, Quiet
 from pushforward.cli.terminal import FAILURE, fail, print_json, progress, say
 from pushforward.errors import CodecError, PushforwardError, UsageError
 
 if TYPE_CHECKING:
-    from pushforward.codec.archive.entry import Entry
+    from pushforward.codec.archive.entry import File
 
 Inputs = Annotated[list[Path] | None, typer.Argument(metavar="IN...", help="Files; - or none for standard input.")]
 Model = Annotated[
@@ -40,6 +44,14 @@ Output = Annotated[
 ToStdout = Annotated[bool, typer.Option("--stdout", "-c", help="Write to standard output, keep the input.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Write over files that are there.")]
 Keep = Annotated[bool, typer.Option("--keep/--rm", "-k", help="Keep the input (the default), or remove it when done.")]
+Pixels = Annotated[
+    bool,
+    typer.Option(
+        "--pixels",
+        help="Keep the pixels of PNG and gzipped IDX files alone, and say what is not kept; by default files come back "
+        "byte for byte.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -58,33 +70,35 @@ def compress_command(
     to_stdout: ToStdout = False,
     force: Force = False,
     keep: Keep = True,
+    pixels: Pixels = False,
     block_size: Annotated[int | None, typer.Option(min=1, help="Events in a block.", show_default=False)] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Compress arrays, IDX files, pictures, folders of them, or anything, losslessly.
+    """Compress arrays, IDX files, pictures, folders of them, or anything, byte for byte.
 
-    Without --out each IN becomes IN.pfz; with it all inputs go into one file.
+    Without --out each IN becomes IN.pfz; with it all inputs go into one file. What the model makes no shorter than
+    xz and zstd do is coded by these.
     """
-    from pushforward.codec.archive.packing import pack
+    from pushforward.codec.archive.formats import open_contents, open_file
+    from pushforward.codec.archive.packing import pack_files
 
     sources = inputs or [STREAM]
     target = target_of(out, to_stdout)
     coder = load_model(model)
 
     def write(paths: list[Path], place: Path) -> None:
-        entries: list[Entry] = []
-        for path in paths:
-            entries += read_entries_of(path)
         refuse_to_write_over(place, force)
-        with progress(quiet, None, place.name) as advance:
-            data = pack(coder, entries, block_size=block_size, progress=advance)
-        write_content(place, data)
-        size = sum(entry.array.nbytes for entry in entries)
-        share = 100 * len(data) / max(size, 1)
-        say(f"{_label(paths)}: {size:,} -> {len(data):,} bytes ({share:.2f}%), model {model}", quiet)
+        files = [file for path in paths for file in read_files_of(path)]
+        opened = [(open_contents if pixels else open_file)(file) for file in files]
+        with progress(quiet, None, place.name) as advance, told_warnings(quiet):
+            data = pack_files(coder, opened, block_size=block_size, progress=advance)
+        write_content(place, data, shared_mode(files))
+        size = sum(len(file.content) for file in files)
+        say(f"{label(paths)}: {size:,} -> {len(data):,} bytes ({share(len(data), size)}), model {model}", quiet)
+        tell_losses(data, opened, quiet)
         if not keep and place != STREAM:
-            verify_written(coder, place, entries)
-            remove(paths)
+            verify_archive(coder, place, opened)
+            remove(paths, {file.name: file.content for file in files})
 
     if target is not None:
         refuse_same_names(sources)
@@ -106,9 +120,13 @@ def decompress_command(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Get back what was compressed: the same files, under their own names unless --out says otherwise."""
-    from pushforward.codec.archive.formats import write_files
-    from pushforward.codec.archive.packing import unpack, unpack_preview
+    """Get back what was compressed: the same files, under their own names unless --out says otherwise.
+
+    Names that lead out of the folder are refused; the other files are written.
+    """
+    from pushforward.codec.archive.formats import write_shown
+    from pushforward.codec.archive.names import shown
+    from pushforward.codec.archive.packing import unpack_files, unpack_preview
 
     sources = inputs or [STREAM]
     target = target_of(out, to_stdout)
@@ -120,18 +138,26 @@ def decompress_command(
         data = read_content(path)
         with progress(quiet, None, path.name) as advance:
             if preview is None:
-                entries = unpack(coder, data, progress=advance)
+                files = unpack_files(coder, data, progress=advance)
             else:
-                entries = unpack_preview(coder, data, preview)
-        files = write_files(entries)
-        places = places_of(path, target, [name for name, _ in files])
-        for place in places:
+                files = write_shown(unpack_preview(coder, data, preview))
+        names = [file.name for file in files]
+        places: dict[Path, File] = {}
+
+        def restore(file: File) -> None:
+            place = place_of(path, target, file.name, names)
+            if place in places:
+                raise CodecError(f"{path} holds two files for {place}: the second one is not written")
             refuse_to_write_over(place, force)
-        for place, (_, content) in zip(places, files):
-            write_content(place, content)
-        say(f"{_label([path])}: {len(data):,} -> {sum(len(content) for _, content in files):,} bytes", quiet)
+            write_content(place, file.content, restored_mode(path, file.mode))
+            places[place] = file
+
+        _each(files, restore, lambda file: f"{path}, {shown(file.name)}")
+        size = sum(len(file.content) for file in files)
+        say(f"{label([path])}: {len(data):,} -> {size:,} bytes", quiet)
         if not keep and preview is None and STREAM not in (path, *places):
-            remove([path])
+            verify_files(list(places), list(places.values()))
+            remove([path], {path.name: data})
 
     _each(sources, write)
 
@@ -142,16 +168,20 @@ def info_command(
 ) -> None:
     """Show what compressed files hold, without decoding them."""
     from pushforward.codec.archive.description import describe
+    from pushforward.codec.archive.names import shown
 
     def show(path: Path) -> None:
         facts = describe(read_content(path))
         if as_json:
             print_json({"file": str(path), **facts})
             return
-        print(f"{path}: {facts['bytes']:,} bytes for {facts['array_bytes']:,} ({100 * facts['ratio']:.2f}%)")
+        print(f"{path}: {facts['file_bytes']:,} -> {facts['bytes']:,} bytes ({100 * facts['ratio']:.2f}%)")
         print(f"  model {facts['model']}, format {facts['format']}, {facts['blocks']} blocks")
         for entry in facts["entries"]:
-            print(f"  {entry['name'] or '(no name)'}: {entry['kind']}, {entry['dtype']} {tuple(entry['shape'])}")
+            print(
+                f"  {shown(entry['name']) or '(no name)'}: {entry['kind']}, {entry['dtype']} {tuple(entry['shape'])}, "
+                f"{entry['bytes_in']:,} -> {entry['bytes_out']:,} bytes by {entry['method']}"
+            )
 
     _each(inputs, show)
 
@@ -162,14 +192,13 @@ def test_command(
     quiet: Quiet = False,
 ) -> None:
     """Decode compressed files without writing anything, and say whether they are whole."""
-    from pushforward.codec.archive.formats import write_files
-    from pushforward.codec.archive.packing import unpack
+    from pushforward.codec.archive.packing import unpack_files
 
     coder = load_model(model)
 
     def check(path: Path) -> None:
         with progress(quiet, None, path.name) as advance:
-            write_files(unpack(coder, read_content(path), progress=advance))
+            unpack_files(coder, read_content(path), progress=advance)
         say(f"{path}: whole", quiet)
 
     _each(inputs, check)
@@ -196,20 +225,19 @@ def export_command(
     say(f"{out}: {out.stat().st_size:,} bytes, model {model.fingerprint.hex()}, {shape}", quiet)
 
 
-def _each(paths: list[Path], action: Callable[[Path], None]) -> None:
-    """Go on with the other files where one fails, as xz and zstd do, and fail in the end."""
+Subject = TypeVar("Subject")
+
+
+def _each(subjects: Sequence[Subject], action: Callable[[Subject], None], name: Callable[[Subject], str] = str) -> None:
+    """Go on with the others where one fails, as xz and zstd do, and fail in the end."""
     failures = 0
-    for path in paths:
+    for subject in subjects:
         try:
-            action(path)
+            action(subject)
         except PushforwardError as error:
-            if len(paths) == 1:
+            if len(subjects) == 1:
                 raise
             failures += 1
-            fail(f"{path}: {error}", FAILURE)
+            fail(f"{name(subject)}: {error}", FAILURE)
     if failures:
-        raise CodecError(f"{failures} of {len(paths)} files failed")
-
-
-def _label(paths: list[Path]) -> str:
-    return ", ".join(map(str, paths[:3])) + (", ..." if len(paths) > 3 else "")
+        raise CodecError(f"{failures} of {len(subjects)} files failed")

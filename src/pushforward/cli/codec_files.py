@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import and_
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pushforward.errors import CheckpointError, CodecError, DataError, UsageError
 
 if TYPE_CHECKING:
-    from pushforward.codec.archive.entry import Entry
+    from pushforward.codec.archive.entry import File
+    from pushforward.codec.archive.formats import Opened
     from pushforward.codec.model import CodecModel
 
 SUFFIX = ".pfz"
@@ -46,25 +52,34 @@ def beside(path: Path) -> Path:
     return path.resolve().with_name(path.resolve().name + SUFFIX)
 
 
-def places_of(source: Path, target: Path | None, names: list[str]) -> list[Path]:
-    """Where the files of one compressed file go."""
-    from pushforward.codec.archive.formats import safe_path
+def place_of(source: Path, target: Path | None, name: str, names: list[str]) -> Path:
+    """Where a file of a compressed one goes, of those called ``names``.
+
+    Raises:
+        CodecError: if it would lie out of the folder that is written to.
+        UsageError: if there is nowhere to put it.
+    """
+    from pushforward.codec.archive.names import refuse_links, safe_path
 
     if target == STREAM or (target is None and source == STREAM):
         if len(names) != 1:
             raise UsageError(f"{source} holds {len(names)} files, which do not fit on standard output: use --out")
-        return [STREAM]
-    if len(names) == 1 and "/" not in names[0]:
-        stored = safe_path(names[0]).name if names[0] else _without_suffix(source)
-        if target is None:
-            return [source.parent / stored]
-        return [target / stored if target.is_dir() else target]
-    paths = [safe_path(name) for name in names]
-    if target is None:
-        return [source.parent / path for path in paths]
+        return STREAM
+    if names == [name] and "/" not in name:
+        if target is not None and not target.is_dir():
+            return target
+        return (source.parent if target is None else target) / safe_path(name or _without_suffix(source))
+    path, folder = safe_path(name), source.parent if target is None else target
     # A folder given by --out stands for the folder that was compressed.
-    single = len({path.parts[0] for path in paths}) == 1 and all(len(path.parts) > 1 for path in paths)
-    return [target.joinpath(*(path.parts[1:] if single else path.parts)) for path in paths]
+    if target is not None and _is_one_folder(names):
+        path = PurePosixPath(*path.parts[1:])
+    refuse_links(folder, path)
+    return folder / path
+
+
+def _is_one_folder(names: list[str]) -> bool:
+    parts = [PurePosixPath(name).parts for name in names]
+    return all(len(part) > 1 for part in parts) and len({part[0] for part in parts}) == 1
 
 
 def _without_suffix(source: Path) -> str:
@@ -73,33 +88,77 @@ def _without_suffix(source: Path) -> str:
     raise UsageError(f"{source} does not tell how its content is called: name an --out")
 
 
-def read_entries_of(path: Path) -> list[Entry]:
-    """The arrays of a file, a folder or standard input."""
-    from pushforward.codec.archive.formats import read_entries, read_folder
+def read_files_of(path: Path) -> list[File]:
+    """A file, all files below a folder, or standard input.
+
+    Files of a folder are named by their places in it, the folder's own name first.
+
+    Raises:
+        DataError: if one cannot be read, or there is none.
+    """
+    from pushforward.codec.archive.entry import File
 
     if path == STREAM:
-        return read_entries(sys.stdin.buffer.read(), "")
-    if path.is_dir():
-        return read_folder(path)
-    return read_entries(read_content(path), path.name)
+        return [File("", sys.stdin.buffer.read())]
+    if not path.is_dir():
+        return [File(path.name, read_content(path), _mode(path))]
+    found = sorted(below for below in path.rglob("*") if below.is_file())
+    if not found:
+        raise DataError(f"{path}: expected files in the folder, found none")
+    top = path.resolve().name
+    return [
+        File(str(PurePosixPath(top, *below.relative_to(path).parts)), read_content(below), _mode(below))
+        for below in found
+    ]
 
 
 def read_content(path: Path) -> bytes:
-    """What is in a file or comes in on standard input."""
-    from pushforward.codec.archive.formats import read_bytes
+    """What is in a file or comes in on standard input.
 
-    return sys.stdin.buffer.read() if path == STREAM else read_bytes(path)
+    Raises:
+        DataError: if it cannot be read.
+    """
+    if path == STREAM:
+        return sys.stdin.buffer.read()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def write_content(place: Path, content: bytes) -> None:
-    """Write all of it, or leave what was there."""
-    from pushforward.files import atomic_write
+def write_content(place: Path, content: bytes, mode: int | None = None) -> None:
+    """Write all of it, or leave what was there; ``mode`` is the file's permissions from the beginning."""
+    from pushforward.files import atomic_path
 
     if place == STREAM:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
-    else:
-        atomic_write(place, content)
+        return
+    with atomic_path(place) as temporary, temporary.open("wb") as file:
+        if mode is not None:
+            temporary.chmod(mode)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def shared_mode(files: Sequence[File]) -> int | None:
+    """The permissions of a file that holds these: nobody may read it who may not read them all."""
+    modes = [file.mode for file in files if file.mode is not None]
+    return reduce(and_, modes) & 0o666 | 0o600 if modes else None
+
+
+def restored_mode(source: Path, mode: int | None) -> int | None:
+    """The permissions of a file out of a compressed one: those it had, as far as the compressed one grants them."""
+    if source == STREAM or mode is None:
+        return mode
+    granted = _mode(source)
+    # Who may read the compressed file may run what is in it.
+    return mode & (granted | (granted & 0o444) >> 2)
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode) & 0o777
 
 
 def refuse_to_write_over(place: Path, force: bool) -> None:
@@ -109,7 +168,7 @@ def refuse_to_write_over(place: Path, force: bool) -> None:
     if place == STREAM:
         if sys.stdout.isatty():
             raise UsageError("standard output is a terminal: redirect it, or use --force")
-    elif place.exists():
+    elif os.path.lexists(place):
         raise DataError(f"{place} is there already: use --force to write over it")
 
 
@@ -120,20 +179,39 @@ def refuse_same_names(paths: list[Path]) -> None:
         raise UsageError("several inputs have one name: decompressed, they would be written over each other")
 
 
-def verify_written(model: CodecModel, place: Path, entries: list[Entry]) -> None:
-    """Before an input is removed, read back what was written of it."""
-    from pushforward.codec.archive.packing import unpack
+def verify_archive(model: CodecModel, place: Path, opened: Sequence[Opened]) -> None:
+    """Before inputs are removed, read back what was written of them.
 
-    for back, entry in zip(unpack(model, place.read_bytes()), entries, strict=True):
-        if back.array.tobytes() != entry.array.tobytes():
+    Raises:
+        CodecError: if that is not what was read, or for a file whose pixels alone are kept, not the file of these.
+    """
+    from pushforward.codec.archive.formats import write_files
+    from pushforward.codec.archive.packing import unpack_files
+
+    for back, item in zip(unpack_files(model, place.read_bytes()), opened, strict=True):
+        same = {item.file.content} | {file.content for file in write_files(item.entries) if item.lost}
+        if back.name != item.file.name or back.content not in same:
             raise CodecError(f"{place} does not read back: the input is kept")
 
 
-def remove(paths: list[Path]) -> None:
-    """Remove inputs that are files; folders stay."""
+def verify_files(places: Sequence[Path], files: Sequence[File]) -> None:
+    """Before a compressed file is removed, read back what was written of it.
+
+    Raises:
+        CodecError: if a file is not as it was written.
+    """
+    for place, file in zip(places, files, strict=True):
+        if read_content(place) != file.content:
+            raise CodecError(f"{place} does not read back: the input is kept")
+
+
+def remove(paths: Sequence[Path], contents: Mapping[str, bytes]) -> None:
+    """Remove inputs that are files and still hold what was read of them, by name; folders stay."""
     for path in paths:
         if not path.is_file():
             continue
+        if read_content(path) != contents.get(path.name, b""):
+            raise DataError(f"{path} has changed since it was read: it is kept")
         try:
             path.unlink()
         except OSError as error:

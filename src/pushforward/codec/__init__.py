@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pushforward.codec.api import compress, decompress, preview
-    from pushforward.codec.archive.entry import Entry
-    from pushforward.codec.archive.packing import pack, unpack
+    from pushforward.codec.archive.entry import Entry, File
+    from pushforward.codec.archive.fit import MisfitWarning
+    from pushforward.codec.archive.packing import pack, pack_files, unpack, unpack_files
     from pushforward.codec.bitsback.model import LocalBitsBack
     from pushforward.codec.exact.exporting import export
     from pushforward.codec.exact.portable import PortableFlow
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "LocalBitsBack": "bitsback.model",
-    "Entry": "archive.entry",
+    **dict.fromkeys(("Entry", "File"), "archive.entry"),
+    "MisfitWarning": "archive.fit",
     **dict.fromkeys(("compress", "decompress", "preview"), "api"),
-    **dict.fromkeys(("pack", "unpack"), "archive.packing"),
+    **dict.fromkeys(("pack", "pack_files", "unpack", "unpack_files"), "archive.packing"),
     "export": "exact.exporting",
     "PortableFlow": "exact.portable",
     **dict.fromkeys(("load_portable", "save_portable"), "exact.state"),
@@ -29,16 +31,20 @@ _HOMES = {
 
 __all__ = [
     "Entry",
+    "File",
     "LocalBitsBack",
+    "MisfitWarning",
     "PortableFlow",
     "compress",
     "decompress",
     "export",
     "load_portable",
     "pack",
+    "pack_files",
     "preview",
     "save_portable",
     "unpack",
+    "unpack_files",
 ]
 
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from pushforward.accuracy import Accuracy
 from pushforward.codec.archive.container import MEMORY_LIMIT
-from pushforward.codec.archive.decoding import Decoder
+from pushforward.codec.archive.decoding import Decoder, item_of
 from pushforward.codec.archive.entry import Entry
-from pushforward.codec.archive.packing import open_container, pack, unpack_preview
+from pushforward.codec.archive.formats import FILE
+from pushforward.codec.archive.packing import open_container, pack, read_arrays_of, unpack_preview
 from pushforward.codec.archive.parallel import Progress
 from pushforward.codec.model import CodecModel
 from pushforward.distributions.base import Distribution
@@ -32,10 +33,12 @@ def compress(
 ) -> bytes:
     """Compress an array of any shape and type, losslessly, with a flow.
 
-    What suits the flow's shape and levels is coded by it; what does not (other types, values out of range, noise that
-    it would only lengthen) is stored in a plainer way. A flow on integers (``coarse-to-fine``, ``idf``) is exported to
-    its portable form: the bytes can be read on any machine; pass the result of :func:`pushforward.codec.export` or
-    :func:`pushforward.codec.load_portable` to do that once for many calls. A continuous flow codes by local bits-back.
+    What suits the flow's shape and levels is coded by it; what does not (other types, values out of range), and what a
+    general coder (xz or zstd) makes shorter, is coded by that. A :class:`pushforward.codec.MisfitWarning` says where
+    the flow takes many more bits for the data than for data of its own. A flow on integers (``coarse-to-fine``,
+    ``idf``) is exported to its portable form: the bytes can be read on any machine; pass the result of
+    :func:`pushforward.codec.export` or :func:`pushforward.codec.load_portable` to do that once for many calls. A
+    continuous flow codes by local bits-back.
 
     Args:
         flow: a flow, or what :func:`pushforward.codec.export` made of it.
@@ -77,7 +80,8 @@ def decompress(
         flow: the same flow, or its portable form.
         data: what ``compress`` returned.
         index: decode ``array[index]`` alone, from the blocks that hold it.
-        memory_limit: refuse files that hold more bytes of arrays than this.
+        memory_limit: refuse files that hold more bytes of arrays than this, or whose blocks take more to decode
+            (256 MiB beside the limit are allowed for that).
         progress: called with the number of blocks done and to do.
 
     Raises:
@@ -90,13 +94,15 @@ def decompress(
             f"decompress expects the bytes that compress returned, got a value of type {type(data).__name__}"
         )
     header, blocks = open_container(model, data, memory_limit)
-    if len(header.names) != 1:
-        raise UsageError(f"decompress expects a file with one array, got {len(header.names)}: use unpack()")
-    reader = Decoder(model, header, blocks)
-    if index is None:
-        (entry,) = reader.entries(progress)
-        return entry.array
-    return reader.item(index)
+    if len(header.forms) != 1:
+        raise UsageError(f"decompress expects a file with one array, got {len(header.forms)}: use unpack()")
+    reader = Decoder(model, header, blocks, memory_limit)
+    if index is not None and header.forms[0].kind != FILE:
+        return reader.item(index)
+    arrays = [part.array for entry in reader.entries(progress) for part in read_arrays_of(entry)]
+    if len(arrays) != 1:
+        raise UsageError(f"decompress expects a file with one array, got {len(arrays)}: use unpack()")
+    return arrays[0] if index is None else item_of(arrays[0], index)
 
 
 def preview(

@@ -12,7 +12,9 @@ from pushforward.codec.entropy import AnsCoder
 class CodecModel(Protocol):
     """A model that codes batches of events of one shape, whose elements are integers from ``low`` to ``high``.
 
-    ``block_elements`` is about how many elements should share a block.
+    ``block_elements`` is about how many elements should share a block, ``working_bytes`` about how much memory each
+    element of a block takes while it is coded, and ``starting_bits`` about how many bits a block takes besides its
+    events.
     """
 
     event_shape: tuple[int, ...]
@@ -20,6 +22,8 @@ class CodecModel(Protocol):
     high: int
     fingerprint: bytes
     block_elements: int
+    working_bytes: int
+    starting_bits: int
 
     def push(self, coder: AnsCoder, x: Tensor) -> None:
         """Encode events (N, *event_shape).
@@ -31,6 +35,10 @@ class CodecModel(Protocol):
 
     def pop(self, coder: AnsCoder, count: int) -> Tensor:
         """Decode the ``count`` events that were pushed last."""
+        ...
+
+    def expected_bits(self) -> float:
+        """About how many bits an event takes that the model itself would draw."""
         ...
 
 

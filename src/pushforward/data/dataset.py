@@ -119,7 +119,7 @@ def infer_levels(name: str, x: np.ndarray[Any, Any], levels: int | None) -> int:
         return levels
     if x.dtype.kind == "b":
         return 2
-    if x.dtype == np.uint8 or x.dtype == np.uint16:
+    if x.dtype.kind == "u" and x.dtype.itemsize <= 2:
         return int(np.iinfo(x.dtype).max) + 1
     if x.size and x.min() < 0:
         raise DataError(f"{name}: integer data must not be negative, got {x.min()}")

@@ -77,7 +77,10 @@ def decode_idx(content: bytes) -> np.ndarray[Any, Any]:
     if len(content) != expected:
         fault = "truncated IDX file" if len(content) < expected else "IDX file with bytes past its end"
         raise DataError(f"{fault}, shape {shape} takes {expected} bytes and there are {len(content)}")
-    return np.frombuffer(content, kind, offset=start).reshape(shape)
+    try:
+        return np.frombuffer(content[start:], kind).reshape(shape)
+    except ValueError as error:
+        raise DataError(f"no array has the shape {shape} of this IDX file ({error})") from error
 
 
 def encode_idx(x: np.ndarray[Any, Any]) -> bytes:

@@ -19,8 +19,9 @@ Array = NDArray[Any]
 LARGEST_BLOW_UP = 4
 """Patches may hold at most this many times the array's elements, padding included."""
 
-OPAQUE, DIRECT, BYTES = range(3)
-"""The schemes: bytes that no model sees; the values themselves; each byte of the values as a plane of its own."""
+OPAQUE, DIRECT, BYTES, PLANES = range(4)
+"""The schemes: bytes that no model sees; the values themselves; each byte of the values as a plane of its own; such
+planes that no model sees."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +104,10 @@ def choose_scheme(array: Array, event_shape: tuple[int, ...], low: int, high: in
     """The scheme that suits an array's type, shape and values best.
 
     Raises:
-        UsageError: if the array holds Python objects or fields, which have no bits of their own.
+        UsageError: if the array holds Python objects or fields, which have no bits of their own, or nothing at all.
     """
-    if array.dtype.hasobject or array.dtype.names is not None:
-        raise UsageError(f"compress expects an array of plain numbers, got {array.dtype}: save its parts one by one")
+    if array.dtype.hasobject or array.dtype.names is not None or not array.itemsize:
+        raise UsageError(f"compress expects an array of plain numbers, got {array.dtype!r}: save its parts one by one")
     if find_cut(array.shape, event_shape) is None or array.size == 0:
         return OPAQUE
     if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
@@ -146,6 +147,20 @@ def from_byte_planes(planes: NDArray[np.uint8], dtype: np.dtype[Any], axes: int)
     """Undo :func:`to_byte_planes`."""
     values = np.ascontiguousarray(np.moveaxis(planes, planes.ndim - 1 - axes, -1))
     return values.view(dtype.newbyteorder("<"))[..., 0].astype(dtype)
+
+
+def shuffle(content: bytes, itemsize: int) -> bytes:
+    """All first bytes of the items, then all second ones and so on: like bytes code better together."""
+    if itemsize == 1 or len(content) % itemsize:
+        return content
+    return np.frombuffer(content, np.uint8).reshape(-1, itemsize).T.tobytes()
+
+
+def unshuffle(content: bytes, itemsize: int) -> bytes:
+    """Undo :func:`shuffle`."""
+    if itemsize == 1 or len(content) % itemsize:
+        return content
+    return np.frombuffer(content, np.uint8).reshape(itemsize, -1).T.tobytes()
 
 
 def to_patches(values: Array, cut: Cut) -> Array:

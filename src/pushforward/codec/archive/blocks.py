@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pushforward.codec.archive.container import inflate
+from pushforward.codec.archive.arrays import shuffle, unshuffle
+from pushforward.codec.archive.general import inflate
 from pushforward.codec.entropy import AnsCoder
 from pushforward.codec.model import CodecModel
 from pushforward.errors import CodecError
@@ -22,7 +23,7 @@ RAW, DEFLATED, MODELLED, ESCAPED = range(4)
 
 def encode_plain(content: bytes, itemsize: int) -> bytes:
     """The shorter of the bytes as they are and deflated."""
-    deflated = zlib.compress(_shuffle(content, itemsize), 6)
+    deflated = zlib.compress(shuffle(content, itemsize), 6)
     return bytes([DEFLATED]) + deflated if len(deflated) < len(content) else bytes([RAW]) + content
 
 
@@ -32,29 +33,35 @@ def decode_plain(block: memoryview, length: int, itemsize: int) -> bytes:
     if mode == RAW and len(payload) == length:
         return bytes(payload)
     if mode == DEFLATED:
-        return _unshuffle(inflate(payload, length), itemsize)
+        return unshuffle(inflate(payload, length), itemsize)
     raise CodecError("the file is damaged: a block has the wrong length or an unknown mode")
 
 
 def encode_patches(
     model: CodecModel, patches: NDArray[np.int64], valid: NDArray[np.bool_] | None, dtype: np.dtype[Any], verify: bool
-) -> bytes:
-    """Code patches (N, *event) of integers; of those outside ``valid`` only the array's shape knows."""
+) -> tuple[bytes, int]:
+    """Code patches (N, *event) of integers; of those outside ``valid`` only the array's shape knows.
+
+    Returns the block, and how many bytes the model takes for it, used or not; 0 where it cannot code it.
+    """
     plain = encode_plain(stored_bytes(patches, valid, dtype), dtype.itemsize)
     try:
         modelled = _encode_with_model(model, patches, valid)
+        reads_back = not verify or _reads_back(model, modelled, patches, valid, dtype)
     except CodecError:
-        return plain
-    if len(modelled) >= len(plain):
-        return plain
-    if verify:
-        try:
-            decoded = decode_patches(model, memoryview(modelled), len(patches), valid, dtype)
-        except CodecError:
-            return plain
-        if stored_bytes(decoded, valid, dtype) != stored_bytes(patches, valid, dtype):
-            return plain
-    return modelled
+        return plain, 0
+    return modelled if reads_back and len(modelled) < len(plain) else plain, len(modelled)
+
+
+def _reads_back(
+    model: CodecModel,
+    block: bytes,
+    patches: NDArray[np.int64],
+    valid: NDArray[np.bool_] | None,
+    dtype: np.dtype[Any],
+) -> bool:
+    decoded = decode_patches(model, memoryview(block), len(patches), valid, dtype)
+    return stored_bytes(decoded, valid, dtype) == stored_bytes(patches, valid, dtype)
 
 
 def decode_patches(
@@ -119,7 +126,7 @@ def _encode_with_model(model: CodecModel, patches: NDArray[np.int64], valid: NDA
         return bytes([MODELLED]) + coder.to_bytes()
     steps = np.diff(places, prepend=0).astype("<u4").tobytes()
     values = patches.reshape(-1)[places].astype("<i8").tobytes()
-    content = _shuffle(steps, 4) + _shuffle(values, 8)
+    content = shuffle(steps, 4) + shuffle(values, 8)
     outside = zlib.compress(content, 9)
     sizes = len(content).to_bytes(4, "little") + len(outside).to_bytes(4, "little")
     return bytes([ESCAPED]) + sizes + outside + coder.to_bytes()
@@ -130,12 +137,12 @@ def _restore(patches: NDArray[np.int64], content: bytes) -> NDArray[np.int64]:
     count, left = divmod(len(content), 12)
     if left:
         raise CodecError("the file is damaged: a block's corrections have the wrong length")
-    steps = np.frombuffer(_unshuffle(content[: 4 * count], 4), "<u4").astype(np.int64)
+    steps = np.frombuffer(unshuffle(content[: 4 * count], 4), "<u4").astype(np.int64)
     places = np.cumsum(steps)
     if count and places[-1] >= patches.size:
         raise CodecError("the file is damaged: a block corrects values that it does not have")
     flat = patches.reshape(-1)
-    flat[places] = np.frombuffer(_unshuffle(content[4 * count :], 8), "<i8")
+    flat[places] = np.frombuffer(unshuffle(content[4 * count :], 8), "<i8")
     return flat.reshape(patches.shape)
 
 
@@ -151,16 +158,3 @@ def _split_escapes(payload: memoryview) -> tuple[int, memoryview, memoryview]:
     if length > len(payload) - 8:
         raise CodecError("the file is damaged: a block's corrections reach past its end")
     return size, payload[8 : 8 + length], payload[8 + length :]
-
-
-def _shuffle(content: bytes, itemsize: int) -> bytes:
-    """All first bytes of the items, then all second ones and so on: like bytes deflate better together."""
-    if itemsize == 1 or len(content) % itemsize:
-        return content
-    return np.frombuffer(content, np.uint8).reshape(-1, itemsize).T.tobytes()
-
-
-def _unshuffle(content: bytes, itemsize: int) -> bytes:
-    if itemsize == 1 or len(content) % itemsize:
-        return content
-    return np.frombuffer(content, np.uint8).reshape(itemsize, -1).T.tobytes()

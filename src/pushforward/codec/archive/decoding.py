@@ -5,21 +5,22 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from itertools import accumulate
+from math import prod
 
 import numpy as np
 import torch
 
-from pushforward.codec.archive import layout
+from pushforward.codec.archive import general, layout
 from pushforward.codec.archive.arrays import Array
 from pushforward.codec.archive.blocks import (
     decode_patches,
-    decode_plain,
     decode_with_model,
     modelled_part,
     stored_bytes,
 )
-from pushforward.codec.archive.container import Form, Header
+from pushforward.codec.archive.container import ALLOWANCE, MEMORY_LIMIT
 from pushforward.codec.archive.entry import Entry
+from pushforward.codec.archive.header import Form, Header
 from pushforward.codec.archive.layout import Task
 from pushforward.codec.archive.parallel import Progress, in_parallel
 from pushforward.codec.entropy import AnsCoder
@@ -31,18 +32,19 @@ from pushforward.errors import CodecError, UsageError
 class Decoder:
     """Decodes the blocks of an opened file."""
 
-    def __init__(self, model: CodecModel, header: Header, blocks: Sequence[memoryview]) -> None:
+    def __init__(
+        self, model: CodecModel, header: Header, blocks: Sequence[memoryview], memory_limit: int = MEMORY_LIMIT
+    ) -> None:
         self.model, self.header = model, header
-        self.groups = layout.groups(header, model.event_shape)
-        # A header may promise anything; before a list of its blocks is made, their number must be the file's.
-        if layout.block_count(self.groups, header.block_size) != len(blocks):
-            raise CodecError("the file is damaged: it has not as many blocks as its arrays need")
+        self.groups = layout.groups(header.forms, model.event_shape)
+        layout.check_block_count(self.groups, header.block_size, len(blocks))
+        self.workers = self._affordable(memory_limit)
         self.tasks = layout.tasks(self.groups, header.block_size)
         self.blocks = dict(zip(self.tasks, zip(blocks, header.checksums)))
 
     def entries(self, progress: Progress | None) -> list[Entry]:
         """Decode everything."""
-        decoded = dict(zip(self.tasks, in_parallel(self.decode, self.tasks, progress)))
+        decoded = dict(zip(self.tasks, in_parallel(self.decode, self.tasks, progress, self.workers)))
         contents: dict[int, Array] = {}
         for group in self.groups:
             parts = [decoded[task] for task in self.tasks if task.group is group]
@@ -50,20 +52,16 @@ class Decoder:
             starts = list(accumulate(group.sizes, initial=0))
             for place, member in enumerate(group.members):
                 contents[member] = whole[starts[place] : starts[place + 1]]
-        return [
-            Entry(layout.from_content(contents[index], form, self.model.event_shape), name, form.kind, form.extra)
-            for index, (form, name) in enumerate(zip(self.header.entries, self.header.names))
-        ]
+        return [self._entry(index, content) for index, content in sorted(contents.items())]
 
     def item(self, index: int) -> Array:
         """Decode one item along the first axis of the first entry."""
-        form = self.header.entries[0]
-        if not form.shape or not -form.shape[0] <= index < form.shape[0]:
-            raise UsageError(f"index expects a number within the first of the dimensions {form.shape}, got {index}")
+        form = self.header.forms[0]
+        _check_index(form.shape, index)
         (group,) = self.groups
-        inner = Form(form.kind, form.dtype, (1, *form.shape[1:]), form.scheme, form.extra)
+        inner = Form(form.kind, form.dtype, (1, *form.shape[1:]), form.scheme)
         cut = group.cuts[0]
-        if cut is not None and len(form.shape) == cut.axes:
+        if cut is None or len(form.shape) == cut.axes:
             return self.entries(None)[0].array[index]
         size = group.total // form.shape[0]
         start = index % form.shape[0] * size
@@ -78,13 +76,29 @@ class Decoder:
         """Decode one block and compare it with its checksum."""
         block, checksum = self.blocks[task]
         if task.group.is_opaque:
-            content = decode_plain(block, task.stop - task.start, 1)
+            content = general.decode(block, task.stop - task.start)
             self.check(content, checksum)
             return np.frombuffer(content, np.uint8)
         valid = task.group.valid(task.start, task.stop)
         patches = decode_patches(self.model, block, task.stop - task.start, valid, task.group.dtype)
         self.check(stored_bytes(patches, valid, task.group.dtype), checksum)
         return patches.astype(task.group.dtype).reshape(len(patches), *task.group.event)
+
+    def _entry(self, index: int, content: Array) -> Entry:
+        form, label = self.header.forms[index], self.header.labels[index]
+        array = layout.from_content(content, form, self.model.event_shape)
+        return Entry(array, label.name, form.kind, label.extra, label.mode, label.size)
+
+    def _affordable(self, memory_limit: int) -> int:
+        """How many blocks may be decoded at a time: what a model does with one takes more memory than its values."""
+        sizes = [min(group.total, self.header.block_size) for group in self.groups if not group.is_opaque]
+        largest = max(sizes, default=0) * prod(self.model.event_shape) * self.model.working_bytes
+        if largest > memory_limit + ALLOWANCE:
+            raise CodecError(
+                f"a block of the file takes about {largest} bytes while it is decoded, more than the limit of "
+                f"{memory_limit} and the {ALLOWANCE} beside it: raise the limit"
+            )
+        return (memory_limit + ALLOWANCE) // max(largest, 1)
 
     def check(self, content: bytes, checksum: int) -> None:
         """Raise unless the content is what was compressed."""
@@ -98,9 +112,15 @@ class Previewer(Decoder):
     model: PortableFlow
 
     def __init__(
-        self, model: PortableFlow, header: Header, blocks: Sequence[memoryview], latents: int, seed: int
+        self,
+        model: PortableFlow,
+        header: Header,
+        blocks: Sequence[memoryview],
+        latents: int,
+        seed: int,
+        memory_limit: int = MEMORY_LIMIT,
     ) -> None:
-        super().__init__(model, header, blocks)
+        super().__init__(model, header, blocks, memory_limit)
         if not 0 <= latents <= model.latents:
             raise UsageError(f"preview expects between 0 and {model.latents} latents, got {latents}")
         self.latents, self.seed = latents, seed
@@ -115,3 +135,18 @@ class Previewer(Decoder):
 
         patches = decode_with_model(payload, pop)
         return patches.astype(task.group.dtype).reshape(len(patches), *task.group.event)
+
+
+def item_of(array: Array, index: int) -> Array:
+    """One item along the first axis.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    _check_index(array.shape, index)
+    return np.asarray(array[index])
+
+
+def _check_index(shape: tuple[int, ...], index: int) -> None:
+    if not shape or not -shape[0] <= index < shape[0]:
+        raise UsageError(f"index expects a number within the first of the dimensions {shape}, got {index}")

@@ -1,4 +1,4 @@
-"""What compressed files are made of: arrays with names, and what the files that they came from need besides."""
+"""What compressed files are made of: files, and arrays with what the files that they came from need besides."""
 
 from __future__ import annotations
 
@@ -11,11 +11,25 @@ Piece = tuple[NDArray[Any], bytes]
 """An array of a file, and what else the file needs."""
 
 
+@dataclass(frozen=True)
+class File:
+    """A file: its name (a path with ``/`` below the folder that it came from), its bytes, and its permissions."""
+
+    name: str
+    content: bytes
+    mode: int | None = None
+
+
 @dataclass
 class Entry:
-    """One array of a file: its name, the kind of file it came from (0 for none), and what else that file needs."""
+    """One array of a file: its name, the kind of file it came from (0 for none), and what else that file needs.
+
+    ``mode`` and ``size`` are the permissions and the bytes of that file; of several arrays the first one has them.
+    """
 
     array: NDArray[Any]
     name: str = ""
     kind: int = 0
     extra: bytes = b""
+    mode: int | None = None
+    size: int = 0

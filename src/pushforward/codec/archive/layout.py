@@ -12,12 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.codec.archive import arrays
-from pushforward.codec.archive.arrays import BYTES, DIRECT, OPAQUE, Array, Cut, find_cut
-from pushforward.codec.archive.container import Form, Header
+from pushforward.codec.archive.arrays import BYTES, DIRECT, OPAQUE, PLANES, Array, Cut, find_cut, shuffle, unshuffle
+from pushforward.codec.archive.header import Form, Header
 from pushforward.errors import CodecError
-
-OPAQUE_BLOCK = 2**20
-"""Bytes of a block that no model sees."""
 
 
 @dataclass(eq=False)
@@ -46,8 +43,8 @@ class Group:
         return sum(self.sizes)
 
     def step(self, block_size: int) -> int:
-        """How many patches, or bytes, one block has."""
-        return OPAQUE_BLOCK if self.is_opaque else block_size
+        """How many patches, or bytes, one block has: what no model sees is one block, where like finds like."""
+        return max(self.total, 1) if self.is_opaque else block_size
 
     def slice(self, contents: Sequence[Array], start: int, stop: int) -> Array:
         """The patches (or bytes) from ``start`` to ``stop`` of all members put together."""
@@ -91,13 +88,13 @@ class Task:
     stop: int
 
 
-def groups(header: Header, event_shape: tuple[int, ...]) -> list[Group]:
-    """The groups of a file, which its header's forms alone decide."""
+def groups(forms: Sequence[Form], event_shape: tuple[int, ...]) -> list[Group]:
+    """The groups of a file, which the forms of its entries alone decide."""
     groups: dict[str, Group] = {}
-    for index, form in enumerate(header.entries):
+    for index, form in enumerate(forms):
         dtype = np.dtype(np.uint8) if form.scheme != DIRECT else np.dtype(form.dtype)
-        key = "" if form.scheme == OPAQUE else dtype.str
-        group = groups.setdefault(key, Group(dtype, form.scheme == OPAQUE))
+        opaque = form.scheme in (OPAQUE, PLANES)
+        group = groups.setdefault("" if opaque else dtype.str, Group(dtype, opaque))
         cut = _cut(form, event_shape)
         group.members.append(index)
         group.cuts.append(cut)
@@ -107,7 +104,7 @@ def groups(header: Header, event_shape: tuple[int, ...]) -> list[Group]:
 
 def _cut(form: Form, event_shape: tuple[int, ...]) -> Cut | None:
     dtype = np.dtype(form.dtype)
-    if form.scheme == OPAQUE:
+    if form.scheme in (OPAQUE, PLANES):
         return None
     if form.scheme not in (DIRECT, BYTES) or dtype.kind not in "biuf" or dtype.itemsize > 8:
         raise CodecError("the file is damaged: an array has an unknown coding scheme")
@@ -126,16 +123,31 @@ def tasks(groups: Iterable[Group], block_size: int) -> list[Task]:
     return found
 
 
-def block_count(groups: Iterable[Group], block_size: int) -> int:
-    """How many blocks there are, without a list of them."""
-    return sum(-(-group.total // group.step(block_size)) for group in groups)
+def check_block_count(groups: Iterable[Group], block_size: int, count: int) -> None:
+    """Check, without a list of them, that there are as many blocks as a file has: a header may promise anything.
+
+    Raises:
+        CodecError: if not.
+    """
+    if sum(-(-group.total // group.step(block_size)) for group in groups) != count:
+        raise CodecError("the file is damaged: it has not as many blocks as its arrays need")
+
+
+def shares(header: Header, found: Sequence[Group]) -> list[float]:
+    """The bytes that each entry takes of the blocks; a block that several share counts by how much they have in it."""
+    parts = [0.0] * len(header.forms)
+    for task, length in zip(tasks(found, header.block_size), header.lengths, strict=True):
+        for index, low, high in task.group.overlaps(task.start, task.stop):
+            parts[task.group.members[index]] += length * (high - low) / (task.stop - task.start)
+    return parts
 
 
 def to_content(array: Array, form: Form, event_shape: tuple[int, ...]) -> Array:
     """An array's patches, or its bytes."""
     cut = _cut(form, event_shape)
     if cut is None:
-        return np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
+        content = array.tobytes()
+        return np.frombuffer(shuffle(content, array.itemsize) if form.scheme == PLANES else content, np.uint8)
     return arrays.to_patches(arrays.to_byte_planes(array, cut.axes) if form.scheme == BYTES else array, cut)
 
 
@@ -143,7 +155,9 @@ def from_content(content: Array, form: Form, event_shape: tuple[int, ...]) -> Ar
     """Undo :func:`to_content`."""
     cut, dtype = _cut(form, event_shape), np.dtype(form.dtype)
     if cut is None:
-        return np.frombuffer(content.tobytes(), dtype).reshape(form.shape).copy()
+        raw = content.tobytes()
+        values = unshuffle(raw, dtype.itemsize) if form.scheme == PLANES else raw
+        return np.frombuffer(values, dtype).reshape(form.shape).copy()
     if form.scheme == DIRECT:
         return arrays.from_patches(content, cut, form.shape).astype(dtype, copy=False)
     place = len(form.shape) - cut.axes

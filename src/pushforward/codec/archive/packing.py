@@ -1,20 +1,20 @@
-"""Named arrays packed into one file, and unpacked."""
+"""Named arrays and files packed into one file, and unpacked."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from math import prod
 
 import numpy as np
 
-from pushforward.codec.archive import arrays, layout
-from pushforward.codec.archive.blocks import encode_patches, encode_plain, stored_bytes
-from pushforward.codec.archive.container import MEMORY_LIMIT, Form, Header, read_container, write_container
+from pushforward.codec.archive.choice import Item, shortest, to_item
+from pushforward.codec.archive.container import MEMORY_LIMIT, read_container
 from pushforward.codec.archive.decoding import Decoder, Previewer
-from pushforward.codec.archive.entry import Entry
-from pushforward.codec.archive.layout import Task
-from pushforward.codec.archive.parallel import Progress, in_parallel
+from pushforward.codec.archive.encoding import Encoder
+from pushforward.codec.archive.entry import Entry, File
+from pushforward.codec.archive.formats import FILE, Opened, open_file, read_arrays, write_files
+from pushforward.codec.archive.header import Header
+from pushforward.codec.archive.parallel import Progress
 from pushforward.codec.exact.portable import PortableFlow
 from pushforward.codec.model import CodecModel
 from pushforward.errors import CodecError, UsageError
@@ -29,48 +29,46 @@ def pack(
     progress: Progress | None = None,
 ) -> bytes:
     """Compress several named arrays into one file; arrays of one type share blocks."""
-    if block_size is None:
-        block_size = min(max(model.block_elements // max(prod(model.event_shape), 1), 8), 4096)
-    if block_size < 1:
-        raise UsageError(f"block_size expects at least 1, got {block_size}")
-    header = Header(model.fingerprint, block_size)
-    forms: dict[Form, int] = {}
-    contents = []
-    for entry in entries:
-        array = np.asarray(entry.array)
-        scheme = arrays.choose_scheme(array, model.event_shape, model.low, model.high)
-        form = Form(entry.kind, array.dtype.str, array.shape, scheme, entry.extra)
-        header.form_of.append(forms.setdefault(form, len(forms)))
-        header.names.append(entry.name)
-        contents.append(layout.to_content(array, form, model.event_shape))
-    header.forms = list(forms)
-    check = verify and not isinstance(model, PortableFlow)
+    items = [to_item(model, [_with_array(entry)], None) for entry in entries]
+    return _pack(model, items, block_size, verify, progress)
 
-    def encode(task: Task) -> tuple[bytes, int]:
-        content = task.group.slice(contents, task.start, task.stop)
-        if task.group.is_opaque:
-            raw = content.tobytes()
-            return encode_plain(raw, 1), zlib.crc32(raw)
-        patches, valid = content.astype(np.int64), task.group.valid(task.start, task.stop)
-        checksum = zlib.crc32(stored_bytes(patches, valid, task.group.dtype))
-        return encode_patches(model, patches, valid, task.group.dtype, check), checksum
 
-    coded = in_parallel(encode, layout.tasks(layout.groups(header, model.event_shape), block_size), progress)
-    header.lengths = [len(block) for block, _ in coded]
-    header.checksums = [checksum for _, checksum in coded]
-    return write_container(header, [block for block, _ in coded])
+def pack_files(
+    model: CodecModel,
+    files: Sequence[File | Opened],
+    *,
+    block_size: int | None = None,
+    verify: bool = True,
+    progress: Progress | None = None,
+) -> bytes:
+    """Compress several files into one, byte for byte; those opened with less than all of them, as they were opened."""
+    items = []
+    for file in files:
+        opened = open_file(file) if isinstance(file, File) else file
+        items.append(to_item(model, opened.entries or [opened.stored], opened.stored))
+    return _pack(model, items, block_size, verify, progress)
 
 
 def unpack(
     model: CodecModel, data: bytes, *, memory_limit: int = MEMORY_LIMIT, progress: Progress | None = None
 ) -> list[Entry]:
-    """Get back the entries that :func:`pack` was given.
+    """Get back the entries that :func:`pack` was given, or the arrays in the files that :func:`pack_files` was given.
 
     Raises:
         CodecError: as :func:`pushforward.codec.decompress` does.
     """
-    header, blocks = open_container(model, data, memory_limit)
-    return Decoder(model, header, blocks).entries(progress)
+    return [part for entry in _entries(model, data, memory_limit, progress) for part in read_arrays_of(entry)]
+
+
+def unpack_files(
+    model: CodecModel, data: bytes, *, memory_limit: int = MEMORY_LIMIT, progress: Progress | None = None
+) -> list[File]:
+    """Get back the files that :func:`pack_files` was given; an array without a file becomes an .npy file.
+
+    Raises:
+        CodecError: as :func:`pushforward.codec.decompress` does.
+    """
+    return write_files(_entries(model, data, memory_limit, progress))
 
 
 def unpack_preview(
@@ -80,11 +78,11 @@ def unpack_preview(
     if not isinstance(model, PortableFlow):
         raise UsageError("preview expects a flow on integers, whose latents are coded one after the other")
     header, blocks = open_container(model, data, memory_limit)
-    return Previewer(model, header, blocks, latents, seed).entries(None)
+    return Previewer(model, header, blocks, latents, seed, memory_limit).entries(None)
 
 
 def open_container(model: CodecModel, data: bytes, memory_limit: int = MEMORY_LIMIT) -> tuple[Header, list[memoryview]]:
-    """Read a file's header and check that this model made it.
+    """Read a file's header and check that this model made it, and that its arrays are within the limit.
 
     Raises:
         CodecError: as :func:`pushforward.codec.decompress` does.
@@ -95,4 +93,37 @@ def open_container(model: CodecModel, data: bytes, memory_limit: int = MEMORY_LI
             f"the file was made with another model: expected the model with fingerprint {header.fingerprint.hex()}, "
             f"got {model.fingerprint.hex()}"
         )
+    if header.event_shape != tuple(model.event_shape):
+        raise CodecError("the file is damaged: its model has events of another shape")
+    if header.bytes > memory_limit:
+        raise CodecError(
+            f"the file holds {header.bytes} bytes of arrays, more than the limit of {memory_limit}: raise the limit"
+        )
     return header, blocks
+
+
+def read_arrays_of(entry: Entry) -> list[Entry]:
+    """An entry, or the arrays in it where it is a file that went in as bytes."""
+    found = read_arrays(entry.array.tobytes()) if entry.kind == FILE else []
+    return [Entry(array, entry.name) for array in found] or [entry]
+
+
+def _entries(model: CodecModel, data: bytes, memory_limit: int, progress: Progress | None) -> list[Entry]:
+    header, blocks = open_container(model, data, memory_limit)
+    return Decoder(model, header, blocks, memory_limit).entries(progress)
+
+
+def _pack(
+    model: CodecModel, items: Sequence[Item], block_size: int | None, verify: bool, progress: Progress | None
+) -> bytes:
+    if block_size is None:
+        block_size = min(max(model.block_elements // max(prod(model.event_shape), 1), 8), 4096)
+    if block_size < 1:
+        raise UsageError(f"block_size expects at least 1, got {block_size}")
+    encoder = Encoder(model, block_size, verify and not isinstance(model, PortableFlow))
+    return shortest(encoder, items, progress)
+
+
+def _with_array(entry: Entry) -> Entry:
+    array = np.asarray(entry.array)
+    return Entry(array, entry.name, entry.kind, entry.extra, entry.mode, entry.size)

@@ -16,10 +16,15 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_parallel(function: Callable[[Item], Result], tasks: Sequence[Item], progress: Progress | None) -> list[Result]:
-    """Run over all blocks, one block a thread: several threads on one block would mostly wait for each other."""
+def in_parallel(
+    function: Callable[[Item], Result], tasks: Sequence[Item], progress: Progress | None, most: int | None = None
+) -> list[Result]:
+    """Run over all blocks, one block a thread: several threads on one block would mostly wait for each other.
+
+    At most ``most`` run at a time, where memory allows no more.
+    """
     threads = torch.get_num_threads()
-    workers = max(1, min(threads, len(tasks), os.cpu_count() or 1))
+    workers = max(1, min(threads, len(tasks), os.cpu_count() or 1, threads if most is None else most))
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         try:
             results = pool.map(function, tasks)

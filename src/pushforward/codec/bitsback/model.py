@@ -33,6 +33,8 @@ from pushforward.transforms.base import Transform
 from pushforward.transforms.chain import Chain
 from pushforward.transforms.surjections.dequantization import Dequantization
 
+_DRAWN = 16
+
 
 class LocalBitsBack:
     """A continuous flow as a :class:`pushforward.codec.model.CodecModel`.
@@ -65,6 +67,7 @@ class LocalBitsBack:
 
     # One block as a rule: each block pays for its first event's bits.
     block_elements = 2**24
+    working_bytes = 64
 
     def __init__(self, flow: Distribution) -> None:
         self.fingerprint = _fingerprint(flow)
@@ -74,9 +77,12 @@ class LocalBitsBack:
             raise UsageError("local bits-back coding expects a flow of integers that begins with a Dequantization")
         if own.context is not None:
             raise UsageError("local bits-back coding expects a flow without a context: a file would not hold it")
+        self.flow = own
         self.levels = parts[0].levels
         self.low, self.high = 0, self.levels - 1
         self.event_shape = tuple(flow.event_shape)
+        # The first event draws on bits that the block has to hold.
+        self.starting_bits = 64 * math.prod(self.event_shape) + 256
         # Where in its cell a value lies is decoded from the stack, all places alike.
         layers = code_transform(Chain(parts[1:]), own.event_shape) if parts[1:] else []
         self.prior = FlowPrior(own, layers, code_base(own.base))
@@ -107,6 +113,12 @@ class LocalBitsBack:
                 bits.push_uniform((points - first).flatten().numpy(), sizes.flatten().numpy())
                 events.append(event)
         return torch.cat(events[::-1]) if events else torch.zeros((0, *self.event_shape), dtype=torch.int64)
+
+    def expected_bits(self) -> float:
+        """About how many bits an event takes that the flow itself would draw: the mean of the bound for a few draws."""
+        with torch.no_grad():
+            drawn = self.flow.sample(_DRAWN, generator=torch.Generator().manual_seed(0))
+            return -float(self.flow.log_prob(drawn).mean()) / math.log(2)
 
     def draw_points(self, bits: BitStack, event: Tensor) -> Tensor:
         """Decode, from what is on the stack, where in their cells on the grid the event's values lie."""

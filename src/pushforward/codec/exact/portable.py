@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Iterator
 from math import prod
 
@@ -13,12 +14,17 @@ from torch import Tensor
 from pushforward.codec.entropy import AnsCoder, ideal_bits
 from pushforward.codec.exact.bases import Decision, IntegerBase, Weights
 from pushforward.codec.exact.fixedpoint import exact_arithmetic
-from pushforward.codec.exact.masses import Symbols
+from pushforward.codec.exact.masses import IntegerCategorical, Symbols
 from pushforward.codec.exact.transforms import as_image
 from pushforward.errors import CodecError
 
 PIXELS = 4096
 """Pixels that a network sees at once: few, so that its activations stay in the processor's cache."""
+
+DRAWN = 16
+"""Events from which the model's entropy is estimated."""
+BLOCK_MEMORY = 2**28
+"""Bytes that coding one block may take."""
 
 
 class PortableFlow:
@@ -32,7 +38,7 @@ class PortableFlow:
         batch_size: how many events the networks see at once; it changes the speed, never a bit.
     """
 
-    block_elements = 2**18
+    starting_bits = 64
 
     def __init__(
         self,
@@ -50,6 +56,9 @@ class PortableFlow:
         plane = prod(self.event_shape[1:])
         self.pixels = PIXELS if batch_size is None else batch_size * plane
         self.device = torch.device("cpu")
+        # The rows of weights are the largest part: eight bytes for each symbol, and some for what they are made of.
+        self.working_bytes = 256 + 10 * _widest(flow)
+        self.block_elements = min(2**18, BLOCK_MEMORY // self.working_bytes)
 
     def to(self, device: str | torch.device) -> PortableFlow:
         """The same model, its networks computed on ``device``: the bits are the same."""
@@ -86,6 +95,11 @@ class PortableFlow:
     def bits(self, x: Tensor) -> float:
         """-log2 of the probability of all events together, by the integer tables."""
         return sum(ideal_bits(symbols, weights) for symbols, weights in self._decisions(x))
+
+    def expected_bits(self) -> float:
+        """About how many bits an event takes that the model itself would draw: the mean of a few draws."""
+        drawn = self.preview(AnsCoder(), DRAWN, 0)
+        return self.bits(drawn) / DRAWN
 
     def _decisions(self, x: Tensor) -> Iterator[tuple[Symbols, Weights]]:
         events = self._as_images(x)
@@ -124,6 +138,17 @@ class PortableFlow:
 
     def _no_context(self, count: int) -> Tensor:
         return torch.zeros((count, 0, 1, 1), dtype=torch.int64, device=self.device)
+
+
+def _widest(part: object) -> int:
+    """The most symbols that one decision of a part chooses from, where they are no bisections."""
+    if isinstance(part, IntegerCategorical):
+        return part.classes
+    if isinstance(part, list | tuple):
+        return max(map(_widest, part), default=0)
+    if not dataclasses.is_dataclass(part):
+        return 0
+    return max((_widest(getattr(part, field.name)) for field in dataclasses.fields(part)), default=0)
 
 
 def _draw(weights: Weights, generator: np.random.Generator) -> Symbols:

@@ -106,8 +106,10 @@ def load_portable(path: str | Path) -> PortableFlow:
             if not torch.equal(tensors[f"table.{name}"], torch.from_numpy(getattr(tables, name)())):
                 raise CheckpointError(f"{path} was exported with other tables than this version has")
         flow = _load(config["flow"], tensors, "flow")
-        model = assemble(flow, tuple(config["event_shape"]), int(config["low"]), int(config["high"]))
-    except (KeyError, TypeError, ValueError, AttributeError, CodecError, RuntimeError, IndexError) as error:
+        event_shape, low, high = tuple(config["event_shape"]), config["low"], config["high"]
+        _check_numbers(event_shape, low, high)
+        model = assemble(flow, event_shape, low, high)
+    except (TypeError, ValueError, ArithmeticError, AttributeError, CodecError, RuntimeError, LookupError) as error:
         raise CheckpointError(f"{path} does not hold a whole exported model ({error}): export it anew") from error
     return model
 
@@ -121,6 +123,13 @@ def is_portable_file(path: str | Path) -> bool:
             return (file.metadata() or {}).get("format") == FORMAT
     except (SafetensorError, OSError):
         return False
+
+
+def _check_numbers(event_shape: tuple[int, ...], low: int, high: int) -> None:
+    if not all(type(value) is int and abs(value) < 2**31 for value in (*event_shape, low, high)):
+        raise ValueError("its sizes and levels are no whole numbers")
+    if len(event_shape) not in (1, 3) or min(event_shape) < 1 or low > high:
+        raise ValueError(f"events of shape {event_shape} from {low} to {high}")
 
 
 def _describe(flow: IntegerBase, event_shape: tuple[int, ...], low: int, high: int) -> tuple[str, dict[str, Tensor]]:
