@@ -536,6 +536,7 @@ def test_features_of_every_kind() -> None:
     assert inputs.shape == (5000, code.features) and np.abs(inputs).max() <= 5
     again = FeatureCode.restored(code.state())
     np.testing.assert_array_equal(again.encode(numbers), inputs)
+    assert again.report == code.report and [report.name for report in code.report] == list(data.columns)
     odd = data.head(4).copy()
     odd["colour"] = odd["colour"].astype(object)
     odd.loc[0, "colour"] = "violet"

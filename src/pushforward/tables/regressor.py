@@ -68,6 +68,7 @@ class FlowRegressor(RegressorMixin, WithClasses, Described, Saved):
 
     Attributes:
         flow_: the trained flow, in double precision, over the targets' codes given the features' codes.
+        columns_: of what kind each feature is, and why.
         n_features_in_, feature_names_in_: the columns it was fitted on.
         n_outputs_: how many targets.
 
@@ -135,6 +136,7 @@ class FlowRegressor(RegressorMixin, WithClasses, Described, Saved):
         rows = canonical_rows(np.concatenate([features, targets], axis=1), weights)
         features, targets = np.split(rows.values, [features.shape[1]], axis=1)
         self._features = FeatureCode(self._table, features, rows.weights, self.circular)
+        self.columns_ = self._features.report
         self._code = LatentCode(self._target, targets, rows.weights, self.bounds)
         self._cell_points = cell_points(self.quadrature, self._code.features + 1)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))

@@ -35,6 +35,17 @@ class WithAtoms(Column):
         rest: the column of what is no atom.
         values: of the atoms, increasing, ``(K,)``.
         masses: of the atoms, ``(K,)``, together less than 1.
+
+    Example:
+        >>> from pushforward.tables.marginals.fits import fit_real
+        >>> rng = np.random.default_rng(0)
+        >>> spent = np.where(rng.random(1000) < 0.6, 0.0, rng.lognormal(size=1000))
+        >>> sample = Sample.of(spent, np.ones(1000))
+        >>> find_atoms(sample)
+        array([0.])
+        >>> column = fit_real(sample, 0.0, np.inf, find_atoms(sample))
+        >>> float((column.decode(rng.normal(size=10_000)) == 0).mean().round(1))
+        0.6
     """
 
     discrete = True

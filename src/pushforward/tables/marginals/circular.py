@@ -68,7 +68,7 @@ class Circular(Column):
 
     An angle near the cut has two images, ``y`` and ``y + period``. A density ``q`` on the line that falls to zero at
     both ends of the overlap gives the circle ``p(theta) = sum_k q(theta + k period)``, which is continuous all around
-    whatever ``q`` is. ``q`` is fitted to one image of each angle, drawn with chances that change smoothly across the cut.
+    whatever ``q`` is. It is fitted to one image of each angle, with chances that change smoothly across the cut.
 
     Args:
         line: the column of the images.

@@ -26,6 +26,14 @@ class Integers(Column):
     Args:
         smooth: the distribution function at the edges.
         low, high: the first and last whole numbers, infinite for none.
+
+    Example:
+        >>> from pushforward.tables.marginals.integer_fits import fit_integers
+        >>> from pushforward.tables.marginals.samples import Sample
+        >>> column = fit_integers(Sample.of(np.repeat([0.0, 1.0, 3.0], [50, 30, 20]), np.ones(100)), low=0)
+        >>> u, log_du = column.encode(np.array([0.0, 1.0, 2.5, -1.0]), np.full(4, 0.5))
+        >>> np.exp(log_du - 0.5 * u**2 - 0.5 * np.log(2 * np.pi)).round(1)
+        array([0.5, 0.3, 0. , 0. ])
     """
 
     discrete = True
