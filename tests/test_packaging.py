@@ -28,9 +28,10 @@ ROOMS = {
     "data": ["data"],
     "tables": ["tables"],
     "sklearn": ["tables"],
+    "partitions": ["cluster"],
     "codec": ["codec"],
     "plots": ["plots"],
-    "cli": ["cli", "plots", "tables"],
+    "cli": ["cli", "cluster", "plots", "tables"],
 }
 
 # Python as it would be without these packages: nobody finds them.
@@ -198,6 +199,7 @@ open(table, "w").write("1,2\\n")
 ENTRIES = [
     lambda: pf.fit(flow, x, max_steps=1),
     lambda: pf.sklearn.FlowDensity,
+    lambda: pf.partitions.score,
     lambda: pf.data.load_digits(),
     lambda: pf.data.load_table(table),
     lambda: write_events("nowhere.csv", x),
@@ -218,6 +220,7 @@ for entry in ENTRIES:
 TOLD = """\
 fit needs lightning[train
 pushforward.sklearn needs scikit-learn[tables
+pushforward.partitions needs pandas[cluster
 reading the digits needs scikit-learn[data
 a .csv table needs pandas[data
 a .csv table needs pandas[data

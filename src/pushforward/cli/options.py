@@ -54,6 +54,26 @@ Device = Annotated[
     str | None,
     typer.Option(help="cpu, cuda, cuda:1, ...; by default a GPU where there is one.", show_default=False),
 ]
+EngineName = Annotated[
+    str | None,
+    typer.Option(
+        help="Who does many files: local (this machine's processors) or dask (--scheduler, or a cluster on this "
+        "machine).",
+        show_default=False,
+    ),
+]
+Scheduler = Annotated[str | None, typer.Option(help="The address of a dask scheduler.", show_default=False)]
+Resume = Annotated[bool, typer.Option("--resume", help="Skip the files in --out that are done already.")]
+OutPlace = Annotated[
+    str,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="PATH",
+        parser=given_text,
+        help=".csv, .tsv, .parquet, or - for csv on standard output; of many files, a folder, here or at an address.",
+    ),
+]
 TableFile = Annotated[
     str,
     typer.Argument(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,14 +15,16 @@ from pushforward.cli.options import (
     BatchSize,
     DataSpec,
     Device,
+    EngineName,
     ImportanceSamples,
     Json,
-    OutFile,
+    OutPlace,
     Quiet,
+    Resume,
     RunFolder,
+    Scheduler,
     Seed,
-    TableFile,
-    given_path,
+    given_text,
 )
 from pushforward.cli.terminal import print_json, print_table, progress, report_file, say
 from pushforward.errors import UsageError
@@ -119,13 +123,14 @@ def evaluate(
 def sample(
     folder: RunFolder,
     out: Annotated[
-        Path,
+        str,
         typer.Option(
             "--out",
             "-o",
             metavar="PATH",
-            parser=given_path,
-            help=".png, .npz, .npy, .csv, .tsv, .parquet, or - for csv on standard output",
+            parser=given_text,
+            help=".png, .npz, .npy, .csv, .tsv, .parquet, or - for csv on standard output; with --engine a folder of "
+            "parquet files, here or at an address (s3://...)",
             show_default=False,
         ),
     ],
@@ -140,13 +145,43 @@ def sample(
             show_default=False,
         ),
     ] = None,
+    engine: EngineName = None,
+    scheduler: Scheduler = None,
+    resume: Resume = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Events at a time.")] = 256,
     seed: Seed = None,
     device: Device = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Draw events from a trained model into a picture, an array or a table."""
+    """Draw events from a trained model into a picture, an array or a table, or very many into a folder."""
+    if engine is None:
+        _check_for_many({"--scheduler": scheduler, "--resume": resume})
+        _sample_file(folder, Path(out), count, temperature, given or [], batch_size, seed, device, quiet, as_json)
+        return
+    from pushforward.cli.partitions import Workers, sample_folder
+
+    if out == "-" or Path(out).suffix:
+        raise UsageError(f"--engine draws into a folder, --out {out} is none")
+    if temperature != 1.0:
+        raise UsageError("--temperature is for files, and --engine draws into a folder")
+    workers = Workers(engine, scheduler, resume)
+    facts = sample_folder(folder, out, count, given or [], seed, workers, quiet or as_json)
+    report_file(out, facts, quiet, as_json)
+
+
+def _sample_file(
+    folder: Path,
+    out: Path,
+    count: int,
+    temperature: float,
+    given: list[str],
+    batch_size: int,
+    seed: int | None,
+    device: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     to_stdout = str(out) == "-"
     if to_stdout and as_json:
         raise UsageError("--json prints on standard output, where the samples go: give them a file with --out")
@@ -160,7 +195,7 @@ def sample(
 
         if temperature != 1.0:
             raise UsageError("--temperature is for flows of images and arrays, and this is a run of a table")
-        facts = sample_table(folder, out, count, given or [], seed, silent)
+        facts = sample_table(folder, out, count, given, seed, silent)
     else:
         if given:
             raise UsageError("--given is for runs of tables, and this flow has no columns to give")
@@ -248,15 +283,70 @@ def interpolate(
 
 def score(
     folder: RunFolder,
-    table: TableFile,
-    out: OutFile = Path("-"),
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE",
+            parser=given_text,
+            help=".csv, .tsv (also compressed), .parquet, .npy or .npz; or many: a folder, a glob in quotes, or an "
+            "address (s3://...) of parquet files, with --out a folder",
+            show_default=False,
+        ),
+    ],
+    out: OutPlace = "-",
     importance_samples: ImportanceSamples = 1,
+    keep: Annotated[
+        str | None, typer.Option(help="Columns of many files to write beside the scores: a,b.", show_default=False)
+    ] = None,
+    engine: EngineName = None,
+    scheduler: Scheduler = None,
+    resume: Resume = False,
     batch_size: BatchSize = None,
     device: Device = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Write the log-density of every row of a table, of any length, a chunk at a time."""
+    """Write the log-density of every row of a table, of any length, a chunk at a time, or of many in a folder."""
+    if _is_many(table) or engine is not None:
+        from pushforward.cli.partitions import Workers, score_folder
+
+        if out == "-" or Path(out).suffix:
+            raise UsageError(f"the scores of many files go into a folder, --out {out} is none")
+        kept = [name.strip() for name in keep.split(",")] if keep else []
+        workers = Workers(engine or "local", scheduler, resume)
+        facts = score_folder(folder, table, out, kept, importance_samples, workers, quiet or as_json)
+        report_file(out, facts, quiet, as_json)
+        return
+    _check_for_many({"--keep": keep, "--scheduler": scheduler, "--resume": resume})
+    _score_file(folder, table, Path(out), importance_samples, batch_size, device, quiet, as_json)
+
+
+def _is_many(source: str) -> bool:
+    """Whether this names a folder, a glob or an address, and not one file here."""
+    return "://" in source or has_magic(source) or Path(source).is_dir()
+
+
+def _check_for_many(options: Mapping[str, Any]) -> None:
+    """Check that none is given of the options that are for folders of files.
+
+    Raises:
+        UsageError: one is.
+    """
+    for name, value in options.items():
+        if value:
+            raise UsageError(f"{name} is for folders of files: give --engine local or dask with it")
+
+
+def _score_file(
+    folder: Path,
+    table: str,
+    out: Path,
+    importance_samples: int,
+    batch_size: int | None,
+    device: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     to_stdout = str(out) == "-"
     if to_stdout and as_json:
         raise UsageError("--json prints on standard output, where the scores go: give them a file with --out")

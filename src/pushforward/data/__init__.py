@@ -8,6 +8,7 @@ from pushforward.data.folders import load_image_folder
 from pushforward.data.idx import load_idx, load_mnist, read_idx, write_idx
 from pushforward.data.load import load_data
 from pushforward.data.pictures import read_picture
+from pushforward.data.streams import ParquetStream
 from pushforward.data.table_files import TableFile, is_table, open_table
 from pushforward.data.tables import iterate_table, load_table
 from pushforward.data.toys import ENERGIES, TOYS, ImageDensity, ToyDensity, load_toy, toy
@@ -17,6 +18,7 @@ __all__ = [
     "TOYS",
     "Dataset",
     "ImageDensity",
+    "ParquetStream",
     "TableFile",
     "ToyDensity",
     "is_table",

@@ -10,6 +10,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, DensityMixin, Transfor
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from pushforward.data.streams import ParquetStream
 from pushforward.errors import DataError, UsageError
 from pushforward.tables.codes import BoundPair, LatentCode
 from pushforward.tables.columns import Array
@@ -22,6 +23,7 @@ from pushforward.tables.likelihood import log_density
 from pushforward.tables.quadrature import cell_points
 from pushforward.tables.rows import canonical_rows, split_rows
 from pushforward.tables.saving import Saved
+from pushforward.tables.streaming import fit_to_stream
 from pushforward.tables.table import Table
 
 ENTROPY_ROWS = 500
@@ -122,11 +124,16 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         """Fit the density to a table ``(n, columns)``.
 
         Args:
-            X: a data frame or array of at least two rows.
+            X: a data frame or array of at least two rows; or a `ParquetStream`, of which no more than a sample and a
+                buffer of rows are in memory.
             y: ignored.
-            sample_weight: one number of at least 0 for each row.
+            sample_weight: one number of at least 0 for each row; a stream has none.
         """
         check_settings(self)
+        if isinstance(X, ParquetStream):
+            fit_to_stream(self, X)
+            self.entropy_ = -self.score((X.held_out or X).sample(ENTROPY_ROWS))
+            return self
         X = checked_table(self, X, reset=True, min_rows=2)
         weights = checked_weights(sample_weight, X)
         self._table = Table(X, self.columns, missing=self.missing)

@@ -8,21 +8,32 @@ from typing import Any
 import lightning as L
 import torch
 
+from pushforward.data.streams import ParquetStream
 from pushforward.training.batches import Batch, Batches, take
 from pushforward.training.inputs import Pair
+from pushforward.training.streaming import StreamedBatches, streamed_rows
 
 
 class FlowData(L.LightningDataModule):
-    """Tensors in memory, served in batches of a floating-point type, to each process its share."""
+    """Tensors in memory or streams, served in batches of a floating-point type, to each process its share."""
 
-    def __init__(self, train: Pair, validation: Pair | None, batch_size: int, seed: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        train: Pair | ParquetStream,
+        validation: Pair | ParquetStream | None,
+        batch_size: int,
+        seed: int,
+        dtype: torch.dtype,
+    ) -> None:
         super().__init__()
         self.train, self.validation = train, validation
         self.batch_size, self.seed, self.dtype = batch_size, seed, dtype
         self.first_step = 0
 
-    def batches(self) -> Batches:
+    def batches(self) -> Batches | StreamedBatches:
         """The training stream of this process."""
+        if isinstance(self.train, ParquetStream):
+            return StreamedBatches(self.train, self.batch_size, self.seed, self.dtype, *self._place())
         return Batches(*self.train, self.batch_size, self.seed, self.dtype, *self._place())
 
     def train_dataloader(self) -> Any:
@@ -33,6 +44,9 @@ class FlowData(L.LightningDataModule):
         """This process's share of the validation rows, in order."""
         assert self.validation is not None
         rank, world_size = self._place()
+        if isinstance(self.validation, ParquetStream):
+            yield from streamed_rows(self.validation, self.batch_size, self.dtype, rank, world_size)
+            return
         for rows in torch.arange(rank, len(self.validation[0]), world_size).split(self.batch_size):
             yield take(*self.validation, rows, self.dtype)
 

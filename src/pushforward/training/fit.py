@@ -13,6 +13,7 @@ import torch
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from pushforward.data.dataset import Dataset
+from pushforward.data.streams import ParquetStream
 from pushforward.errors import TrainingError, UsageError
 from pushforward.extras import requires
 from pushforward.flows.expected import require_flow
@@ -31,6 +32,7 @@ from pushforward.training.result import FitResult
 from pushforward.training.runs.checkpoints import read_checkpoint, write_final_model
 from pushforward.training.runs.folder import IDENTITY, LAST, RunFolder
 from pushforward.training.runs.replacement import new_run, resumed_run
+from pushforward.training.streaming import stream_head
 from pushforward.training.trainer import make_trainer, quiet_lightning
 from pushforward.training.units import Unit
 
@@ -86,7 +88,8 @@ def fit(
             (all columns, in order). Or a `Dataset` of Pushforward, whose validation part is used too; or a
             ``torch.utils.data.Dataset`` or ``DataLoader`` with items ``x`` or ``(x, context)``. All of it is read into
             memory; batches are drawn from it without replacement, whatever order a loader has. A loader that samples,
-            collates or streams in its own way is gone through once.
+            collates or streams in its own way is gone through once. Only a `ParquetStream` is never in memory as a
+            whole; the row groups that it holds out validate.
         validation: the same for validation.
         objective: the loss of a batch, ``objective(flow, x, context)``.
         max_time: stop after this time, ``"HH:MM:SS"`` or seconds, counted from the beginning of the run, not of a
@@ -162,13 +165,15 @@ def fit(
     folder = None if out is None else RunFolder.of(out)
     if validation is None and isinstance(train, Dataset):
         validation = train
+    if validation is None and isinstance(train, ParquetStream):
+        validation = train.held_out
     if patience is not None and validation is None:
         raise UsageError("patience needs validation data to judge by")
     if resume and folder is None:
         raise UsageError("resume needs the folder of the run that goes on, as out")
     dtype = _dtype(flow, plan)
-    pair = _events(flow, train, "train", dtype)
-    held_out = None if validation is None else _events(flow, validation, "validation", dtype)
+    rows = _rows(flow, train, "train", dtype)
+    held_out = None if validation is None else _rows(flow, validation, "validation", dtype)
     with requires("train", purpose="fit"):
         from pushforward.training.datamodule import FlowData
         from pushforward.training.module import FlowTraining
@@ -183,10 +188,10 @@ def fit(
         if plan.double:
             flow.double()
         if resumed is None:
-            _initialise(flow, pair, seed, dtype)
+            _initialise(flow, rows, seed, dtype)
         device = _device(flow)
         with quiet_lightning(), tempfile.TemporaryDirectory() as scratch:
-            data = FlowData(pair, held_out, plan.batch_size, seed, dtype)
+            data = FlowData(rows, held_out, plan.batch_size, seed, dtype)
             handover = Handover(Path(scratch))
             line = ProgressLine(Unit.of(flow, objective), progress, plan.progress_seconds)
             module = FlowTraining(flow, objective, plan, data, folder, line, handover)
@@ -236,9 +241,14 @@ def _run(trainer: Any, module: FlowTraining, data: Any, checkpoint: Path | None,
     return handover.take() or module.outcome(failure)
 
 
-def _events(flow: Flow, data: Any, name: str, dtype: torch.dtype) -> Pair:
+def _rows(flow: Flow, data: Any, name: str, dtype: torch.dtype) -> Pair | ParquetStream:
+    """The data, checked: in memory, or of a stream a sample."""
+    called = "training" if name == "train" else name
+    if isinstance(data, ParquetStream):
+        stream_head(flow, data, _INITIAL_ROWS, 0, called, dtype)
+        return data
     x, context = read_pair(flow, data, name, dtype)
-    check_support(flow, x, "training" if name == "train" else name)
+    check_support(flow, x, called)
     return x, context
 
 
@@ -263,8 +273,11 @@ def _seeded(seed: int | None) -> int:
     return seed
 
 
-def _initialise(flow: Flow, pair: Pair, seed: int, dtype: torch.dtype) -> None:
+def _initialise(flow: Flow, rows: Pair | ParquetStream, seed: int, dtype: torch.dtype) -> None:
     """Set the data-dependent parts from one large shuffled batch."""
-    x, context, _ = Batches(*pair, _INITIAL_ROWS, seed, dtype).batch(0)
+    if isinstance(rows, ParquetStream):
+        x, context = stream_head(flow, rows, _INITIAL_ROWS, seed, "training", dtype)
+    else:
+        x, context, _ = Batches(*rows, _INITIAL_ROWS, seed, dtype).batch(0)
     device = _device(flow)
     flow.initialise(x.to(device), None if context is None else context.to(device))

@@ -11,6 +11,8 @@ from typing import Any
 
 from pushforward.errors import UsageError
 
+# What the names of Lightning's strategies that shard weights begin with.
+_SHARDING = ("fsdp", "deepspeed", "modelparallel")
 # Each device of a CPU is a process; more than a few for a core stop the machine.
 _PROCESSES_PER_CORE = 4
 
@@ -19,12 +21,20 @@ def make_trainer(precision: str, accelerator: str, devices: Any, strategy: Any, 
     """A Trainer that does nothing but run the steps of a training: one endless epoch without logs or files.
 
     Raises:
-        UsageError: Lightning refuses the settings, or they are of more processes than the CPU can run.
+        UsageError: Lightning refuses the settings, the strategy shards the weights, or they are of more processes than
+            the CPU can run.
     """
     import lightning as L
     from lightning.fabric.utilities.exceptions import MisconfigurationException
     from lightning.pytorch.accelerators import CPUAccelerator
 
+    # The norm of the gradient, the weights' average and the files of a run are of whole weights.
+    name = strategy if isinstance(strategy, str) else type(strategy).__name__
+    if name.lower().startswith(_SHARDING):
+        raise UsageError(
+            f"fit keeps every weight in each process, and the strategy {name} shards them: take 'ddp', or torch's "
+            "fully_shard in a loop of your own (docs/scale.md)"
+        )
     try:
         trainer = L.Trainer(
             accelerator=accelerator,

@@ -1,0 +1,88 @@
+"""Fitting an estimator to a table that is larger than memory: its columns on a sample of rows, its flow on all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+from torch import Tensor
+
+from pushforward.data.streams import ParquetStream
+from pushforward.errors import UsageError
+from pushforward.flows import Flow
+from pushforward.tables.fitting import Training, threads_for
+from pushforward.tables.quadrature import inner
+from pushforward.tables.recipes import suitable_size
+from pushforward.tables.whitening import Whitening, whitening_of
+from pushforward.training import fit
+
+ROWS_FOR_COLUMNS = 200_000
+"""The standard error of a quantile of so many rows is below a thousandth of the column's spread."""
+
+
+def fit_to_stream(density: Any, stream: ParquetStream) -> None:
+    """Fit a `FlowDensity` to all rows of a stream, in bounded memory.
+
+    The columns (kinds, marginal distributions, linear dependence) are fitted to a random sample of rows, and the flow
+    is trained on the whole, with fresh noise in discrete columns whenever a row is read, and validated on the row
+    groups that the stream holds out.
+
+    Raises:
+        UsageError: the stream has contexts, which a joint density has not.
+        DataError: a file cannot be read, or the columns cannot be modelled.
+    """
+    if stream.context:
+        raise UsageError(f"a density is of all columns together, and this stream has the context {stream.context}")
+    seed = int(check_random_state(density.random_state).randint(2**31 - 1))
+    sample = stream.sample(ROWS_FOR_COLUMNS, seed).reset_index(drop=True)
+    # A step of training sets up what the flow is made of.
+    start = clone(density).set_params(max_steps=1, max_time=None, validation_fraction=0, random_state=seed).fit(sample)
+    options = density.get_params(deep=False)
+    vars(density).update({name: value for name, value in vars(start).items() if name not in options})
+    if start.flow_ is None:
+        return
+    training, size = Training.of(density), suitable_size(stream.rows)
+    steps = size.steps if training.max_steps is None else training.max_steps
+    whitening = whitening_of(start.flow_)
+    flow = start.flow_.base.float()
+    with torch.random.fork_rng(), threads_for(density.n_features_in_ * max(size.hidden)):
+        torch.manual_seed(seed)
+        fit(
+            flow,
+            stream.mapped(_codes(start, whitening, seed)),
+            max_steps=steps,
+            max_time=training.max_time,
+            batch_size=_whole(size.batch_size if training.batch_size is None else training.batch_size, stream.shards),
+            learning_rate=size.learning_rate if training.learning_rate is None else training.learning_rate,
+            patience=training.patience if stream.held_out is not None else None,
+            validate_every=max(1, steps // 24),
+            ema=0.98,
+            accelerator=training.accelerator,
+            seed=seed,
+            progress=training.verbose > 0,
+        )
+    density.flow_ = Flow([whitening], flow).double()
+
+
+def _codes(density: Any, whitening: Whitening, seed: int) -> Callable[[pd.DataFrame], tuple[Tensor, None]]:
+    """What the flow is trained on, of a frame of rows: their codes without linear dependence."""
+    rng = np.random.default_rng(seed)
+
+    def codes(frame: pd.DataFrame) -> tuple[Tensor, None]:
+        numbers = density._code.draw_images(density._table.read(frame), rng)
+        drawn, _ = density._code.encode(numbers, inner(rng.random((len(numbers), density._code.noises))))
+        white = whitening.encode(torch.as_tensor(drawn))
+        assert isinstance(white, Tensor)
+        return white, None
+
+    return codes
+
+
+def _whole(batch_size: int, shards: int) -> int:
+    """The batch size that is a multiple of the shards."""
+    return max(1, batch_size // shards) * shards
