@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,9 @@ MOST_OPERATIONS = 700
 MOST_IN_A_PART = 64
 """The most operations of a forward pass, and of one of its parts on average, that are compiled as one: for more, the
 calls saved take long to make up for the compiler's time, which grows faster than what it is given together."""
+
+# A flow meets a batch of training, one of validation and a last one; older versions of torch count for all programs.
+SHAPES = {"recompile_limit": 64} if "recompile_limit" in inspect.signature(torch.compile).parameters else {}
 
 
 def is_compiling() -> bool:
@@ -39,7 +43,7 @@ def tuned(options: dict[str, Any], **settings: Any) -> dict[str, Any]:
 
 def compile_flow(flow: Any, options: dict[str, Any]) -> None:
     """Compile a flow: as one where it is few operations on vectors, else each of its parts by itself."""
-    options = {"dynamic": False, "recompile_limit": 64, **options}
+    options = {"dynamic": False, **SHAPES, **options}
     if is_light(flow):
         flow.compile(**tuned(options))
         return
