@@ -41,3 +41,7 @@ class CodecError(PushforwardError):
 
 class MissingExtraError(PushforwardError, ImportError):
     """A package is not installed that the core does without and this needs: the message names the extra to install."""
+
+
+class DataWarning(UserWarning):
+    """Data were taken as they are, in a way that may not be meant."""

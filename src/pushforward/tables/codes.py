@@ -1,45 +1,76 @@
-"""The rows of a table as the real numbers that flows model and networks take."""
+"""The rows of a table as the real numbers that flows model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pushforward.errors import DataError, UsageError
-from pushforward.tables.columns import Array, Column, fit_cells, fit_continuous, fit_integers
+from pushforward.errors import UsageError
+from pushforward.tables.column_fits import Declared, fit_column, number_of
+from pushforward.tables.columns import Array, Column, Mask, column_state, restored_column
 from pushforward.tables.fields import Field
+from pushforward.tables.marginals.circular import Circular
+from pushforward.tables.marginals.fits import NEVER_MISSING_ROWS
+from pushforward.tables.marginals.missing import NeverMissing, WithMissing
+from pushforward.tables.report import ColumnReport, ColumnReports
 from pushforward.tables.table import Table, check_keys
 
 BoundPair = tuple[float | None, float | None]
 
 
 class LatentCode:
-    """A table's rows as vectors of real numbers that a flow models, one for each column that is not constant.
+    """A table's rows as vectors of real numbers near standard normals, one for each column that is modelled.
 
-    A constant column is a point mass: its value has probability 1, every other 0.
+    A constant column is a point mass: its value has probability 1, a missing one a tiny one, every other 0.
+    Identifiers are not modelled and contribute nothing.
 
     Args:
         table: the layout of the table.
-        numbers: the table as numbers, ``(n, columns)``.
-        weights: one for each row.
-        bounds: ``{column: (low, high)}``, either of them None.
+        numbers: the table as numbers, ``(n, columns)``, NaN where missing.
+        weights: one for each row; together they are the number of rows that these count for.
+        bounds: ``{column: (low, high)}``, either of them None; both belong to the support.
+        circular: ``{column: (low, high)}``, or a period alone, of columns that go around a circle.
+        atoms: ``{column: values}`` with a mass of their own, in place of those that would be found.
+
+    Attributes:
+        varying: the positions of the columns that are modelled.
+        columns: their marginal distributions.
+        report: how each of the table's columns is modelled.
     """
 
-    def __init__(self, table: Table, numbers: Array, weights: Array, bounds: Mapping[Any, BoundPair] | None) -> None:
-        limits = check_bound_pairs(check_keys("bounds", bounds, table.names))
+    def __init__(
+        self,
+        table: Table,
+        numbers: Array,
+        weights: Array,
+        bounds: Mapping[Any, BoundPair] | None = None,
+        circular: Mapping[Any, float | tuple[float, float]] | None = None,
+        atoms: Mapping[Any, Sequence[float]] | None = None,
+    ) -> None:
+        declared = declarations(table, bounds, circular, atoms)
         self.width = numbers.shape[1]
         self.varying: list[int] = []
+        self.ignored: list[int] = []
         self.columns: list[Column] = []
         self.constants = numbers[0].copy()
+        self.unseen = NEVER_MISSING_ROWS / (float(weights.sum()) + 1.0)
+        reports = []
         for index, field in enumerate(table.fields):
             x = numbers[:, index]
-            column = fit_column(field, x, weights, limits.get(field.name))
-            if is_constant(field, x):
-                continue
-            self.varying.append(index)
-            self.columns.append(column)
+            if field.kind == "id":
+                self.ignored.append(index)
+                reports.append(ColumnReport(field.name, "id", note=f"{field.why}; not modelled"))
+            elif is_constant(field, x):
+                reports.append(_constant_report(field, x, weights))
+            else:
+                column, report = fit_column(field, x, weights, declared[field.name])
+                self.varying.append(index)
+                self.columns.append(column)
+                reports.append(report)
+        self.report = ColumnReports(_with_repeats(reports, numbers))
 
     @property
     def features(self) -> int:
@@ -54,98 +85,196 @@ class LatentCode:
     def encode(self, numbers: Array, noise: Array) -> tuple[Array, Array]:
         """Return codes ``(n, features)`` and the log-derivatives summed over them, ``-inf`` outside the support.
 
-        ``noise`` in (0, 1) is ``(n, noises)``.
+        ``noise`` in (0, 1) is ``(n, noises)``. Angles may be images of :meth:`images`.
         """
-        fixed = np.setdiff1d(np.arange(self.width), self.varying)
-        possible = (numbers[:, fixed] == self.constants[fixed]).all(1)
-        log_du = np.where(possible, 0.0, -np.inf)
+        log_du = self._log_constants(numbers)
         codes = np.empty((len(numbers), self.features))
+        none = np.full(len(numbers), 0.5)
         used = 0
         for position, (index, column) in enumerate(zip(self.varying, self.columns)):
-            own = noise[:, used] if column.discrete else noise[:, :0]
+            own = noise[:, used] if column.discrete else none
             used += column.discrete
             codes[:, position], log_d = column.encode(numbers[:, index], own)
-            log_du = log_du + log_d
+            log_du += log_d
         return codes, log_du
 
     def decode(self, codes: Array) -> Array:
-        """Return the numbers ``(n, columns)`` of codes."""
+        """Return the numbers ``(n, columns)`` of codes; NaN for missing values and identifiers."""
         numbers = np.repeat(self.constants[None], len(codes), axis=0)
+        numbers[:, self.ignored] = np.nan
         for position, (index, column) in enumerate(zip(self.varying, self.columns)):
             numbers[:, index] = column.decode(codes[:, position])
         return numbers
 
+    def noisy(self, numbers: Array) -> Mask:
+        """Which rows have a density that is an integral over a cell, ``(n,)``; others need one point."""
+        found = np.zeros(len(numbers), dtype=bool)
+        for index, column in zip(self.varying, self.columns):
+            if column.discrete:
+                found |= column.noisy(numbers[:, index])
+        return found
 
-class FeatureCode:
-    """A table's rows as the inputs of a network: numbers standardised, categories one-hot, constants left out.
+    def images(self, numbers: Array) -> tuple[NDArray[np.int64], Array]:
+        """Return all images of rows with angles, and which row each is of.
 
-    Args:
-        table: the layout of the table.
-        numbers: the table as numbers, ``(n, columns)``.
-        weights: one for each row.
-    """
-
-    def __init__(self, table: Table, numbers: Array, weights: Array) -> None:
-        self.table = table
-        self.constant = [is_constant(field, numbers[:, i]) for i, field in enumerate(table.fields)]
-        self.columns = [fit_continuous(field.name, numbers[:, i], weights) for i, field in enumerate(table.fields)]
-        self.features = self.encode(numbers[:1]).shape[1]
-
-    def encode(self, numbers: Array) -> Array:
-        """Return the inputs ``(n, features)``.
-
-        Raises:
-            DataError: if a category was not there when fitting.
+        The density of a row is the sum of its images': an angle near the cut of its circle is both ``t`` and
+        ``t + period`` on the line that the flow models. Where no column is circular the rows are their own images.
         """
-        blocks = [np.zeros((len(numbers), 0))]
-        for index, (field, column, constant) in enumerate(zip(self.table.fields, self.columns, self.constant)):
-            x = numbers[:, index]
-            if field.categories is not None and (x < 0).any():
-                raise DataError(
-                    f"column {field.name!r} has {int((x < 0).sum())} values that are none of the "
-                    f"{len(field.categories)} categories it was fitted on: remove these rows or fit again"
-                )
-            if constant:
-                continue
-            if field.categories is not None:
-                blocks.append(np.eye(len(field.categories))[x.astype(np.int64)])
-            else:
-                blocks.append(column.encode(x, x)[0][:, None])
-        return np.concatenate(blocks, axis=1)
+        index, rows = np.arange(len(numbers)), numbers
+        for column, circle in self._circles():
+            first = rows.copy()
+            first[:, column] = circle.principal(rows[:, column])
+            doubled, second = circle.second(rows[:, column])
+            more = first[doubled]
+            more[:, column] = second[doubled]
+            index, rows = np.concatenate([index, index[doubled]]), np.concatenate([first, more])
+        return index, rows
+
+    def draw_images(self, numbers: Array, rng: np.random.Generator) -> Array:
+        """Return one image of each row, ``(n, columns)``, with the chances that the circles give them: to train on."""
+        rows = numbers
+        for column, circle in self._circles():
+            first = circle.principal(rows[:, column])
+            doubled, second = circle.second(first)
+            taken = doubled & (rng.random(len(rows)) < circle.chance(second))
+            rows = rows.copy()
+            rows[:, column] = np.where(taken, second, first)
+        return rows
+
+    def state(self) -> dict[str, Any]:
+        """All that defines it: plain values, arrays, and the columns' states."""
+        names = ("width", "varying", "ignored", "constants", "unseen")
+        columns = [column_state(column) for column in self.columns]
+        reports = [report.state() for report in self.report]
+        return {name: getattr(self, name) for name in names} | {"columns": columns, "report": reports}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> LatentCode:
+        """The code of a :meth:`state`."""
+        code = cls.__new__(cls)
+        for name in ("width", "varying", "ignored", "unseen"):
+            setattr(code, name, state[name])
+        code.constants = np.asarray(state["constants"], dtype=np.float64)
+        code.columns = [restored_column(column) for column in state["columns"]]
+        code.report = ColumnReports(ColumnReport.restored(report) for report in state["report"])
+        return code
+
+    def _circles(self) -> list[tuple[int, Circular]]:
+        inner = [
+            (index, column.present if isinstance(column, WithMissing | NeverMissing) else column)
+            for index, column in zip(self.varying, self.columns)
+        ]
+        return [(index, column) for index, column in inner if isinstance(column, Circular)]
+
+    def _log_constants(self, numbers: Array) -> Array:
+        fixed = np.setdiff1d(np.arange(self.width), [*self.varying, *self.ignored])
+        given, expected = numbers[:, fixed], self.constants[fixed]
+        missing = np.isnan(given) & ~np.isnan(expected)
+        same = (given == expected) | (np.isnan(given) & np.isnan(expected))
+        return np.where((same | missing).all(1), np.log(self.unseen) * missing.sum(1), -np.inf)
 
 
-def fit_column(field: Field, x: Array, weights: Array, limits: tuple[float, float] | None) -> Column:
-    """Choose the map of a column by its kind."""
-    if field.categories is not None:
-        if limits is not None:
-            raise UsageError(f"bounds: column {field.name!r} is categorical and has none")
-        return fit_cells(x, weights, 0, len(field.categories))
-    low, high = limits or field.natural_bounds()
-    fit = fit_integers if field.kind == "ordinal" else fit_continuous
-    return fit(field.name, x, weights, low, high)
+def declarations(
+    table: Table,
+    bounds: Mapping[Any, BoundPair] | None,
+    circular: Mapping[Any, float | tuple[float, float]] | None,
+    atoms: Mapping[Any, Sequence[float]] | None,
+) -> dict[Any, Declared]:
+    """What was said of each column.
+
+    Raises:
+        UsageError: for a column that is not there, or a pair that is none.
+    """
+    for option, mapping in (("bounds", bounds), ("circular", circular), ("atoms", atoms)):
+        check_keys(option, mapping, table.names)
+    found = {}
+    for field in table.fields:
+        pair = (bounds or {}).get(field.name)
+        circle = (circular or {}).get(field.name)
+        own = (atoms or {}).get(field.name)
+        if circle is not None and not isinstance(circle, Sequence):
+            circle = (0.0, circle)
+        found[field.name] = Declared(
+            None if pair is None else checked_pair("bounds", field, pair),
+            None if circle is None else checked_circle(field, circle),
+            None if own is None else checked_atoms(field, own),
+        )
+    return found
+
+
+def checked_pair(option: str, field: Field, pair: Any) -> tuple[float, float]:
+    """Return a pair of limits with infinities for None.
+
+    Raises:
+        UsageError: unless it is a pair with low < high.
+    """
+    try:
+        low, high = pair
+        low = -np.inf if low is None else number_of(field, low)
+        high = np.inf if high is None else number_of(field, high)
+    except (TypeError, ValueError):
+        raise UsageError(f"{option}: column {field.name!r} expects a pair (low, high), got {pair!r}") from None
+    if not low < high:
+        raise UsageError(f"{option}: column {field.name!r} expects low < high, got {pair!r}")
+    return low, high
+
+
+def checked_circle(field: Field, circle: Any) -> tuple[float, float]:
+    """Return where a circle's numbers begin and end.
+
+    Raises:
+        UsageError: unless both are finite and low < high.
+    """
+    low, high = checked_pair("circular", field, circle)
+    if not np.isfinite([low, high]).all():
+        raise UsageError(f"circular: column {field.name!r} expects a period, or (low, high), got {circle!r}")
+    return low, high
+
+
+def checked_atoms(field: Field, values: Any) -> Array:
+    """Return atoms in increasing order.
+
+    Raises:
+        UsageError: unless they are numbers.
+    """
+    try:
+        numbers = np.unique(np.array([number_of(field, value) for value in values], dtype=np.float64))
+    except (TypeError, ValueError):
+        numbers = np.array([np.nan])
+    if not np.isfinite(numbers).all():
+        raise UsageError(f"atoms: column {field.name!r} expects a list of numbers, got {values!r}")
+    return numbers
 
 
 def is_constant(field: Field, x: Array) -> bool:
-    """Whether the column can only take one value, as far as the data shows."""
+    """Whether the column can only take one value, as far as the data shows; a missing one counts as one."""
+    missing = np.isnan(x)
+    if missing.any():
+        return bool(missing.all())
     if field.categories is not None:
         return len(field.categories) == 1
     return bool(x.min() == x.max())
 
 
-def check_bound_pairs(bounds: Mapping[Any, BoundPair]) -> dict[Any, tuple[float, float]]:
-    """Return the bounds with infinities for None.
+def _constant_report(field: Field, x: Array, weights: Array) -> ColumnReport:
+    missing = float(np.average(np.isnan(x), weights=weights))
+    note = "all values are missing" if missing else f"every value is {_shown(field, x[0])}"
+    return ColumnReport(field.name, "constant", missing=missing, note=note)
 
-    Raises:
-        UsageError: unless each is a pair with low < high.
-    """
-    pairs = {}
-    for name, pair in bounds.items():
-        try:
-            low, high = pair
-            low, high = -np.inf if low is None else float(low), np.inf if high is None else float(high)
-        except (TypeError, ValueError):
-            raise UsageError(f"bounds: column {name!r} expects a pair (low, high), got {pair!r}") from None
-        if not low < high:
-            raise UsageError(f"bounds: column {name!r} expects low < high, got {pair!r}")
-        pairs[name] = (low, high)
-    return pairs
+
+def _shown(field: Field, number: float) -> str:
+    return f"{field.write(np.array([number])).iloc[0]}"
+
+
+def _with_repeats(reports: list[ColumnReport], numbers: Array) -> list[ColumnReport]:
+    """Tell of each column that repeats an earlier one."""
+    first: dict[bytes, Any] = {}
+    told = []
+    for index, report in enumerate(reports):
+        content = np.ascontiguousarray(numbers[:, index]).tobytes()
+        earlier = first.setdefault(content, report.name)
+        if index and report.kind not in ("constant", "id") and earlier != report.name:
+            note = f"{report.note}; the same in every row as {earlier!r}"
+            report = ColumnReport(**{**vars(report), "note": note})
+        told.append(report)
+    return told

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
-from sklearn.utils import check_random_state
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from pushforward.errors import DataError
 from pushforward.tables.codes import BoundPair, LatentCode
 from pushforward.tables.columns import Array
+from pushforward.tables.described import Described, warn_of_columns
 from pushforward.tables.fitting import Training, train_flow
 from pushforward.tables.inputs import check_draws, check_settings, checked_table, checked_weights
 from pushforward.tables.latents import decode, encode
 from pushforward.tables.likelihood import log_density
 from pushforward.tables.quadrature import cell_points
 from pushforward.tables.rows import canonical_rows
+from pushforward.tables.saving import Saved
 from pushforward.tables.table import Table
 
 
-class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator):
+class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Described, Saved):
     r"""The joint density of a table's columns, by a normalizing flow.
 
     ``log p(x) = log N(f(u(x))) + log |det df/du| + sum_i log |du_i/dx_i|``: each column is brought to the real line by
@@ -42,9 +44,12 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         model: the name of a recipe of ``pushforward.build`` for vectors with a standard normal base.
         model_options: configuration for it, e.g. ``{"layers": 5, "hidden": (128, 128)}``; what is left out is chosen
             by the number of rows.
-        columns: ``{column: "continuous" | "ordinal" | "categorical"}`` where the dtype does not say what is meant.
-        bounds: ``{column: (low, high)}``, None for no bound, of what a column can ever be; a continuous column never
-            reaches them (they have density zero), integers may.
+        columns: ``{column: "continuous" | "ordinal" | "categorical" | "date" | "id"}`` where the values do not say
+            what is meant, or one kind for all.
+        bounds: ``{column: (low, high)}``, None for no bound, of what a column can ever be; both belong to it.
+        circular: ``{column: (low, high)}``, or a period alone, of columns that go around a circle.
+        atoms: ``{column: values}`` of a continuous column with a mass of their own, in place of those found.
+        missing: ``"model"``, as values of their own, or ``"error"`` to refuse tables with missing values.
         quadrature: points for the mass of discrete columns, a power of two.
         max_steps, max_time, batch_size, learning_rate: of the training; None chooses by the number of rows.
         validation_fraction: the part of the rows that is held out to stop by, at least 20 rows or a quarter of few;
@@ -55,6 +60,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         verbose: 1 shows the training's progress.
 
     Attributes:
+        columns_: how each column is modelled, and why; :meth:`summary` prints it.
         flow_: the trained flow, in double precision, over the codes of the columns that are not constant.
         n_features_in_, feature_names_in_: the columns it was fitted on.
 
@@ -74,9 +80,12 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         model: str = "nsf",
         *,
         model_options: Mapping[str, Any] | None = None,
-        columns: Mapping[Any, str] | None = None,
+        columns: Mapping[Any, str] | str | None = None,
         bounds: Mapping[Any, BoundPair] | None = None,
-        quadrature: int = 16,
+        circular: Mapping[Any, float | tuple[float, float]] | None = None,
+        atoms: Mapping[Any, Sequence[float]] | None = None,
+        missing: str = "model",
+        quadrature: int = 32,
         max_steps: int | None = None,
         max_time: str | float | None = None,
         batch_size: int | None = None,
@@ -91,6 +100,9 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         self.model_options = model_options
         self.columns = columns
         self.bounds = bounds
+        self.circular = circular
+        self.atoms = atoms
+        self.missing = missing
         self.quadrature = quadrature
         self.max_steps = max_steps
         self.max_time = max_time
@@ -113,11 +125,12 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         check_settings(self)
         X = checked_table(self, X, reset=True, min_rows=2)
         weights = checked_weights(sample_weight, X)
-        self._table = Table(X, self.columns)
+        self._table = Table(X, self.columns, missing=self.missing)
         rows = canonical_rows(self._table.read(X), weights)
-        self._code = LatentCode(self._table, rows.values, rows.weights, self.bounds)
+        self._code = LatentCode(self._table, rows.values, rows.weights, self.bounds, self.circular, self.atoms)
+        warn_of_columns(self._code.report)
         self._n_features_out = self._code.features
-        self._cell_points = cell_points(self.quadrature, self._code.noises)
+        self._cell_points = cell_points(self.quadrature, self._code.features + 1)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         none = np.empty((len(rows.values), 0))
         self.flow_ = train_flow(Training.of(self), seed, self._code, rows.values, none, rows.weights)
@@ -161,6 +174,11 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         if z.ndim != 2 or z.shape[1] != self._code.features:
             raise DataError(f"inverse_transform expects latents (n, {self._code.features}), got shape {z.shape}")
         return self._table.write(decode(self.flow_, self._code, z, np.empty((len(z), 0))))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "model"
+        return tags
 
     def _read(self, X: Any) -> Array:
         check_is_fitted(self)

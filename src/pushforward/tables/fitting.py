@@ -74,12 +74,12 @@ def train_flow(
     weighted = weights.min() != weights.max()
     with_weights = np.concatenate([contexts, (weights / weights.mean())[:, None]], axis=1) if weighted else contexts
 
-    codes, _ = code.encode(values, inner(rng.random((len(values), code.noises))))
+    codes, _ = code.encode(code.draw_images(values, rng), inner(rng.random((len(values), code.noises))))
     whitening = fit_whitening(codes, contexts, weights)
 
     def noisy(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:
         rows = np.repeat(rows, repeats)
-        codes, _ = code.encode(values[rows], inner(rng.random((len(rows), code.noises))))
+        codes, _ = code.encode(code.draw_images(values[rows], rng), inner(rng.random((len(rows), code.noises))))
         context = given(with_weights[rows])
         # Whitened in double precision: what two nearly equal columns differ by is lost in single.
         white = whitening.encode(torch.as_tensor(codes), given(contexts[rows]))

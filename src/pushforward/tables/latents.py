@@ -24,7 +24,7 @@ def encode(flow: Flow | None, code: LatentCode, numbers: Array, contexts: Array)
         middle = np.full((rows.stop - rows.start, code.noises), 0.5)
         codes, log_du = code.encode(numbers[rows], middle)
         outside += int(np.isneginf(log_du).sum())
-        parts.append(_encode(flow, codes, contexts[rows]))
+        parts.append(transported(flow, codes, contexts[rows]))
     if outside:
         raise DataError(
             f"{outside} rows are outside the support (a bound, an unknown category, another value in a constant "
@@ -47,7 +47,8 @@ def given(contexts: Array) -> Tensor | None:
 
 
 @torch.no_grad()
-def _encode(flow: Flow | None, codes: Array, contexts: Array) -> Array:
+def transported(flow: Flow | None, codes: Array, contexts: Array) -> Array:
+    """Return the latents ``(n, D)`` of codes."""
     if flow is None:
         return codes
     latents = flow.encode(torch.as_tensor(codes), given(contexts))

@@ -7,25 +7,28 @@ from typing import Any
 
 import numpy as np
 from scipy.special import ndtr, ndtri
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from pushforward.diagnostics.calibration import directions
 from pushforward.errors import DataError, UsageError
 from pushforward.tables.chunks import slices
-from pushforward.tables.codes import BoundPair, FeatureCode, LatentCode
+from pushforward.tables.codes import BoundPair, LatentCode
 from pushforward.tables.columns import Array
+from pushforward.tables.described import Described
+from pushforward.tables.features import FeatureCode
 from pushforward.tables.fitting import Training, train_flow
 from pushforward.tables.inputs import check_draws, check_settings, checked_table, checked_target, checked_weights
 from pushforward.tables.latents import decode, encode, given
 from pushforward.tables.likelihood import log_density
 from pushforward.tables.quadrature import cell_points, mean_points
 from pushforward.tables.rows import canonical_rows
+from pushforward.tables.saving import Saved
 from pushforward.tables.table import Table
 
 
-class FlowRegressor(RegressorMixin, BaseEstimator):
+class FlowRegressor(RegressorMixin, Described, Saved):
     r"""The conditional density ``p(y | x)`` of one or more targets, by a conditional normalizing flow.
 
     ``log p(y | x) = log N(f(u(y); x)) + log |det df/du| + sum_i log |du_i/dy_i|`` with ``u`` the standardised target.
@@ -38,7 +41,9 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
         columns: ``{column: kind}`` of features whose dtype does not say what is meant, as in :class:`FlowDensity`.
         target_columns: ``{target: "ordinal"}`` of targets that are integers and get a mass; others are continuous.
         bounds: ``{target: (low, high)}``, None for no bound; targets by name, or by index where they have none. The
-            limits of continuous targets are excluded.
+            limits belong to them.
+        circular: ``{column: (low, high)}``, or a period alone, of features that go around a circle.
+        missing: of features, ``"model"`` shows them as such, ``"error"`` refuses them; targets may not be missing.
         quadrature: points for the mass of ordinal targets, a power of two.
         max_steps, max_time, batch_size, learning_rate: of the training; None chooses by the number of rows.
         validation_fraction: the part of the rows that is held out to stop by, at least 20 rows or a quarter of few;
@@ -69,10 +74,12 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
         model: str = "nsf",
         *,
         model_options: Mapping[str, Any] | None = None,
-        columns: Mapping[Any, str] | None = None,
+        columns: Mapping[Any, str] | str | None = None,
         target_columns: Mapping[Any, str] | None = None,
         bounds: Mapping[Any, BoundPair] | None = None,
-        quadrature: int = 16,
+        circular: Mapping[Any, float | tuple[float, float]] | None = None,
+        missing: str = "model",
+        quadrature: int = 32,
         max_steps: int | None = None,
         max_time: str | float | None = None,
         batch_size: int | None = None,
@@ -88,6 +95,8 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
         self.columns = columns
         self.target_columns = target_columns
         self.bounds = bounds
+        self.circular = circular
+        self.missing = missing
         self.quadrature = quadrature
         self.max_steps = max_steps
         self.max_time = max_time
@@ -106,15 +115,15 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
         target, self._flat = checked_target(y)
         check_consistent_length(X, target)
         weights = checked_weights(sample_weight, X)
-        self._table = Table(X, self.columns)
-        self._target = Table(target, continuous_by_default(target, self.target_columns), "target column")
+        self._table = Table(X, self.columns, missing=self.missing)
+        self._target = Table(target, continuous_by_default(target, self.target_columns), "target column", "error")
         self.n_outputs_ = len(self._target.fields)
         features, targets = self._table.read(X), self._target.read(target)
         rows = canonical_rows(np.concatenate([features, targets], axis=1), weights)
         features, targets = np.split(rows.values, [features.shape[1]], axis=1)
-        self._features = FeatureCode(self._table, features, rows.weights)
+        self._features = FeatureCode(self._table, features, rows.weights, self.circular)
         self._code = LatentCode(self._target, targets, rows.weights, self.bounds)
-        self._cell_points = cell_points(self.quadrature, self._code.noises)
+        self._cell_points = cell_points(self.quadrature, self._code.features + 1)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         contexts = self._features.encode(features)
         self.flow_ = train_flow(Training.of(self), seed, self._code, targets, contexts, rows.weights)
@@ -192,6 +201,7 @@ class FlowRegressor(RegressorMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        tags.input_tags.allow_nan = self.missing == "model"
         return tags
 
     def _found_directions(self, contexts: Array) -> Array:

@@ -31,19 +31,34 @@ class Rows:
 def canonical_rows(values: Array, sample_weight: Array) -> Rows:
     """Bring rows into their own order.
 
+    Whole weights are numbers of rows. Others are scaled so that together they are the number of rows that tell as much
+    as these, ``(sum w)^2 / sum w^2`` (Kish 1965, Survey Sampling), whatever their sum was.
+
     Raises:
         DataError: if a weight is negative or all are zero.
     """
     if (sample_weight < 0).any() or not sample_weight.sum() > 0:
         raise DataError("sample_weight expects numbers of at least 0, not all of them 0")
     kept = sample_weight > 0
-    unique = np.unique(values[kept], axis=0, return_inverse=True)
-    distinct, position = unique[0].astype(np.float64), unique[1]
-    weights = np.bincount(position.ravel(), weights=sample_weight[kept]).astype(np.float64)
-    if (weights == np.round(weights)).all() and weights.sum() <= ROWS_IN_MEMORY:
+    given = sample_weight[kept].astype(np.float64)
+    counts = bool((given == np.round(given)).all())
+    distinct, position = distinct_rows(values[kept])
+    weights = np.bincount(position, weights=given).astype(np.float64)
+    if counts and weights.sum() <= ROWS_IN_MEMORY:
         repeated = np.repeat(distinct, weights.astype(np.int64), axis=0)
         return Rows(repeated, np.ones(len(repeated)))
-    return Rows(distinct, weights)
+    return Rows(distinct, weights if counts else weights * (given.sum() / (given**2).sum()))
+
+
+def distinct_rows(values: Array) -> tuple[Array, NDArray[np.int64]]:
+    """Return the distinct rows in increasing order, missing values last, and which of them each row is."""
+    order = np.lexsort(values.T[::-1])
+    rows = values[order]
+    same = (rows[1:] == rows[:-1]) | (np.isnan(rows[1:]) & np.isnan(rows[:-1]))
+    new = np.concatenate([[True], ~same.all(1)])[: len(values)]
+    position = np.empty(len(values), dtype=np.int64)
+    position[order] = np.cumsum(new) - 1
+    return np.asarray(rows[new], dtype=np.float64), position
 
 
 def split_rows(count: int, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pushforward.errors import DataError, UsageError
 from pushforward.tables.columns import Array
-from pushforward.tables.fields import describe
+from pushforward.tables.fields import Field, describe
 
 
 class Table:
@@ -18,17 +18,30 @@ class Table:
 
     Args:
         data: a data frame or a two-dimensional array.
-        kinds: ``{column: kind}`` where the kind that the dtype suggests (floats continuous, integers ordinal, the rest
-            categorical) is not meant; columns by name, or by index for arrays.
+        kinds: ``{column: kind}`` where the kind that the values suggest (:func:`pushforward.tables.kinds.natural_kind`)
+            is not meant, or one kind for all; columns by name, or by index for arrays.
         role: what errors call a column.
+        missing: ``"model"``, or ``"error"`` to refuse tables with missing values.
     """
 
-    def __init__(self, data: Any, kinds: Mapping[Any, str] | None, role: str = "column") -> None:
+    def __init__(
+        self,
+        data: Any,
+        kinds: Mapping[Any, str] | str | None = None,
+        role: str = "column",
+        missing: str = "model",
+    ) -> None:
+        check_missing_option(missing)
         self.is_frame = isinstance(data, pd.DataFrame)
         self.dtype = None if self.is_frame else data.dtype
+        self.missing = missing
         names = list(data.columns) if self.is_frame else list(range(data.shape[1]))
+        if isinstance(kinds, str):
+            kinds = dict.fromkeys(names, kinds)
         kinds = check_keys("columns", kinds, names)
         columns = zip(names, columns_of(data))
+        if missing == "error":
+            check_present(names, data)
         self.fields = [describe(name, values, kinds.get(name), role) for name, values in columns]
 
     @property
@@ -36,12 +49,13 @@ class Table:
         return [field.name for field in self.fields]
 
     def read(self, data: Any) -> Array:
-        """Return the table as numbers ``(n, columns)``.
+        """Return the table as numbers ``(n, columns)``, NaN where a value is missing.
 
         Raises:
-            DataError: if values are missing or infinite, naming the columns and how many.
+            DataError: if values are infinite, or missing where that is an error, naming the columns and how many.
         """
-        check_present(self.names, data)
+        if self.missing == "error":
+            check_present(self.names, data)
         if len(self.fields) == 0 or data.shape[0] == 0:
             return np.zeros((data.shape[0], len(self.fields)))
         numbers = np.stack([field.read(values) for field, values in zip(self.fields, columns_of(data))], axis=1)
@@ -56,6 +70,27 @@ class Table:
         if self.is_frame:
             return pd.concat(columns, axis=1, keys=range(len(columns))).set_axis(self.names, axis=1)
         return np.stack([column.to_numpy() for column in columns], axis=1).astype(self.dtype)
+
+    def state(self) -> dict[str, Any]:
+        """All that defines it, in plain values."""
+        dtype = None if self.dtype is None else str(self.dtype)
+        return {"fields": [field.state() for field in self.fields], "dtype": dtype, "missing": self.missing}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> Table:
+        """The layout of a :meth:`state`."""
+        table = cls.__new__(cls)
+        table.fields = [Field.restored(field) for field in state["fields"]]
+        table.is_frame = state["dtype"] is None
+        table.dtype = None if table.is_frame else np.dtype(state["dtype"])
+        table.missing = state["missing"]
+        return table
+
+
+def check_missing_option(missing: str) -> None:
+    """Raise :class:`UsageError` unless it is one of the two words."""
+    if missing not in ("model", "error"):
+        raise UsageError(f"missing expects 'model' or 'error', got {missing!r}")
 
 
 def columns_of(data: Any) -> list[Any]:
@@ -72,8 +107,8 @@ def check_present(names: list[Any], data: Any) -> None:
     missing = {name: count for name, count in missing.items() if count}
     if missing:
         raise DataError(
-            f"Input contains NaN: {counted(missing, 'missing')}: fill them in, drop these rows, or make 'missing' a "
-            f"category of its own"
+            f"Input contains NaN: {counted(missing, 'missing')}: fill them in, drop these rows, or let "
+            f"missing='model' model them"
         )
 
 

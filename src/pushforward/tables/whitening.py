@@ -6,11 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.flows import Flow
 from pushforward.networks.context import vector_context
 from pushforward.numerics import batch_shape
 from pushforward.spaces import Reals
 from pushforward.tables.columns import Array
 from pushforward.transforms.base import Bijection
+from pushforward.transforms.chain import Chain
 
 MOST_ROWS = 4000
 LEAST_SPREAD = 1e-3
@@ -68,6 +70,14 @@ class Whitening(Bijection):
 
     def _log_det(self) -> Tensor:
         return self.factor.diagonal().log().sum()
+
+
+def whitening_of(flow: Flow) -> Whitening:
+    """The first part of a trained flow."""
+    assert isinstance(flow.transform, Chain)
+    first = flow.transform.parts[0]
+    assert isinstance(first, Whitening)
+    return first
 
 
 def fit_whitening(codes: Array, contexts: Array, weights: Array) -> Whitening:

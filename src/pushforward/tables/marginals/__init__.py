@@ -1,0 +1,1 @@
+"""The marginal distributions of columns: smooth ones, integers, categories, atoms, circles, missing values."""
