@@ -34,7 +34,7 @@ class Rates:
 
 
 RATES = {
-    "cpu": Rates(call=4e-6, element=3e-9, start=6.0, operation=0.09),
+    "cpu": Rates(call=8e-6, element=8e-10, start=8.0, operation=0.09),
     "cuda": Rates(call=1.5e-5, element=0.0, start=20.0, operation=0.2),
 }
 
