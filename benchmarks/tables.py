@@ -9,11 +9,12 @@
 
 FOLDER holds kin40k.csv.gz, skillcraft.csv.gz and elevators.csv.gz of the UCI repository, without headers.
 
-What is compared, and in which units: rows are shuffled by a seed, 80 % to fit and 20 % to test, columns that do not vary
-are left out, and each is divided by its standard deviation in the part to fit. Where values repeat (integers, decimals
-that were rounded) uniform noise as wide as the smallest step between two values is added, the same for everyone: mixtures
-and kernels would put a density without bounds on a repeated value, so that a likelihood says nothing, and so would flows.
-All columns are then continuous, log-likelihoods are nats a row, and nobody has to be told anything.
+What is compared, and in which units: rows are shuffled by a seed, 80 % to fit and 20 % to test, columns that do not
+vary are left out, and each is divided by its standard deviation in the part to fit. Where values repeat (integers,
+decimals that were rounded) uniform noise as wide as the smallest step between two values is added, the same for
+everyone: mixtures and kernels would put a density without bounds on a repeated value, so that a likelihood says
+nothing, and so would flows. All columns are then continuous, log-likelihoods are nats a row, and nobody has to be told
+anything.
 
 ``fit`` times all of our fit, from the frame to the model, compiling included, and for zuko the steps alone, without
 validations; both have one process to themselves, the same layers, widths, bins, batch size, number of steps, optimiser,
@@ -113,18 +114,18 @@ class HardTable:
 # Whole fits against zuko ---------------------------------------------------------------------------------------------
 
 
-def fits(folder: Path, threads: int) -> list[Result]:
+def fits(folder: Path, tables: list[str], threads: int) -> list[Result]:
     """Ours and zuko's, each in a process of its own: ours first, as it says how many steps there are."""
     results = []
-    for name in TABLES:
+    for name in tables:
         mine = in_a_process("fit-ours", folder, name, threads)
         other = in_a_process("fit-zuko", folder, name, threads, json.dumps(mine["flow"]))
         result = {"table": name, "ours": mine, "zuko": other, "share": mine["wall"] / other["wall"]}
         print(
-            f"{name}: {mine['flow']}: test log-likelihood ours {mine['test']:.3f}, zuko {other['test']:.3f}; seconds ours "
-            f"{mine['wall']:.1f} (processor {mine['processor']:.1f}), zuko {other['wall']:.1f} "
-            f"({other['processor']:.1f}): {result['share']:.2f} of its time, {mine['processor'] / other['processor']:.2f} "
-            "of the processor's",
+            f"{name}: {mine['flow']}: test log-likelihood ours {mine['test']:.3f}, zuko {other['test']:.3f}; seconds "
+            f"ours {mine['wall']:.1f} (processor {mine['processor']:.1f}), zuko {other['wall']:.1f} "
+            f"({other['processor']:.1f}): {result['share']:.2f} of its time, "
+            f"{mine['processor'] / other['processor']:.2f} of its processor's",
             flush=True,
         )
         results.append(result)
@@ -270,8 +271,8 @@ def regressions(folder: Path) -> list[Result]:
         ]
         result["boosting"] = pinball(target[test], np.stack(trees, 1))
         print(
-            f"{name} {features[train].shape}: pinball loss ours {result['ours']:.4f} ({result['wall']:.0f} s), boosting "
-            f"{result['boosting']:.4f}; 90 % interval holds {100 * result['coverage']:.1f} %",
+            f"{name} {features[train].shape}: pinball loss ours {result['ours']:.4f} ({result['wall']:.0f} s), "
+            f"boosting {result['boosting']:.4f}; 90 % interval holds {100 * result['coverage']:.1f} %",
             flush=True,
         )
         results.append(result)
@@ -306,8 +307,8 @@ def large(rows: int, steps: int) -> list[Result]:
         result["nsf"] = float(flow.log_prob(torch.tensor(test, dtype=torch.float32)).mean())
     result["nsf_wall"] = since(begin)["wall"]
     print(
-        f"{rows} rows: log-likelihood truth {entropy:.3f}, ours {result['ours']:.3f} in {result['wall']:.0f} s, {steps} "
-        f"steps of nsf {result['nsf']:.3f} in {result['nsf_wall']:.0f} s"
+        f"{rows} rows: log-likelihood truth {entropy:.3f}, ours {result['ours']:.3f} in {result['wall']:.0f} s, "
+        f"{steps} steps of nsf {result['nsf']:.3f} in {result['nsf_wall']:.0f} s"
     )
     return [result]
 
@@ -383,6 +384,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="name", required=True)
     for name in ("fit", "density", "regression", "fit-ours", "fit-zuko"):
         commands.add_parser(name).add_argument("--data", type=Path, required=True)
+    commands.choices["fit"].add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
     for name in ("fit-ours", "fit-zuko"):
         commands.choices[name].add_argument("table")
     commands.choices["fit-zuko"].add_argument("flow", type=json.loads)
@@ -394,7 +396,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     warnings.simplefilter("ignore")
     parts: dict[str, Callable[[], Any]] = {
-        "fit": lambda: fits(arguments.data, arguments.threads),
+        "fit": lambda: fits(arguments.data, arguments.tables, arguments.threads),
         "fit-ours": lambda: fit_ours(arguments.data, arguments.table),
         "fit-zuko": lambda: fit_zuko(arguments.data, arguments.table, arguments.flow),
         "density": lambda: densities(arguments.data),

@@ -54,8 +54,11 @@ def has_compiler(device: torch.device) -> bool:
     """Whether what ``torch.compile`` needs for a device is installed: a C++ compiler, and Triton for a GPU."""
     if device.type == "cuda" and find_spec("triton") is None:
         return False
+    # Not with the rest: it takes a second, and few trainings come this far.
+    from torch._dynamo.eval_frame import is_dynamo_supported
+
     compilers = [os.environ[name] for name in ("CXX",) if name in os.environ] or ["g++", "clang++", "c++", "cl"]
-    return torch._dynamo.is_dynamo_supported() and any(shutil.which(compiler) for compiler in compilers)
+    return is_dynamo_supported() and any(shutil.which(compiler) for compiler in compilers)
 
 
 class Compiled:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pushforward.kernels.spline import Bins, Knots, computed_again, knots_around
+from pushforward.kernels.spline import computed_again, knots_around
+from pushforward.kernels.spline_bins import Bins, Knots
 from pushforward.numerics import bounded
 from pushforward.scalar.base import ScalarBijection
 from pushforward.scalar.splines.box import (
