@@ -32,6 +32,9 @@ WIDTH_FOR_THREADS = 1024
 VALIDATIONS = 24
 """How many there are of in the course of a training that is not cut short."""
 
+REPEATS_HELD_OUT = 4
+"""How often rows that are validated on are repeated at most, each time with fresh noise: rows vary more than noise."""
+
 Pair = tuple[Tensor, Tensor | None]
 
 
@@ -77,7 +80,7 @@ def train_flow(
     check_recipe(training.model, training.model_options, conditional)
     if code.features == 0:
         return None
-    size = suitable_size(len(values), conditional)
+    size = suitable_size(len(values), code.features, conditional)
     rng = np.random.default_rng(seed)
     repeats = repeats_for_noise(len(values)) if code.noises else 1
 
@@ -88,7 +91,6 @@ def train_flow(
     whitening = fit_whitening(codes, contexts, weights)
 
     def noisy(rows: NDArray[np.int64]) -> Pair:
-        rows = np.repeat(rows, repeats)
         codes, _ = code.encode(code.draw_images(values[rows], rng), inner(rng.random((len(rows), code.noises))))
         context = given(with_weights[rows])
         # Whitened in double precision: what two nearly equal columns differ by is lost in single.
@@ -96,15 +98,17 @@ def train_flow(
         return white.float(), None if context is None else context.float()
 
     inner_rows, held_out_rows = split_rows(len(values), training.validation_fraction, seed)
-    train, held_out = noisy(inner_rows), noisy(held_out_rows) if len(held_out_rows) else None
+    held_out_repeats = min(repeats, REPEATS_HELD_OUT)
+    held_out_rows = np.repeat(held_out_rows, held_out_repeats)
+    train, held_out = noisy(np.repeat(inner_rows, repeats)), noisy(held_out_rows) if len(held_out_rows) else None
     with torch.random.fork_rng(), threads_for(code.features * max(size.hidden)):
         torch.manual_seed(seed)
         flow = build_flow(training.model, training.model_options, size, code.features, contexts.shape[1])
         model, objective = (WeightedFlow(flow), weighted_loss) if weighted else (flow, negative_log_likelihood)
         flow = _trained(training, size, model, objective, train, held_out, seed)
     if held_out is not None:
-        counts = (weights / weights.mean())[np.repeat(held_out_rows, repeats)] / repeats
-        flow = calibrated(flow, held_out[0], given(contexts[np.repeat(held_out_rows, repeats)]), counts)
+        counts = (weights / weights.mean())[held_out_rows] / held_out_repeats
+        flow = calibrated(flow, held_out[0], given(contexts[held_out_rows]), counts)
     # Estimators promise the same numbers for a row alone and among others, which float32 sums do not keep.
     return Flow([whitening], flow).double()
 

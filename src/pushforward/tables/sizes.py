@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ _JOINT = {
     0: Size(1, (16,), 120, 128, 1e-2),
     150: Size(2, (32, 32), 250, 128, 1e-2),
     1000: Size(2, (64, 64), 400, 512, 5e-3),
-    4000: Size(3, (64, 64), 1200, 512, 5e-3),
+    4000: Size(3, (64, 64), 800, 1024, 5e-3),
     20_000: Size(3, (128, 128), 2000, 1024, 3e-3),
     100_000: Size(5, (128, 128), 4000, 1024, 2e-3),
 }
@@ -36,12 +36,28 @@ _GIVEN = {
 }
 
 
-def suitable_size(rows: int, conditional: bool = False) -> Size:
-    """Choose by the number of rows, for a joint density or for one given other columns.
+MOST_NUMBERS = 2**15
+"""The most numbers in a batch: the steps of wide tables would take long otherwise."""
+
+LEAST_BATCH = 128
+LEAST_ROWS_TO_WIDEN = 1000
+MOST_WIDENED = 256
+
+
+def suitable_size(rows: int, columns: int, conditional: bool = False) -> Size:
+    """Choose by the number of rows and of columns that are modelled, for a joint density or one given others.
 
     Example:
-        >>> suitable_size(100).layers < suitable_size(100_000).layers
-        True
+        >>> suitable_size(2000, columns=8)
+        Size(layers=2, hidden=(64, 64), steps=400, batch_size=512, learning_rate=0.005)
+        >>> suitable_size(2000, columns=200)
+        Size(layers=2, hidden=(200, 200), steps=400, batch_size=163, learning_rate=0.005)
     """
     sizes = _GIVEN if conditional else _JOINT
-    return sizes[max(least for least in sizes if least <= rows)]
+    size = sizes[max(least for least in sizes if least <= rows)]
+    # Of a masked network's units, each sees the columns up to one; with fewer units than columns some see the same.
+    widened = (
+        size.hidden if rows < LEAST_ROWS_TO_WIDEN else tuple(max(h, min(columns, MOST_WIDENED)) for h in size.hidden)
+    )
+    batch = min(size.batch_size, max(LEAST_BATCH, MOST_NUMBERS // columns))
+    return replace(size, hidden=widened, batch_size=batch)
