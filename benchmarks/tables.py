@@ -253,25 +253,23 @@ def regressions(folder: Path) -> list[Result]:
 
     results = []
     for name in (*TABLES, "diabetes"):
-        features, target = load_diabetes(return_X_y=True) if name == "diabetes" else _last_apart(read(folder, name))
-        order = np.random.default_rng(0).permutation(len(target))
-        train, test = np.split(order, [int(0.8 * len(order))])
-        target = target / target[train].std()
+        rows = np.column_stack(load_diabetes(return_X_y=True)) if name == "diabetes" else read(folder, name)
+        (features, target), (asked, answers) = map(_last_apart, comparable(rows))
         begin = clock()
-        ours = FlowRegressor(random_state=0).fit(features[train], target[train])
+        ours = FlowRegressor(random_state=0).fit(features, target)
         result = {"table": name, **since(begin)}
-        result["ours"] = pinball(target[test], ours.predict_quantiles(features[test], LEVELS))
-        low, high = ours.predict_quantiles(features[test], (0.05, 0.95)).T
-        result["coverage"] = float(((target[test] >= low) & (target[test] <= high)).mean())
+        result["ours"] = pinball(answers, ours.predict_quantiles(asked, LEVELS))
+        low, high = ours.predict_quantiles(asked, (0.05, 0.95)).T
+        result["coverage"] = float(((answers >= low) & (answers <= high)).mean())
         trees = [
             HistGradientBoostingRegressor(loss="quantile", quantile=level, random_state=0)
-            .fit(features[train], target[train])
-            .predict(features[test])
+            .fit(features, target)
+            .predict(asked)
             for level in LEVELS
         ]
-        result["boosting"] = pinball(target[test], np.stack(trees, 1))
+        result["boosting"] = pinball(answers, np.stack(trees, 1))
         print(
-            f"{name} {features[train].shape}: pinball loss ours {result['ours']:.4f} ({result['wall']:.0f} s), "
+            f"{name} {features.shape}: pinball loss ours {result['ours']:.4f} ({result['wall']:.0f} s), "
             f"boosting {result['boosting']:.4f}; 90 % interval holds {100 * result['coverage']:.1f} %",
             flush=True,
         )

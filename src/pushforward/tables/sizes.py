@@ -54,10 +54,9 @@ def suitable_size(rows: int, columns: int, conditional: bool = False) -> Size:
         Size(layers=2, hidden=(200, 200), steps=400, batch_size=163, learning_rate=0.005)
     """
     sizes = _GIVEN if conditional else _JOINT
-    size = sizes[max(least for least in sizes if least <= rows)]
+    size = sizes[max(start for start in sizes if start <= rows)]
     # Of a masked network's units, each sees the columns up to one; with fewer units than columns some see the same.
-    widened = (
-        size.hidden if rows < LEAST_ROWS_TO_WIDEN else tuple(max(h, min(columns, MOST_WIDENED)) for h in size.hidden)
-    )
+    least = min(columns, MOST_WIDENED) if rows >= LEAST_ROWS_TO_WIDEN else 0
+    widened = tuple(max(width, least) for width in size.hidden)
     batch = min(size.batch_size, max(LEAST_BATCH, MOST_NUMBERS // columns))
     return replace(size, hidden=widened, batch_size=batch)
