@@ -79,15 +79,16 @@ def _bin_sizes(planes: Tensor, bins: Bins) -> Sizes:
     raw_widths, raw_slopes = planes[: bins.count], planes[bins.count : 2 * bins.count]
     width_factors, slope_factors = _factor(raw_widths, bins.max_log_width), _factor(raw_slopes, bins.max_log_slope)
     return (
-        torch.exp(raw_widths * width_factors),
-        torch.exp(raw_slopes * slope_factors),
+        (raw_widths * width_factors).exp_(),
+        (raw_slopes * slope_factors).exp_(),
         width_factors,
         slope_factors,
     )
 
 
 def _factor(raw: Tensor, limit: float) -> Tensor:
-    return torch.rsqrt(1.0 + (raw / limit).square())
+    ratio = raw / limit
+    return torch.addcmul(raw.new_ones(()), ratio, ratio).rsqrt_()
 
 
 def _sums(sizes: Sizes) -> tuple[Tensor, Tensor]:
@@ -99,9 +100,8 @@ def _sums(sizes: Sizes) -> tuple[Tensor, Tensor]:
 
 def _bin(value: Tensor, sums: Tensor, bins: Bins) -> Tensor:
     """The index ``(1, ...)`` of the bin that holds each value."""
-    # By the very expression that gives the knot: no value is left of the knot that it is measured from.
-    positions = sums[1:-1] * (2.0 * bins.bound / sums[-1]) - bins.bound
-    return (value >= positions).sum(0, keepdim=True)
+    # In units of the sums: there are fewer values than knots to bring there.
+    return ((value + bins.bound) * (sums[-1] / (2.0 * bins.bound)) >= sums[1:-1]).sum(0, keepdim=True)
 
 
 def _picked(
