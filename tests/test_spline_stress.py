@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from pushforward import scalar
+from pushforward.kernels.spline_between import between_knots
 from pushforward.kernels.spline_search import searched_knots
 from pushforward.kernels.spline_unrolled import unrolled_knots
 from pushforward.scalar import ScalarBijection
+from pushforward.scalar.splines.rational_quadratic import forward_in_bin
 
 SPLINES: dict[str, Callable[[], ScalarBijection]] = {
     "linear": scalar.LinearSpline,
@@ -132,6 +134,25 @@ def test_the_searched_knots_have_the_textbooks_gradients(bins: int, axis: int) -
         derivatives.append((by_formula, first.detach(), second))
     for one, other in zip(*derivatives):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 30.0])
+def test_the_gradient_by_formula_between_knots_is_the_recorded_one(scale: float) -> None:
+    torch.manual_seed(0)
+    spline = scalar.RationalQuadraticSpline(5, BOUND)
+    x = (4 * torch.randn(300, dtype=torch.float64)).clamp(-BOUND, BOUND).requires_grad_()
+    parameters = (scale * torch.randn(300, spline.num_parameters, dtype=torch.float64)).requires_grad_()
+    weights, derivatives = torch.randn(2, 300, dtype=torch.float64), []
+    for fast in (True, False):
+        knots = spline._textbook_knots(x.detach(), 0, parameters)
+        values = between_knots(forward_in_bin, x, *knots) if fast else forward_in_bin(x, *knots)
+        loss = (torch.stack(values) * weights).sum()
+        once = torch.autograd.grad(loss, (x, parameters), retain_graph=True)
+        again = torch.autograd.grad(loss, (x, parameters), create_graph=True)
+        second = torch.autograd.grad(sum(each.square().sum() for each in again), (x, parameters))
+        derivatives.append([*once, *second])
+    for one, other in zip(*derivatives):
+        torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-8)
 
 
 def test_forward_mode_and_mapped_derivatives_of_a_spline_are_those_of_backward_mode() -> None:

@@ -26,11 +26,13 @@ Sizes = tuple[Tensor, Tensor, Tensor, Tensor]
 def is_searchable(value: Tensor, parameters: Tensor) -> bool:
     """Whether nothing but values and first or repeated backward gradients is asked for, in a precision with room."""
     return (
-        parameters.dtype in (torch.float32, torch.float64)
-        and value.shape == parameters.shape[:-1]
-        and not torch._C._are_functorch_transforms_active()
-        and torch.autograd.forward_ad._current_level < 0
+        parameters.dtype in (torch.float32, torch.float64) and value.shape == parameters.shape[:-1] and only_backward()
     )
+
+
+def only_backward() -> bool:
+    """Whether derivatives are taken backwards alone, not forwards and not for many functions at once."""
+    return not torch._C._are_functorch_transforms_active() and torch.autograd.forward_ad._current_level < 0
 
 
 def searched_knots(value: Tensor, axis: int, parameters: Tensor, bins: Bins) -> Knots:

@@ -23,10 +23,10 @@ from pushforward.training.warning import warn
 
 Compile = bool | Literal["auto"]
 
-SURELY = 1.2
-"""How many times over the steps ahead have to pay for compiling."""
+SURELY = 1.0
+"""How many times over the steps ahead have to pay for compiling, whose cost is estimated rather too high."""
 
-SHARE_RUN = 0.5
+SHARE_RUN = 0.75
 """The share of its steps that a training counts on which may run out of patience."""
 
 SHARE_SAVED = 0.25

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward.kernels.spline import computed_again, knots_around
+from pushforward.kernels.spline_between import between_knots
 from pushforward.kernels.spline_bins import Bins, Knots
 from pushforward.numerics import bounded
 from pushforward.scalar.base import ScalarBijection
@@ -71,7 +72,7 @@ class RationalQuadraticSpline(ScalarBijection):
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         def mapping(x: Tensor) -> tuple[Tensor, Tensor]:
-            return forward_in_bin(x, *self._knots(x, 0, parameters))
+            return between_knots(forward_in_bin, x, *self._knots(x, 0, parameters))
 
         return computed_again(inside_box, x, self.bound, mapping)
 
