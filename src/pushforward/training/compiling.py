@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import shutil
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import Literal
 
 import torch
@@ -16,6 +9,7 @@ import torch
 from pushforward.flows.flow import Flow
 from pushforward.kernels.compilation import compiled_form, set_compiled_form
 from pushforward.kernels.compile_cost import compile_cost
+from pushforward.kernels.compiler import has_compiler, is_compiler_failure, quiet_compiler
 from pushforward.training.batches import Batch
 from pushforward.training.objectives import Objective
 from pushforward.training.stopping import Limits
@@ -50,17 +44,6 @@ def compiles(choice: Compile, flow: Flow, rows: int, limits: Limits, device: tor
     return min(ahead, default=0.0) * counted_on > SURELY * cost.compiling and has_compiler(device)
 
 
-def has_compiler(device: torch.device) -> bool:
-    """Whether what ``torch.compile`` needs for a device is installed: a C++ compiler, and Triton for a GPU."""
-    if device.type == "cuda" and find_spec("triton") is None:
-        return False
-    # Not with the rest: it takes a second, and few trainings come this far.
-    from torch._dynamo.eval_frame import is_dynamo_supported
-
-    compilers = [os.environ[name] for name in ("CXX",) if name in os.environ] or ["g++", "clang++", "c++", "cl"]
-    return is_dynamo_supported() and any(shutil.which(compiler) for compiler in compilers)
-
-
 class Compiled:
     """A flow that is compiled while it is trained, and afterwards is called as before.
 
@@ -77,7 +60,7 @@ class Compiled:
         except Exception as error:
             self.release()
             # Faults of the objective or the data come back in the first step, where they are told as what they are.
-            if _is_compilers(error):
+            if is_compiler_failure(error):
                 warn(f"the compiler failed, so the training goes on without it: {_first_line(error)}")
 
     def release(self) -> None:
@@ -99,27 +82,5 @@ def _try(flow: Flow, objective: Objective, batch: Batch, device: torch.device) -
             buffer.copy_(value)
 
 
-def _is_compilers(error: Exception) -> bool:
-    from torch._dynamo.exc import TorchDynamoException
-
-    return isinstance(error, TorchDynamoException) or type(error).__module__.startswith("torch._inductor")
-
-
 def _first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-@contextmanager
-def quiet_compiler() -> Iterator[None]:
-    """Without the compiler's notices, which are for those who write it."""
-    loggers = [logging.getLogger(name) for name in ("torch._dynamo", "torch._inductor", "torch._functorch")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels):
-                logger.setLevel(level)
