@@ -100,7 +100,7 @@ def test_help_comes_without_torch() -> None:
 
 def test_run_folder(images: Path) -> None:
     names = {path.name for path in images.iterdir()}
-    assert names == {"config.json", "last.ckpt", "metrics.csv", "model.safetensors", "tensorboard"}
+    assert names == {".lock", "config.json", "last.ckpt", "metrics.csv", "model.safetensors", "tensorboard"}
     stored = json.loads((images / "config.json").read_text())
     assert stored["model"] == "mnist-simple" and stored["data"] == "digits"
     assert stored["options"] == {"shape": [1, 8, 8], "levels": 17, "layers": 2, "hidden": 8}
@@ -169,7 +169,7 @@ def test_score_is_the_density_in_the_tables_units(
     # The test part's mean is what evaluate says.
     part = json_of(capsys, "evaluate", vectors)
     rows = np.random.default_rng(0).permutation(600)[540:]
-    assert part["log_prob"] == pytest.approx(expected[rows].mean(), abs=1e-3)
+    assert part["nats"] == pytest.approx(-expected[rows].mean(), abs=1e-3)
 
 
 def test_score_streams_parquet_in_chunks(

@@ -245,12 +245,13 @@ from pushforward.data.export import write_events
 from pushforward.errors import MissingExtraError
 from pushforward.training.progress import ProgressLine
 from pushforward.training.recorder import Recorder
+from pushforward.training.units import Unit
 
 folder = Path(sys.argv[2])
 ENTRIES = [
     lambda: write_events(folder / "a.parquet", torch.zeros(2, 2)),
-    lambda: Recorder(folder).start([]),
-    lambda: ProgressLine((2,), visible=True).start(),
+    lambda: Recorder(folder, Unit("nats")).start([]),
+    lambda: ProgressLine(Unit("nats"), visible=True, seconds=30).start(0.0),
     lambda: pf.plots.calibration([0.1, 0.5, 0.9]),
     lambda: pf.plots.corner(torch.randn(50, 2), torch.randn(50, 2)),
     lambda: print_table(["a"], []),

@@ -50,9 +50,9 @@ def test_two_processes_train_to_the_loss_of_one(tmp_path: Path) -> None:
             curves.append(list(csv.DictReader(file)))
     assert len(curves[0]) == len(curves[1]) == 40
     for one, two in zip(*curves):
-        assert float(two["train_loss"]) == pytest.approx(float(one["train_loss"]), abs=1e-4)
-        assert two["val_loss"] == one["val_loss"] == "" or float(two["val_loss"]) == pytest.approx(
-            float(one["val_loss"]), abs=1e-4
+        assert float(two["train_nats"]) == pytest.approx(float(one["train_nats"]), abs=1e-4)
+        assert two["validation_nats"] == one["validation_nats"] == "" or float(two["validation_nats"]) == pytest.approx(
+            float(one["validation_nats"]), abs=1e-4
         )
     models = [pf.load(tmp_path / run / "model.safetensors") for run in ("one", "two")]
     assert torch.allclose(models[0].log_prob(moons(50)), models[1].log_prob(moons(50)), atol=1e-3)

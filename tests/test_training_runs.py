@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import csv
+import errno
+import math
 import os
+import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
+import lightning
 import pytest
 import torch
 from torch import Tensor
 from training_helpers import affine_flow, fit, image_flow, moons, same, small_flow, weights
 
 import pushforward as pf
-from pushforward.errors import CheckpointError, FileError
+from pushforward.errors import CheckpointError, FileError, UsageError
 from pushforward.scalar import Affine
+from pushforward.training import module, progress
+from pushforward.training.objectives import NegativeLogLikelihood
+from pushforward.training.recorder import Recorder
+from pushforward.training.runs import checkpoints
+from pushforward.training.trainer import make_trainer
+from pushforward.training.units import Unit
 
 
 def test_run_folder(tmp_path: Path) -> None:
@@ -21,13 +33,13 @@ def test_run_folder(tmp_path: Path) -> None:
     result = fit(flow, moons(), moons(100), max_steps=60, out=tmp_path / "run")
     with (tmp_path / "run" / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["step", "epoch", "train_loss", "val_loss", "lr", "seconds"]
+    assert list(rows[0]) == ["step", "epoch", "train_nats", "validation_nats", "lr", "seconds"]
     assert [int(row["step"]) for row in rows] == [row["step"] for row in result.history] == [25, 50, 60]
-    assert float(rows[-1]["val_loss"]) == pytest.approx(result.history[-1]["val_loss"])
+    assert float(rows[-1]["validation_nats"]) == pytest.approx(result.history[-1]["val_loss"])
     assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
     loaded = pf.load(tmp_path / "run" / "model.safetensors")
     assert torch.equal(loaded.log_prob(moons(10)), flow.log_prob(moons(10)))
-    assert not [path for path in (tmp_path / "run").iterdir() if path.name.startswith(".")]
+    assert [path.name for path in (tmp_path / "run").iterdir() if path.name.startswith(".")] == [".lock"]
 
 
 @pytest.mark.parametrize("stop", [1, 13, 50])
@@ -115,3 +127,145 @@ def test_full_disk_keeps_the_old_files(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(FileError, match="No space left"):
         fit(small_flow(), moons(), max_steps=5, out=tmp_path)
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
+
+
+def test_a_full_disk_costs_a_checkpoint_and_not_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = iter([True, True, False, False, True, False])
+    written = []
+
+    def save(trainer: Any, path: Path) -> None:
+        if next(room, False):
+            written.append(saved(trainer, path))
+            return
+        path.write_bytes(b"half of it")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    saved = lightning.Trainer.save_checkpoint
+    monkeypatch.setattr(lightning.Trainer, "save_checkpoint", save)
+    with pytest.warns(UserWarning, match="goes on from its last checkpoint") as told:
+        result = fit(small_flow(), moons(), max_steps=6, out=tmp_path, checkpoint_seconds=0, log_every=1)
+    assert result.steps == 6 and len(written) == 3
+    # Once for each time that it filled up, and the checkpoint of the fourth step is the last good one.
+    assert len(told) == 2 and all("No space left on device" in str(warning.message) for warning in told)
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["pushforward"]["step"] == 4
+    assert not [path for path in tmp_path.iterdir() if "writing" in path.name]
+    monkeypatch.undo()
+    assert fit(small_flow(), moons(), max_steps=8, out=tmp_path, resume=True).earlier_steps == 4
+
+
+def test_a_record_that_had_no_room_is_written_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder(tmp_path, Unit("nats"))
+    recorder.start([])
+    rows = [
+        {"step": step, "epoch": 0.5, "train_loss": 1.0, "val_loss": None, "lr": 0.1, "seconds": 1.0}
+        for step in range(1, 5)
+    ]
+    opened = Path.open
+    with monkeypatch.context() as patched:
+
+        def full(path: Path, mode: str = "r", **options: Any) -> Any:
+            if mode == "a":
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return opened(path, mode, **options)
+
+        recorder.add(rows[0])
+        patched.setattr(Path, "open", full)
+        with pytest.warns(UserWarning, match="its record waits") as told:
+            recorder.add(rows[1])
+    assert len(told) == 1
+    for row in rows[2:]:
+        recorder.add(row)
+    recorder.close()
+    with (tmp_path / "metrics.csv").open() as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
+
+
+def test_a_model_without_room_is_kept_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    write = checkpoints.atomic_write
+
+    def full(path: Path, content: bytes) -> None:
+        if path.parent.name == "run":
+            raise FileError(f"cannot write {path}: No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(checkpoints, "atomic_write", full)
+    flow = small_flow()
+    with (
+        pytest.warns(UserWarning, match="last checkpoint"),
+        pytest.raises(FileError, match=r"the trained model is in .*: move it into .*run when there is room") as error,
+    ):
+        fit(flow, moons(), max_steps=4, out=tmp_path / "run")
+    kept = Path(str(error.value).split("the trained model is in ")[1].split(": move")[0])
+    assert same(weights(pf.load(kept)), weights(flow))
+
+
+def test_a_resume_takes_the_weight_decay_that_it_is_given(tmp_path: Path) -> None:
+    decays = []
+
+    stepped = torch.optim.Adam.step
+
+    def step(optimizer: torch.optim.Adam, *arguments: Any, **options: Any) -> Any:
+        decays.append(optimizer.param_groups[0]["weight_decay"])
+        return stepped(optimizer, *arguments, **options)
+
+    fit(small_flow(), moons(), max_steps=2, out=tmp_path, weight_decay=0.5)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(torch.optim.Adam, "step", step)
+        fit(small_flow(), moons(), max_steps=4, out=tmp_path, weight_decay=0.25, resume=True)
+    assert decays == [0.25, 0.25]
+
+
+def test_the_last_validation_does_not_overrun_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A validation that takes long, as one of many rows does.
+    monkeypatch.setattr(module, "summed_loss", lambda *arguments: (time.sleep(0.3), (1.0, 1))[1])
+    result = fit(affine_flow(), moons(), moons(10), max_time=1.5, validate_every=5)
+    assert result.stopped == "time" and result.seconds < 1.9
+
+
+# What is seen of it
+
+
+def test_lines_come_at_growing_intervals(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    now = iter(range(200))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(now)))
+    lines = progress.Lines(seconds=30)
+    for second in range(1, 200):
+        lines.show(second / 200, lambda second=second: f"step {second}")
+    steps = [int(line.rsplit(" ", 1)[1]) for line in capsys.readouterr().err.splitlines()]
+    assert steps == [1, 3, 7, 15, 31, 61, 91, 121, 151, 181]
+
+
+def test_without_a_terminal_a_training_tells_of_itself_in_one_unit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = torch.randint(0, 17, (96, 1, 4, 4), generator=torch.Generator().manual_seed(0)).float()
+    options = {"max_steps": 4, "log_every": 1, "progress": True, "progress_seconds": 0.0}
+    result = fit(image_flow(), x, x[:40], validate_every=2, out=tmp_path, **options)
+    lines = capsys.readouterr().err.splitlines()
+    with (tmp_path / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(lines) == 4 and list(rows[0])[2:4] == ["train_bits_per_dim", "validation_bits_per_dim"]
+    unit = 16 * math.log(2)
+    for line, row, kept in zip(lines, rows, result.history):
+        assert f"step {row['step']}, train {float(row['train_bits_per_dim']):.4f} bits/dim" in line
+        assert float(row["train_bits_per_dim"]) == pytest.approx(kept["train_loss"] / unit)
+    assert f"best validation {result.best_validation / unit:.4f} bits/dim, 0:00:00 left" in lines[-1]
+    fit(affine_flow(), moons(), max_steps=1, out=tmp_path / "own", objective=lambda flow, x, c: flow.log_prob(x).var())
+    assert "train_loss,validation_loss" in (tmp_path / "own" / "metrics.csv").read_text()
+    assert capsys.readouterr().err == ""
+
+
+def test_the_volume_is_part_of_a_loss() -> None:
+    one, two = (
+        fit(small_flow(), moons(), moons(50), max_steps=3, objective=objective)
+        for objective in (NegativeLogLikelihood(), NegativeLogLikelihood(log_volume=5.0))
+    )
+    assert two.best_validation == pytest.approx(one.best_validation + 5.0, abs=1e-5)
+
+
+def test_more_processes_than_a_cpu_can_run_are_refused() -> None:
+    # Making a trainer starts none.
+    with pytest.raises(UsageError, match="devices=1000 would start as many processes"):
+        make_trainer("32", "cpu", 1000, "auto", 1)
+    assert make_trainer("32", "cpu", 2, "auto", 1).num_devices == 2

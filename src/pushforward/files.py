@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -69,6 +70,20 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     except OSError as error:
         raise unwritable(folder, error) from error
     return folder
+
+
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Check, without making anything, that the folder ``path`` can be made or written into.
+
+    Raises:
+        FileError: a file stands in its place, or nothing may be written there.
+    """
+    folder = Path(path)
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        raise unwritable(folder, NotADirectoryError(errno.ENOTDIR, f"{nearest} is a file"))
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise unwritable(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def choose_writer(path: str | os.PathLike[str], suffixes: tuple[str, ...]) -> str:

@@ -103,17 +103,17 @@ def run(out: Path = Path("runs/demo"), max_time: str = "00:02:50", progress: boo
     from pushforward.data import load_data
     from pushforward.training import evaluate, fit
     from pushforward.training.plan import parse_duration
+    from pushforward.training.runs import RunFolder
 
     started = time.perf_counter()
     data = load_data(DATA)
     plan = plan_run(MODEL, OPTIONS, data, DATA, (), TRAINING)
-    make_folder(out)
-    plan.write(out)
+    folder = RunFolder(make_folder(out), plan.to_json())
     torch.manual_seed(SEED)
     flow = plan.flow()
     seconds = parse_duration(max_time) or 0.0
     image_seconds = seconds * 2 / 3
-    fit(flow, data.train, data.validation, max_time=image_seconds, out=out, seed=SEED, progress=progress, **TRAINING)
+    fit(flow, data.train, data.validation, max_time=image_seconds, out=folder, seed=SEED, progress=progress, **TRAINING)
     torch.manual_seed(SEED)
     flow.eval()
     bound, tighter = (evaluate(flow, data.test, importance_samples=count) for count in (1, IMPORTANCE_SAMPLES))

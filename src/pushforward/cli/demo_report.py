@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,7 +61,7 @@ def draw(flow: Flow, data: Dataset, out: Path) -> list[tuple[Path, str]]:
     image_grid(interpolate(flow, ends[:4], ends[4:]).flatten(0, 1), out / "interpolation.png", columns=8, maximum=top)
     image_grid(resample_levels(flow).flatten(0, 1), out / "levels.png", columns=8, maximum=top)
     save(_draw_dequantization(flow, data.test), out / "dequantization.png", dpi=120)
-    save(_draw_curve(out / "metrics.csv", data.train[0].numel() * math.log(2)), out / "curve.png", dpi=120)
+    save(_draw_curve(out / "metrics.csv"), out / "curve.png", dpi=120)
     captions = {
         "samples.png": "Samples.",
         "interpolation.png": "Interpolation between two test images in each row, through the latents of every level.",
@@ -91,13 +90,14 @@ def _draw_dequantization(flow: Flow, images: Tensor) -> Figure:
     return figure
 
 
-def _draw_curve(metrics: Path, nats: float) -> Figure:
+def _draw_curve(metrics: Path) -> Figure:
     with metrics.open() as file:
         rows = list(csv.DictReader(file))
     figure = new_figure(7, 3.5)
     axes = figure.subplots()
-    for name, label in (("train_loss", "training"), ("val_loss", "validation (averaged weights)")):
-        points = np.array([(float(row["step"]), float(row[name]) / nats) for row in rows if row.get(name)])
+    for name, label in (("train", "training"), ("validation", "validation (averaged weights)")):
+        column = f"{name}_bits_per_dim"
+        points = np.array([(float(row["step"]), float(row[column])) for row in rows if row[column]])
         if len(points):
             axes.plot(points[:, 0], points[:, 1], label=label, alpha=0.9)
     axes.set(xlabel="step", ylabel="bits/dim (upper bound)", title="Training")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,17 +11,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.cli.terminal import say
 from pushforward.data.dataset import Dataset
-from pushforward.data.load import load_data
+from pushforward.data.fingerprint import from_anywhere, present_fingerprint
 from pushforward.data.standardise import Standardiser
 from pushforward.data.toys import TOYS
 from pushforward.errors import CheckpointError, UsageError
-from pushforward.files import atomic_write
 from pushforward.flows.flow import Flow
 from pushforward.flows.saving import MODEL, load
 from pushforward.models.registry import build, recipe_options
+from pushforward.training.objectives import NegativeLogLikelihood
+from pushforward.training.runs import RunFolder, leftover, repair
+from pushforward.training.runs.folder import CONFIGURATION
 
-CONFIG = "config.json"
 FORMAT = "pushforward run"
 VERSION = 1
 
@@ -35,7 +36,8 @@ class Run:
 
     Attributes:
         model, options: the recipe and its configuration.
-        data: the data's name, as `load_data` takes it.
+        data: the data's name, as `load_data` takes it, with an absolute path.
+        fingerprint: of the file or folder that was read; None for data of the library's own.
         levels: how many values an element of discrete data takes.
         columns: the names of a vector's dimensions, where the data had names.
         events, context: how tables are standardised: the columns that are modelled, and those that they depend on.
@@ -45,27 +47,33 @@ class Run:
     model: str
     options: dict[str, Any]
     data: str
+    fingerprint: str | None = None
     levels: int | None = None
     columns: tuple[str, ...] = ()
     events: Standardiser | None = None
     context: Standardiser | None = None
     training: dict[str, Any] = field(default_factory=dict)
 
-    def write(self, folder: Path) -> None:
-        """Write ``config.json`` into the folder."""
-        stored = {
+    def to_json(self) -> dict[str, Any]:
+        """What ``config.json`` holds beside the run's identity."""
+        return {
             "format": FORMAT,
             "version": VERSION,
             "model": self.model,
             "options": self.options,
             "data": self.data,
+            "fingerprint": self.fingerprint,
             "levels": self.levels,
             "columns": list(self.columns),
             "events": self.events.to_json() if self.events else None,
             "context": self.context.to_json() if self.context else None,
             "training": self.training,
         }
-        atomic_write(folder / CONFIG, json.dumps(stored, indent=2) + "\n")
+
+    @property
+    def objective(self) -> NegativeLogLikelihood:
+        """The loss of standardised rows, in the units of the table."""
+        return NegativeLogLikelihood(self.log_volume)
 
     @classmethod
     def read(cls, folder: Path) -> Run:
@@ -74,9 +82,11 @@ class Run:
         Raises:
             CheckpointError: there is none, or it is not one of ours.
         """
-        path = folder / CONFIG
+        path = folder / CONFIGURATION
         if not path.is_file():
-            raise CheckpointError(f"{folder}: no run there (expected the folder of a training, with {CONFIG} in it)")
+            raise CheckpointError(
+                f"{folder}: no run there (expected the folder of a training, with {CONFIGURATION} in it)"
+            )
         try:
             stored = json.loads(path.read_text())
             if stored.get("format") != FORMAT or stored.get("version") != VERSION:
@@ -92,6 +102,7 @@ class Run:
             str(stored["model"]),
             dict(stored["options"]),
             str(stored["data"]),
+            stored.get("fingerprint"),
             stored["levels"],
             tuple(stored["columns"]),
             Standardiser.from_json(events) if events else None,
@@ -131,12 +142,6 @@ class Run:
             return self.columns
         return self.events.columns + (self.context.columns if self.context else ())
 
-    def describe_loss(self, loss: float, flow: Flow) -> str:
-        """A loss in nats as people read it: bits per dimension of images, nats in the data's units of anything else."""
-        if len(flow.event_shape) == 3:
-            return f"{loss / bit_unit(flow):.4f} bits/dim"
-        return f"{loss + self.log_volume:.4f} nats"
-
     @property
     def log_volume(self) -> float:
         """What a log-density of standardised rows has more than one in the data's units."""
@@ -170,34 +175,35 @@ def plan_run(
     if data.levels is not None and "levels" not in known:
         raise UsageError(f"{model} models continuous data, and {data.name} is discrete (stored as integers)")
     filled = {name: value for name, value in derived.items() if name in known}
-    return Run(model, {**filled, **options}, spec, data.levels, columns, events, given, training)
+    options = {**filled, **options}
+    return Run(
+        model, options, from_anywhere(spec), present_fingerprint(spec), data.levels, columns, events, given, training
+    )
 
 
 def open_run(folder: Path, device: str | None = "cpu") -> tuple[Run, Flow]:
     """The run and its trained flow, on a device; None for a GPU where there is one.
 
     Raises:
-        CheckpointError: there is no run, or its training has not come to a model yet, or the model is damaged.
+        CheckpointError: there is no run, or its training has not come to a model yet, or the model is damaged, or not
+            of this run.
         UsageError: the device cannot be used here.
     """
+    repair(folder)
+    kept = leftover(folder)
+    if kept is not None:
+        say(kept)
     run = Run.read(folder)
     if not (folder / MODEL).is_file():
-        raise CheckpointError(f"{folder}: no {MODEL} there yet; finish the training with: pushforward train --resume")
+        raise CheckpointError(
+            f"{folder}: no {MODEL} there yet; finish the training with: pushforward train --resume --out {folder}"
+        )
+    RunFolder(folder).check_identity()
     flow = load(folder / MODEL)
     try:
         return run, flow.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"device {device} cannot be used here: {str(error).splitlines()[0]}") from error
-
-
-def bit_unit(flow: Flow) -> float:
-    """How many nats one bit per dimension is."""
-    return math.log(2) * math.prod(flow.event_shape)
-
-
-def run_data(run: Run, spec: str | None = None) -> Dataset:
-    """The data that a run was trained on, or others of the same kind."""
-    return load_data(spec or run.data, run.levels)
 
 
 def _standardisers(

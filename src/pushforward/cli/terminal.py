@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -62,6 +63,17 @@ def report_file(out: object, facts: Mapping[str, Any], quiet: bool, as_json: boo
 
 def _rounded(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Show warnings as lines like all others, without the place in the program that they come from."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *place, **more: f"pushforward: warning: {message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 @contextmanager

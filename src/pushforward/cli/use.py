@@ -48,17 +48,19 @@ def evaluate(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Measure the likelihood of held-out data: bits per dimension of images, nats of anything else."""
+    """Measure the negative log-likelihood of held-out data: bits per dimension of images, nats of anything else."""
     from pushforward.accuracy import Accuracy
-    from pushforward.cli.runs import bit_unit, open_run, run_data
+    from pushforward.cli.run_data import run_data
+    from pushforward.cli.runs import open_run
     from pushforward.training import evaluate as measure
+    from pushforward.training.units import Unit
 
     run, flow = open_run(folder, device)
     if part not in ("train", "validation", "test"):
         raise UsageError(f"--part must be train, validation or test, got {part!r}")
     x, context = run.parts(run_data(run, data))[part]
     _check_shape(flow, x, data or run.data)
-    accuracy, volume = flow.accuracy, run.log_volume
+    accuracy, unit = flow.accuracy, Unit.of(flow, run.objective)
     bound = accuracy is Accuracy.LOWER_BOUND
     if not bound and importance_samples is not None:
         reason = f"log p(x) of this flow is {'exact' if accuracy is Accuracy.EXACT else 'an estimate'}, not a bound"
@@ -76,30 +78,21 @@ def evaluate(
                 progress=advance,
             )
         found[str(draws)] = {
-            "log_prob": value.log_prob - volume,
-            "log_prob_error": value.log_prob_error,
-            "bits_per_dim": value.bits_per_dim + volume / bit_unit(flow),
-            "bits_per_dim_error": value.bits_per_dim_error,
+            unit.name: unit.value(run.log_volume - value.log_prob),
+            f"{unit.name}_error": unit.value(value.log_prob_error),
         }
     if as_json:
         facts = {"run": str(folder), "part": part, "events": len(x), "accuracy": accuracy.describe()}
         print_json({**facts, **found[max(found, key=int)], "importance_samples": found})
         return
-    # What bounds the log-density from below bounds the bits from above.
-    nats, bits = {
-        Accuracy.EXACT: ("log p(x), nats", "bits/dim"),
-        Accuracy.LOWER_BOUND: ("lower bound on log p(x), nats", "bits/dim, upper bound"),
-        Accuracy.ESTIMATE: ("estimate of log p(x), nats", "bits/dim, estimate"),
-    }[accuracy]
+    # What bounds the log-density from below bounds its negative from above.
+    what = {Accuracy.EXACT: "", Accuracy.LOWER_BOUND: ", upper bound", Accuracy.ESTIMATE: ", estimate"}[accuracy]
     rows = [
-        (
-            draws,
-            f"{value['log_prob']:.4f} ± {value['log_prob_error']:.4f}",
-            f"{value['bits_per_dim']:.4f} ± {value['bits_per_dim_error']:.4f}",
-        )
+        (draws, f"{value[unit.name]:.4f} ± {value[f'{unit.name}_error']:.4f}{unit.suffix}")
         for draws, value in found.items()
     ]
-    print_table(("draws", nats, bits), rows, title=f"{run.model} on {len(x):,} events ({part}) of {data or run.data}")
+    heading = f"negative log-likelihood{what}"
+    print_table(("draws", heading), rows, title=f"{run.model} on {len(x):,} events ({part}) of {data or run.data}")
 
 
 def sample(
@@ -162,7 +155,8 @@ def interpolate(
     """Walk between pairs of test events through the latents of every level, into a picture or an array."""
     import torch
 
-    from pushforward.cli.runs import open_run, run_data
+    from pushforward.cli.run_data import run_data
+    from pushforward.cli.runs import open_run
     from pushforward.data.export import ARRAY_ENDINGS
     from pushforward.diagnostics.interpolation import interpolate as walk
     from pushforward.files import choose_writer

@@ -15,7 +15,7 @@ from pushforward.data.tables import is_table, load_table
 from pushforward.data.toys import TOYS, load_picture_density, load_toy
 from pushforward.errors import DataError
 
-_KINDS = {"mnist": load_mnist, "cifar10": load_cifar10, "folder": load_image_folder, "picture": load_picture_density}
+KINDS = {"mnist": load_mnist, "cifar10": load_cifar10, "folder": load_image_folder, "picture": load_picture_density}
 
 
 def load_data(spec: str, levels: int | None = None) -> Dataset:
@@ -46,14 +46,14 @@ def _load(spec: str, levels: int | None) -> Dataset:
     if spec in TOYS:
         return load_toy(spec)
     kind, colon, path = spec.partition(":")
-    if colon and kind in _KINDS:
-        return _KINDS[kind](Path(path).expanduser())
+    if colon and kind in KINDS:
+        return KINDS[kind](Path(path).expanduser())
     return _load_path(Path(spec).expanduser(), levels)
 
 
 def _load_path(path: Path, levels: int | None) -> Dataset:
     if not path.exists():
-        names = ", ".join(["digits", *TOYS, *(f"{kind}:PATH" for kind in _KINDS)])
+        names = ", ".join(["digits", *TOYS, *(f"{kind}:PATH" for kind in KINDS)])
         raise DataError(f"{path}: no such file, folder or data set (known: {names}, or a path)")
     if path.is_dir():
         return load_image_folder(path)

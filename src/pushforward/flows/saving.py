@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +45,14 @@ def save(flow: Distribution, path: str | os.PathLike[str]) -> None:
         >>> bool((pf.load(path).log_prob([0.0, 1.0]) == flow.log_prob([0.0, 1.0])).all())
         True
     """
-    from safetensors.torch import save as to_bytes
-
     require_flow("save", flow)
+    atomic_write(path, to_bytes(flow))
+
+
+def to_bytes(flow: Distribution, notes: Mapping[str, str] | None = None) -> bytes:
+    """What `save` writes, with notes of the writer's in the metadata; raises what `save` does."""
+    from safetensors.torch import save as serialised
+
     description, arguments = describe(flow)
     # The format refuses tensors that share memory, as equal masks may.
     weights = {
@@ -55,7 +62,7 @@ def save(flow: Distribution, path: str | os.PathLike[str]) -> None:
     check_rebuilds(flow, description, arguments, weights)
     tensors = weights | {ARGUMENT + name: tensor.contiguous() for name, tensor in arguments.items()}
     metadata = {"format": "pushforward", "version": str(FORMAT_VERSION), "description": json.dumps(description)}
-    atomic_write(path, to_bytes(tensors, metadata))
+    return serialised(tensors, {**(notes or {}), **metadata})
 
 
 def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Any:
@@ -80,17 +87,29 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> An
     return flow.to(device).eval()
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of a safetensors file, without its tensors."""
+    with _opened(path) as file:
+        return file.metadata() or {}
+
+
 def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Return the metadata and the tensors of a safetensors file."""
+    with _opened(path) as file:
+        # Cloned, since tensors in the file lie anywhere: where they lie in memory decides how sums are ordered, and
+        # a loaded flow is to compute the same bits.
+        return file.metadata() or {}, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
         raise CheckpointError(f"{path} expects a model file, got {'a folder' if path.is_dir() else 'nothing there'}")
     try:
         with safe_open(str(path), framework="pt") as file:
-            # Cloned, since tensors in the file lie anywhere: where they lie in memory decides how sums are ordered, and
-            # a loaded flow is to compute the same bits.
-            return file.metadata() or {}, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+            yield file
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path} is not a readable safetensors file ({error}): it is damaged or foreign"

@@ -8,17 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward.errors import UsageError
-from pushforward.tables.column_fits import Declared, fit_column, number_of
+from pushforward.tables.column_fits import fit_column
 from pushforward.tables.columns import Array, Column, Mask, column_state, restored_column
+from pushforward.tables.declarations import BoundPair, Circles, declarations
 from pushforward.tables.fields import Field
-from pushforward.tables.marginals.circular import Circular
+from pushforward.tables.marginals.circular import Circle, Circular
 from pushforward.tables.marginals.fits import NEVER_MISSING_ROWS
 from pushforward.tables.marginals.missing import NeverMissing, WithMissing
 from pushforward.tables.report import ColumnReport, ColumnReports
-from pushforward.tables.table import Table, check_keys
-
-BoundPair = tuple[float | None, float | None]
+from pushforward.tables.table import Table
 
 
 class LatentCode:
@@ -39,6 +37,19 @@ class LatentCode:
         varying: the positions of the columns that are modelled.
         columns: their marginal distributions.
         report: how each of the table's columns is modelled.
+
+    Raises:
+        UsageError: for an option that does not fit its column.
+        DataError: for values outside of declared bounds, or that are not whole in an ordinal column.
+
+    Example:
+        >>> numbers = np.random.default_rng(0).normal(size=(200, 2)).round(1) * np.array([10.0, 1.0])
+        >>> code = LatentCode(Table(numbers), numbers, np.ones(200))
+        >>> [report.kind for report in code.report], code.features, code.noises
+        (['ordinal', 'continuous'], 2, 1)
+        >>> codes, log_du = code.encode(numbers, np.full((200, 1), 0.5))
+        >>> bool((abs(code.decode(codes) - numbers) < 1e-12).all())
+        True
     """
 
     def __init__(
@@ -47,7 +58,7 @@ class LatentCode:
         numbers: Array,
         weights: Array,
         bounds: Mapping[Any, BoundPair] | None = None,
-        circular: Mapping[Any, float | tuple[float, float]] | None = None,
+        circular: Circles | None = None,
         atoms: Mapping[Any, Sequence[float]] | None = None,
     ) -> None:
         declared = declarations(table, bounds, circular, atoms)
@@ -64,7 +75,7 @@ class LatentCode:
                 self.ignored.append(index)
                 reports.append(ColumnReport(field.name, "id", note=f"{field.why}; not modelled"))
             elif is_constant(field, x):
-                reports.append(_constant_report(field, x, weights))
+                reports.append(constant_report(field, x, weights))
             else:
                 column, report = fit_column(field, x, weights, declared[field.name])
                 self.varying.append(index)
@@ -159,12 +170,12 @@ class LatentCode:
         code.report = ColumnReports(ColumnReport.restored(report) for report in state["report"])
         return code
 
-    def _circles(self) -> list[tuple[int, Circular]]:
+    def _circles(self) -> list[tuple[int, Circle]]:
         inner = [
             (index, column.present if isinstance(column, WithMissing | NeverMissing) else column)
             for index, column in zip(self.varying, self.columns)
         ]
-        return [(index, column) for index, column in inner if isinstance(column, Circular)]
+        return [(index, column.circle) for index, column in inner if isinstance(column, Circular)]
 
     def _log_constants(self, numbers: Array) -> Array:
         fixed = np.setdiff1d(np.arange(self.width), [*self.varying, *self.ignored])
@@ -172,78 +183,6 @@ class LatentCode:
         missing = np.isnan(given) & ~np.isnan(expected)
         same = (given == expected) | (np.isnan(given) & np.isnan(expected))
         return np.where((same | missing).all(1), np.log(self.unseen) * missing.sum(1), -np.inf)
-
-
-def declarations(
-    table: Table,
-    bounds: Mapping[Any, BoundPair] | None,
-    circular: Mapping[Any, float | tuple[float, float]] | None,
-    atoms: Mapping[Any, Sequence[float]] | None,
-) -> dict[Any, Declared]:
-    """What was said of each column.
-
-    Raises:
-        UsageError: for a column that is not there, or a pair that is none.
-    """
-    for option, mapping in (("bounds", bounds), ("circular", circular), ("atoms", atoms)):
-        check_keys(option, mapping, table.names)
-    found = {}
-    for field in table.fields:
-        pair = (bounds or {}).get(field.name)
-        circle = (circular or {}).get(field.name)
-        own = (atoms or {}).get(field.name)
-        if circle is not None and not isinstance(circle, Sequence):
-            circle = (0.0, circle)
-        found[field.name] = Declared(
-            None if pair is None else checked_pair("bounds", field, pair),
-            None if circle is None else checked_circle(field, circle),
-            None if own is None else checked_atoms(field, own),
-        )
-    return found
-
-
-def checked_pair(option: str, field: Field, pair: Any) -> tuple[float, float]:
-    """Return a pair of limits with infinities for None.
-
-    Raises:
-        UsageError: unless it is a pair with low < high.
-    """
-    try:
-        low, high = pair
-        low = -np.inf if low is None else number_of(field, low)
-        high = np.inf if high is None else number_of(field, high)
-    except (TypeError, ValueError):
-        raise UsageError(f"{option}: column {field.name!r} expects a pair (low, high), got {pair!r}") from None
-    if not low < high:
-        raise UsageError(f"{option}: column {field.name!r} expects low < high, got {pair!r}")
-    return low, high
-
-
-def checked_circle(field: Field, circle: Any) -> tuple[float, float]:
-    """Return where a circle's numbers begin and end.
-
-    Raises:
-        UsageError: unless both are finite and low < high.
-    """
-    low, high = checked_pair("circular", field, circle)
-    if not np.isfinite([low, high]).all():
-        raise UsageError(f"circular: column {field.name!r} expects a period, or (low, high), got {circle!r}")
-    return low, high
-
-
-def checked_atoms(field: Field, values: Any) -> Array:
-    """Return atoms in increasing order.
-
-    Raises:
-        UsageError: unless they are numbers.
-    """
-    try:
-        numbers = np.unique(np.array([number_of(field, value) for value in values], dtype=np.float64))
-    except (TypeError, ValueError):
-        numbers = np.array([np.nan])
-    if not np.isfinite(numbers).all():
-        raise UsageError(f"atoms: column {field.name!r} expects a list of numbers, got {values!r}")
-    return numbers
 
 
 def is_constant(field: Field, x: Array) -> bool:
@@ -256,7 +195,8 @@ def is_constant(field: Field, x: Array) -> bool:
     return bool(x.min() == x.max())
 
 
-def _constant_report(field: Field, x: Array, weights: Array) -> ColumnReport:
+def constant_report(field: Field, x: Array, weights: Array) -> ColumnReport:
+    """What there is to say of a column with one value."""
     missing = float(np.average(np.isnan(x), weights=weights))
     note = "all values are missing" if missing else f"every value is {_shown(field, x[0])}"
     return ColumnReport(field.name, "constant", missing=missing, note=note)

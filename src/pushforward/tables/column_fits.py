@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from pushforward.errors import DataError, UsageError
+from pushforward.errors import DataError
 from pushforward.tables.columns import Array, Column
+from pushforward.tables.declarations import Declared, check_declared
 from pushforward.tables.fields import Field
 from pushforward.tables.marginals.atoms import find_atoms
 from pushforward.tables.marginals.categories import Categories
 from pushforward.tables.marginals.fits import fit_circle, fit_real, with_missing
 from pushforward.tables.marginals.integer_fits import fit_integers
-from pushforward.tables.marginals.observed_bounds import Bounds, lower_bound_of_integers, observed_bounds
+from pushforward.tables.marginals.observed_bounds import FREE, Bounds, lower_bound_of_integers, observed_bounds
 from pushforward.tables.marginals.samples import Sample
 from pushforward.tables.report import ColumnReport
 from pushforward.tables.values.dates import Dates
@@ -23,15 +23,6 @@ from pushforward.tables.values.numbers import Numbers
 LESS_THAN_HALF = 0.5 - 1e-9
 PERIODS = {"hour": (0, 24), "weekday": (0, 7), "month": (1, 13), "degree": (0, 360), "angle": (0, 360)}
 """Names of columns that go around a circle, and the range in which such a column's numbers lie."""
-
-
-@dataclass(frozen=True)
-class Declared:
-    """What the user said of a column; None for what is to be found."""
-
-    bounds: tuple[float, float] | None = None
-    circle: tuple[float, float] | None = None
-    atoms: Array | None = None
 
 
 def fit_column(field: Field, x: Array, weights: Array, declared: Declared) -> tuple[Column, ColumnReport]:
@@ -44,34 +35,57 @@ def fit_column(field: Field, x: Array, weights: Array, declared: Declared) -> tu
     check_declared(field, declared)
     missing = np.isnan(x)
     rows, missing_rows = float(weights.sum()), float(weights[missing].sum())
-    x, weights = x[~missing], weights[~missing]
-    if field.categories is not None:
-        column: Column = Categories.fitted(x, weights, max(len(field.categories), 1))
-        found, atoms, kind = Bounds(-np.inf, np.inf), x[:0], field.kind
-    elif declared.circle is not None:
-        column, found, kind = _circle(field, x, weights, declared.circle, declared.atoms)
-        atoms = x[:0]
-    elif whole_numbers(field):
-        sample = Sample.of(x, weights)
-        check_whole(field, x)
-        found, atoms, kind = _integer_bounds(field, sample, declared), x[:0], field.kind
-        column = fit_integers(sample, found.low, found.high)
-    else:
-        sample = Sample.of(x, weights)
-        atoms = found_atoms(field, sample, declared)
-        found, kind = _real_bounds(field, sample, atoms, declared), field.kind
-        column = fit_real(sample, found.low, found.high, atoms)
-    notes = [field.why, found.why, _about_atoms(atoms, declared), _suggestion(field, x, declared)]
+    marginal = _fit(field, x[~missing], weights[~missing], declared)
+    suggestion = _suggestion(field, x[~missing], declared)
+    notes = (field.why, marginal.bounds.why, marginal.note, suggestion)
     report = ColumnReport(
         field.name,
-        kind,
-        found.low,
-        found.high,
-        tuple(atoms.tolist()),
+        marginal.kind,
+        marginal.bounds.low,
+        marginal.bounds.high,
+        marginal.atoms,
         missing_rows / rows,
         "; ".join(note for note in notes if note),
     )
-    return with_missing(column, missing_rows, rows), report
+    return with_missing(marginal.column, missing_rows, rows), report
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """The distribution of the values that are present, and what there is to say of it."""
+
+    column: Column
+    kind: str
+    bounds: Bounds = FREE
+    atoms: tuple[float, ...] = ()
+    note: str = ""
+
+
+def _fit(field: Field, x: Array, weights: Array, declared: Declared) -> Marginal:
+    if field.categories is not None:
+        return Marginal(Categories.fitted(x, weights, len(field.categories)), field.kind)
+    if declared.circle is not None:
+        return _fit_circle(field, x, weights, declared)
+    sample = Sample.of(x, weights)
+    if whole_numbers(field):
+        check_whole(field, x)
+        bounds = _integer_bounds(field, sample, declared)
+        return Marginal(fit_integers(sample, bounds.low, bounds.high), field.kind, bounds)
+    atoms = found_atoms(field, sample, declared)
+    bounds = _real_bounds(field, sample, atoms, declared)
+    column = fit_real(sample, bounds.low, bounds.high, atoms)
+    return Marginal(column, field.kind, bounds, tuple(atoms.tolist()), _about_atoms(atoms, declared))
+
+
+def _fit_circle(field: Field, x: Array, weights: Array, declared: Declared) -> Marginal:
+    assert declared.circle is not None
+    low, high = declared.circle
+    whole = whole_numbers(field) and float(low).is_integer() and float(high).is_integer()
+    atoms = x[:0] if declared.atoms is None else declared.atoms
+    column = fit_circle(x, weights, low, high - low, whole, atoms)
+    return Marginal(
+        column, "circular", Bounds(low, high, f"around a circle of {high - low:.6g}"), tuple(atoms.tolist())
+    )
 
 
 def whole_numbers(field: Field) -> bool:
@@ -89,16 +103,6 @@ def found_atoms(field: Field, sample: Sample, declared: Declared) -> Array:
         return declared.atoms
     integers = isinstance(field.values, Numbers) and field.values.whole
     return find_atoms(sample, few=not (field.declared and integers))
-
-
-def check_declared(field: Field, declared: Declared) -> None:
-    """Raise :class:`UsageError` for options that a column of this kind has no use for."""
-    if field.categories is not None:
-        for option, value in (("bounds", declared.bounds), ("circular", declared.circle), ("atoms", declared.atoms)):
-            if value is not None:
-                raise UsageError(f"{option}: column {field.name!r} is categorical and has none")
-    if declared.bounds is not None and declared.circle is not None:
-        raise UsageError(f"column {field.name!r} is circular and has no bounds")
 
 
 def check_whole(field: Field, x: Array) -> None:
@@ -119,22 +123,13 @@ def check_within(field: Field, x: Array, low: float, high: float) -> None:
         )
 
 
-def _circle(
-    field: Field, x: Array, weights: Array, circle: tuple[float, float], atoms: Array | None
-) -> tuple[Column, Bounds, str]:
-    low, high = circle
-    whole = whole_numbers(field) and float(low).is_integer() and float(high).is_integer()
-    column = fit_circle(x, weights, low, high - low, whole, x[:0] if atoms is None else atoms)
-    return column, Bounds(low, high, f"around a circle of {high - low:.6g}"), "circular"
-
-
 def _integer_bounds(field: Field, sample: Sample, declared: Declared) -> Bounds:
     if declared.bounds is not None:
         low, high = declared.bounds
         check_within(field, sample.values, low, high)
         return Bounds(float(np.ceil(low)), float(np.floor(high)), "bounds declared")
     if not isinstance(field.values, Numbers):
-        return Bounds(-np.inf, np.inf)
+        return FREE
     low, high = field.values.limits()
     return Bounds(low, high, "bounds of its dtype") if np.isfinite(low) else lower_bound_of_integers(sample)
 
@@ -148,7 +143,7 @@ def _real_bounds(field: Field, sample: Sample, atoms: Array, declared: Declared)
             low, high = max(low, np.ceil(low) - LESS_THAN_HALF), min(high, np.floor(high) + LESS_THAN_HALF)
         return Bounds(float(low), float(high), "bounds declared")
     if not isinstance(field.values, Numbers):
-        return Bounds(-np.inf, np.inf)
+        return FREE
     return observed_bounds(sample.split(atoms)[1], atoms)
 
 
@@ -169,10 +164,3 @@ def _suggestion(field: Field, x: Array, declared: Declared) -> str:
         if name in field.name.lower() and inside:
             return f"if it goes around a circle, say circular={{{field.name!r}: ({low}, {high})}}"
     return ""
-
-
-def number_of(field: Field, value: Any) -> float:
-    """A value that the user gave, a number or a date, as the number that the column's field makes of it."""
-    if isinstance(field.values, Dates):
-        return float(field.read([value])[0])
-    return float(value)

@@ -10,10 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pushforward.errors import DataWarning
-from pushforward.tables.codes import declarations, is_constant
-from pushforward.tables.column_fits import Declared, fit_column
+from pushforward.tables.codes import constant_report, is_constant
+from pushforward.tables.column_fits import fit_column
 from pushforward.tables.columns import Array, Column, column_state, restored_column
+from pushforward.tables.declarations import Circles, Declared, declarations
 from pushforward.tables.fields import Field
+from pushforward.tables.marginals.missing import NeverMissing, WithMissing
+from pushforward.tables.report import ColumnReport, ColumnReports
 from pushforward.tables.table import Table
 from pushforward.tables.values.identifiers import Identifiers
 
@@ -139,6 +142,18 @@ class FeatureCode:
         numbers: the table as numbers, ``(n, columns)``, NaN where missing.
         weights: one for each row; together they are the number of rows that these count for.
         circular: ``{column: (low, high)}``, or a period alone, of columns that go around a circle.
+
+    Attributes:
+        features: how many inputs a row becomes.
+        report: how each of the table's columns is seen.
+
+    Example:
+        >>> numbers = np.array([[1.0, 0.0], [2.0, 6.0], [np.nan, 12.0]])
+        >>> code = FeatureCode(Table(numbers), numbers, np.ones(3), circular={1: 24})
+        >>> code.encode(numbers)[:, 1:].round(3) + 0.0
+        array([[ 0.,  1.,  0.],
+               [ 0.,  0.,  1.],
+               [ 1., -1.,  0.]])
     """
 
     def __init__(
@@ -146,16 +161,23 @@ class FeatureCode:
         table: Table,
         numbers: Array,
         weights: Array,
-        circular: Mapping[Any, float | tuple[float, float]] | None = None,
+        circular: Circles | None = None,
     ) -> None:
         declared = declarations(table, None, circular, None)
         self.inputs: list[tuple[int, Feature]] = []
         self.categories = {i: str(field.name) for i, field in enumerate(table.fields) if field.categories is not None}
+        reports = []
         for index, field in enumerate(table.fields):
             x = numbers[:, index]
-            names = isinstance(field.values, Identifiers) and field.values.next_number is None
-            if not names and not is_constant(field, x):
-                self.inputs.append((index, fit_feature(field, x, weights, declared[field.name])))
+            if isinstance(field.values, Identifiers) and field.values.next_number is None:
+                reports.append(ColumnReport(field.name, "id", note=f"{field.why}; left out"))
+            elif is_constant(field, x):
+                reports.append(constant_report(field, x, weights))
+            else:
+                feature, report = fit_feature(field, x, weights, declared[field.name])
+                self.inputs.append((index, feature))
+                reports.append(report)
+        self.report = ColumnReports(reports)
         self.features = self._encode(numbers[:1]).shape[1]
 
     def encode(self, numbers: Array) -> Array:
@@ -174,7 +196,8 @@ class FeatureCode:
         """All that defines it."""
         inputs = [{"index": index, **feature_state(feature)} for index, feature in self.inputs]
         categories = [[index, name] for index, name in self.categories.items()]
-        return {"inputs": inputs, "categories": categories, "features": self.features}
+        reports = [report.state() for report in self.report]
+        return {"inputs": inputs, "categories": categories, "features": self.features, "report": reports}
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> FeatureCode:
@@ -183,6 +206,7 @@ class FeatureCode:
         code.inputs = [(entry["index"], restored_feature(entry)) for entry in state["inputs"]]
         code.categories = dict(state["categories"])
         code.features = state["features"]
+        code.report = ColumnReports(ColumnReport.restored(report) for report in state["report"])
         return code
 
     def _encode(self, numbers: Array) -> Array:
@@ -190,17 +214,16 @@ class FeatureCode:
         return np.concatenate([np.zeros((len(numbers), 0)), *blocks], axis=1)
 
 
-def fit_feature(field: Field, x: Array, weights: Array, declared: Declared) -> Feature:
-    """Choose how a column is shown by its kind."""
+def fit_feature(field: Field, x: Array, weights: Array, declared: Declared) -> tuple[Feature, ColumnReport]:
+    """Choose how a column is shown by its kind, and say so."""
+    column, report = fit_column(field, x, weights, declared)
     if field.categories is not None:
         feature: Feature = OneHot.fitted(x, weights, len(field.categories))
     elif declared.circle is not None:
         feature = Angle(declared.circle[0], declared.circle[1] - declared.circle[0])
     else:
-        present = ~np.isnan(x)
-        column, _ = fit_column(field, x[present], weights[present], declared)
-        feature = Score(column)
-    return Present(feature) if np.isnan(x).any() else feature
+        feature = Score(column.present if isinstance(column, WithMissing | NeverMissing) else column)
+    return (Present(feature) if np.isnan(x).any() else feature), report
 
 
 def feature_state(feature: Feature) -> dict[str, Any]:

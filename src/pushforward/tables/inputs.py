@@ -76,3 +76,16 @@ def checked_weights(sample_weight: Any, X: Any) -> Array:
     """Return one weight for each row, ones for None."""
     # scikit-learn's check wants an array or table of which it only takes the length.
     return _check_sample_weight(sample_weight, np.empty((len(X), 1)), dtype=np.float64)
+
+
+def weighted_mean(values: Array, sample_weight: Any) -> float:
+    """The weighted mean of values, of which those of weight 0 do not count, whatever they are.
+
+    Raises:
+        DataError: if all weights are zero.
+    """
+    weights = checked_weights(sample_weight, values)
+    counted = weights != 0
+    if not counted.any():
+        raise DataError("sample_weight expects numbers that are not all 0")
+    return float(np.average(values[counted], weights=weights[counted]))

@@ -2,44 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 from sklearn.base import RegressorMixin
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from pushforward.diagnostics.calibration import directions
 from pushforward.errors import DataError, UsageError
 from pushforward.tables.chunks import slices
-from pushforward.tables.codes import BoundPair, LatentCode
+from pushforward.tables.classes import WithClasses
+from pushforward.tables.codes import LatentCode
 from pushforward.tables.columns import Array
+from pushforward.tables.declarations import BoundPair, Circles
 from pushforward.tables.described import Described
 from pushforward.tables.features import FeatureCode
 from pushforward.tables.fitting import Training, train_flow
-from pushforward.tables.inputs import check_draws, check_settings, checked_table, checked_target, checked_weights
+from pushforward.tables.inputs import (
+    check_draws,
+    check_settings,
+    checked_table,
+    checked_target,
+    checked_weights,
+    weighted_mean,
+)
 from pushforward.tables.latents import decode, encode, given
 from pushforward.tables.likelihood import log_density
 from pushforward.tables.quadrature import cell_points, mean_points
 from pushforward.tables.rows import canonical_rows
 from pushforward.tables.saving import Saved
 from pushforward.tables.table import Table
+from pushforward.tables.targets import kinds_of_targets
 
 
-class FlowRegressor(RegressorMixin, Described, Saved):
+class FlowRegressor(RegressorMixin, WithClasses, Described, Saved):
     r"""The conditional density ``p(y | x)`` of one or more targets, by a conditional normalizing flow.
 
     ``log p(y | x) = log N(f(u(y); x)) + log |det df/du| + sum_i log |du_i/dy_i|`` with ``u`` the standardised target.
-    It answers with the mean, with quantiles, with samples and with log-densities in the target's own units. Features
-    may be numbers (standardised) or categories (one-hot).
+    It answers with the mean, with quantiles, with samples and with log-densities in the target's own units, and for a
+    target of classes with their probabilities. Features may be of every kind that :class:`FlowDensity` knows, also
+    missing; a category that was not there when fitting counts as none of those that were.
 
     Args:
         model: the name of a recipe of ``pushforward.build`` for vectors with a standard normal base.
         model_options: configuration for it; what is left out is chosen by the number of rows.
         columns: ``{column: kind}`` of features whose dtype does not say what is meant, as in :class:`FlowDensity`.
-        target_columns: ``{target: "ordinal"}`` of targets that are integers and get a mass; others are continuous.
+        target_columns: ``{target: "ordinal" | "categorical"}`` of numbers that are counted or are names of classes and
+            get a mass; other numbers are continuous, strings, booleans and categories are classes.
         bounds: ``{target: (low, high)}``, None for no bound; targets by name, or by index where they have none. The
             limits belong to them.
         circular: ``{column: (low, high)}``, or a period alone, of features that go around a circle.
@@ -56,6 +69,7 @@ class FlowRegressor(RegressorMixin, Described, Saved):
 
     Attributes:
         flow_: the trained flow, in double precision, over the targets' codes given the features' codes.
+        columns_: of what kind each feature is, and why.
         n_features_in_, feature_names_in_: the columns it was fitted on.
         n_outputs_: how many targets.
 
@@ -78,7 +92,7 @@ class FlowRegressor(RegressorMixin, Described, Saved):
         columns: Mapping[Any, str] | str | None = None,
         target_columns: Mapping[Any, str] | None = None,
         bounds: Mapping[Any, BoundPair] | None = None,
-        circular: Mapping[Any, float | tuple[float, float]] | None = None,
+        circular: Circles | None = None,
         missing: str = "model",
         quadrature: int = 32,
         max_steps: int | None = None,
@@ -119,12 +133,13 @@ class FlowRegressor(RegressorMixin, Described, Saved):
         check_consistent_length(X, target)
         weights = checked_weights(sample_weight, X)
         self._table = Table(X, self.columns, missing=self.missing)
-        self._target = Table(target, continuous_by_default(target, self.target_columns), "target column", "error")
+        self._target = Table(target, kinds_of_targets(target, self.target_columns), "target column", "error")
         self.n_outputs_ = len(self._target.fields)
         features, targets = self._table.read(X), self._target.read(target)
         rows = canonical_rows(np.concatenate([features, targets], axis=1), weights)
         features, targets = np.split(rows.values, [features.shape[1]], axis=1)
         self._features = FeatureCode(self._table, features, rows.weights, self.circular)
+        self.columns_ = self._features.report
         self._code = LatentCode(self._target, targets, rows.weights, self.bounds)
         self._cell_points = cell_points(self.quadrature, self._code.features + 1)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -133,15 +148,32 @@ class FlowRegressor(RegressorMixin, Described, Saved):
         self._directions = self._found_directions(contexts)
         return self
 
-    def predict(self, X: Any) -> Array:
-        """Return the conditional mean, ``(n,)`` or ``(n, outputs)``.
+    def predict(self, X: Any) -> Any:
+        """Return the conditional mean, the most probable class of a categorical target, ``(n,)`` or ``(n, outputs)``.
 
-        An integral over the latent: 65 points on a line for one target, 256 Sobol points for more.
+        The mean is an integral over the latent: 65 points on a line for one target, 256 Sobol points for more.
         """
         contexts = self._contexts(X)
         latents, weights = mean_points(self._code.features)
         means = [np.tensordot(weights, images, axes=1) for images in self._images(latents, contexts)]
-        return self._shaped(np.concatenate(means))
+        values = np.concatenate(means)
+        for output, chances in self._chances(contexts).items():
+            values[:, output] = chances.argmax(1)
+        return self._labelled(values)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R^2 of :meth:`predict`, the accuracy of a categorical target, the mean of these for several."""
+        classes = self._categorical()
+        if not classes:
+            return float(super().score(X, y, sample_weight))
+        truth, found = (self._targets(each, X) for each in (y, self.predict(X)))
+        scores = [
+            (accuracy_score if output in classes else r2_score)(
+                truth[:, output], found[:, output], sample_weight=sample_weight
+            )
+            for output in range(self.n_outputs_)
+        ]
+        return float(np.mean(scores))
 
     def predict_quantiles(self, X: Any, quantiles: Sequence[float] = (0.05, 0.5, 0.95)) -> Array:
         """Return conditional quantiles, ``(n, quantiles)`` or ``(n, quantiles, outputs)``, in the order asked for.
@@ -150,8 +182,10 @@ class FlowRegressor(RegressorMixin, Described, Saved):
         more.
 
         Raises:
-            UsageError: if a quantile is not between 0 and 1.
+            UsageError: if a quantile is not between 0 and 1, or a target is categorical, whose classes have no order.
         """
+        if self._categorical():
+            raise UsageError("predict_quantiles expects targets that are numbers: classes have no order, predict_proba")
         levels = np.atleast_1d(np.asarray(quantiles, dtype=np.float64))
         if levels.ndim != 1 or not ((levels > 0) & (levels < 1)).all():
             raise UsageError(f"quantiles expects numbers between 0 and 1, got {quantiles!r}")
@@ -165,7 +199,7 @@ class FlowRegressor(RegressorMixin, Described, Saved):
             values = [np.quantile(images, levels, axis=0) for images in self._images(latents, contexts)]
         return self._shaped(np.moveaxis(np.concatenate(values, axis=1), 0, 1))
 
-    def sample(self, X: Any, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> Array:
+    def sample(self, X: Any, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> Any:
         """Draw targets for each row, ``(n, n_samples)`` or ``(n, n_samples, outputs)``."""
         check_draws(n_samples)
         contexts = self._contexts(X)
@@ -175,7 +209,8 @@ class FlowRegressor(RegressorMixin, Described, Saved):
             latents = state.standard_normal((draws.stop - draws.start, self._code.features))
             rows = np.arange(draws.start, draws.stop) // n_samples
             values.append(decode(self.flow_, self._code, latents, contexts[rows]))
-        return self._shaped(np.concatenate(values).reshape(len(contexts), n_samples, self.n_outputs_))
+        drawn = self._labelled(np.concatenate(values))
+        return np.asarray(drawn).reshape(len(contexts), n_samples, *([] if self._flat else [self.n_outputs_]))
 
     def log_prob(self, X: Any, y: Any) -> Array:
         """Return ``log p(y | x)`` of each row, ``(n,)``, nats in the target's own units; ``-inf`` outside bounds."""
@@ -185,7 +220,7 @@ class FlowRegressor(RegressorMixin, Described, Saved):
     def log_likelihood(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the mean of ``log p(y | x)``; :meth:`score` is the R^2 of the mean, as for every regressor."""
         values = self.log_prob(X, y)
-        return float(np.average(values, weights=checked_weights(sample_weight, values)))
+        return weighted_mean(values, sample_weight)
 
     def pit(self, X: Any, y: Any) -> Array:
         """Return the probability integral transform ``F(y | x)``, ``(n,)`` or ``(n, outputs)``, uniform if calibrated.
@@ -221,27 +256,3 @@ class FlowRegressor(RegressorMixin, Described, Saved):
         if target.shape[1] != self.n_outputs_:
             raise DataError(f"y expects {self.n_outputs_} outputs, as in fit, got {target.shape[1]}")
         return self._target.read(target)
-
-    def _images(self, latents: Array, contexts: Array) -> Iterator[Array]:
-        """Yield the targets of latents ``(points, D)`` at some contexts at a time, ``(points, n, outputs)``."""
-        for rows in slices(len(contexts), self._code.width + contexts.shape[1], repeats=len(latents)):
-            part = contexts[rows]
-            repeated = np.repeat(latents, len(part), axis=0)
-            targets = decode(self.flow_, self._code, repeated, np.tile(part, (len(latents), 1)))
-            yield targets.reshape(len(latents), len(part), self.n_outputs_)
-
-    def _shaped(self, values: Array) -> Array:
-        return values[..., 0] if self._flat else values
-
-
-def continuous_by_default(target: Any, kinds: Mapping[Any, str] | None) -> dict[Any, str]:
-    """Every target's kind: continuous, integers too, unless the user says ordinal.
-
-    Raises:
-        UsageError: for a target of another kind.
-    """
-    names = list(target.columns) if hasattr(target, "columns") else list(range(target.shape[1]))
-    wrong = [kind for kind in (kinds or {}).values() if kind not in ("continuous", "ordinal")]
-    if wrong:
-        raise UsageError(f"target_columns expects 'continuous' or 'ordinal', got {wrong[0]!r}")
-    return dict.fromkeys(names, "continuous") | dict(kinds or {})

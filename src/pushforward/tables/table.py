@@ -22,6 +22,21 @@ class Table:
             is not meant, or one kind for all; columns by name, or by index for arrays.
         role: what errors call a column.
         missing: ``"model"``, or ``"error"`` to refuse tables with missing values.
+
+    Raises:
+        UsageError: for a kind that there is none, or a column that is not there.
+        DataError: for values that are neither numbers nor dates nor labels.
+
+    Example:
+        >>> days = pd.to_datetime(["2024-05-01", "2024-05-01", "2024-05-03"])
+        >>> frame = pd.DataFrame({"town": ["Ulm", None, "Bonn"], "day": days})
+        >>> table = Table(frame)
+        >>> table.read(frame)
+        array([[ 1.,  0.],
+               [nan,  0.],
+               [ 0.,  2.]])
+        >>> bool(table.write(table.read(frame)).equals(frame))
+        True
     """
 
     def __init__(

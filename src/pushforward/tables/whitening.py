@@ -10,6 +10,7 @@ from pushforward.flows import Flow
 from pushforward.networks.context import vector_context
 from pushforward.numerics import batch_shape
 from pushforward.spaces import Reals
+from pushforward.tables import factors
 from pushforward.tables.columns import Array
 from pushforward.transforms.base import Bijection
 from pushforward.transforms.chain import Chain
@@ -81,24 +82,45 @@ def whitening_of(flow: Flow) -> Whitening:
 
 
 def fit_whitening(codes: Array, contexts: Array, weights: Array) -> Whitening:
-    """Estimate the map by ridge regression on the context, then of each dimension on those before it."""
+    """Estimate the map by ridge regression on the context, then of each dimension on those before it.
+
+    Of a wide table with few rows the covariance is that of a factor analysis where this predicts held-out rows better.
+    """
     chosen = np.unique(np.linspace(0, len(codes) - 1, max(MOST_ROWS, 10 * codes.shape[1])).astype(np.int64))
     codes, contexts, weights = codes[chosen], contexts[chosen], weights[chosen]
     center = np.average(codes, axis=0, weights=weights)
     context_center = np.average(contexts, axis=0, weights=weights)
     centred = contexts - context_center
-    dimensions = codes.shape[1]
-    slopes, factor = np.zeros((dimensions, contexts.shape[1])), np.eye(dimensions)
-    residual = codes - center
-    for index in range(dimensions):
+    residual, slopes = codes - center, np.zeros((codes.shape[1], contexts.shape[1]))
+    for index in range(codes.shape[1]):
         # The others that come before have lost what is linear in the context, so the two regressions do not meet.
         slopes[index], _ = ridge(centred, residual[:, index], weights)
         residual[:, index] -= centred @ slopes[index]
+    factor = covariance_factor(residual, weights)
+    return Whitening(*map(torch.from_numpy, (factor, slopes, center - slopes @ context_center)))
+
+
+def covariance_factor(residual: Array, weights: Array) -> Array:
+    """The lower triangular factor ``(D, D)`` that gives centred rows uncorrelated columns of variance 1."""
+    if factors.worth_trying(*residual.shape) and weights.min() == weights.max():
+        left_out = factors.held_out(len(residual))
+        train, test = residual[~left_out], residual[left_out]
+        model, score = factors.best_factor_analysis(train, test)
+        regressed = regression_factor(train, weights[~left_out])
+        if score > factors.normal_score(test @ regressed.T, regressed):
+            return factors.whitening_factor(model.fit(residual).get_covariance())
+    return regression_factor(residual, weights)
+
+
+def regression_factor(residual: Array, weights: Array) -> Array:
+    """The factor by regressions of each column on those before it."""
+    factor = np.eye(residual.shape[1])
+    for index in range(residual.shape[1]):
         before, spread = ridge(residual[:, :index], residual[:, index], weights)
         factor[index, :index] = -before
         # A column that follows from the others has no spread of its own to divide by.
         factor[index] /= max(spread, LEAST_SPREAD)
-    return Whitening(*map(torch.from_numpy, (factor, slopes, center - slopes @ context_center)))
+    return factor
 
 
 def ridge(regressors: Array, target: Array, weights: Array) -> tuple[Array, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import tempfile
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,10 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 from pushforward.data.dataset import Dataset
 from pushforward.errors import TrainingError, UsageError
 from pushforward.extras import requires
-from pushforward.files import make_folder
 from pushforward.flows.expected import require_flow
 from pushforward.flows.flow import Flow
 from pushforward.kernels.memory import kept_memory
 from pushforward.training.batches import Batches
-from pushforward.training.checkpoints import LAST, read_checkpoint, write_model
 from pushforward.training.checks import check_support
 from pushforward.training.compiling import Compile
 from pushforward.training.ema import assign, floating_state
@@ -31,7 +29,11 @@ from pushforward.training.outcome import Handover, Outcome
 from pushforward.training.plan import Plan
 from pushforward.training.progress import ProgressLine
 from pushforward.training.result import FitResult
+from pushforward.training.runs.checkpoints import read_checkpoint, write_final_model
+from pushforward.training.runs.folder import IDENTITY, LAST, RunFolder
+from pushforward.training.runs.replacement import new_run, resumed_run
 from pushforward.training.trainer import make_trainer, quiet_lightning
+from pushforward.training.units import Unit
 
 if TYPE_CHECKING:
     from pushforward.training.module import FlowTraining
@@ -62,13 +64,14 @@ def fit(
     validate_every: int | None = None,
     log_every: int = 25,
     checkpoint_seconds: float = 30.0,
+    progress_seconds: float = 30.0,
     precision: str = "32",
     compile: Compile = "auto",
     accelerator: str = "auto",
     devices: int | str | list[int] = 1,
     strategy: Any = "auto",
     num_nodes: int = 1,
-    out: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | RunFolder | None = None,
     resume: bool = False,
     seed: int | None = None,
     progress: bool = True,
@@ -87,7 +90,8 @@ def fit(
             collates or streams in its own way is gone through once.
         validation: the same for validation.
         objective: the loss of a batch, ``objective(flow, x, context)``.
-        max_time: stop after this time, ``"HH:MM:SS"`` or seconds.
+        max_time: stop after this time, ``"HH:MM:SS"`` or seconds, counted from the beginning of the run, not of a
+            resume.
         max_epochs: stop after so many passes over the data; where nothing limits the training, after 100.
         max_steps: stop after so many steps.
         batch_size: rows in a batch, over all processes together; by default 256, or that of a ``DataLoader``.
@@ -104,7 +108,8 @@ def fit(
         patience: stop when so many validations in a row were no better.
         validate_every: steps between validations; by default whole epochs, as many as have at least 50 steps.
         log_every: steps between rows of ``metrics.csv``.
-        checkpoint_seconds: how often ``last.ckpt`` is written.
+        checkpoint_seconds: how often ``last.ckpt`` is written. Where it cannot be, the training goes on with a warning.
+        progress_seconds: the longest time between two lines about the progress where there is no terminal.
         precision: ``"32"`` (as the flow is), ``"64"`` (the flow stays in double precision) or ``"bf16-mixed"``.
         compile: compile the parts of the flow (``flow.compile_blocks()``) while it is trained; by default where the
             steps ahead surely pay for it and there is a compiler.
@@ -113,15 +118,17 @@ def fit(
         strategy: ``"auto"``, ``"ddp"``, ...: how several devices work together.
         num_nodes: how many machines.
         out: a folder for ``metrics.csv``, ``last.ckpt``, TensorBoard logs and ``model.safetensors``, which `load` reads
-            (of a flow whose parts files can name: all but one's own that are not registered).
+            (of a flow whose parts files can name: all but one's own that are not registered). One training at a time
+            works there. A run that stands there already is kept in ``out/.previous`` until the new one has ended.
         resume: go on from ``out/last.ckpt``.
         seed: of the shuffling and the draws; None leaves the global random state to go on.
-        progress: show a live line on a terminal.
+        progress: show a live line on a terminal, a plain line now and then elsewhere.
 
     Raises:
         UsageError: an option is wrong, a context is missing or there is one too many, or no parameter can be trained.
         ShapeError, DataError: the data do not fit the flow, hold NaN or infinite values, or lie outside of its support.
         CheckpointError: there is nothing to resume from, or it belongs to something else.
+        FileError: the folder cannot be written, or another training works there.
         TrainingError: the loss is no longer finite; the last good weights are kept.
         MissingExtraError: Lightning is not installed.
 
@@ -149,16 +156,17 @@ def fit(
         validate_every=validate_every,
         log_every=log_every,
         checkpoint_seconds=checkpoint_seconds,
+        progress_seconds=progress_seconds,
         precision=precision,
         compile=compile,
-        out=out,
         seed=seed,
     )
+    folder = None if out is None else RunFolder.of(out)
     if validation is None and isinstance(train, Dataset):
         validation = train
     if patience is not None and validation is None:
         raise UsageError("patience needs validation data to judge by")
-    if resume and plan.out is None:
+    if resume and folder is None:
         raise UsageError("resume needs the folder of the run that goes on, as out")
     dtype = _dtype(flow, plan)
     pair = _events(flow, train, "train", dtype)
@@ -166,34 +174,42 @@ def fit(
     with requires("train", purpose="fit"):
         from pushforward.training.datamodule import FlowData
         from pushforward.training.module import FlowTraining
-    if plan.out is not None:
-        make_folder(plan.out)
-    checkpoint = plan.out / LAST if resume and plan.out is not None else None
-    resumed = None if checkpoint is None else read_checkpoint(checkpoint, flow)
     with quiet_lightning():
         trainer = make_trainer(plan.precision, accelerator, devices, strategy, num_nodes)
-    seed = _seeded(seed if resumed is None else resumed["seed"])
-    if plan.double:
-        flow.double()
-    if resumed is None:
-        _initialise(flow, pair, seed, dtype)
-    device = _device(flow)
-    with quiet_lightning(), tempfile.TemporaryDirectory() as scratch:
-        data = FlowData(pair, held_out, plan.batch_size, seed, dtype)
-        handover = Handover(Path(scratch))
-        line = ProgressLine(tuple(flow.event_shape), progress)
-        module = FlowTraining(flow, objective, plan, data, line, handover)
-        outcome = _run(trainer, module, data, checkpoint, handover)
-    # Nothing was updated in a failed step, so its weights are good ones too.
-    assign(floating_state(flow), outcome.weights)
-    flow.to(device).eval()
-    if plan.out is not None and trainer.is_global_zero:
-        write_model(flow, plan.out)
-    if outcome.failure is not None:
-        raise outcome.failure
-    if outcome.result.stopped == "interrupted":
-        raise KeyboardInterrupt
+    with _held(folder, resume, trainer.is_global_zero):
+        checkpoint = folder.path / LAST if resume and folder is not None else None
+        resumed = None if checkpoint is None else read_checkpoint(checkpoint, flow)
+        if folder is not None:
+            folder = folder.identified(None if resumed is None else resumed.get(IDENTITY))
+        seed = _seeded(seed if resumed is None else resumed["seed"])
+        if plan.double:
+            flow.double()
+        if resumed is None:
+            _initialise(flow, pair, seed, dtype)
+        device = _device(flow)
+        with quiet_lightning(), tempfile.TemporaryDirectory() as scratch:
+            data = FlowData(pair, held_out, plan.batch_size, seed, dtype)
+            handover = Handover(Path(scratch))
+            line = ProgressLine(Unit.of(flow, objective), progress, plan.progress_seconds)
+            module = FlowTraining(flow, objective, plan, data, folder, line, handover)
+            outcome = _run(trainer, module, data, checkpoint, handover)
+        # Nothing was updated in a failed step, so its weights are good ones too.
+        assign(floating_state(flow), outcome.weights)
+        flow.to(device).eval()
+        if folder is not None and trainer.is_global_zero:
+            write_final_model(flow, folder)
+        if outcome.failure is not None:
+            raise outcome.failure
+        if outcome.result.stopped == "interrupted":
+            raise KeyboardInterrupt
     return outcome.result
+
+
+def _held(folder: RunFolder | None, resume: bool, first: bool) -> AbstractContextManager[None]:
+    """The run folder, held for this training by the first of its processes."""
+    if folder is None or not first:
+        return nullcontext()
+    return resumed_run(folder.path) if resume else new_run(folder.path)
 
 
 def _run(trainer: Any, module: FlowTraining, data: Any, checkpoint: Path | None, handover: Handover) -> Outcome:

@@ -15,7 +15,6 @@ from pushforward.flows.flow import Flow
 from pushforward.training.augmentation import shifted
 from pushforward.training.batches import Batch
 from pushforward.training.best import Best
-from pushforward.training.checkpoints import KEY, VERSION, write_checkpoint, write_model
 from pushforward.training.compiling import Compiled, compiles
 from pushforward.training.datamodule import FlowData
 from pushforward.training.ema import MovingAverage
@@ -29,8 +28,12 @@ from pushforward.training.progress import ProgressLine
 from pushforward.training.random_state import random_state, set_random_state
 from pushforward.training.recorder import Recorder
 from pushforward.training.result import FitResult
+from pushforward.training.runs.checkpoints import KEY, VERSION
+from pushforward.training.runs.folder import IDENTITY, RunFolder
+from pushforward.training.saver import Saver
 from pushforward.training.schedules import SCHEDULES
 from pushforward.training.stopping import Limits
+from pushforward.training.units import Unit
 from pushforward.training.validation import summed_loss
 
 
@@ -46,19 +49,23 @@ class FlowTraining(L.LightningModule):
         objective: Objective,
         plan: Plan,
         data: FlowData,
+        folder: RunFolder | None,
         progress: ProgressLine,
         handover: Handover,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.flow, self.objective, self.plan = flow, objective, plan
-        self._data, self._progress, self._handover = data, progress, handover
-        self._recorder = Recorder(None)
+        self._data, self._folder, self._progress, self._handover = data, folder, progress, handover
+        self._unit = Unit.of(flow, objective)
+        self._recorder = Recorder(None, self._unit)
         self._best = Best()
         self._step = 0
         self._stopped = "steps"
         self._interrupted = False
         self._window: list[float] = []
+        self._validation_seconds = 0.0
+        self._saver = Saver(folder, plan.checkpoint_seconds)
         self._earlier_seconds = 0.0
         self._earlier_steps = 0
         self._restored: dict[str, Any] | None = None
@@ -87,7 +94,8 @@ class FlowTraining(L.LightningModule):
         self._longest = min(clip, *(largest_limit(weight.dtype) for weight in self._weights))
         self._optimizer: Any = self.optimizers(use_pl_optimizer=True)
         self._ema = MovingAverage(self.flow, self.plan.ema or 0.0)
-        self._recorder = Recorder(self.plan.out if self.trainer.is_global_zero else None)
+        folder = self._folder if self.trainer.is_global_zero else None
+        self._recorder = Recorder(None if folder is None else folder.path, self._unit)
         rows: list[dict[str, float | None]] = []
         if self._restored is not None:
             rows = self._restored["history"]
@@ -96,9 +104,10 @@ class FlowTraining(L.LightningModule):
                 set_random_state(self._restored["random_state"])
             self._restored = None
         self._began = time.monotonic()
-        self._saved = self._earlier_seconds
+        self._saver.begin(self._earlier_seconds)
         self._recorder.start(rows)
-        self._progress.start()
+        if self.trainer.is_global_zero:
+            self._progress.start(self._limits.share_done(self._step, self._earlier_seconds))
         if self._step == 0:
             self._save(0.0)
         elif self._should_stop(self._elapsed()):
@@ -162,7 +171,8 @@ class FlowTraining(L.LightningModule):
         if self._step < self.plan.warmup_steps:
             rate *= (self._step + 1) / self.plan.warmup_steps
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            # A checkpoint brings back the decay that it was made with.
+            group["lr"], group["weight_decay"] = rate, self.plan.weight_decay
         self._rate = rate
 
     def _elapsed(self) -> float:
@@ -194,7 +204,7 @@ class FlowTraining(L.LightningModule):
             stop = self._should_stop(seconds)
         if stop or loss is not None or self._step % self.plan.log_every == 0:
             self._record(loss, seconds)
-        if self.plan.out is not None and (stop or seconds - self._saved >= self.plan.checkpoint_seconds):
+        if stop or self._saver.is_due(seconds):
             self._save(seconds)
         done = self._limits.share_done(self._step, seconds)
         self._progress.update(done, self._step, self._shown_loss(), self._best.loss)
@@ -202,16 +212,19 @@ class FlowTraining(L.LightningModule):
             self.trainer.should_stop = True
 
     def _should_stop(self, seconds: float) -> bool:
-        reason = self._limits.reason(self._step, seconds, self._best.stale)
+        # The validation at the end takes time too.
+        reason = self._limits.reason(self._step, seconds + self._validation_seconds, self._best.stale)
         if self._interrupted:
             reason = "interrupted"
         self._stopped = reason or self._stopped
         return reason is not None
 
     def _validate(self) -> float:
+        began = time.monotonic()
         batches, seed = self._data.validation_batches(), self.trainer.global_rank
         with self._ema.applied(), self.trainer.precision_plugin.forward_context():
             total, count = summed_loss(self.flow, self.objective, batches, self.device, seed)
+        self._validation_seconds = from_first_process(time.monotonic() - began, self.device)
         return mean_over_processes(total, count, self.device)
 
     def _record(self, validation: float | None, seconds: float) -> None:
@@ -234,21 +247,16 @@ class FlowTraining(L.LightningModule):
     # Checkpoints
 
     def _save(self, seconds: float) -> None:
-        self._saved = seconds
-        if self.plan.out is None:
-            return
-        write_checkpoint(self.trainer, self.plan.out)
-        if self._step and self.trainer.is_global_zero:
-            # The model so far, for whoever looks at the run while it goes on, or finds it killed.
-            with self._ema.applied(self._best.weights):
-                write_model(self.flow, self.plan.out)
+        self._saver.save(self.trainer, self.flow, lambda: self._ema.applied(self._best.weights), self._step, seconds)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know."""
         checkpoint[KEY] = {
             "version": VERSION,
+            IDENTITY: self._saver.identity,
             "step": self._step,
             "seconds": self._seconds(),
+            "validation_seconds": self._validation_seconds,
             "seed": self._data.seed,
             "ema": self._ema.average,
             **self._best.state(),
@@ -263,5 +271,6 @@ class FlowTraining(L.LightningModule):
         self._restored = state
         self._step = self._earlier_steps = self._data.first_step = state["step"]
         self._earlier_seconds = state["seconds"]
+        self._validation_seconds = state["validation_seconds"]
         self._best.restore(state)
         self._window = state["window"]

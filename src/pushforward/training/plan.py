@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pushforward.errors import UsageError
@@ -46,9 +44,9 @@ class Plan:
     validate_every: int | None
     log_every: int
     checkpoint_seconds: float
+    progress_seconds: float
     precision: str
     compile: Compile
-    out: Path | None
     seed: int | None
 
     @classmethod
@@ -58,7 +56,6 @@ class Plan:
         batch_size: int | None,
         max_time: str | float | None,
         precision: str | int,
-        out: str | os.PathLike[str] | None,
         **settings: Any,
     ) -> Plan:
         """Make a plan of settings as `fit` takes them."""
@@ -66,7 +63,6 @@ class Plan:
             batch_size=DEFAULT_BATCH_SIZE if batch_size is None else batch_size,
             max_seconds=parse_duration(max_time),
             precision=str(precision),
-            out=None if out is None else Path(out),
             **settings,
         )
 
@@ -77,7 +73,7 @@ class Plan:
         for name in ("max_epochs", "max_steps", "patience", "validate_every"):
             value = getattr(self, name)
             _require(value is None or value >= 1, name, "at least 1", value)
-        for name in ("shift", "weight_decay", "warmup_steps", "checkpoint_seconds"):
+        for name in ("shift", "weight_decay", "warmup_steps", "checkpoint_seconds", "progress_seconds"):
             _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         _require(0 < self.learning_rate < math.inf, "learning_rate", "above 0", self.learning_rate)
         _require(self.clip is None or self.clip > 0, "clip", "above 0", self.clip)

@@ -1,42 +1,89 @@
-"""The live line that a training shows."""
+"""What a training shows of itself: a live line on a terminal, a plain line now and then anywhere else."""
 
 from __future__ import annotations
 
 import math
+import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Protocol
 
 from pushforward.extras import requires
+from pushforward.training.units import Unit
 
 # Drawing costs more than a small flow's step.
 _REDRAW_SECONDS = 0.25
 
 
-class ProgressLine:
-    """A bar with the loss, the best validation and the time left, redrawn at most four times a second.
+class Display(Protocol):
+    """Where a training's progress is shown."""
 
-    Images are shown in bits per dimension, everything else in nats.
+    def show(self, share: float, text: Callable[[], str]) -> None:
+        """Show how far it has come; most calls do nothing."""
+
+    def close(self) -> None:
+        """Leave the place as it was."""
+
+
+class ProgressLine:
+    """The step, the loss, the best validation and the time left, where and as often as they can be read.
+
+    Args:
+        unit: of the loss.
+        visible: whether anything is to be shown.
+        seconds: the longest time between two lines where there is no terminal.
     """
 
-    def __init__(self, event_shape: tuple[int, ...], visible: bool) -> None:
-        self._images = len(event_shape) == 3
-        self._dimensions = math.prod(event_shape)
-        self._visible = visible
-        self._bar: Any = None
-        self._task: Any = None
-        self._drawn = -math.inf
+    def __init__(self, unit: Unit, visible: bool, seconds: float) -> None:
+        self._unit, self._visible, self._seconds = unit, visible, seconds
+        self._display: Display | None = None
+        self._began, self._share = 0.0, 0.0
 
-    def start(self) -> None:
-        """Show the bar, where it can be seen."""
+    def start(self, share: float) -> None:
+        """Begin at this share of the training, which is more than 0 where it was resumed."""
         if not self._visible:
             return
-        with requires("train", purpose="the progress bar"):
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        self._began, self._share = time.monotonic(), share
+        self._display = _display(self._seconds)
 
-        console = Console(stderr=True)
-        if not console.is_terminal:
-            return
+    def update(self, share: float, step: int, loss: float, best: float | None) -> None:
+        """Tell how far it has come."""
+        if self._display is not None:
+            self._display.show(share, lambda: self._text(share, step, loss, best))
+
+    def stop(self) -> None:
+        """Show nothing any more."""
+        if self._display is not None:
+            self._display.close()
+            self._display = None
+
+    def _text(self, share: float, step: int, loss: float, best: float | None) -> str:
+        text = f"step {step:,}, train {self._unit.format(loss)}"
+        if best is not None:
+            text += f", best validation {self._unit.format(best)}"
+        gone = share - self._share
+        if gone > 0:
+            left = (time.monotonic() - self._began) * (1 - share) / gone
+            text += f", {timedelta(seconds=round(left))} left"
+        return text
+
+
+def _display(seconds: float) -> Display:
+    with requires("train", purpose="the progress bar"):
+        from rich.console import Console
+
+    console = Console(stderr=True)
+    # A notebook's output is no terminal, and whoever reads it later wants lines.
+    return _Bar(console) if console.is_terminal and not console.is_jupyter else Lines(seconds)
+
+
+class _Bar:
+    """A bar on a terminal, redrawn at most four times a second and gone at the end."""
+
+    def __init__(self, console: Any) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
         columns = (
             BarColumn(),
             TextColumn("{task.percentage:>3.0f}%"),
@@ -46,25 +93,35 @@ class ProgressLine:
         self._bar = Progress(*columns, console=console, auto_refresh=False, transient=True)
         self._task = self._bar.add_task("", total=1.0, text="starting")
         self._bar.start()
+        self._drawn = -math.inf
 
-    def update(self, progress: float, step: int, loss: float, best: float | None) -> None:
-        """Tell how far it has come; most calls draw nothing."""
-        if self._bar is None or time.monotonic() - self._drawn < _REDRAW_SECONDS:
+    def show(self, share: float, text: Callable[[], str]) -> None:
+        if time.monotonic() - self._drawn < _REDRAW_SECONDS:
             return
         self._drawn = time.monotonic()
-        text = f"step {step}  loss {self.format(loss)}"
-        if best is not None:
-            text += f"  best validation {self.format(best)}"
-        self._bar.update(self._task, completed=progress, text=text, refresh=True)
+        self._bar.update(self._task, completed=share, text=text(), refresh=True)
 
-    def format(self, loss: float) -> str:
-        """A loss with its unit."""
-        if self._images:
-            return f"{loss / (math.log(2) * self._dimensions):.4f} bits/dim"
-        return f"{loss:.4f} nats"
+    def close(self) -> None:
+        self._bar.stop()
 
-    def stop(self) -> None:
-        """Take the bar away."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+
+class Lines:
+    """Plain lines on the error stream: at the start, then after twice the time each, at most ``seconds`` apart."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._began = time.monotonic()
+        self._next, self._wait = self._began, 1.0
+
+    def show(self, share: float, text: Callable[[], str]) -> None:
+        """Print a line, where it is time for one."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._wait = min(2 * self._wait, self._seconds)
+        self._next = now + self._wait
+        elapsed = timedelta(seconds=round(now - self._began))
+        print(f"{elapsed} {share:4.0%} {text()}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Nothing is left open."""

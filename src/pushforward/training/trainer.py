@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,18 +11,22 @@ from typing import Any
 
 from pushforward.errors import UsageError
 
+# Each device of a CPU is a process; more than a few for a core stop the machine.
+_PROCESSES_PER_CORE = 4
+
 
 def make_trainer(precision: str, accelerator: str, devices: Any, strategy: Any, num_nodes: int) -> Any:
     """A Trainer that does nothing but run the steps of a training: one endless epoch without logs or files.
 
     Raises:
-        UsageError: Lightning refuses the settings.
+        UsageError: Lightning refuses the settings, or they are of more processes than the CPU can run.
     """
     import lightning as L
     from lightning.fabric.utilities.exceptions import MisconfigurationException
+    from lightning.pytorch.accelerators import CPUAccelerator
 
     try:
-        return L.Trainer(
+        trainer = L.Trainer(
             accelerator=accelerator,
             devices=devices,
             strategy=strategy,
@@ -37,8 +42,15 @@ def make_trainer(precision: str, accelerator: str, devices: Any, strategy: Any, 
             use_distributed_sampler=False,
             log_every_n_steps=10**9,
         )
-    except (MisconfigurationException, ValueError, RuntimeError) as error:
+    except (MisconfigurationException, ValueError, RuntimeError, ImportError) as error:
         raise UsageError(f"Lightning refuses these settings: {str(error).splitlines()[0]}") from error
+    cores = os.cpu_count() or 1
+    if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > _PROCESSES_PER_CORE * cores:
+        raise UsageError(
+            f"devices={trainer.num_devices} would start as many processes, and there are {cores} cores: give at most "
+            f"{_PROCESSES_PER_CORE * cores}"
+        )
+    return trainer
 
 
 @contextmanager

@@ -23,6 +23,15 @@ class Continuous(Column):
         smooth: the distribution.
         low, high: its bounds, infinite for none.
         nearest: the normal score that stands for a value on a bound, whose own is infinite.
+
+    Example:
+        >>> from pushforward.tables.marginals.fits import fit_real
+        >>> from pushforward.tables.marginals.samples import Sample
+        >>> waits = np.random.default_rng(0).exponential(2.0, 20_000)
+        >>> column = fit_real(Sample.of(waits, np.ones(20_000)), 0.0, np.inf, atoms=np.zeros(0))
+        >>> u, log_du = column.encode(np.array([0.0, 1e-4, -1.0]), np.zeros(3))
+        >>> np.exp(log_du - 0.5 * u**2 - 0.5 * np.log(2 * np.pi)).round(2)
+        array([0.49, 0.49, 0.  ])
     """
 
     discrete = False

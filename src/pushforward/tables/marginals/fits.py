@@ -6,7 +6,7 @@ import numpy as np
 
 from pushforward.tables.columns import Array, Column
 from pushforward.tables.marginals.atoms import WithAtoms
-from pushforward.tables.marginals.circular import WINDOW, Circular, sparsest_cut
+from pushforward.tables.marginals.circular import WINDOW, Circle, Circular, sparsest_cut
 from pushforward.tables.marginals.continuous import Continuous
 from pushforward.tables.marginals.integer_fits import fit_integers
 from pushforward.tables.marginals.missing import NeverMissing, WithMissing
@@ -36,17 +36,14 @@ def fit_real(sample: Sample, low: float, high: float, atoms: Array) -> Column:
 def fit_circle(x: Array, weights: Array, low: float, period: float, whole: bool, atoms: Array) -> Circular:
     """Estimate a distribution around a circle, of whole numbers where all are."""
     cut = sparsest_cut(x, weights, low, period, whole)
-    reach = WINDOW * period
-    # The geometry alone is needed to lay the angles out; the line's distribution is then that of their images.
-    circle = Circular(Continuous.of(fit_smooth(Sample.of(x, weights)), -np.inf, np.inf, 1.0), low, period, cut, reach)
-    first = circle.principal(x)
+    circle = Circle(low, period, cut, WINDOW * period)
     doubled, second = circle.second(x)
-    images = np.concatenate([first, second[doubled]])
+    images = np.concatenate([circle.principal(x), second[doubled]])
     chances = circle.chance(images) * np.concatenate([weights, weights[doubled]])
     sample = Sample.of(images, chances)
-    lowest, highest = cut - reach, cut + period + reach
+    lowest, highest = cut - circle.reach, cut + period + circle.reach
     line = fit_integers(sample, lowest, highest) if whole else fit_real(sample, lowest, highest, atoms)
-    return Circular(line, low, period, cut, reach)
+    return Circular(line, circle)
 
 
 def with_missing(present: Column, missing_rows: float, rows: float) -> Column:

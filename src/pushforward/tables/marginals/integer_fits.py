@@ -10,8 +10,8 @@ from pushforward.tables.marginals.integers import Integers
 from pushforward.tables.marginals.samples import Sample
 from pushforward.tables.marginals.smooth import Smooth
 from pushforward.tables.marginals.smooth_fits import GROWTH, inner_slopes, mirrored
-from pushforward.tables.marginals.tail_fits import fit_linear_edge, fit_open_tail
-from pushforward.tables.marginals.tails import LinearEdge, Tail
+from pushforward.tables.marginals.tail_fits import fit_exponential_edge, fit_open_tail
+from pushforward.tables.marginals.tails import ExponentialEdge, Tail
 
 FREQUENT = 10.0
 """From how many rows on a value has a mass of its own."""
@@ -85,7 +85,9 @@ def _tail(sample: Sample, knots: Array, rows: Array, bound: float) -> Tail:
     beyond = sample.kept(sample.values > start)
     if np.isfinite(bound):
         return (
-            fit_linear_edge(beyond, start, mass, bound) if bound > start + 1.0 else LinearEdge(start, mass, bound, 0.0)
+            fit_exponential_edge(beyond, start, mass, bound)
+            if bound > start + 1.0
+            else ExponentialEdge(start, mass, bound, 0.0)
         )
     density = rows[-2] / rows.sum() / (knots[-1] - knots[-2])
     return fit_open_tail(beyond, start, mass, max(mass / density, HALVING), float(rows.sum()), step=1.0)

@@ -12,6 +12,8 @@ from pushforward.tables.columns import Array, Column, Mask, log_normal
 from pushforward.tables.marginals.smooth import Smooth, scores_of_logs
 
 NARROW = 1e-5
+LEAST_CELL = 0.02
+"""In normal scores; where a cell is smaller the density changes by less than a hundredth within."""
 
 
 class Integers(Column):
@@ -24,6 +26,14 @@ class Integers(Column):
     Args:
         smooth: the distribution function at the edges.
         low, high: the first and last whole numbers, infinite for none.
+
+    Example:
+        >>> from pushforward.tables.marginals.integer_fits import fit_integers
+        >>> from pushforward.tables.marginals.samples import Sample
+        >>> column = fit_integers(Sample.of(np.repeat([0.0, 1.0, 3.0], [50, 30, 20]), np.ones(100)), low=0)
+        >>> u, log_du = column.encode(np.array([0.0, 1.0, 2.5, -1.0]), np.full(4, 0.5))
+        >>> np.exp(log_du - 0.5 * u**2 - 0.5 * np.log(2 * np.pi)).round(1)
+        array([0.5, 0.3, 0. , 0. ])
     """
 
     discrete = True
@@ -35,7 +45,7 @@ class Integers(Column):
 
     def encode(self, x: Array, noise: Array) -> tuple[Array, Array]:
         x = np.asarray(x, dtype=np.float64)
-        possible = (x >= self.low) & (x <= self.high) & (x == np.floor(x))
+        possible = self._possible(x)
         x = np.where(possible, x, self._some_value())
         lower, _ = self.smooth.scores_of(x - 0.5)
         upper, _ = self.smooth.scores_of(x + 0.5)
@@ -44,8 +54,7 @@ class Integers(Column):
         outer, inner = np.where(side < 0, upper, lower), np.where(side < 0, lower, upper)
         log_inner = log_ndtr(side * inner)
         gap = log_ndtr(side * outer) - log_inner
-        share = noise if noise.shape else np.full(len(x), noise)
-        share = np.where(side < 0, 1.0 - share, share)
+        share = np.where(side < 0, 1.0 - noise, noise)
         narrow = np.abs(gap) < NARROW
         log_mass = np.where(narrow, self._narrow(lower, upper), log_inner + np.log(-np.expm1(np.minimum(gap, -1e-300))))
         u = side * scores_of_logs(log_inner + np.log(share - (share - 1.0) * np.exp(gap)))
@@ -55,7 +64,11 @@ class Integers(Column):
         return np.clip(np.floor(self.smooth.values_of(np.asarray(u, dtype=np.float64)) + 0.5), self.low, self.high)
 
     def noisy(self, x: Array) -> Mask:
-        return ~np.isnan(x)
+        possible = self._possible(x)
+        x = np.where(possible, x, self._some_value())
+        lower, upper = self.smooth.scores_of(x - 0.5)[0], self.smooth.scores_of(x + 0.5)[0]
+        # In a narrow cell the density in the middle is the mean.
+        return np.asarray((upper - lower > LEAST_CELL) & possible)
 
     def state(self) -> dict[str, Any]:
         return {"smooth": self.smooth.state(), "low": self.low, "high": self.high}
@@ -63,6 +76,9 @@ class Integers(Column):
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> Integers:
         return cls(Smooth.restored(state["smooth"]), state["low"], state["high"])
+
+    def _possible(self, x: Array) -> Mask:
+        return (x >= self.low) & (x <= self.high) & (x == np.floor(x))
 
     def _some_value(self) -> float:
         return float(self.decode(np.zeros(1))[0])

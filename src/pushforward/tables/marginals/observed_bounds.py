@@ -26,6 +26,9 @@ class Bounds:
     why: str = ""
 
 
+FREE = Bounds(-np.inf, np.inf)
+
+
 def observed_bounds(rest: Sample, atoms: Array) -> Bounds:
     """Return the bounds of a real column.
 
@@ -42,7 +45,7 @@ def observed_bounds(rest: Sample, atoms: Array) -> Bounds:
         atoms: the values that are, increasing.
     """
     if len(rest.values) < FEWEST_ROWS:
-        return Bounds(-np.inf, np.inf)
+        return FREE
     low, why_low = _lower(rest, atoms)
     mirrored_high, why_high = _lower(mirrored(rest), -atoms[::-1])
     high = -mirrored_high
@@ -56,7 +59,7 @@ def lower_bound_of_integers(sample: Sample) -> Bounds:
     if sample.values[0] in (0.0, 1.0):
         return Bounds(0.0, np.inf, "counts begin at 0")
     if len(sample.values) < FEWEST_ROWS:
-        return Bounds(-np.inf, np.inf)
+        return FREE
     low, why = _zero(sample)
     return Bounds(low, np.inf, why)
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pushforward.tables.columns import Array, Mask
+
+LARGEST_DEVIATION = 2.2
 
 
 @dataclass(frozen=True)
@@ -53,3 +56,22 @@ class Sample:
     def quantile(self, level: float) -> float:
         """The value nearest to a level."""
         return float(self.values[np.abs(self.ranks - level).argmin()])
+
+
+def look_uniform(levels: Array, rows: Array, starts: NDArray[np.int64], degree: int) -> Mask:
+    """Whether levels in the unit interval look uniform, each stretch of them for itself.
+
+    Neyman's smooth test (1937, Skandinavisk Aktuarietidskrift 20): the mean of each Legendre polynomial from
+    ``degree`` up to the third is less than ``LARGEST_DEVIATION`` standard errors from 0.
+
+    Args:
+        levels: ``(n,)``.
+        rows: how many rows each of them stands for, ``(n,)``.
+        starts: where stretches begin.
+        degree: 1, or 2 where the first one was fitted.
+    """
+    v = 2.0 * levels - 1.0
+    polynomials = np.sqrt(3.0) * v, np.sqrt(5.0) * (1.5 * v**2 - 0.5), np.sqrt(7.0) * (2.5 * v**3 - 1.5 * v)
+    error = np.sqrt(np.add.reduceat(rows, starts))
+    sums = np.array([np.abs(np.add.reduceat(rows * values, starts)) for values in polynomials[degree - 1 :]])
+    return np.asarray((sums < LARGEST_DEVIATION * error).all(0))

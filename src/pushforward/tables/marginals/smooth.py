@@ -32,31 +32,33 @@ class Smooth:
     def __init__(self, knots: Array, scores: Array, slopes: Array, lower: Tail, upper: Tail) -> None:
         self.knots = np.asarray(knots, dtype=np.float64)
         self.scores = np.asarray(scores, dtype=np.float64)
-        self.inner_slopes = np.asarray(slopes, dtype=np.float64)
+        self.slopes = np.asarray(slopes, dtype=np.float64)
         self.lower = lower
         self.upper = upper
         ends = [
-            float(np.exp(tail.log_density(np.array(tail.start)) - log_normal(np.array(score))))
+            float(tail.log_density(np.array(tail.start)) - log_normal(np.array(score)))
             for tail, score in ((lower, self.scores[0]), (upper, self.scores[-1]))
         ]
-        self.slopes = np.concatenate([ends[:1], self.inner_slopes, ends[1:]])
+        log_slopes = np.concatenate([ends[:1], np.log(self.slopes), ends[1:]])
         widths, heights = np.diff(self.knots), np.diff(self.scores)
-        secants = heights / widths
-        bends = self.slopes[1:] + self.slopes[:-1] - 2.0 * secants
+        log_secants = np.log(heights) - np.log(widths)
+        # Slopes in units of their cell's secant, so that values of any size can be told.
+        start, end = np.exp(log_slopes[:-1] - log_secants), np.exp(log_slopes[1:] - log_secants)
         # One row for each coefficient, so that those of a value's cell are gathered at once.
-        self._cells = np.stack([self.knots[:-1], widths, self.scores[:-1], heights, secants, self.slopes[:-1], bends])
+        self._cells = np.stack(
+            [self.knots[:-1], widths, self.scores[:-1], heights, log_secants, start, start + end - 2.0]
+        )
 
     def scores_of(self, x: Array) -> tuple[Array, Array]:
         """Return ``u`` and ``log du/dx``, infinite and ``-inf`` at a bound and beyond."""
         inside = np.clip(x, self.knots[0], self.knots[-1])
         cell = np.searchsorted(self.knots[1:-1], inside, side="right")
-        knot, width, score, height, secant, slope, bend = self._cells.take(cell, axis=1)
+        knot, width, score, height, log_secant, slope, bend = self._cells.take(cell, axis=1)
         t = (inside - knot) / width
-        steeper = (secant - slope) * t
-        denominator = secant + bend * t * (1.0 - t)
+        steeper = (1.0 - slope) * t
+        denominator = 1.0 + bend * t * (1.0 - t)
         u = score + height * t * (steeper + slope) / denominator
-        rate = secant / denominator
-        log_du = np.log(rate * rate * (slope + 2.0 * steeper + bend * t * t))
+        log_du = log_secant + np.log((slope + 2.0 * steeper + bend * t * t) / denominator**2)
         for outside, tail, side in ((x < self.knots[0], self.lower, -1.0), (x > self.knots[-1], self.upper, 1.0)):
             if outside.any():
                 y = side * x[outside]
@@ -71,10 +73,9 @@ class Smooth:
         """Return the values whose normal scores are ``u``."""
         inside = np.clip(u, self.scores[0], self.scores[-1])
         cell = np.searchsorted(self.scores[1:-1], inside, side="right")
-        knot, width, score, height, secant, slope, bend = self._cells.take(cell, axis=1)
-        rise = inside - score
-        bent = rise * bend
-        a, b, c = height * (secant - slope) + bent, height * slope - bent, -secant * rise
+        knot, width, score, height, _, slope, bend = self._cells.take(cell, axis=1)
+        rise = (inside - score) / height
+        a, b, c = 1.0 - slope + rise * bend, slope - rise * bend, -rise
         root = np.sqrt(np.maximum(b * b - 4.0 * a * c, 0.0))
         t = np.clip(-2.0 * c / np.maximum(b + root, np.finfo(np.float64).tiny), 0.0, 1.0)
         x = knot + width * t
@@ -88,7 +89,7 @@ class Smooth:
         return {
             "knots": self.knots,
             "scores": self.scores,
-            "slopes": self.inner_slopes,
+            "slopes": self.slopes,
             "lower": self.lower.state(),
             "upper": self.upper.state(),
         }

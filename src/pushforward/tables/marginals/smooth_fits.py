@@ -1,4 +1,4 @@
-"""The continuous distribution of a sample: knots at its quantiles, more of them the more rows there are."""
+"""The continuous distribution of a sample: knots at its quantiles, as many as it needs."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from pushforward.tables.columns import Array, log_normal
-from pushforward.tables.marginals.samples import Sample
+from pushforward.tables.marginals.samples import Sample, look_uniform
 from pushforward.tables.marginals.smooth import Smooth
 from pushforward.tables.marginals.tail_fits import beyond, fit_edge, fit_open_tail
-from pushforward.tables.marginals.tails import LinearEdge, OpenTail, Tail
+from pushforward.tables.marginals.tails import ExponentialEdge, OpenTail, Tail
 
 GROWTH = 0.35
-"""A sample of n rows has about n^0.35 knots, and a share of n^-0.35 in each open tail."""
-EDGE_GROWTH = 0.17
-MOST_TAIL, MOST_EDGE = 0.25, 0.35
+"""A sample of n rows has a share of n^-0.35 in each tail."""
+MOST_TAIL = 0.25
+FEWEST_KNOTS = 4
+MOST_TESTED = 20_000
 FEWEST_ROWS = 8
 SHRINKAGE = 10.0
 """The number of rows for which a normal distribution counts among the quantiles."""
@@ -27,8 +28,10 @@ NORMAL_SCALE, NORMAL_INDEX = 0.583, -0.46
 def fit_smooth(sample: Sample, low: float = -np.inf, high: float = np.inf) -> Smooth:
     """Estimate a distribution on ``[low, high]``.
 
-    The error is about ``knots / (2 rows)`` nats for the spline and as much for each parameter of a tail; what few
-    rows say is shrunk towards a normal distribution.
+    Few knots to begin with; a cell whose rows do not lie as the spline says (Neyman's smooth test) is split in the
+    middle until all do. So a normal distribution needs no more knots however many rows there are, and two hills get
+    theirs where they are needed. Each knot costs about ``1 / (2 rows)`` nats, as does each parameter of a tail; what
+    few rows say is shrunk towards a normal distribution.
     """
     inside = sample.kept((sample.values > low) & (sample.values < high))
     if len(inside.values) < FEWEST_ROWS:
@@ -37,13 +40,39 @@ def fit_smooth(sample: Sample, low: float = -np.inf, high: float = np.inf) -> Sm
     lower, upper = fit_tail(mirrored(inside), -low), fit_tail(inside, high)
     if not -lower.start < upper.start:
         return nearly_normal(inside, low, high)
-    ends = ndtri(lower.mass), -ndtri(upper.mass)
-    levels = ndtr(np.linspace(*ends, max(3, round(inside.count**GROWTH)))[1:-1])
-    chosen = _nearest(inside.ranks, levels)
-    chosen = chosen[(inside.values[chosen] > -lower.start) & (inside.values[chosen] < upper.start)]
-    knots = np.concatenate([[-lower.start], inside.values[chosen], [upper.start]])
-    scores = np.concatenate([[ends[0]], ndtri(inside.ranks[chosen]), [ends[1]]])
+    first, last = np.searchsorted(inside.values, [-lower.start, upper.start])
+    levels = ndtr(np.linspace(ndtri(lower.mass), -ndtri(upper.mass), FEWEST_KNOTS)[1:-1])
+    inner = _nearest(inside.ranks, levels)
+    inner = inner[(inner > first) & (inner < last)]
+    while True:
+        smooth = through(inside, inner, lower, upper)
+        more = _split_points(smooth, inside, np.concatenate([[first], inner, [last]]))
+        if len(more) == 0:
+            return smooth
+        inner = np.sort(np.concatenate([inner, more]))
+
+
+def through(sample: Sample, inner: NDArray[np.int64], lower: Tail, upper: Tail) -> Smooth:
+    """The distribution with knots at the tails' starts and at some values, each at its share of the rows."""
+    knots = np.concatenate([[-lower.start], sample.values[inner], [upper.start]])
+    scores = np.concatenate([[ndtri(lower.mass)], ndtri(sample.ranks[inner]), [-ndtri(upper.mass)]])
     return Smooth(knots, scores, inner_slopes(knots, scores), lower, upper)
+
+
+def _split_points(smooth: Smooth, sample: Sample, bounds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The values in the middle of cells whose rows do not lie as the spline says."""
+    stride = 1 + (bounds[-1] - bounds[0]) // MOST_TESTED
+    tested = np.arange(bounds[0], bounds[-1], stride)
+    levels = ndtr(smooth.scores_of(sample.values[tested])[0])
+    starts = np.searchsorted(tested, bounds[:-1])
+    edges = ndtr(smooth.scores)
+    cell = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(tested))))
+    rows = sample.rows[tested]
+    wrong = ~look_uniform((levels - edges[cell]) / np.diff(edges)[cell], rows, starts, 1)
+    large = np.add.reduceat(rows, starts) > 2.0 * np.sqrt(rows.sum())
+    left, right = bounds[:-1][wrong & large], bounds[1:][wrong & large]
+    middle = np.searchsorted(sample.ranks, 0.5 * (sample.ranks[left] + sample.ranks[right]))
+    return np.asarray(middle[(middle > left) & (middle < right)])
 
 
 def shrunk(sample: Sample, low: float, high: float) -> Sample:
@@ -87,7 +116,7 @@ def nearly_normal(sample: Sample, low: float, high: float) -> Smooth:
     scores = QUARTILE * np.array([-1.0, 0.0, 1.0])
     rows = max(sample.count, 1.0)
     tails: list[Tail] = [
-        LinearEdge(float(start), 0.25, bound, 0.0)
+        ExponentialEdge(float(start), 0.25, bound, 0.0)
         if np.isfinite(bound)
         else OpenTail(float(start), 0.25, float(knots[2] - knots[0]) * NORMAL_SCALE, NORMAL_INDEX, min(0.1 / rows, 0.2))
         for start, bound in ((-knots[0], -low), (knots[2], high))
@@ -99,7 +128,7 @@ def fit_tail(sample: Sample, bound: float) -> Tail:
     """The upper tail of a sample, open where the bound is infinite."""
     share = min(sample.count**-GROWTH, MOST_TAIL)
     if np.isfinite(bound):
-        return fit_edge(sample, bound, share, min(sample.count**-EDGE_GROWTH, MOST_EDGE))
+        return fit_edge(sample, bound, share)
     rows, start, mass = beyond(sample, share)
     _, before, more = beyond(sample, min(2.0 * mass, 0.5))
     slope = (-ndtri(mass) + ndtri(more)) / (start - before) if start > before else 1.0

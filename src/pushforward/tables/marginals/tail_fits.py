@@ -6,16 +6,19 @@ import numpy as np
 from scipy.optimize import minimize
 
 from pushforward.tables.columns import Array
-from pushforward.tables.marginals.samples import Sample
-from pushforward.tables.marginals.tails import LinearEdge, OpenTail, PowerEdge, Tail, excess, hazard
+from pushforward.tables.marginals.samples import Sample, look_uniform
+from pushforward.tables.marginals.tails import ExponentialEdge, OpenTail, PowerEdge, Tail, excess, hazard
 
 CENSORED_ROWS = 1.0
 CENSORED_SHARE = 0.02
 INDEX_SPREAD = 0.5
 LEAST_INDEX, MOST_INDEX = -5.0, 3.0
 RARE_ROWS = 0.1
+SIMPLEX = [[0.0, 0.0], [0.5, 0.0], [0.0, 0.3]]
 EDGE_ROWS = 1000.0
-STEEPEST = 0.9
+EDGE_SHARES = (0.45, 0.35, 0.25, 0.18, 0.12, 0.08, 0.0)
+STEEPEST = 50.0
+PRIOR_ROWS = 0.1
 
 
 def fit_open_tail(beyond: Sample, start: float, mass: float, scale: float, rows: float, step: float = 0.0) -> OpenTail:
@@ -54,7 +57,8 @@ def fit_open_tail(beyond: Sample, start: float, mass: float, scale: float, rows:
         prior = 0.5 * log_scale**2 + 0.5 * (index / INDEX_SPREAD) ** 2
         return -float(known.rows @ fitted) - beyond_last + prior
 
-    found = minimize(loss, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-3, "maxiter": 200}).x
+    options = {"xatol": 1e-3, "fatol": 1e-3, "maxiter": 200, "initial_simplex": SIMPLEX}
+    found = minimize(loss, np.zeros(2), method="Nelder-Mead", options=options).x
     index = float(np.clip(found[1], LEAST_INDEX, MOST_INDEX))
     return OpenTail(start, mass, scale * float(np.exp(found[0])), index, min(rare, mass))
 
@@ -70,18 +74,18 @@ def _censored(beyond: Sample) -> tuple[Sample, float, float]:
     return known, beyond.count - known.count, float(known.values[-1])
 
 
-def fit_edge(sample: Sample, bound: float, near_share: float, wide_share: float) -> Tail:
+def fit_edge(sample: Sample, bound: float, near_share: float) -> Tail:
     """Choose and estimate a tail up to a bound.
 
-    The rows nearest to the bound tell whether the density there is positive: then their distances from it are
-    uniform, ``F = d``, and the tail is a :class:`LinearEdge` over a wide part of the rows. Where ``F = d^exponent``
-    with an exponent clearly different from 1, by three standard errors and a tenth, it is a :class:`PowerEdge` over a
-    small part.
+    The rows nearest to the bound tell whether the density there is positive: then their distances from it are about
+    uniform, ``F = d``. Where ``F = d^exponent`` with an exponent clearly different from 1, by three standard errors and
+    a tenth, the tail is a :class:`PowerEdge`. Else it is an :class:`ExponentialEdge` over as large a part of the rows
+    as a log-linear density fits: the more rows, the less the density at the bound is left to chance.
 
     Args:
         sample: the whole sample in outward values.
         bound: of the outward values.
-        near_share, wide_share: the parts of the rows.
+        near_share: the part of the rows that is small enough for a power, or where nothing else fits.
     """
     near, start, mass = beyond(sample, near_share)
     nearest, reach = near, bound - start
@@ -91,18 +95,32 @@ def fit_edge(sample: Sample, bound: float, near_share: float, wide_share: float)
     exponent = _exponent((bound - nearest.values) / reach, nearest.rows)
     if abs(exponent - 1.0) > max(3.0 / np.sqrt(nearest.count), 0.1):
         return PowerEdge(start, mass, bound, _exponent((bound - near.values) / (bound - start), near.rows))
-    return fit_linear_edge(*beyond(sample, wide_share), bound)
+    for share in EDGE_SHARES:
+        part, start, mass = beyond(sample, max(share, near_share))
+        tail = fit_exponential_edge(part, start, mass, bound)
+        levels = tail.share((bound - part.values) / (bound - start))
+        if share <= near_share or look_uniform(levels, part.rows, np.zeros(1, dtype=np.int64), 2)[0]:
+            return tail
+    return tail
 
 
-def fit_linear_edge(near: Sample, start: float, mass: float, bound: float) -> LinearEdge:
-    """Estimate the slope of a density that is linear up to a bound, by maximum likelihood shrunk towards 0."""
-    tilt = 2.0 * (bound - near.values) / (bound - start) - 1.0
-    slope = 0.0
-    for _ in range(30):
-        ratio = tilt / (1.0 + slope * tilt)
-        step = (float(near.rows @ ratio) - slope) / (float(near.rows @ ratio**2) + 1.0)
-        slope = float(np.clip(slope + step, -STEEPEST, STEEPEST))
-    return LinearEdge(start, mass, bound, slope)
+def fit_exponential_edge(near: Sample, start: float, mass: float, bound: float) -> ExponentialEdge:
+    """Estimate a density that is log-linear up to a bound by maximum likelihood, slightly shrunk towards a flat one."""
+    target = float(near.rows @ ((bound - near.values) / (bound - start)))
+    rise = 0.0
+    for _ in range(50):
+        mean, variance = _moments(rise)
+        step = (target - near.count * mean - PRIOR_ROWS * rise) / (near.count * variance + PRIOR_ROWS)
+        rise = float(np.clip(rise + step, -STEEPEST, STEEPEST))
+    return ExponentialEdge(start, mass, bound, rise)
+
+
+def _moments(rise: float) -> tuple[float, float]:
+    """Mean and variance of a distance with a log-linear density on the unit interval."""
+    if abs(rise) < 1e-3:
+        return 0.5 + rise / 12.0, 1.0 / 12.0
+    half = 0.5 * rise
+    return 0.5 + 0.5 / np.tanh(half) - 1.0 / rise, 1.0 / rise**2 - 0.25 / np.sinh(half) ** 2
 
 
 def beyond(sample: Sample, share: float) -> tuple[Sample, float, float]:

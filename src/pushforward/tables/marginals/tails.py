@@ -15,6 +15,8 @@ import numpy as np
 from pushforward.tables.columns import Array
 
 LEAST_FAR_INDEX = 0.5
+FLAT = 1e-9
+FARTHEST = 1e290
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,13 @@ class OpenTail(Tail):
     rare: float
 
     def log_survival(self, y: Array) -> Array:
-        z = np.maximum((y - self.start) / self.scale, 0.0)
+        z = self._steps(y)
         near, far = np.minimum(z, self._far), np.maximum(z - self._far, 0.0)
         total = excess(near, self.index) + np.log1p(self._far_index * self._far_hazard * far) / self._far_index
         return np.asarray(np.log(self.mass) - total)
 
     def log_density(self, y: Array) -> Array:
-        z = np.maximum((y - self.start) / self.scale, 0.0)
+        z = self._steps(y)
         near, far = np.minimum(z, self._far), np.maximum(z - self._far, 0.0)
         slower = np.log1p(self._far_index * self._far_hazard * far)
         return np.asarray(self.log_survival(y) + np.log(hazard(near, self.index)) - slower - np.log(self.scale))
@@ -86,6 +88,10 @@ class OpenTail(Tail):
         beyond = np.minimum(np.maximum(total - self._far_excess, 0.0) * self._far_index, 700.0)
         far = np.expm1(beyond) / (self._far_index * self._far_hazard)
         return np.asarray(self.start + self.scale * (near + far))
+
+    def _steps(self, y: Array) -> Array:
+        with np.errstate(over="ignore"):
+            return np.clip((y - self.start) / self.scale, 0.0, FARTHEST)
 
     @property
     def _far_excess(self) -> float:
@@ -116,29 +122,33 @@ class Edge(Tail):
 
 
 @dataclass(frozen=True)
-class LinearEdge(Edge):
-    r"""A tail up to a bound where the density is positive: linear, ``S = mass d (1 - slope + slope d)``.
+class ExponentialEdge(Edge):
+    r"""A tail up to a bound where the density is positive: log-linear, ``S = mass (e^(rise d) - 1) / (e^rise - 1)``.
 
-    ``d`` is the distance from the bound in units of the tail's width, ``(bound - y) / (bound - start)``, and
-    ``-1 < slope < 1``.
+    ``d = (bound - y) / (bound - start)`` is the distance from the bound in units of the tail's width. The density is
+    uniform for a ``rise`` of 0, and highest at the bound where it is negative.
     """
 
-    slope: float
+    rise: float
 
     def log_survival(self, y: Array) -> Array:
         d = self._distance(y)
         with np.errstate(divide="ignore"):
-            return np.asarray(np.log(self.mass) + np.log(d) + np.log(1.0 - self.slope + self.slope * d))
+            return np.asarray(np.log(self.mass) + np.log(self.share(d)))
 
     def log_density(self, y: Array) -> Array:
-        d = self._distance(y)
-        return np.asarray(np.log(self.mass / (self.bound - self.start)) + np.log1p(self.slope * (2.0 * d - 1.0)))
+        level = np.log(self.mass / (self.bound - self.start)) - np.log(_mean_exponential(self.rise))
+        return np.asarray(level + self.rise * self._distance(y))
 
     def inverse(self, log_survival: Array) -> Array:
         share = np.exp(np.minimum(log_survival - np.log(self.mass), 0.0))
-        most = 1.0 - self.slope
-        d = 2.0 * share / (most + np.sqrt(most**2 + 4.0 * self.slope * share))
+        flat = abs(self.rise) < FLAT
+        d = share if flat else np.log1p(share * np.expm1(self.rise)) / self.rise
         return np.asarray(self.bound - (self.bound - self.start) * d)
+
+    def share(self, d: Array) -> Array:
+        """The part of the mass within a distance from the bound."""
+        return d if abs(self.rise) < FLAT else np.asarray(np.expm1(self.rise * d) / np.expm1(self.rise))
 
 
 @dataclass(frozen=True)
@@ -181,3 +191,8 @@ def inverse_excess(excess: Any, index: float) -> Any:
         return np.expm1(index * excess) / index
     # The root of a quadratic in the form that stays exact where the index goes to zero.
     return 2.0 * excess / (1.0 + np.sqrt(1.0 - 2.0 * index * excess))
+
+
+def _mean_exponential(rise: float) -> float:
+    """The mean of ``e^(rise d)`` over the unit interval."""
+    return 1.0 if abs(rise) < FLAT else float(np.expm1(rise) / rise)

@@ -35,6 +35,12 @@ class Dates:
         zone: the time zone's name, None for none.
         origin: in ticks of the resolution.
         unit: ``D`` where every value is a whole day, else ``s``.
+
+    Example:
+        >>> times = pd.Series(pd.to_datetime(["2024-05-01 10:00:00.0", "2024-05-01 10:00:01.5", None]))
+        >>> dates = Dates.of(times)
+        >>> dates.read(times), dates.unit
+        (array([0. , 1.5, nan]), 's')
     """
 
     def __init__(self, dtype: Any, duration: bool, resolution: str, zone: str | None, origin: int, unit: str) -> None:

@@ -1,0 +1,108 @@
+"""A training that a command line asks for: what was asked, and the run with all that its training takes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pushforward.cli.runs import Run
+from pushforward.data.dataset import Dataset
+from pushforward.diagnostics.summary import count_parameters
+from pushforward.flows.flow import Flow
+from pushforward.training import FitResult, fit
+from pushforward.training.runs import RunFolder
+from pushforward.training.units import Unit
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is trained on what and how, as far as the command line says."""
+
+    out: Path
+    model: str | None
+    data: str | None
+    settings: list[str]
+    context: tuple[str, ...]
+    levels: int | None
+    training: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run, its flow, its data, and its folder."""
+
+    run: Run
+    flow: Flow
+    data: Dataset
+    out: Path
+
+    def fit(self, resume: bool, progress: bool) -> FitResult:
+        """Train; the configuration is written with the first checkpoint, when everything has been checked."""
+        parts = self.run.parts(self.data)
+        return fit(
+            self.flow,
+            parts["train"],
+            parts["validation"],
+            objective=self.run.objective,
+            out=RunFolder(self.out, self.run.to_json()),
+            resume=resume,
+            progress=progress,
+            **self.run.training,
+        )
+
+    def describe(self) -> str:
+        """What is trained on what, in a line."""
+        run, rows, shape = self.run, len(self.data.train), tuple(self.flow.event_shape)
+        return (
+            f"{run.model}, {count_parameters(self.flow):,} parameters, on {run.data}: {rows:,} events of shape {shape}"
+        )
+
+    def facts(self, result: FitResult) -> dict[str, Any]:
+        """What came out, for programs; the best validation is named by its unit."""
+        best, unit = result.best_validation, self._unit
+        return {
+            "run": str(self.out),
+            "steps": result.steps,
+            "seconds": round(result.seconds, 2),
+            "stopped": result.stopped,
+            f"best_validation_{unit.name}": None if best is None else unit.value(best),
+        }
+
+    def summary(self, result: FitResult) -> str:
+        """What came out, in a line."""
+        if 0 < result.steps == result.earlier_steps:
+            return (
+                f"nothing was left to do: {self.out} ended by {result.stopped} after {result.steps:,} steps in "
+                f"{result.seconds:.0f} s. Limits count from the beginning of a run: {self._way_on(result)}"
+            )
+        loss = result.best_validation
+        best = "" if loss is None else f", best validation {self._unit.format(loss)}"
+        return (
+            f"{result.steps:,} steps in {result.seconds:.0f} s (stopped by {result.stopped}){best}; saved in {self.out}"
+        )
+
+    def _way_on(self, result: FitResult) -> str:
+        if result.stopped == "time":
+            return f"for a minute more, give --max-time {result.seconds + 60:.0f}s"
+        if result.stopped == "steps":
+            return f"for a hundred steps more, give --max-steps {result.steps + 100}"
+        return "for more validations, give a larger --patience"
+
+    @property
+    def _unit(self) -> Unit:
+        return Unit.of(self.flow, self.run.objective)
+
+
+def seeded_flow(run: Run) -> Flow:
+    """The run's flow, untrained, the same for the same seed."""
+    torch.manual_seed(run.training.get("seed", 0))
+    return run.flow()
+
+
+def first_process() -> bool:
+    """Whether this is the process that speaks and writes; others are started by the distributed strategies."""
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0 and int(os.environ.get("NODE_RANK", "0")) == 0
