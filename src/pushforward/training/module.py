@@ -87,7 +87,7 @@ class FlowTraining(L.LightningModule):
         self._limits = Limits(self.plan.last_step(self._steps_per_epoch), self.plan.max_seconds, self.plan.patience)
         if compiles(self.plan.compile, self.flow, batches.batch_size, self._limits, self.device):
             with self.trainer.precision_plugin.forward_context():
-                self._compiled = Compiled(self.flow, self.objective, batches.batch(0), self.device)
+                self._compiled = Compiled(self.flow, self.objective, next(batches.stream(0)), self.device)
         self._interval = self.plan.validation_interval(self._steps_per_epoch)
         self._weights = [weight for weight in self.flow.parameters() if weight.requires_grad]
         clip = math.inf if self.plan.clip is None else self.plan.clip * self.flow.support.dimensions
