@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,10 +27,19 @@ class WeightedFlow(Flow):
         super().initialise(x, unweighted(context))
 
 
-def weighted_negative_log_likelihood(flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
-    """The mean of ``-w log p(x | c)``, where the last column of the context holds the weights ``w``."""
-    assert context is not None
-    return -(context[..., -1] * flow.log_prob(x, unweighted(context))).mean()
+@dataclass(frozen=True)
+class WeightedNegativeLogLikelihood:
+    """The mean of ``-w log p(x | c)``, where the last column of the context holds the weights ``w``.
+
+    Attributes:
+        log_volume: what is added, as in `NegativeLogLikelihood`.
+    """
+
+    log_volume: float = 0.0
+
+    def __call__(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
+        assert context is not None
+        return self.log_volume - (context[..., -1] * flow.log_prob(x, unweighted(context))).mean()
 
 
 def unweighted(context: Tensor | None) -> Tensor | None:
