@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward.flows import Flow
+from pushforward.training.objectives import NegativeLogLikelihood
 
 
 class WeightedFlow(Flow):
@@ -28,14 +29,8 @@ class WeightedFlow(Flow):
 
 
 @dataclass(frozen=True)
-class WeightedNegativeLogLikelihood:
-    """The mean of ``-w log p(x | c)``, where the last column of the context holds the weights ``w``.
-
-    Attributes:
-        log_volume: what is added, as in `NegativeLogLikelihood`.
-    """
-
-    log_volume: float = 0.0
+class WeightedNegativeLogLikelihood(NegativeLogLikelihood):
+    """The mean of ``-w log p(x | c)``, where the last column of the context holds the weights ``w``."""
 
     def __call__(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
         assert context is not None
