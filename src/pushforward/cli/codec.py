@@ -11,6 +11,7 @@ import typer
 from pushforward.cli.codec_files import (
     STREAM,
     beside,
+    left_out_of,
     load_model,
     place_of,
     read_content,
@@ -25,7 +26,7 @@ from pushforward.cli.codec_files import (
     verify_files,
     write_content,
 )
-from pushforward.cli.codec_messages import label, share, tell_losses, told_warnings
+from pushforward.cli.codec_messages import label, share, tell_left_out, tell_losses, told_warnings
 from pushforward.cli.options import Json, Quiet
 from pushforward.cli.terminal import FAILURE, fail, print_json, progress, say
 from pushforward.errors import CodecError, PushforwardError, UsageError
@@ -96,6 +97,7 @@ def compress_command(
         size = sum(len(file.content) for file in files)
         say(f"{label(paths)}: {size:,} -> {len(data):,} bytes ({share(len(data), size)}), model {model}", quiet)
         tell_losses(data, opened, quiet)
+        tell_left_out([other for path in paths for other in left_out_of(path)], quiet)
         if not keep and place != STREAM:
             verify_archive(coder, place, opened)
             remove(paths, {file.name: file.content for file in files})
