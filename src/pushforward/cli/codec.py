@@ -135,6 +135,7 @@ def decompress_command(
     if target is not None and len(sources) > 1 and target != STREAM and not target.is_dir():
         raise UsageError(f"--out {target} must be a folder that is there, to decompress several files")
     coder = load_model(model)
+    written: set[Path] = set()
 
     def write(path: Path) -> None:
         data = read_content(path)
@@ -148,11 +149,13 @@ def decompress_command(
 
         def restore(file: File) -> None:
             place = place_of(path, target, file.name, names)
-            if place in places:
-                raise CodecError(f"{path} holds two files for {place}: the second one is not written")
+            if place in written:
+                raise CodecError(f"{path} holds another file for {place}, which was just written: it is not written")
             refuse_to_write_over(place, force)
             write_content(place, file.content, restored_mode(path, file.mode))
             places[place] = file
+            if place != STREAM:
+                written.add(place)
 
         _each(files, restore, lambda file: f"{path}, {shown(file.name)}")
         size = sum(len(file.content) for file in files)
