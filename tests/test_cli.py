@@ -698,6 +698,8 @@ def test_options_of_training_of_a_wrong_type(capsys: pytest.CaptureFixture[str],
     assert "--learning-rate expects a number, got fast" in fails(capsys, 2, *arguments, "--lr", "fast")
     # Before any data are read: these are not there.
     arguments = ["train", "nsf", "-d", tmp_path / "nothing.csv", "-o", tmp_path / "run"]
+    assert "layers of at least 1" in fails(capsys, 2, *arguments, "--set", "layers=0")
+    arguments = ["train", "nsf", "-d", tmp_path / "nothing.csv", "-o", tmp_path / "run"]
     assert "optimizer must be one of" in fails(capsys, 2, *arguments, "--optimizer", "sgd")
     assert "max_time must be a positive" in fails(capsys, 2, *arguments, "--max-time", "1x")
     assert "nothing.csv" in fails(capsys, 1, *arguments, "--max-time", "1s")

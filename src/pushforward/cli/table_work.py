@@ -21,7 +21,9 @@ from pushforward.errors import UsageError
 from pushforward.extras import requires
 from pushforward.files import atomic_write
 from pushforward.flows.saving import MODEL
+from pushforward.models.registry import build
 from pushforward.sklearn import FlowDensity, FlowRegressor
+from pushforward.tables.recipes import check_recipe
 from pushforward.tables.saving import to_bytes
 from pushforward.training.runs import RunFolder, new_run, resumed_run
 from pushforward.training.runs.folder import IDENTITY
@@ -74,8 +76,12 @@ def started_table(
         UsageError: an option is none of an estimator.
         DataError: the data cannot be read, or are no table, or miss a column.
     """
-    options = parse_settings(FlowDensity().model if model == TABLE_MODEL else model, settings)
+    recipe = FlowDensity().model if model == TABLE_MODEL else model
+    options = parse_settings(recipe, settings)
     check_training(training)
+    check_recipe(recipe, options, conditional=bool(table.targets or table.context))
+    # The recipe's own check of its options, before the data are read, which can take long.
+    build(recipe, **options, features=2)
     source = open_rows(data, table)
     targets = _targets(source, table)
     _check_names(source, table)
