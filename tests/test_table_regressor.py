@@ -60,7 +60,7 @@ def test_targets_of_several_kinds() -> None:
     assert regressor.sample(x[:3], 4).shape == (3, 4, 3)
     assert np.isfinite(regressor.log_prob(x, frame)).all() and regressor.pit(x, frame).shape == (600, 3)
     assert 0.5 < regressor.score(x, frame) < 1
-    assert regressor.columns_.of("count").kind == "ordinal"
+    assert regressor.target_columns_.of("count").kind == "ordinal" and "count" in regressor.summary()
 
 
 def test_numbers_have_no_classes() -> None:

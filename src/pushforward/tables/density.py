@@ -56,7 +56,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         circular: ``{column: (low, high)}``, or a period alone, of columns that go around a circle.
         atoms: ``{column: values}`` of a continuous column with a mass of their own, in place of those found.
         missing: ``"model"``, as values of their own, or ``"error"`` to refuse tables with missing values.
-        quadrature: points for the mass of discrete columns, a power of two.
+        quadrature: most points for the mass of discrete columns, a power of two; rows with one cell take 16 at most.
         max_steps, max_time, batch_size, learning_rate: of the training; None chooses by the number of rows.
         validation_fraction: the part of the rows that is held out to stop by, at least 20 rows or a quarter of few;
             0 trains on all.

@@ -19,16 +19,20 @@ class Described:
 
     @property
     def columns_(self) -> ColumnReports:
-        """How each modelled column is modelled, and why: its kind, bounds, atoms and share of missing values."""
+        """How each column is modelled, and why: its kind, bounds, atoms and share of missing values."""
         check_is_fitted(self)
-        return self._code.report
+        return self._reports()[0]
 
     def summary(self) -> str:
         """Return a text of what was inferred of the columns and of the flow that was trained."""
-        columns = repr(self.columns_)
+        check_is_fitted(self)
         flow: Any = getattr(self, "flow_", None)
         count = 0 if flow is None else sum(weights.numel() for weights in flow.parameters())
-        return f"{type(self).__name__} over {self._code.features} columns, a flow of {count:,} weights\n{columns}"
+        first = f"{type(self).__name__} over {self._code.features} columns, a flow of {count:,} weights"
+        return "\n\n".join([first, *map(repr, self._reports())])
+
+    def _reports(self) -> list[ColumnReports]:
+        return [self._code.report]
 
 
 def warn_of_columns(reports: ColumnReports) -> None:

@@ -15,6 +15,8 @@ from pushforward.tables.latents import given, transported
 from pushforward.tables.proposals import AS_FITTED, Ends, draw_between, ends_of, log_mass
 from pushforward.tables.whitening import whitening_of
 
+POINTS_FOR_A_CELL = 16
+
 
 def log_density(flow: Flow | None, code: LatentCode, points: Array, numbers: Array, contexts: Array) -> Array:
     """Return the log-density of rows ``(n, columns)`` given contexts ``(n, C)``, in the data's own units.
@@ -57,15 +59,26 @@ def _masses_on_a_line(flow: Flow, ends: Ends, contexts: Array) -> Array:
 
 
 def _integrals(flow: Flow, points: Array, ends: Ends, contexts: Array) -> Array:
-    """The logarithms of the flow's mass between the ends, by importance sampling at the points."""
-    values, count = np.empty(len(contexts)), len(points)
-    for rows in slices(len(contexts), ends.low.shape[1] + contexts.shape[1], repeats=count):
-        part, context = ends[rows], contexts[rows]
-        codes, log_weights = draw_between(whitening_of(flow), context, part.low, part.high, points, AS_FITTED)
-        values_there = log_prob(flow, codes.reshape(-1, codes.shape[-1]), np.repeat(context, count, axis=0))
-        sums = logsumexp(values_there.reshape(-1, count) + log_weights, axis=1)
-        values[rows] = part.log_du + sums - np.log(count)
+    """The logarithms of the flow's mass between the ends, by importance sampling at the points.
+
+    A row with few cells needs few points: one with none a single one, else 16, twice as many for each cell more.
+    """
+    values = np.empty(len(contexts))
+    cells = (ends.low < ends.high).sum(1)
+    needed = np.where(cells == 0, 1, np.minimum(len(points), POINTS_FOR_A_CELL * 2.0 ** np.minimum(cells - 1, 30)))
+    for count in np.unique(needed).astype(np.int64):
+        rows = np.flatnonzero(needed == count)
+        for part in slices(len(rows), ends.low.shape[1] + contexts.shape[1], repeats=int(count)):
+            own = rows[part]
+            values[own] = _integral(flow, points[:count], ends[own], contexts[own])
     return values
+
+
+def _integral(flow: Flow, points: Array, ends: Ends, contexts: Array) -> Array:
+    count = len(points)
+    codes, log_weights = draw_between(whitening_of(flow), contexts, ends.low, ends.high, points, AS_FITTED)
+    there = log_prob(flow, codes.reshape(-1, codes.shape[-1]), np.repeat(contexts, count, axis=0))
+    return ends.log_du + logsumexp(there.reshape(-1, count) + log_weights, axis=1) - np.log(count)
 
 
 @torch.no_grad()

@@ -33,6 +33,7 @@ from pushforward.tables.inputs import (
 from pushforward.tables.latents import decode, encode, given
 from pushforward.tables.likelihood import log_density
 from pushforward.tables.quadrature import cell_points, mean_points
+from pushforward.tables.report import ColumnReports
 from pushforward.tables.rows import canonical_rows
 from pushforward.tables.saving import Saved
 from pushforward.tables.table import Table
@@ -68,7 +69,8 @@ class FlowRegressor(RegressorMixin, WithClasses, Described, Saved):
 
     Attributes:
         flow_: the trained flow, in double precision, over the targets' codes given the features' codes.
-        columns_: of what kind each feature is, and why.
+        columns_: of what kind each feature is, and why; :meth:`summary` prints it.
+        target_columns_: the same of the targets.
         n_features_in_, feature_names_in_: the columns it was fitted on.
         n_outputs_: how many targets.
 
@@ -237,6 +239,15 @@ class FlowRegressor(RegressorMixin, WithClasses, Described, Saved):
         tags.target_tags.multi_output = True
         tags.input_tags.allow_nan = self.missing == "model"
         return tags
+
+    @property
+    def target_columns_(self) -> ColumnReports:
+        """How each target is modelled, and why."""
+        check_is_fitted(self)
+        return self._code.report
+
+    def _reports(self) -> list[ColumnReports]:
+        return [self._features.report, self._code.report]
 
     def _found_directions(self, contexts: Array) -> Array:
         """1 for each target code that increases with its latent, -1 for each that decreases."""
