@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pushforward import distributions, scalar
 from pushforward.errors import ShapeError, UsageError
-from pushforward.kernels.autoregressive import COMPILED
+from pushforward.kernels.compilation import PARTS
 from pushforward.networks import MADE, ResidualMADE
 from pushforward.networks.masked.made import by_variable, hidden_degrees
 from pushforward.testing import check_normalised, randomise
@@ -229,4 +229,4 @@ def test_a_compiled_layer_copies_and_pickles() -> None:
     x = torch.randn(4, 3)
     for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
         assert torch.equal(twin.inverse(x)[0], layer.__class__.inverse(twin, x)[0])
-        assert not twin.__dict__.get(COMPILED) and torch.equal(twin.order, layer.order)
+        assert not twin.__dict__.get(PARTS) and torch.equal(twin.order, layer.order)

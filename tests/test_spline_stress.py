@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from pushforward import scalar
-from pushforward.kernels.spline import unrolled_knots
+from pushforward.kernels.spline_between import between_knots
+from pushforward.kernels.spline_search import searched_knots
+from pushforward.kernels.spline_unrolled import unrolled_knots
 from pushforward.scalar import ScalarBijection
+from pushforward.scalar.splines.rational_quadratic import forward_in_bin
 
 SPLINES: dict[str, Callable[[], ScalarBijection]] = {
     "linear": scalar.LinearSpline,
@@ -96,17 +100,72 @@ def test_increasing_under_extreme_parameters(name: str) -> None:
             assert (z.diff() > 0).all()
 
 
+@pytest.mark.parametrize("knots", [unrolled_knots, searched_knots])
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("bins", [2, 3, 8])
-def test_the_unrolled_knots_are_the_textbooks(axis: int, bins: int) -> None:
+def test_the_fast_knots_are_the_textbooks(bins: int, axis: int, knots: Any) -> None:
     torch.manual_seed(0)
     spline = scalar.RationalQuadraticSpline(bins, BOUND)
     value = (4 * torch.randn(500, dtype=torch.float64)).clamp(-BOUND, BOUND)
     parameters = 3 * torch.randn(500, spline.num_parameters, dtype=torch.float64)
-    unrolled = unrolled_knots(value, axis, parameters, spline._bins)
-    for one, other in zip(unrolled, spline._textbook_knots(value, axis, parameters)):
+    fast = knots(value, axis, parameters, spline._bins)
+    for one, other in zip(fast, spline._textbook_knots(value, axis, parameters)):
         for a, b in zip(one, other):
             torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("bins", [2, 3, 8])
+def test_the_searched_knots_have_the_textbooks_gradients(bins: int, axis: int) -> None:
+    torch.manual_seed(0)
+    spline = scalar.RationalQuadraticSpline(bins, BOUND)
+    value = (4 * torch.randn(200, dtype=torch.float64)).clamp(-BOUND, BOUND)
+    parameters = (3 * torch.randn(200, spline.num_parameters, dtype=torch.float64)).requires_grad_()
+    weights = torch.randn(6, 200, dtype=torch.float64)
+    derivatives = []
+    for left, right in (
+        searched_knots(value, axis, parameters, spline._bins),
+        spline._textbook_knots(value, axis, parameters),
+    ):
+        loss = (torch.stack([*left, *right]).sin() * weights).sum()
+        (by_formula,) = torch.autograd.grad(loss, parameters, retain_graph=True)
+        (first,) = torch.autograd.grad(loss, parameters, create_graph=True)
+        (second,) = torch.autograd.grad(first.square().sum(), parameters)
+        derivatives.append((by_formula, first.detach(), second))
+    for one, other in zip(*derivatives):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 30.0])
+def test_the_gradient_by_formula_between_knots_is_the_recorded_one(scale: float) -> None:
+    torch.manual_seed(0)
+    spline = scalar.RationalQuadraticSpline(5, BOUND)
+    x = (4 * torch.randn(300, dtype=torch.float64)).clamp(-BOUND, BOUND).requires_grad_()
+    parameters = (scale * torch.randn(300, spline.num_parameters, dtype=torch.float64)).requires_grad_()
+    weights, derivatives = torch.randn(2, 300, dtype=torch.float64), []
+    for fast in (True, False):
+        knots = spline._textbook_knots(x.detach(), 0, parameters)
+        values = between_knots(forward_in_bin, x, *knots) if fast else forward_in_bin(x, *knots)
+        loss = (torch.stack(values) * weights).sum()
+        once = torch.autograd.grad(loss, (x, parameters), retain_graph=True)
+        again = torch.autograd.grad(loss, (x, parameters), create_graph=True)
+        second = torch.autograd.grad(sum(each.square().sum() for each in again), (x, parameters))
+        derivatives.append([*once, *second])
+    for one, other in zip(*derivatives):
+        torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-8)
+
+
+def test_forward_mode_and_mapped_derivatives_of_a_spline_are_those_of_backward_mode() -> None:
+    torch.manual_seed(0)
+    spline = scalar.RationalQuadraticSpline(4, BOUND)
+    x, parameters = torch.randn(7).double(), torch.randn(7, spline.num_parameters).double().requires_grad_()
+
+    def value(parameters: torch.Tensor) -> torch.Tensor:
+        return spline.forward(x, parameters)[0]
+
+    backward = torch.autograd.functional.jacobian(value, parameters)
+    torch.testing.assert_close(torch.func.jacfwd(value)(parameters), backward)
+    torch.testing.assert_close(torch.func.jacrev(value)(parameters), backward)
 
 
 @pytest.mark.parametrize("direction", ["encode", "decode"])

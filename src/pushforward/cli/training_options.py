@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from typer.core import TyperCommand
@@ -95,7 +95,7 @@ def _joined(function: Callable[..., None]) -> Callable[..., None]:
 
 def _parameter(option: Option) -> inspect.Parameter:
     """An option of `fit` as one of a command: text, which `parse_training` reads, or a switch."""
-    flag, switch = _flag(option.name), option.annotation is bool
+    flag, switch = _flag(option.name), _is_switch(option.annotation)
     names = [f"{flag}/--no-{flag[2:]}"] if switch else [flag]
     if option.name in _SHORTER:
         names.append(_SHORTER[option.name])
@@ -120,6 +120,11 @@ def _help(option: Option) -> str:
         return escape(option.help)
     default = ("" if option.default else "no-") + option.name if option.annotation is bool else option.default
     return f"{escape(option.help)} [dim]{escape(f'[default: {default}]')}[/dim]"
+
+
+def _is_switch(annotation: Any) -> bool:
+    """Whether an option is on, off, or left to what is chosen by default."""
+    return annotation is bool or bool in get_args(annotation)
 
 
 def _flag(name: str) -> str:

@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pushforward.kernels.compilation import compiled_call, is_compiling, set_compiled_call, tuned
+from pushforward.kernels.compilation import PARTS, compiled_call, is_compiling, keep_compiled, set_compiled_call, tuned
 
-COMPILED = "_compiled_steps"
 LEAST_PARAMETERS = 4
 """Below so many parameters a scalar bijection's inverse is too little work to be compiled by itself."""
 
@@ -22,7 +21,7 @@ def is_sweepable(network: nn.Module) -> bool:
 
 def steps_inverse(layer: nn.Module, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the compiled form of what each step of a layer's inverse applies, or ``function`` itself."""
-    return layer.__dict__.get(COMPILED, {}).get(function.__name__, function)
+    return layer.__dict__.get(PARTS, {}).get(function.__name__, function)
 
 
 def compile_autoregressive(layer: Any, compile: Callable[..., None], *args: Any, **options: Any) -> None:
@@ -43,8 +42,8 @@ def compile_autoregressive(layer: Any, compile: Callable[..., None], *args: Any,
     scalar = layer.scalar
     if scalar.num_parameters >= LEAST_PARAMETERS:
         steps = {each.__name__: torch.compile(each, *args, **options) for each in (scalar.inverse, scalar.decode)}
-        # Not a submodule, and not among what is copied or pickled: compiled code is neither.
-        object.__setattr__(layer, COMPILED, Uncopied(steps))
+        # Not among what is copied or pickled: compiled code is neither.
+        keep_compiled(layer, Uncopied(steps))
 
 
 class Uncopied(dict[str, Any]):

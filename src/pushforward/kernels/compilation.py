@@ -10,6 +10,9 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+PARTS = "_compiled_parts"
+"""Where a module keeps what is compiled of it beside its call."""
+
 MOST_OPERATIONS = 700
 MOST_IN_A_PART = 64
 """The most operations of a forward pass, and of one of its parts on average, that are compiled as one: for more, the
@@ -75,6 +78,26 @@ def compiled_call(module: nn.Module) -> Callable[..., Any] | None:
 def set_compiled_call(module: nn.Module, call: Callable[..., Any] | None) -> None:
     """Let a module be called as ``call``, or as it is written where that is None."""
     module._compiled_call_impl = call  # type: ignore[assignment]
+
+
+def compiled_form(flow: Any) -> dict[nn.Module, tuple[Any, Any]]:
+    """Return what is compiled of a flow: for each module its call, and the compiled parts that it keeps."""
+    return {part: (compiled_call(part), part.__dict__.get(PARTS)) for part in flow.modules()}
+
+
+def set_compiled_form(flow: Any, form: dict[nn.Module, tuple[Any, Any]]) -> None:
+    """Let the modules of a flow be called as in a form that :func:`compiled_form` returned."""
+    for part in flow.modules():
+        call, parts = form.get(part, (None, None))
+        set_compiled_call(part, call)
+        part.__dict__.pop(PARTS, None)
+        if parts is not None:
+            keep_compiled(part, parts)
+
+
+def keep_compiled(module: nn.Module, parts: Any) -> None:
+    """Let a module keep compiled parts of it: not as submodules."""
+    object.__setattr__(module, PARTS, parts)
 
 
 def count_operations(function: Callable[[], Any]) -> int:

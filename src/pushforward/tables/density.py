@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
@@ -61,6 +61,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         validation_fraction: the part of the rows that is held out to stop by, at least 20 rows or a quarter of few;
             0 trains on all.
         patience: how many validations without progress end the training.
+        compile: compile the training, as in ``pushforward.fit``; by default where that surely saves time.
         accelerator: where to train, as Lightning names it; the fitted flow is on the CPU.
         random_state: makes a fit repeatable.
         verbose: 1 shows the training's progress.
@@ -99,6 +100,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         learning_rate: float | None = None,
         validation_fraction: float = 0.1,
         patience: int = 6,
+        compile: bool | Literal["auto"] = "auto",
         accelerator: str = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int | bool = 0,
@@ -117,6 +119,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         self.learning_rate = learning_rate
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.compile = compile
         self.accelerator = accelerator
         self.random_state = random_state
         self.verbose = verbose

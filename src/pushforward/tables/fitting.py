@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,17 +14,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.flows import Flow
+from pushforward.tables.calibrating import calibrated
 from pushforward.tables.codes import LatentCode
 from pushforward.tables.columns import Array
 from pushforward.tables.latents import given
 from pushforward.tables.quadrature import inner
-from pushforward.tables.recipes import build_flow, check_recipe, suitable_size
+from pushforward.tables.recipes import build_flow, check_recipe
 from pushforward.tables.rows import repeats_for_noise, split_rows
-from pushforward.tables.weighting import WeightedFlow, weighted_negative_log_likelihood
+from pushforward.tables.sizes import Size, suitable_size
+from pushforward.tables.weighting import WeightedFlow, WeightedNegativeLogLikelihood
 from pushforward.tables.whitening import fit_whitening
-from pushforward.training import fit, negative_log_likelihood
+from pushforward.training import fit
+from pushforward.training.objectives import NegativeLogLikelihood, Objective
 
 WIDTH_FOR_THREADS = 1024
+VALIDATIONS = 24
+"""How many there are of in the course of a training that is not cut short."""
+
+REPEATS_HELD_OUT = 4
+"""How often rows that are validated on are repeated at most, each time with fresh noise: rows vary more than noise."""
+
+Pair = tuple[Tensor, Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,7 @@ class Training:
     learning_rate: float | None
     validation_fraction: float
     patience: int
+    compile: bool | Literal["auto"]
     accelerator: str
     verbose: int | bool
 
@@ -63,11 +75,11 @@ def train_flow(
     Raises:
         UsageError: if the model does not fit a table.
     """
-    check_recipe(training.model, training.model_options, contexts.shape[1] > 0)
+    conditional = contexts.shape[1] > 0
+    check_recipe(training.model, training.model_options, conditional)
     if code.features == 0:
         return None
-    size = suitable_size(len(values))
-    inner_rows, held_out = split_rows(len(values), training.validation_fraction, seed)
+    size = suitable_size(len(values), code.features, conditional)
     rng = np.random.default_rng(seed)
     repeats = repeats_for_noise(len(values)) if code.noises else 1
 
@@ -77,36 +89,61 @@ def train_flow(
     codes, _ = code.encode(code.draw_images(values, rng), inner(rng.random((len(values), code.noises))))
     whitening = fit_whitening(codes, contexts, weights)
 
-    def noisy(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:
-        rows = np.repeat(rows, repeats)
-        codes, _ = code.encode(code.draw_images(values[rows], rng), inner(rng.random((len(rows), code.noises))))
+    def noisy(rows: NDArray[np.int64]) -> tuple[Pair, float]:
+        codes, log_du = code.encode(code.draw_images(values[rows], rng), inner(rng.random((len(rows), code.noises))))
         context = given(with_weights[rows])
         # Whitened in double precision: what two nearly equal columns differ by is lost in single.
-        white = whitening.encode(torch.as_tensor(codes), given(contexts[rows]))
-        return white.float(), None if context is None else context.float()
+        white, log_det = whitening(torch.as_tensor(codes), given(contexts[rows]))
+        log_volume = -float(np.average(log_du + log_det.numpy(), weights=weights[rows]))
+        return (white.float(), None if context is None else context.float()), log_volume
 
-    steps = size.steps if training.max_steps is None else training.max_steps
+    inner_rows, held_out_rows = split_rows(len(values), training.validation_fraction, seed)
+    held_out_repeats = min(repeats, REPEATS_HELD_OUT)
+    held_out_rows = np.repeat(held_out_rows, held_out_repeats)
+    train, log_volume = noisy(np.repeat(inner_rows, repeats))
+    # The loss is shown in the data's own units, best of all on the rows that are validated on.
+    held_out, log_volume = noisy(held_out_rows) if len(held_out_rows) else (None, log_volume)
     with torch.random.fork_rng(), threads_for(code.features * max(size.hidden)):
         torch.manual_seed(seed)
         flow = build_flow(training.model, training.model_options, size, code.features, contexts.shape[1])
-        fit(
-            WeightedFlow(flow) if weighted else flow,
-            noisy(inner_rows),
-            noisy(held_out) if len(held_out) else None,
-            objective=weighted_negative_log_likelihood if weighted else negative_log_likelihood,
-            max_steps=steps,
-            max_time=training.max_time,
-            batch_size=size.batch_size if training.batch_size is None else training.batch_size,
-            learning_rate=size.learning_rate if training.learning_rate is None else training.learning_rate,
-            patience=training.patience if len(held_out) else None,
-            validate_every=max(1, steps // 24),
-            ema=0.98,
-            accelerator=training.accelerator,
-            seed=seed,
-            progress=training.verbose > 0,
-        )
+        objective = WeightedNegativeLogLikelihood(log_volume) if weighted else NegativeLogLikelihood(log_volume)
+        model = WeightedFlow(flow) if weighted else flow
+        flow = _trained(training, size, model, objective, train, held_out, seed)
+    if held_out is not None:
+        counts = (weights / weights.mean())[held_out_rows] / held_out_repeats
+        flow = calibrated(flow, held_out[0], given(contexts[held_out_rows]), counts)
     # Estimators promise the same numbers for a row alone and among others, which float32 sums do not keep.
     return Flow([whitening], flow).double()
+
+
+def _trained(
+    training: Training, size: Size, model: Flow, objective: Objective, train: Pair, held_out: Pair | None, seed: int
+) -> Flow:
+    """Train, and return the flow; the one that it began as where no validation was better than that."""
+    untrained = deepcopy(model).eval()
+    steps = size.steps if training.max_steps is None else training.max_steps
+    result = fit(
+        model,
+        train,
+        held_out,
+        objective=objective,
+        max_steps=steps,
+        max_time=training.max_time,
+        batch_size=size.batch_size if training.batch_size is None else training.batch_size,
+        learning_rate=size.learning_rate if training.learning_rate is None else training.learning_rate,
+        patience=None if held_out is None else training.patience,
+        validate_every=max(1, steps // VALIDATIONS),
+        ema=0.98,
+        compile=training.compile,
+        accelerator=training.accelerator,
+        seed=seed,
+        progress=training.verbose > 0,
+    )
+    if held_out is not None and result.best_validation is not None:
+        with torch.no_grad():
+            if objective(untrained, *held_out) <= result.best_validation:
+                model = untrained
+    return Flow(model.transform, model.base, context=model.context or 0, embedding=model.embedding)
 
 
 @contextmanager

@@ -1,39 +1,15 @@
-"""Which named recipe models a table, and how large it is made."""
+"""Which named recipe models a table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pushforward.distributions import StandardNormal
 from pushforward.errors import PushforwardError, UsageError
 from pushforward.flows import Flow
 from pushforward.models import build, list_models, recipe_options
-
-
-@dataclass(frozen=True)
-class Size:
-    """What suits a number of rows: the flow's size and the length of its training."""
-
-    layers: int
-    hidden: tuple[int, ...]
-    steps: int
-    batch_size: int
-    learning_rate: float
-
-
-def suitable_size(rows: int) -> Size:
-    """Choose by the number of rows; tiny data gets a tiny flow, which cannot overfit much and trains in a moment."""
-    if rows < 150:
-        return Size(1, (16,), 120, 128, 1e-2)
-    if rows < 1000:
-        return Size(2, (32, 32), 250, 128, 1e-2)
-    if rows < 4000:
-        return Size(3, (64, 64), 600, 256, 5e-3)
-    if rows < 50_000:
-        return Size(3, (64, 64), 1200, 256, 3e-3)
-    return Size(5, (128, 128), 4000, 512, 2e-3)
+from pushforward.tables.sizes import Size
 
 
 def check_recipe(model: str, model_options: Mapping[str, Any] | None, conditional: bool) -> None:

@@ -17,7 +17,7 @@ from pushforward.errors import UsageError
 from pushforward.flows import Flow
 from pushforward.tables.fitting import Training, threads_for
 from pushforward.tables.quadrature import inner
-from pushforward.tables.recipes import suitable_size
+from pushforward.tables.sizes import suitable_size
 from pushforward.tables.whitening import Whitening, whitening_of
 from pushforward.training import fit
 
@@ -46,7 +46,7 @@ def fit_to_stream(density: Any, stream: ParquetStream) -> None:
     vars(density).update({name: value for name, value in vars(start).items() if name not in options})
     if start.flow_ is None:
         return
-    training, size = Training.of(density), suitable_size(stream.rows)
+    training, size = Training.of(density), suitable_size(stream.rows, start._code.features)
     steps = size.steps if training.max_steps is None else training.max_steps
     whitening = whitening_of(start.flow_)
     flow = start.flow_.base.float()
@@ -62,6 +62,7 @@ def fit_to_stream(density: Any, stream: ParquetStream) -> None:
             patience=training.patience if stream.held_out is not None else None,
             validate_every=max(1, steps // 24),
             ema=0.98,
+            compile=training.compile,
             accelerator=training.accelerator,
             seed=seed,
             progress=training.verbose > 0,

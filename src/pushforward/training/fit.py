@@ -21,6 +21,7 @@ from pushforward.flows.flow import Flow
 from pushforward.kernels.memory import kept_memory
 from pushforward.training.batches import Batches
 from pushforward.training.checks import check_support
+from pushforward.training.compiling import Compile
 from pushforward.training.ema import assign, floating_state
 from pushforward.training.inputs import Pair, own_batch_size, read_pair
 from pushforward.training.interruption import interruptible
@@ -67,7 +68,7 @@ def fit(
     checkpoint_seconds: float = 30.0,
     progress_seconds: float = 30.0,
     precision: str = "32",
-    compile: bool = False,
+    compile: Compile = "auto",
     accelerator: str = "auto",
     devices: int | str | list[int] = 1,
     strategy: Any = "auto",
@@ -113,7 +114,8 @@ def fit(
         checkpoint_seconds: how often ``last.ckpt`` is written. Where it cannot be, the training goes on with a warning.
         progress_seconds: the longest time between two lines about the progress where there is no terminal.
         precision: ``"32"`` (as the flow is), ``"64"`` (the flow stays in double precision) or ``"bf16-mixed"``.
-        compile: compile the parts of the flow (``flow.compile_blocks()``).
+        compile: compile the parts of the flow (``flow.compile_blocks()``) while it is trained; by default where the
+            steps ahead surely pay for it and there is a compiler.
         accelerator: ``"auto"``, ``"cpu"``, ``"gpu"``, ...; it and the next three are those of Lightning's Trainer.
         devices: how many devices, or which.
         strategy: ``"auto"``, ``"ddp"``, ...: how several devices work together.

@@ -15,6 +15,7 @@ from pushforward.flows.flow import Flow
 from pushforward.training.augmentation import shifted
 from pushforward.training.batches import Batch
 from pushforward.training.best import Best
+from pushforward.training.compiling import Compiled, compiles
 from pushforward.training.datamodule import FlowData
 from pushforward.training.ema import MovingAverage
 from pushforward.training.failure import step_failure
@@ -68,6 +69,7 @@ class FlowTraining(L.LightningModule):
         self._earlier_seconds = 0.0
         self._earlier_steps = 0
         self._restored: dict[str, Any] | None = None
+        self._compiled: Compiled | None = None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam or AdamW, in its fused form where every weight allows that."""
@@ -80,10 +82,12 @@ class FlowTraining(L.LightningModule):
 
     def on_train_start(self) -> None:
         """Set up what needs the weights on their device, or take it from the checkpoint."""
-        if self.plan.compile:
-            self.flow.compile_blocks()
-        self._steps_per_epoch = self._data.batches().steps_per_epoch
+        batches = self._data.batches()
+        self._steps_per_epoch = batches.steps_per_epoch
         self._limits = Limits(self.plan.last_step(self._steps_per_epoch), self.plan.max_seconds, self.plan.patience)
+        if compiles(self.plan.compile, self.flow, batches.batch_size, self._limits, self.device):
+            with self.trainer.precision_plugin.forward_context():
+                self._compiled = Compiled(self.flow, self.objective, next(batches.stream(0)), self.device)
         self._interval = self.plan.validation_interval(self._steps_per_epoch)
         self._weights = [weight for weight in self.flow.parameters() if weight.requires_grad]
         clip = math.inf if self.plan.clip is None else self.plan.clip * self.flow.support.dimensions
@@ -128,7 +132,9 @@ class FlowTraining(L.LightningModule):
         return not before
 
     def close(self) -> None:
-        """Let go of the terminal and the files."""
+        """Let go of the terminal, the files and the compiled form."""
+        if self._compiled is not None:
+            self._compiled.release()
         self._progress.stop()
         self._recorder.close()
 

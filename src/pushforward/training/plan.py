@@ -9,6 +9,7 @@ from typing import Any
 
 from pushforward.errors import UsageError
 from pushforward.models.options import check_options
+from pushforward.training.compiling import Compile
 from pushforward.training.schedules import SCHEDULES
 
 OPTIMIZERS = ("adam", "adamw")
@@ -45,7 +46,7 @@ class Plan:
     checkpoint_seconds: float
     progress_seconds: float
     precision: str
-    compile: bool
+    compile: Compile
     seed: int | None
 
     @classmethod
@@ -79,6 +80,9 @@ class Plan:
         _require(self.ema is None or 0 <= self.ema < 1, "ema", "in [0, 1)", self.ema)
         _require(self.optimizer in OPTIMIZERS, "optimizer", f"one of {', '.join(OPTIMIZERS)}", self.optimizer)
         _require(self.schedule in SCHEDULES, "schedule", f"one of {', '.join(SCHEDULES)}", self.schedule)
+        _require(
+            isinstance(self.compile, bool) or self.compile == "auto", "compile", "True, False or auto", self.compile
+        )
         _require(self.precision in PRECISIONS, "precision", f"one of {', '.join(PRECISIONS)}", self.precision)
 
     @property

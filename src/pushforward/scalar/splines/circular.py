@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from pushforward.kernels.spline import Knots
+from pushforward.kernels.spline_bins import Knots
 from pushforward.numerics import bounded
 from pushforward.scalar.base import ScalarBijection
 from pushforward.scalar.splines.box import at_ends, bin_sizes, check_box, knots, planes

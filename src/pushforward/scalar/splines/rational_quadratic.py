@@ -8,7 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pushforward.kernels.spline import Bins, Knots, computed_again, knots_around
+from pushforward.kernels.spline import computed_again, knots_around
+from pushforward.kernels.spline_between import between_knots
+from pushforward.kernels.spline_bins import Bins, Knots
 from pushforward.numerics import bounded
 from pushforward.scalar.base import ScalarBijection
 from pushforward.scalar.splines.box import (
@@ -70,7 +72,7 @@ class RationalQuadraticSpline(ScalarBijection):
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         def mapping(x: Tensor) -> tuple[Tensor, Tensor]:
-            return forward_in_bin(x, *self._knots(x, 0, parameters))
+            return between_knots(forward_in_bin, x, *self._knots(x, 0, parameters))
 
         return computed_again(inside_box, x, self.bound, mapping)
 
@@ -133,20 +135,22 @@ def forward_in_bin(x: Tensor, left: Sequence[Tensor], right: Sequence[Tensor]) -
     """Value and log-derivative between two knots."""
     here = _between(left, right)
     t = (x - here.x0) / here.width
-    return _value(t, here), _log_derivative(t, here)
+    u, denominator = _shared(t, here)
+    return _value(t, u, denominator, here), _log_derivative(t, u, denominator, here)
 
 
 def inverse_in_bin(z: Tensor, left: Sequence[Tensor], right: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """The inverse of :func:`forward_in_bin` and its log-derivative."""
     here = _between(left, right)
     t = _root(z, here)
-    return here.x0 + here.width * t, -_log_derivative(t, here)
+    return here.x0 + here.width * t, -_log_derivative(t, *_shared(t, here), here)
 
 
 def encode_in_bin(x: Tensor, left: Sequence[Tensor], right: Sequence[Tensor]) -> Tensor:
     """The value of :func:`forward_in_bin`."""
     here = _between(left, right)
-    return _value((x - here.x0) / here.width, here)
+    t = (x - here.x0) / here.width
+    return _value(t, *_shared(t, here), here)
 
 
 def decode_in_bin(z: Tensor, left: Sequence[Tensor], right: Sequence[Tensor]) -> Tensor:
@@ -155,10 +159,14 @@ def decode_in_bin(z: Tensor, left: Sequence[Tensor], right: Sequence[Tensor]) ->
     return here.x0 + here.width * _root(z, here)
 
 
-def _value(t: Tensor, here: _Bin) -> Tensor:
+def _shared(t: Tensor, here: _Bin) -> tuple[Tensor, Tensor]:
+    """``u`` and the denominator, of the value and of the derivative alike."""
     u = t * (1.0 - t)
-    rise = here.height * (here.slope * t * t + here.d0 * u)
-    return here.y0 + rise / (here.slope + (here.d0 + here.d1 - 2.0 * here.slope) * u)
+    return u, here.slope + (here.d0 + here.d1 - 2.0 * here.slope) * u
+
+
+def _value(t: Tensor, u: Tensor, denominator: Tensor, here: _Bin) -> Tensor:
+    return here.y0 + here.height * (here.slope * t * t + here.d0 * u) / denominator
 
 
 def _root(z: Tensor, here: _Bin) -> Tensor:
@@ -171,8 +179,6 @@ def _root(z: Tensor, here: _Bin) -> Tensor:
     return 2.0 * here.slope * rise / (b + root)
 
 
-def _log_derivative(t: Tensor, here: _Bin) -> Tensor:
-    u = t * (1.0 - t)
+def _log_derivative(t: Tensor, u: Tensor, denominator: Tensor, here: _Bin) -> Tensor:
     numerator = here.d1 * t * t + 2.0 * here.slope * u + here.d0 * (1.0 - t) * (1.0 - t)
-    denominator = here.slope + (here.d0 + here.d1 - 2.0 * here.slope) * u
     return torch.log(numerator) + 2.0 * torch.log(here.slope / denominator)
