@@ -22,7 +22,6 @@ from pushforward.sklearn import FlowDensity, FlowRegressor
 
 with requires("tables", purpose="a picture of a model"):
     import pandas as pd
-    from scipy.special import ndtr
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,7 +88,7 @@ class TableSubject:
         Raises:
             UsageError: there is none of that kind of such columns.
         """
-        names = self.fitted.run.modelled
+        names = self._names
         pictures: dict[str, Callable[[], Figure]] = {
             "density": self._density,
             "samples": lambda: scatter_2d(_plane(self._samples(), names), names),
@@ -98,8 +97,16 @@ class TableSubject:
         }
         return pictures[kind]()
 
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """The modelled columns that vary: constants and identifiers are told, and have no distribution."""
+        estimator = self.fitted.estimator
+        reports = estimator.target_columns_ if isinstance(estimator, FlowRegressor) else estimator.columns_
+        still = {str(report.name) for report in reports if report.kind in ("constant", "id")}
+        return tuple(name for name in self.fitted.run.modelled if name not in still)
+
     def _density(self) -> Figure:
-        names = self.fitted.run.modelled
+        names = self._names
         if len(names) != 2 or not isinstance(self.fitted.estimator, FlowDensity):
             raise UsageError(f"density is of two columns modelled together, this model is of {', '.join(names)}")
         rows = torch.from_numpy(self._numbers(self.frame))
@@ -121,15 +128,16 @@ class TableSubject:
         return self._numbers(fitted.sample(len(self.frame), None, state))
 
     def _numbers(self, frame: pd.DataFrame) -> Array:
-        """The modelled columns as numbers, texts by their order among all."""
-        return np.stack([_numbers(frame[name], self.frame[name]) for name in self.fitted.run.modelled], axis=1)
+        """The columns that vary as numbers, texts by their order among all."""
+        return np.stack([_numbers(frame[name], self.frame[name]) for name in self._names], axis=1)
 
     def _pit(self) -> Array:
         run, estimator = self.fitted.run, self.fitted.estimator
         if isinstance(estimator, FlowRegressor):
             pit = estimator.pit(self.frame[list(run.features)], self.frame[list(run.targets)])
-            return np.asarray(pit).reshape(len(self.frame), -1)
-        return np.asarray(ndtr(estimator.transform(self.frame)))
+            chosen = [run.targets.index(name) for name in self._names]
+            return np.asarray(pit).reshape(len(self.frame), -1)[:, chosen]
+        return estimator.pit(self.frame)
 
 
 def pairs(data: Array, samples: Array, names: tuple[str, ...]) -> Figure:

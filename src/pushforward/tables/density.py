@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+from scipy.special import ndtr
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -19,9 +20,9 @@ from pushforward.tables.declarations import BoundPair, Circles
 from pushforward.tables.described import Described, warn_of_columns
 from pushforward.tables.fitting import Training, train_flow
 from pushforward.tables.inputs import check_draws, check_settings, checked_table, checked_weights, weighted_mean
-from pushforward.tables.latents import decode, encode
+from pushforward.tables.latents import decode, encode, middles
 from pushforward.tables.likelihood import log_density
-from pushforward.tables.quadrature import cell_points
+from pushforward.tables.quadrature import cell_points, inner
 from pushforward.tables.rows import canonical_rows, split_rows
 from pushforward.tables.saving import Saved
 from pushforward.tables.streaming import fit_to_stream
@@ -220,7 +221,22 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
             DataError: if a row is outside the support and so has no latent.
         """
         numbers = self._read(X)
-        return encode(self.flow_, self._code, numbers, np.empty((len(numbers), 0)))
+        return self._latents(numbers, middles(len(numbers), self._code))
+
+    def pit(self, X: Any, random_state: int | np.random.RandomState | None = 0) -> Array:
+        """Return the probability integral transforms ``Phi(z)`` of the rows' latents, uniform if the density is right.
+
+        A value that has a mass is taken from anywhere in its cell, at random, as in :meth:`FlowRegressor.pit`.
+
+        Raises:
+            DataError: if a row is outside the support and so has no latent.
+        """
+        numbers = self._read(X)
+        noise = inner(check_random_state(random_state).random_sample((len(numbers), self._code.noises)))
+        return np.asarray(ndtr(self._latents(numbers, noise)))
+
+    def _latents(self, numbers: Array, noise: Array) -> Array:
+        return encode(self.flow_, self._code, numbers, np.empty((len(numbers), 0)), noise)
 
     def inverse_transform(self, Z: Any) -> Any:
         """Return the rows of latents ``(n, columns that vary)`` as a table like the one that was fitted on."""

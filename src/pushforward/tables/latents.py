@@ -13,16 +13,15 @@ from pushforward.tables.codes import LatentCode
 from pushforward.tables.columns import Array
 
 
-def encode(flow: Flow | None, code: LatentCode, numbers: Array, contexts: Array) -> Array:
-    """Return the latents ``(n, D)`` of rows ``(n, columns)``, discrete values from the middle of their cell.
+def encode(flow: Flow | None, code: LatentCode, numbers: Array, contexts: Array, noise: Array) -> Array:
+    """Return the latents ``(n, D)`` of rows ``(n, columns)``, discrete values where ``noise`` says in their cell.
 
     Raises:
         DataError: if a row is outside the support and so has no latent.
     """
     parts, outside = [np.zeros((0, code.features))], 0
     for rows in slices(len(numbers), numbers.shape[1] + contexts.shape[1]):
-        middle = np.full((rows.stop - rows.start, code.noises), 0.5)
-        codes, log_du = code.encode(numbers[rows], middle)
+        codes, log_du = code.encode(numbers[rows], noise[rows])
         outside += int(np.isneginf(log_du).sum())
         parts.append(transported(flow, codes, contexts[rows]))
     if outside:
@@ -31,6 +30,11 @@ def encode(flow: Flow | None, code: LatentCode, numbers: Array, contexts: Array)
             f"column) and have no latent: remove them"
         )
     return np.concatenate(parts)
+
+
+def middles(rows: int, code: LatentCode) -> Array:
+    """The noise of discrete values that are taken from the middle of their cell."""
+    return np.full((rows, code.noises), 0.5)
 
 
 def decode(flow: Flow | None, code: LatentCode, latents: Array, contexts: Array) -> Array:

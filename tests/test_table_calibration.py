@@ -1,4 +1,4 @@
-"""What a table's training shows is in the units of its scores."""
+"""What a table shows of its training and of its calibration: in the units of its scores, and uniform if right."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from pushforward.sklearn import FlowDensity
 
@@ -19,3 +20,11 @@ def test_progress_is_in_the_units_of_the_scores(weighted: bool, capfd: pytest.Ca
     density = FlowDensity(max_steps=20, random_state=0, verbose=1).fit(frame, sample_weight=weights)
     shown = [float(value) for value in re.findall(r"train (-?[\d.]+) nats", "".join(capfd.readouterr()))]
     assert shown[0] == pytest.approx(-density.score(frame), abs=0.3)
+
+
+def test_the_probability_integral_transform_of_masses_is_uniform() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"flag": rng.random(1500) < 0.4, "count": rng.poisson(2, 1500)})
+    pit = FlowDensity(max_steps=60, random_state=0).fit(frame).pit(frame)
+    for column in pit.T:
+        assert stats.kstest(column, "uniform").statistic < 0.04
