@@ -9,7 +9,7 @@ from scipy.special import ndtr, ndtri
 from pushforward.tables.columns import Array, log_normal
 from pushforward.tables.marginals.samples import Sample, look_uniform
 from pushforward.tables.marginals.smooth import Smooth
-from pushforward.tables.marginals.tail_fits import beyond, fit_edge, fit_open_tail
+from pushforward.tables.marginals.tail_fits import RAREST, beyond, fit_edge, fit_open_tail
 from pushforward.tables.marginals.tails import ExponentialEdge, OpenTail, Tail
 
 GROWTH = 0.35
@@ -114,11 +114,10 @@ def nearly_normal(sample: Sample, low: float, high: float) -> Smooth:
             low + reach * np.array([0.5, 1.0, 1.5]) if np.isfinite(low) else high - reach * np.array([1.5, 1.0, 0.5])
         )
     scores = QUARTILE * np.array([-1.0, 0.0, 1.0])
-    rows = max(sample.count, 1.0)
     tails: list[Tail] = [
         ExponentialEdge(float(start), 0.25, bound, 0.0)
         if np.isfinite(bound)
-        else OpenTail(float(start), 0.25, float(knots[2] - knots[0]) * NORMAL_SCALE, NORMAL_INDEX, min(0.1 / rows, 0.2))
+        else OpenTail(float(start), 0.25, float(knots[2] - knots[0]) * NORMAL_SCALE, NORMAL_INDEX, RAREST)
         for start, bound in ((-knots[0], -low), (knots[2], high))
     ]
     return Smooth(knots, scores, inner_slopes(knots, scores), *tails)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 
 from pushforward.tables.columns import Array
 from pushforward.tables.marginals.samples import Sample, look_uniform
@@ -13,7 +16,12 @@ CENSORED_ROWS = 1.0
 CENSORED_SHARE = 0.02
 INDEX_SPREAD = 0.5
 LEAST_INDEX, MOST_INDEX = -5.0, 3.0
+MOST_LOG_SCALE = 20.0
+EVIDENCE = 2.0
+"""How many nats of log-likelihood an index above 0 must win: chance does so in a tail of 400 with an index of 0."""
 RARE_ROWS = 0.1
+RAREST = 1e-9
+"""The mass of a normal distribution beyond six standard deviations."""
 SIMPLEX = [[0.0, 0.0], [0.5, 0.0], [0.0, 0.3]]
 EDGE_ROWS = 1000.0
 EDGE_SHARES = (0.45, 0.35, 0.25, 0.18, 0.12, 0.08, 0.0)
@@ -25,7 +33,9 @@ def fit_open_tail(beyond: Sample, start: float, mass: float, scale: float, rows:
     """Estimate scale and index by maximum likelihood with a normal prior on both.
 
     The outermost rows, one and 2 % of the tail's, count only as beyond the last of the others (type II censoring): they
-    could as well be anywhere there, so an absurd one has the weight of any other.
+    could as well be anywhere there, so an absurd one has the weight of any other. A heavy tail, with an index above 0,
+    is found where the likelihood ratio to the exponential one is convincing: what few rows show by chance, a heavy
+    tail would carry on to values a thousand times too large.
 
     Args:
         beyond: the outward values beyond ``start``.
@@ -34,19 +44,17 @@ def fit_open_tail(beyond: Sample, start: float, mass: float, scale: float, rows:
         rows: of the whole sample.
         step: 0 for continuous values, 1 for integers, each of which is the cell around it.
     """
-    rare = RARE_ROWS / rows
+    rare = min(RARE_ROWS / rows, RAREST, mass)
     if beyond.count == 0:
-        return OpenTail(start, mass, scale, 0.0, min(rare, mass))
+        return OpenTail(start, mass, scale, 0.0, rare)
     known, censored, last = _censored(beyond)
     # In units of the suggested scale, so that the search begins near its end.
     z = np.maximum((known.values - 0.5 * step - start) / scale, 0.0)
     limit = max((last - start) / scale, 0.0)
 
-    def loss(parameters: Array) -> float:
-        log_scale, index = (
-            float(np.clip(parameters[0], -20.0, 20.0)),
-            float(np.clip(parameters[1], LEAST_INDEX, MOST_INDEX)),
-        )
+    def loss(log_scale: float, index: float) -> float:
+        log_scale = float(np.clip(log_scale, -MOST_LOG_SCALE, MOST_LOG_SCALE))
+        index = float(np.clip(index, LEAST_INDEX, MOST_INDEX))
         low = z / np.exp(log_scale)
         if step:
             gap = excess(low + step / scale / np.exp(log_scale), index) - excess(low, index)
@@ -58,9 +66,18 @@ def fit_open_tail(beyond: Sample, start: float, mass: float, scale: float, rows:
         return -float(known.rows @ fitted) - beyond_last + prior
 
     options = {"xatol": 1e-3, "fatol": 1e-3, "maxiter": 200, "initial_simplex": SIMPLEX}
-    found = minimize(loss, np.zeros(2), method="Nelder-Mead", options=options).x
-    index = float(np.clip(found[1], LEAST_INDEX, MOST_INDEX))
-    return OpenTail(start, mass, scale * float(np.exp(found[0])), index, min(rare, mass))
+    free = minimize(lambda parameters: loss(*parameters), np.zeros(2), method="Nelder-Mead", options=options)
+    log_scale, index = float(free.x[0]), float(np.clip(free.x[1], LEAST_INDEX, MOST_INDEX))
+    if index > 0.0:
+        gain = _best_scale(loss, 0.0).fun - free.fun
+        index *= max(1.0 - EVIDENCE / gain, 0.0) if gain > 0.0 else 0.0
+        log_scale = float(_best_scale(loss, index).x)
+    return OpenTail(start, mass, scale * float(np.exp(log_scale)), index, rare)
+
+
+def _best_scale(loss: Callable[[float, float], float], index: float) -> Any:
+    """The logarithm of the scale with the least loss at an index."""
+    return minimize_scalar(loss, args=(index,), bounds=(-MOST_LOG_SCALE, MOST_LOG_SCALE), method="bounded")
 
 
 def _censored(beyond: Sample) -> tuple[Sample, float, float]:
