@@ -18,8 +18,8 @@ LIGHT_SPREAD, HEAVY_SPREAD = 0.5, 0.7
 """The prior standard deviations of an index below and above 0."""
 LEAST_INDEX, MOST_INDEX = -5.0, 3.0
 MOST_LOG_SCALE = 20.0
-EVIDENCE = 2.0
-"""How many nats an index above 0 must gain over the exponential tail: two standard errors."""
+EVIDENCE = 1.0
+"""How many nats an index above 0 must gain over the exponential tail before it counts."""
 RARE_ROWS = 0.1
 RAREST = 2.9e-7
 """The mass of a normal distribution beyond five standard deviations."""
