@@ -85,6 +85,7 @@ def files(folder: Path) -> dict[str, bytes]:
     ("options", "expected"),
     [
         (["--patience", "0"], "patience must be at least 1"),
+        (["--seed", str(2**64)], "less than or equal to 4294967295"),
         (["--set", "wings=2"], "no option wings"),
         (["--set", "layers=0"], "layers"),
         (["--levels", "3"], ""),

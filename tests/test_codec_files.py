@@ -179,6 +179,18 @@ def test_nothing_is_written_over_or_lost(model, tmp_path):
     assert sorted(item.name for item in tmp_path.iterdir()) == ["bad.pfz", "x.npy"]
 
 
+def test_files_of_one_name_are_not_written_over_each_other(model, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "n").write_text(folder)
+        run("compress", tmp_path / folder / "n", "-m", model)
+    (tmp_path / "out").mkdir()
+    archives = [tmp_path / "a" / "n.pfz", tmp_path / "b" / "n.pfz"]
+    run("decompress", *archives, "-m", model, "-o", tmp_path / "out", "--force", "--rm", expect=CodecError)
+    assert (tmp_path / "out" / "n").read_text() == "a"
+    assert [archive.exists() for archive in archives] == [False, True]
+
+
 def test_one_failure_does_not_stop_the_others(model, tmp_path):
     np.save(tmp_path / "x.npy", smooth_images())
     run("compress", tmp_path / "missing", tmp_path / "x.npy", "-m", model, expect=CodecError)

@@ -7,6 +7,7 @@ import hashlib
 import os
 import resource
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from codec_helpers import digits_of, run, small
 
+from pushforward.cli.codec_files import left_out_of, read_files_of
 from pushforward.codec import Entry, File, compress, decompress, pack, pack_files, save_portable, unpack, unpack_files
 from pushforward.codec.archive import general
 from pushforward.codec.archive.arrays import DIRECT, OPAQUE
@@ -24,6 +26,7 @@ from pushforward.codec.archive.names import safe_path
 from pushforward.codec.archive.numbers import Writer
 from pushforward.codec.exact.state import load_portable
 from pushforward.errors import CheckpointError, CodecError, DataError, FileError, UsageError
+from pushforward.files import atomic_write
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,18 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-NAMES = ["a:b", "C:\\x", "back\\slash", "ü – 漢", os.fsdecode(b"\xff\xfe bytes"), "n" * 250, "-", " ", "line\nbreak"]
+NAMES = [
+    "a:b",
+    "C:\\x",
+    "back\\slash",
+    "ü – 漢",
+    os.fsdecode(b"\xff\xfe bytes"),
+    "n" * 250,
+    "s." + "n" * 248,
+    "-",
+    " ",
+    "line\nbreak",
+]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names that only POSIX has")
@@ -56,6 +70,60 @@ def test_any_folder_comes_out(model: Path, tmp_path: Path) -> None:
     run("compress", tmp_path / "a:b", "-m", model, "-o", tmp_path / "x.pfz")
     run("decompress", tmp_path / "x.pfz", "-m", model, "-o", tmp_path / "back")
     assert sorted(os.listdir(tmp_path / "back" / "c\\d")) == sorted(NAMES)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_links_keep_their_own_names_and_places(model: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "a" / "x").write_text("one")
+    (tmp_path / "b" / "y").write_text("two")
+    (tmp_path / "b" / "x").symlink_to("y")
+    (tmp_path / "a" / "link").symlink_to("../b/y")
+    run("compress", tmp_path / "a" / "link", "-m", model)
+    assert (tmp_path / "a" / "link.pfz").exists() and not (tmp_path / "b" / "y.pfz").exists()
+    run(
+        *("compress", tmp_path / "a" / "x", tmp_path / "b" / "x", "-m", model, "-o", tmp_path / "two.pfz", "--rm"),
+        expect=UsageError,
+    )
+    assert (tmp_path / "b" / "x").is_symlink()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links and pipes")
+def test_what_of_a_folder_is_no_file_is_told(model: Path, tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    (top / "empty").mkdir(parents=True)
+    (top / "file").write_text("one")
+    (top / "folder").symlink_to(tmp_path)
+    (top / "nowhere").symlink_to("nothing")
+    assert left_out_of(top) == [top / "empty", top / "folder", top / "nowhere"]
+    assert [file.name for file in read_files_of(top)] == ["top/file"]
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "file").write_text("one")
+    scan = os.scandir
+
+    def refusing(place: str | os.PathLike[str]) -> object:
+        if Path(place).name == "closed":
+            raise PermissionError(13, "Permission denied", str(place))
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(DataError, match="closed: cannot be read"):
+        read_files_of(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names")
+def test_a_pipe_is_written_into_and_keeps_its_place(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_bytes)
+        atomic_write(pipe, b"all of it")
+        assert read.result(timeout=10) == b"all of it"
+    assert pipe.is_fifo() and os.listdir(tmp_path) == ["pipe"]
 
 
 def test_names_that_lead_elsewhere_do_not_stop_the_others(model: Path, tmp_path: Path) -> None:

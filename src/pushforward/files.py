@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +12,14 @@ from pathlib import Path
 
 from pushforward.errors import FileError, UsageError
 
+_LONGEST_SUFFIX = 40
+
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that takes its place when the block ends without an error.
+
+    A device or a pipe keeps its place: what was written is copied into it then.
 
     Raises:
         FileError: the file cannot be written there; what was at ``path`` before is left as it was.
@@ -31,14 +36,21 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # The suffix stays last: many writers choose the format by it.
-        handle, name = tempfile.mkstemp(prefix=f".{target.stem[:40]}.", suffix=target.suffix, dir=target.parent)
+        stays = _is_device(target)
+        # The suffix stays last: many writers choose the format by it. A longer one is a part of a name.
+        suffix = target.suffix if len(os.fsencode(target.suffix)) <= _LONGEST_SUFFIX else ""
+        folder = None if stays else target.parent
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem[:40]}.", suffix=suffix, dir=folder)
         os.close(handle)
         temporary = Path(name)
         # mkstemp makes the file private; a finished file has the usual mode.
         temporary.chmod(0o666 & ~_umask())
         yield temporary
-        temporary.replace(target)
+        if stays:
+            with temporary.open("rb") as source, target.open("wb") as sink:
+                shutil.copyfileobj(source, sink)
+        else:
+            temporary.replace(target)
     except OSError as error:
         raise unwritable(target, error) from error
     finally:
@@ -101,6 +113,12 @@ def choose_writer(path: str | os.PathLike[str], suffixes: tuple[str, ...]) -> st
 def unwritable(path: Path, error: OSError) -> FileError:
     """The error that says why ``path`` cannot be written."""
     return FileError(f"cannot write {path}: {error.strerror or error}; choose another place or make room there")
+
+
+def _is_device(path: Path) -> bool:
+    """Whether something that is no file stands there, which a file must not replace."""
+    # /dev/stdout may lead to a file.
+    return path.absolute().parent == Path("/dev") or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 def _umask() -> int:

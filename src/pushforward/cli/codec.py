@@ -11,6 +11,7 @@ import typer
 from pushforward.cli.codec_files import (
     STREAM,
     beside,
+    left_out_of,
     load_model,
     place_of,
     read_content,
@@ -25,7 +26,7 @@ from pushforward.cli.codec_files import (
     verify_files,
     write_content,
 )
-from pushforward.cli.codec_messages import label, share, tell_losses, told_warnings
+from pushforward.cli.codec_messages import label, share, tell_left_out, tell_losses, told_warnings
 from pushforward.cli.options import Json, Quiet
 from pushforward.cli.terminal import FAILURE, fail, print_json, progress, say
 from pushforward.errors import CodecError, PushforwardError, UsageError
@@ -96,6 +97,7 @@ def compress_command(
         size = sum(len(file.content) for file in files)
         say(f"{label(paths)}: {size:,} -> {len(data):,} bytes ({share(len(data), size)}), model {model}", quiet)
         tell_losses(data, opened, quiet)
+        tell_left_out([other for path in paths for other in left_out_of(path)], quiet)
         if not keep and place != STREAM:
             verify_archive(coder, place, opened)
             remove(paths, {file.name: file.content for file in files})
@@ -133,6 +135,7 @@ def decompress_command(
     if target is not None and len(sources) > 1 and target != STREAM and not target.is_dir():
         raise UsageError(f"--out {target} must be a folder that is there, to decompress several files")
     coder = load_model(model)
+    written: set[Path] = set()
 
     def write(path: Path) -> None:
         data = read_content(path)
@@ -146,11 +149,13 @@ def decompress_command(
 
         def restore(file: File) -> None:
             place = place_of(path, target, file.name, names)
-            if place in places:
-                raise CodecError(f"{path} holds two files for {place}: the second one is not written")
+            if place in written:
+                raise CodecError(f"{path} holds another file for {place}, which was just written: it is not written")
             refuse_to_write_over(place, force)
             write_content(place, file.content, restored_mode(path, file.mode))
             places[place] = file
+            if place != STREAM:
+                written.add(place)
 
         _each(files, restore, lambda file: f"{path}, {shown(file.name)}")
         size = sum(len(file.content) for file in files)

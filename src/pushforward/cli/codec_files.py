@@ -49,7 +49,7 @@ def beside(path: Path) -> Path:
     """Where a file goes when it is compressed by itself."""
     if path.name.endswith(SUFFIX):
         raise DataError(f"{path} is compressed already (it ends in {SUFFIX}): name an --out to compress it again")
-    return path.resolve().with_name(path.resolve().name + SUFFIX)
+    return _named(path).with_name(_named(path).name + SUFFIX)
 
 
 def place_of(source: Path, target: Path | None, name: str, names: list[str]) -> Path:
@@ -102,14 +102,42 @@ def read_files_of(path: Path) -> list[File]:
         return [File("", sys.stdin.buffer.read())]
     if not path.is_dir():
         return [File(path.name, read_content(path), _mode(path))]
-    found = sorted(below for below in path.rglob("*") if below.is_file())
+    found, _ = _below(path)
     if not found:
         raise DataError(f"{path}: expected files in the folder, found none")
-    top = path.resolve().name
+    top = _named(path).name
     return [
         File(str(PurePosixPath(top, *below.relative_to(path).parts)), read_content(below), _mode(below))
         for below in found
     ]
+
+
+def left_out_of(path: Path) -> list[Path]:
+    """What :func:`read_files_of` leaves out of a folder: empty folders, links to folders or nowhere, and devices."""
+    return _below(path)[1] if path.is_dir() else []
+
+
+def _below(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The files below a folder, in order, and what else there is that no file stands for."""
+    files: list[Path] = []
+    others: list[Path] = []
+    for root, folders, names in os.walk(folder, onerror=_refuse_unreadable):
+        place = Path(root)
+        if not folders and not names and place != folder:
+            others.append(place)
+        others += [place / name for name in folders if (place / name).is_symlink()]
+        for name in names:
+            (files if (place / name).is_file() else others).append(place / name)
+    return sorted(files), sorted(others)
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from error
+
+
+def _named(path: Path) -> Path:
+    """The path, or where it leads if it ends in no name; a link keeps the name that it has."""
+    return path if path.name not in ("", "..") else path.resolve()
 
 
 def read_content(path: Path) -> bytes:
@@ -174,7 +202,7 @@ def refuse_to_write_over(place: Path, force: bool) -> None:
 
 def refuse_same_names(paths: list[Path]) -> None:
     """Raise if inputs could not be told apart once they are in one file."""
-    names = [path.resolve().name for path in paths]
+    names = [_named(path).name for path in paths]
     if len(set(names)) != len(names):
         raise UsageError("several inputs have one name: decompressed, they would be written over each other")
 

@@ -35,6 +35,12 @@ def tell_losses(data: bytes, opened: Sequence[Opened], quiet: bool) -> None:
         say(f"the pixels alone of {len(losers)} of {len(opened)} files; not kept: {', '.join(losses)}", quiet)
 
 
+def tell_left_out(places: list[Path], quiet: bool) -> None:
+    """Say what of folders is not kept."""
+    if places:
+        say(f"not kept, as they are no files (empty folders, links to folders, devices): {label(places)}", quiet)
+
+
 def share(part: int, whole: int) -> str:
     """How much of the whole a part is, in percent."""
     return f"{100 * part / max(whole, 1):.2f}%"

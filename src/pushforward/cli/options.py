@@ -49,7 +49,7 @@ BatchSize = Annotated[
     int | None,
     typer.Option(min=1, help="Events at a time; by default so many that little memory is needed.", show_default=False),
 ]
-Seed = Annotated[int | None, typer.Option(help="Seed of the random numbers.", show_default=False)]
+Seed = Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed of the random numbers.", show_default=False)]
 Device = Annotated[
     str | None,
     typer.Option(help="cpu, cuda, cuda:1, ...; by default a GPU where there is one.", show_default=False),

@@ -22,11 +22,10 @@ from pushforward.tables.quadrature import inner
 from pushforward.tables.recipes import build_flow, check_recipe
 from pushforward.tables.rows import repeats_for_noise, split_rows
 from pushforward.tables.sizes import Size, suitable_size
-from pushforward.tables.weighting import WeightedFlow
-from pushforward.tables.weighting import weighted_negative_log_likelihood as weighted_loss
+from pushforward.tables.weighting import WeightedFlow, WeightedNegativeLogLikelihood
 from pushforward.tables.whitening import fit_whitening
-from pushforward.training import fit, negative_log_likelihood
-from pushforward.training.objectives import Objective
+from pushforward.training import fit
+from pushforward.training.objectives import NegativeLogLikelihood, Objective
 
 WIDTH_FOR_THREADS = 1024
 VALIDATIONS = 24
@@ -90,21 +89,25 @@ def train_flow(
     codes, _ = code.encode(code.draw_images(values, rng), inner(rng.random((len(values), code.noises))))
     whitening = fit_whitening(codes, contexts, weights)
 
-    def noisy(rows: NDArray[np.int64]) -> Pair:
-        codes, _ = code.encode(code.draw_images(values[rows], rng), inner(rng.random((len(rows), code.noises))))
+    def noisy(rows: NDArray[np.int64]) -> tuple[Pair, float]:
+        codes, log_du = code.encode(code.draw_images(values[rows], rng), inner(rng.random((len(rows), code.noises))))
         context = given(with_weights[rows])
         # Whitened in double precision: what two nearly equal columns differ by is lost in single.
-        white = whitening.encode(torch.as_tensor(codes), given(contexts[rows]))
-        return white.float(), None if context is None else context.float()
+        white, log_det = whitening(torch.as_tensor(codes), given(contexts[rows]))
+        log_volume = -float(np.average(log_du + log_det.numpy(), weights=weights[rows]))
+        return (white.float(), None if context is None else context.float()), log_volume
 
     inner_rows, held_out_rows = split_rows(len(values), training.validation_fraction, seed)
     held_out_repeats = min(repeats, REPEATS_HELD_OUT)
     held_out_rows = np.repeat(held_out_rows, held_out_repeats)
-    train, held_out = noisy(np.repeat(inner_rows, repeats)), noisy(held_out_rows) if len(held_out_rows) else None
+    train, log_volume = noisy(np.repeat(inner_rows, repeats))
+    # The loss is shown in the data's own units, best of all on the rows that are validated on.
+    held_out, log_volume = noisy(held_out_rows) if len(held_out_rows) else (None, log_volume)
     with torch.random.fork_rng(), threads_for(code.features * max(size.hidden)):
         torch.manual_seed(seed)
         flow = build_flow(training.model, training.model_options, size, code.features, contexts.shape[1])
-        model, objective = (WeightedFlow(flow), weighted_loss) if weighted else (flow, negative_log_likelihood)
+        objective = WeightedNegativeLogLikelihood(log_volume) if weighted else NegativeLogLikelihood(log_volume)
+        model = WeightedFlow(flow) if weighted else flow
         flow = _trained(training, size, model, objective, train, held_out, seed)
     if held_out is not None:
         counts = (weights / weights.mean())[held_out_rows] / held_out_repeats

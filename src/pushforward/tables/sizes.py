@@ -23,7 +23,7 @@ _JOINT = {
     1000: Size(2, (64, 64), 400, 512, 5e-3),
     4000: Size(3, (64, 64), 800, 1024, 5e-3),
     20_000: Size(5, (128, 128), 3000, 512, 1e-3),
-    100_000: Size(5, (128, 128), 4000, 1024, 1e-3),
+    100_000: Size(5, (128, 128), 6000, 512, 2e-3),
 }
 # A target's few numbers cost little beside the network that sees its features: it may be wider and deeper.
 _GIVEN = {

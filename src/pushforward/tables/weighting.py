@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pushforward.flows import Flow
+from pushforward.training.objectives import NegativeLogLikelihood
 
 
 class WeightedFlow(Flow):
@@ -26,10 +28,13 @@ class WeightedFlow(Flow):
         super().initialise(x, unweighted(context))
 
 
-def weighted_negative_log_likelihood(flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
+@dataclass(frozen=True)
+class WeightedNegativeLogLikelihood(NegativeLogLikelihood):
     """The mean of ``-w log p(x | c)``, where the last column of the context holds the weights ``w``."""
-    assert context is not None
-    return -(context[..., -1] * flow.log_prob(x, unweighted(context))).mean()
+
+    def __call__(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
+        assert context is not None
+        return self.log_volume - (context[..., -1] * flow.log_prob(x, unweighted(context))).mean()
 
 
 def unweighted(context: Tensor | None) -> Tensor | None:
