@@ -247,6 +247,28 @@ def test_tails_have_their_index() -> None:
     np.testing.assert_allclose(u, [-4, 4], atol=0.25)
 
 
+@pytest.mark.parametrize("rows", [30, 100, 540])
+def test_light_tails_are_not_made_heavy_by_chance(rows: int) -> None:
+    codes = np.array([-5.0, -4.0, 4.0, 5.0])
+    beyond = np.array([-10.0, -8.0, 8.0, 10.0])
+    worst = []
+    for seed in range(60):
+        column = real(stats.norm(1000, 50).rvs(rows, random_state=seed))
+        worst.append(((column.decode(codes) - 1000) / (50 * codes)).max())
+        assert np.isfinite(column.decode(beyond)).all()
+    assert max(worst) < 3
+    far = [real(stats.expon().rvs(rows, random_state=seed)).decode(codes[2:]) for seed in range(60)]
+    times = (np.array(far) - np.log(2)) / (stats.expon().isf(stats.norm().sf(codes[2:])) - np.log(2))
+    assert (times < 3).all(1).mean() > 0.96
+
+
+def test_heavy_tails_are_kept() -> None:
+    for seed in range(20):
+        smooth = fit_smooth(sample_of(stats.cauchy().rvs(540, random_state=seed)))
+        assert isinstance(smooth.lower, OpenTail) and isinstance(smooth.upper, OpenTail)
+        assert min(smooth.lower.index, smooth.upper.index) > 0.2
+
+
 def test_densities_at_a_bound() -> None:
     rng = np.random.default_rng(0)
     waiting = real(rng.exponential(2, 20_000), 0.0)

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward.distributions import StandardNormal
 from pushforward.flows import Flow
 from pushforward.tables.calibrating import calibrated
 from pushforward.tables.codes import LatentCode
@@ -23,7 +24,7 @@ from pushforward.tables.recipes import build_flow, check_recipe
 from pushforward.tables.rows import repeats_for_noise, split_rows
 from pushforward.tables.sizes import Size, suitable_size
 from pushforward.tables.weighting import WeightedFlow, WeightedNegativeLogLikelihood
-from pushforward.tables.whitening import fit_whitening
+from pushforward.tables.whitening import Whitening, fit_whitening
 from pushforward.training import fit
 from pushforward.training.objectives import NegativeLogLikelihood, Objective
 
@@ -64,6 +65,9 @@ def train_flow(
 ) -> Flow | None:
     """Build a flow over the codes of rows and train it; in double precision when done, None where nothing varies.
 
+    The codes of a single column without a context are standard normals already, by its marginal distribution: they get
+    a flow that changes nothing, and no training, which could only add noise.
+
     Args:
         training: the user's settings.
         seed: of the weights, the batches, and whatever else is drawn.
@@ -79,6 +83,9 @@ def train_flow(
     check_recipe(training.model, training.model_options, conditional)
     if code.features == 0:
         return None
+    if code.features == 1 and not conditional:
+        identity = Whitening(torch.eye(1), torch.zeros(1, 0), torch.zeros(1))
+        return Flow([identity], StandardNormal((1,))).double()
     size = suitable_size(len(values), code.features, conditional)
     rng = np.random.default_rng(seed)
     repeats = repeats_for_noise(len(values)) if code.noises else 1

@@ -44,7 +44,8 @@ def fit_to_stream(density: Any, stream: ParquetStream) -> None:
     start = clone(density).set_params(max_steps=1, max_time=None, validation_fraction=0, random_state=seed).fit(sample)
     options = density.get_params(deep=False)
     vars(density).update({name: value for name, value in vars(start).items() if name not in options})
-    if start.flow_ is None:
+    if start._code.features < 2:
+        # The marginal distribution of a single column is its density, and there is no flow to train.
         return
     training, size = Training.of(density), suitable_size(stream.rows, start._code.features)
     steps = size.steps if training.max_steps is None else training.max_steps

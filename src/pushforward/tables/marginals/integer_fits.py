@@ -10,7 +10,7 @@ from pushforward.tables.marginals.integers import Integers
 from pushforward.tables.marginals.samples import Sample
 from pushforward.tables.marginals.smooth import Smooth
 from pushforward.tables.marginals.smooth_fits import GROWTH, inner_slopes, mirrored
-from pushforward.tables.marginals.tail_fits import fit_exponential_edge, fit_open_tail
+from pushforward.tables.marginals.tail_fits import Exceedances, fit_exponential_edge, fit_open_tail
 from pushforward.tables.marginals.tails import ExponentialEdge, Tail
 
 FREQUENT = 10.0
@@ -90,4 +90,5 @@ def _tail(sample: Sample, knots: Array, rows: Array, bound: float) -> Tail:
             else ExponentialEdge(start, mass, bound, 0.0)
         )
     density = rows[-2] / rows.sum() / (knots[-1] - knots[-2])
-    return fit_open_tail(beyond, start, mass, max(mass / density, HALVING), float(rows.sum()), step=1.0)
+    exceedances = Exceedances(beyond, start, max(mass / density, HALVING), step=1.0)
+    return fit_open_tail(exceedances, mass, float(rows.sum()), exceedances.heaviness)

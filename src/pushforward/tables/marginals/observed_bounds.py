@@ -8,7 +8,7 @@ import numpy as np
 
 from pushforward.tables.columns import Array
 from pushforward.tables.marginals.samples import Sample
-from pushforward.tables.marginals.smooth_fits import FEWEST_ROWS, fit_tail, mirrored
+from pushforward.tables.marginals.smooth_fits import FEWEST_ROWS, fit_tail, mirrored, tail_heaviness
 
 EXPECTED_ROWS = 5.0
 WHOLES = (1.0, 100.0)
@@ -95,7 +95,7 @@ def _whole(rest: Sample, atoms: Array) -> tuple[float, str]:
 
 def _expected_beyond(sample: Sample, bound: float) -> float:
     """How many rows a tail without a bound would have beyond one."""
-    tail = fit_tail(sample, np.inf)
+    tail = fit_tail(sample, np.inf, tail_heaviness(sample))
     return float(sample.count * np.exp(tail.log_survival(np.array(bound)))) if bound > tail.start else 0.0
 
 

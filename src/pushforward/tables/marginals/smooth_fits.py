@@ -9,12 +9,13 @@ from scipy.special import ndtr, ndtri
 from pushforward.tables.columns import Array, log_normal
 from pushforward.tables.marginals.samples import Sample, look_uniform
 from pushforward.tables.marginals.smooth import Smooth
-from pushforward.tables.marginals.tail_fits import beyond, fit_edge, fit_open_tail
+from pushforward.tables.marginals.tail_fits import RAREST, Exceedances, beyond, fit_edge, fit_open_tail
 from pushforward.tables.marginals.tails import ExponentialEdge, OpenTail, Tail
 
 GROWTH = 0.35
 """A sample of n rows has a share of n^-0.35 in each tail."""
 MOST_TAIL = 0.25
+EVIDENCE_SHARE = 2.0
 FEWEST_KNOTS = 4
 MOST_TESTED = 20_000
 FEWEST_ROWS = 8
@@ -37,7 +38,9 @@ def fit_smooth(sample: Sample, low: float = -np.inf, high: float = np.inf) -> Sm
     if len(inside.values) < FEWEST_ROWS:
         return nearly_normal(inside, low, high)
     inside = shrunk(inside, low, high)
-    lower, upper = fit_tail(mirrored(inside), -low), fit_tail(inside, high)
+    below = mirrored(inside)
+    heaviness = tail_heaviness(below, -low) + tail_heaviness(inside, high)
+    lower, upper = fit_tail(below, -low, heaviness), fit_tail(inside, high, heaviness)
     if not -lower.start < upper.start:
         return nearly_normal(inside, low, high)
     first, last = np.searchsorted(inside.values, [-lower.start, upper.start])
@@ -114,26 +117,40 @@ def nearly_normal(sample: Sample, low: float, high: float) -> Smooth:
             low + reach * np.array([0.5, 1.0, 1.5]) if np.isfinite(low) else high - reach * np.array([1.5, 1.0, 0.5])
         )
     scores = QUARTILE * np.array([-1.0, 0.0, 1.0])
-    rows = max(sample.count, 1.0)
     tails: list[Tail] = [
         ExponentialEdge(float(start), 0.25, bound, 0.0)
         if np.isfinite(bound)
-        else OpenTail(float(start), 0.25, float(knots[2] - knots[0]) * NORMAL_SCALE, NORMAL_INDEX, min(0.1 / rows, 0.2))
+        else OpenTail(float(start), 0.25, float(knots[2] - knots[0]) * NORMAL_SCALE, NORMAL_INDEX, RAREST)
         for start, bound in ((-knots[0], -low), (knots[2], high))
     ]
     return Smooth(knots, scores, inner_slopes(knots, scores), *tails)
 
 
-def fit_tail(sample: Sample, bound: float) -> Tail:
-    """The upper tail of a sample, open where the bound is infinite."""
-    share = min(sample.count**-GROWTH, MOST_TAIL)
+def fit_tail(sample: Sample, bound: float, heaviness: float) -> Tail:
+    """The upper tail of a sample, open where the bound is infinite; ``heaviness`` is the evidence that it is heavy."""
+    share = _tail_share(sample)
     if np.isfinite(bound):
         return fit_edge(sample, bound, share)
+    exceedances, mass = _exceedances(sample, share)
+    return fit_open_tail(exceedances, mass, sample.count, heaviness)
+
+
+def tail_heaviness(sample: Sample, bound: float = np.inf) -> float:
+    """The evidence in nats that the upper tail is heavy, from twice as many rows as the tail has; 0 at a bound."""
+    return 0.0 if np.isfinite(bound) else _exceedances(sample, EVIDENCE_SHARE * _tail_share(sample))[0].heaviness
+
+
+def _tail_share(sample: Sample) -> float:
+    return min(float(sample.count**-GROWTH), MOST_TAIL)
+
+
+def _exceedances(sample: Sample, share: float) -> tuple[Exceedances, float]:
+    """The rows beyond an upper quantile, with the scale that the density there suggests, and their mass."""
     rows, start, mass = beyond(sample, share)
-    _, before, more = beyond(sample, min(2.0 * mass, 0.5))
+    _, before, more = beyond(sample, min(2.0 * mass, 0.5 * (1.0 + mass)))
     slope = (-ndtri(mass) + ndtri(more)) / (start - before) if start > before else 1.0
     scale = mass / float(np.exp(log_normal(ndtri(mass)))) / slope
-    return fit_open_tail(rows, start, mass, scale, sample.count)
+    return Exceedances(rows, start, scale), mass
 
 
 def _nearest(ranks: Array, levels: Array) -> NDArray[np.int64]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 
 from pushforward.tables.columns import Array
 from pushforward.tables.marginals.samples import Sample, look_uniform
@@ -11,9 +14,15 @@ from pushforward.tables.marginals.tails import ExponentialEdge, OpenTail, PowerE
 
 CENSORED_ROWS = 1.0
 CENSORED_SHARE = 0.02
-INDEX_SPREAD = 0.5
+LIGHT_SPREAD, HEAVY_SPREAD = 0.5, 0.7
+"""The prior standard deviations of an index below and above 0."""
 LEAST_INDEX, MOST_INDEX = -5.0, 3.0
+MOST_LOG_SCALE = 20.0
+EVIDENCE = 1.0
+"""How many nats an index above 0 must gain over the exponential tail before it counts."""
 RARE_ROWS = 0.1
+RAREST = 2.9e-7
+"""The mass of a normal distribution beyond five standard deviations."""
 SIMPLEX = [[0.0, 0.0], [0.5, 0.0], [0.0, 0.3]]
 EDGE_ROWS = 1000.0
 EDGE_SHARES = (0.45, 0.35, 0.25, 0.18, 0.12, 0.08, 0.0)
@@ -21,46 +30,90 @@ STEEPEST = 50.0
 PRIOR_ROWS = 0.1
 
 
-def fit_open_tail(beyond: Sample, start: float, mass: float, scale: float, rows: float, step: float = 0.0) -> OpenTail:
-    """Estimate scale and index by maximum likelihood with a normal prior on both.
+@dataclass(frozen=True)
+class Exceedances:
+    """The rows beyond a value, and how well open tails explain them.
 
-    The outermost rows, one and 2 % of the tail's, count only as beyond the last of the others (type II censoring): they
+    The outermost rows, one and 2 % of all, count only as beyond the last of the others (type II censoring): they
     could as well be anywhere there, so an absurd one has the weight of any other.
 
     Args:
-        beyond: the outward values beyond ``start``.
-        start, mass: where the tail begins and the probability that it has.
+        rows: the outward values beyond ``start``.
+        start: where they begin.
         scale: the scale that the density within suggests.
-        rows: of the whole sample.
         step: 0 for continuous values, 1 for integers, each of which is the cell around it.
     """
-    rare = RARE_ROWS / rows
-    if beyond.count == 0:
-        return OpenTail(start, mass, scale, 0.0, min(rare, mass))
-    known, censored, last = _censored(beyond)
-    # In units of the suggested scale, so that the search begins near its end.
-    z = np.maximum((known.values - 0.5 * step - start) / scale, 0.0)
-    limit = max((last - start) / scale, 0.0)
 
-    def loss(parameters: Array) -> float:
-        log_scale, index = (
-            float(np.clip(parameters[0], -20.0, 20.0)),
-            float(np.clip(parameters[1], LEAST_INDEX, MOST_INDEX)),
-        )
-        low = z / np.exp(log_scale)
-        if step:
-            gap = excess(low + step / scale / np.exp(log_scale), index) - excess(low, index)
+    rows: Sample
+    start: float
+    scale: float
+    step: float = 0.0
+
+    def loss(self, log_scale: float, index: float) -> float:
+        """The negative log-likelihood with a normal prior on both; the scale is in units of the suggested one."""
+        log_scale = float(np.clip(log_scale, -MOST_LOG_SCALE, MOST_LOG_SCALE))
+        index = float(np.clip(index, LEAST_INDEX, MOST_INDEX))
+        known, censored, low, limit = self._steps
+        low = low / np.exp(log_scale)
+        if self.step:
+            gap = excess(low + self.step / self.scale / np.exp(log_scale), index) - excess(low, index)
             fitted = np.log(-np.expm1(-np.maximum(gap, 1e-300))) - excess(low, index)
         else:
             fitted = np.log(hazard(low, index)) - log_scale - excess(low, index)
         beyond_last = -censored * float(excess(limit / np.exp(log_scale), index))
-        prior = 0.5 * log_scale**2 + 0.5 * (index / INDEX_SPREAD) ** 2
+        prior = 0.5 * log_scale**2 + 0.5 * (index / (HEAVY_SPREAD if index > 0.0 else LIGHT_SPREAD)) ** 2
         return -float(known.rows @ fitted) - beyond_last + prior
 
-    options = {"xatol": 1e-3, "fatol": 1e-3, "maxiter": 200, "initial_simplex": SIMPLEX}
-    found = minimize(loss, np.zeros(2), method="Nelder-Mead", options=options).x
-    index = float(np.clip(found[1], LEAST_INDEX, MOST_INDEX))
-    return OpenTail(start, mass, scale * float(np.exp(found[0])), index, min(rare, mass))
+    @cached_property
+    def best(self) -> tuple[float, float]:
+        """The most likely logarithm of the scale, and the index."""
+        if self.rows.count == 0:
+            return 0.0, 0.0
+        options = {"xatol": 1e-3, "fatol": 1e-3, "maxiter": 200, "initial_simplex": SIMPLEX}
+        found = minimize(lambda x: self.loss(*x), np.zeros(2), method="Nelder-Mead", options=options).x
+        return float(found[0]), float(np.clip(found[1], LEAST_INDEX, MOST_INDEX))
+
+    def best_scale(self, index: float) -> float:
+        """The most likely logarithm of the scale at an index."""
+        bounds = (-MOST_LOG_SCALE, MOST_LOG_SCALE)
+        return float(minimize_scalar(self.loss, args=(index,), bounds=bounds, method="bounded").x)
+
+    @cached_property
+    def heaviness(self) -> float:
+        """How many nats a tail heavier than the exponential one explains them better, 0 where it does not."""
+        if self.best[1] <= 0.0:
+            return 0.0
+        return max(self.loss(self.best_scale(0.0), 0.0) - self.loss(*self.best), 0.0)
+
+    @cached_property
+    def _steps(self) -> tuple[Sample, float, Array, float]:
+        """The rows that are known, the number of the others, and where both begin in units of the scale."""
+        known, censored, last = _censored(self.rows)
+        # In units of the suggested scale, so that the search begins near its end.
+        low = np.maximum((known.values - 0.5 * self.step - self.start) / self.scale, 0.0)
+        return known, censored, low, max((last - self.start) / self.scale, 0.0)
+
+
+def fit_open_tail(beyond: Exceedances, mass: float, rows: float, heaviness: float) -> OpenTail:
+    """Estimate scale and index, the latter shrunk towards 0 as far as the evidence for a heavy tail is weak.
+
+    An index above 0 is multiplied by ``(1 - EVIDENCE / heaviness)_+``: by nothing where chance explains it, for what
+    few rows show by chance a heavy tail would carry on to values a thousand times too large.
+
+    Args:
+        beyond: the rows beyond the tail's start.
+        mass: the probability of the tail.
+        rows: of the whole sample.
+        heaviness: the nats that speak for a heavy tail.
+
+    Source: Breiman (1995), Technometrics 37, for the shrinkage (the non-negative garrote).
+    """
+    rare = min(RARE_ROWS / rows, RAREST, mass)
+    log_scale, index = beyond.best
+    if index > 0.0:
+        index *= max(1.0 - EVIDENCE / max(heaviness, EVIDENCE), 0.0)
+        log_scale = beyond.best_scale(index)
+    return OpenTail(beyond.start, mass, beyond.scale * float(np.exp(log_scale)), index, rare)
 
 
 def _censored(beyond: Sample) -> tuple[Sample, float, float]:

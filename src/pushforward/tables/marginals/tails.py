@@ -59,7 +59,7 @@ class OpenTail(Tail):
     With a positive ``index`` it is the generalised Pareto distribution, ``E = log(1 + index z) / index``; index 1 is
     Cauchy's, 0 the exponential. Below zero a generalised Pareto tail would end at a finite point and forbid what lies
     beyond. Here the hazard grows linearly instead, ``E = z - index z^2 / 2``, which is the tail of a normal
-    distribution and agrees to second order. Beyond the point that a sample of this size hardly reaches
+    distribution and agrees to second order. Beyond the point that a sample hardly ever reaches
     (``S = rare``) the tail goes on with an index of at least a half: one absurd value costs some tens of nats, not
     10^23, whatever the tail before it.
 
