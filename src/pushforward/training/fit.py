@@ -123,7 +123,8 @@ def fit(
         out: a folder for ``metrics.csv``, ``last.ckpt``, TensorBoard logs and ``model.safetensors``, which `load` reads
             (of a flow whose parts files can name: all but one's own that are not registered). One training at a time
             works there. A run that stands there already is kept in ``out/.previous`` until the new one has ended.
-        resume: go on from ``out/last.ckpt``.
+        resume: go on from ``out/last.ckpt``. Where the validation data are others than before, the best weights are
+            chosen anew, on these alone.
         seed: of the shuffling and the draws; None leaves the global random state to go on.
         progress: show a live line on a terminal, a plain line now and then elsewhere.
 
