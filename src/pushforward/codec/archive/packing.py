@@ -18,6 +18,7 @@ from pushforward.codec.archive.parallel import Progress
 from pushforward.codec.exact.portable import PortableFlow
 from pushforward.codec.model import CodecModel
 from pushforward.errors import CodecError, UsageError
+from pushforward.seeds import check_seed
 
 
 def pack(
@@ -77,6 +78,7 @@ def unpack_preview(
     """The entries of a file as :func:`pushforward.codec.preview` shows them."""
     if not isinstance(model, PortableFlow):
         raise UsageError("preview expects a flow on integers, whose latents are coded one after the other")
+    seed = check_seed("seed", seed)
     header, blocks = open_container(model, data, memory_limit)
     return Previewer(model, header, blocks, latents, seed, memory_limit).entries(None)
 
