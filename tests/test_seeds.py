@@ -49,7 +49,7 @@ TAKERS: dict[str, Callable[[Any, Path], object]] = {
 @pytest.mark.parametrize("taker", TAKERS)
 @pytest.mark.parametrize("seed", WRONG)
 def test_a_seed_that_is_none_is_refused(taker: str, seed: Any, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="seed|random_state"):
+    with pytest.raises(UsageError, match=r"seed|random_state"):
         TAKERS[taker](seed, tmp_path)
     assert not (tmp_path / "out").exists()
 

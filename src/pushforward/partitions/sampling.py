@@ -47,7 +47,8 @@ def sample(
         engine, scheduler, workers, resume, say: as in `score`.
 
     Raises:
-        UsageError: an unknown engine, no seed, samples that are there already or are others', or nobody at the scheduler.
+        UsageError: an unknown engine, no seed, samples that are there already or are others', or nobody at the
+            scheduler.
 
     Example:
         >>> import tempfile, pandas as pd, pushforward as pf

@@ -62,7 +62,7 @@ class FlowData(L.LightningDataModule):
             for part in self.validation or ():
                 if part is not None:
                     digest.update(f"{part.dtype} {tuple(part.shape)} ".encode())
-                    digest.update(part.detach().cpu().contiguous().view(torch.uint8).numpy())
+                    digest.update(part.detach().cpu().contiguous().view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
     def _place(self) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from pushforward.extras import requires
 from pushforward.flows.expected import require_flow
 from pushforward.flows.flow import Flow
 from pushforward.kernels.memory import kept_memory
+from pushforward.seeds import check_seed
 from pushforward.training.batches import Batches
 from pushforward.training.checks import check_support
 from pushforward.training.compiling import Compile
@@ -272,6 +273,7 @@ def _device(flow: Flow) -> torch.device:
 def _seeded(seed: int | None) -> int:
     if seed is None:
         return int(torch.randint(2**31, ()))
+    seed = check_seed("seed", seed)
     torch.manual_seed(seed)
     return seed
 
