@@ -255,6 +255,26 @@ def test_data_that_moved_are_known_again(
     assert run("train", "--resume", "-o", copy, "--max-steps", 80, "-q") == 0
 
 
+def test_a_run_that_has_ended_learns_where_its_data_are(copy: Path, table: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.copy(table, tmp_path / "moved.npy"))
+    before = json.loads((copy / "config.json").read_text())
+    assert run("train", "--resume", "-o", copy, "--data", moved, "-q") == 0
+    assert json.loads((copy / "config.json").read_text()) == before | {"data": str(moved)}
+
+
+def test_a_tables_run_that_has_ended_learns_where_its_data_are(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, moved = tmp_path / "run", Path(shutil.copy(table, tmp_path / "moved.npy"))
+    assert run("train", "table", "-d", table, "-o", out, "--max-steps", 5, "-q") == 0
+    before = json.loads((out / "config.json").read_text())
+    assert "come to its end" in fails(capsys, 2, "train", "--resume", "-o", out)
+    assert "come to its end" in fails(capsys, 2, "train", "--resume", "-o", out, "-d", moved, "--max-steps", 9)
+    assert run("train", "--resume", "-o", out, "--data", moved) == 0
+    assert json.loads((out / "config.json").read_text()) == before | {"data": str(moved)}
+    assert run("evaluate", out) == 0
+
+
 def test_data_that_changed_are_not_gone_on_with(
     copy: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -230,6 +230,11 @@ FORGED = {
     "unknown-scheme": forged([Form(0, "|u1", (1,), 77)], [b"\0"]),
     "text-for-the-model": forged([Form(0, "<U8", (8, 8), DIRECT)], [b"\2"]),
     "a-block-too-few": forged([Form(0, "|u1", (20, 8, 8), DIRECT)], [b"\2"]),
+    "a-model-without-a-name": write_container(
+        Header(forms=[Form(0, "|u1", (8, 8), DIRECT)], labels=[Label("x")], lengths=[1], checksums=[0]), [b"\2"]
+    ),
+    "a-short-fingerprint": write_container(Header(b"model", (1, 8, 8), 8), []),
+    "an-event-of-two-axes": write_container(Header(small().fingerprint, (8, 8), 8), []),
     "an-empty-block": forged([Form(0, "|u1", (8, 8), DIRECT)], [b""]),
 }
 
@@ -240,13 +245,33 @@ def test_a_forged_header_is_an_error(name: str) -> None:
         unpack_files(small(), FORGED[name], memory_limit=2**26)
 
 
+@pytest.mark.parametrize("name", ["a-model-without-a-name", "a-short-fingerprint", "an-event-of-two-axes"])
+def test_a_forged_header_is_an_error_of_a_description_too(name: str) -> None:
+    with pytest.raises(CodecError):
+        describe(FORGED[name])
+
+
 def bomb(header_size: int) -> bytes:
     """A file of few bytes whose header is of many."""
     out = Writer()
-    out.data += MAGIC + bytes([VERSION]) + small().fingerprint
+    out.data += MAGIC + bytes([VERSION])
     out.number(header_size)
-    out.string(general.encode(bytes([8, 0]) + bytes([1]) * (header_size - 2)))
+    out.string(general.encode(bytes([0]) + bytes([1]) * (header_size - 1)))
     return bytes(out.data) + hashlib.blake2b(out.data, digest_size=8).digest()
+
+
+def plain_bomb(size: int) -> bytes:
+    """A file whose header, which is not coded, is of many bytes."""
+    out = Writer()
+    out.data += MAGIC + bytes([VERSION])
+    out.number(0)
+    out.string(bytes([0]) + bytes([1]) * (size - 1))
+    return bytes(out.data) + hashlib.blake2b(out.data, digest_size=8).digest()
+
+
+def test_a_long_header_is_refused_before_it_is_read() -> None:
+    with pytest.raises(CodecError, match="more memory"):
+        unpack(small(), plain_bomb(2**21), memory_limit=2**20)
 
 
 def test_little_files_take_little_memory() -> None:
@@ -321,3 +346,15 @@ def test_the_model_of_a_file_is_checked_before_its_arrays() -> None:
         unpack(small(), write_container(header, [b"\2"]))
     with pytest.raises(CodecError, match="another model"):
         unpack(small(), write_container(replace(header, fingerprint=bytes(16)), [b"\2"]))
+
+
+@pytest.mark.parametrize("verb", ["compress", "decompress", "test"])
+def test_standard_input_is_read_once(model: Path, verb: str) -> None:
+    run(verb, "-", "-", "-m", model, stdin=b"content", expect=UsageError)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the root of POSIX")
+def test_the_root_is_refused_before_anything_is_read(model: Path, tmp_path: Path) -> None:
+    run("compress", "/", "-m", model, expect=UsageError)
+    run("compress", "/", "-m", model, "-o", tmp_path / "x.pfz", expect=UsageError)
+    assert not list(tmp_path.iterdir())

@@ -79,6 +79,21 @@ def test_resume_of_a_finished_run_adds_no_step(tmp_path: Path) -> None:
     assert fit(small_flow(), moons(), moons(), max_steps=12, out=tmp_path, resume=True).steps == 12
 
 
+def test_on_other_validation_data_the_best_is_chosen_anew(tmp_path: Path) -> None:
+    """A loss on rows that lie near the mode is not to be beaten by any on rows that lie far out."""
+    near, far = 0.01 * moons(100), 1000 + moons(100)
+    flow, out = small_flow(), tmp_path / "run"
+    first = fit(flow, moons(), near, max_steps=20, validate_every=10, out=out)
+    ended = fit(small_flow(), moons(), far, max_steps=20, validate_every=10, out=out, resume=True)
+    assert ended.best_validation == first.best_validation
+    second = fit(flow, moons(), far, max_steps=40, validate_every=10, out=out, resume=True)
+    judged = [row["val_loss"] for row in second.history if row["step"] > 20 and row["val_loss"] is not None]
+    assert second.best_validation == min(judged) > first.best_validation
+    assert -flow.log_prob(far).mean().item() == pytest.approx(second.best_validation, rel=1e-5)
+    third = fit(flow, moons(), far, max_steps=60, validate_every=10, out=out, resume=True)
+    assert third.best_validation <= second.best_validation
+
+
 def test_elapsed_time_survives_a_resume(tmp_path: Path) -> None:
     fit(affine_flow(), moons(), max_time=1.0, out=tmp_path)
     result = fit(affine_flow(), moons(), max_time=1.2, out=tmp_path, resume=True)

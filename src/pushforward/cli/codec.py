@@ -16,11 +16,13 @@ from pushforward.cli.codec_files import (
     place_of,
     read_content,
     read_files_of,
+    refuse_reading_twice,
     refuse_same_names,
     refuse_to_write_over,
     remove,
     restored_mode,
     shared_mode,
+    sources_of,
     target_of,
     verify_archive,
     verify_files,
@@ -83,7 +85,7 @@ def compress_command(
     from pushforward.codec.archive.formats import open_contents, open_file
     from pushforward.codec.archive.packing import pack_files
 
-    sources = inputs or [STREAM]
+    sources = sources_of(inputs)
     target = target_of(out, to_stdout)
     coder = load_model(model)
 
@@ -130,7 +132,7 @@ def decompress_command(
     from pushforward.codec.archive.names import shown
     from pushforward.codec.archive.packing import unpack_files, unpack_preview
 
-    sources = inputs or [STREAM]
+    sources = sources_of(inputs)
     target = target_of(out, to_stdout)
     if target is not None and len(sources) > 1 and target != STREAM and not target.is_dir():
         raise UsageError(f"--out {target} must be a folder that is there, to decompress several files")
@@ -175,13 +177,15 @@ def info_command(
     from pushforward.codec.archive.description import describe
     from pushforward.codec.archive.names import shown
 
+    refuse_reading_twice(inputs)
+
     def show(path: Path) -> None:
         facts = describe(read_content(path))
         if as_json:
             print_json({"file": str(path), **facts})
             return
         print(f"{path}: {facts['file_bytes']:,} -> {facts['bytes']:,} bytes ({100 * facts['ratio']:.2f}%)")
-        print(f"  model {facts['model']}, format {facts['format']}, {facts['blocks']} blocks")
+        print(f"  model {facts['model'] or 'any'}, format {facts['format']}, {facts['blocks']} blocks")
         for entry in facts["entries"]:
             print(
                 f"  {shown(entry['name']) or '(no name)'}: {entry['kind']}, {entry['dtype']} {tuple(entry['shape'])}, "
@@ -199,6 +203,7 @@ def test_command(
     """Decode compressed files without writing anything, and say whether they are whole."""
     from pushforward.codec.archive.packing import unpack_files
 
+    refuse_reading_twice(inputs)
     coder = load_model(model)
 
     def check(path: Path) -> None:

@@ -38,6 +38,22 @@ def load_model(path: Path, advice: str = "name one with --model") -> CodecModel:
     return load_portable(file) if is_portable_file(file) else as_model(load(file))
 
 
+def sources_of(inputs: list[Path] | None) -> list[Path]:
+    """What is read: the inputs, standard input where there are none.
+
+    Raises:
+        UsageError: if standard input is among them twice.
+    """
+    refuse_reading_twice(inputs or [])
+    return inputs or [STREAM]
+
+
+def refuse_reading_twice(paths: Sequence[Path]) -> None:
+    """Raise if standard input is to be read more than once: the second time nothing would be left of it."""
+    if list(paths).count(STREAM) > 1:
+        raise UsageError("standard input (-) can be read but once, and is named several times")
+
+
 def target_of(out: Path | None, to_stdout: bool) -> Path | None:
     """Where all results go: one place, or None where each goes beside its input."""
     if to_stdout and out is not None and out != STREAM:
@@ -102,10 +118,10 @@ def read_files_of(path: Path) -> list[File]:
         return [File("", sys.stdin.buffer.read())]
     if not path.is_dir():
         return [File(path.name, read_content(path), _mode(path))]
+    top = _named(path).name
     found, _ = _below(path)
     if not found:
         raise DataError(f"{path}: expected files in the folder, found none")
-    top = _named(path).name
     return [
         File(str(PurePosixPath(top, *below.relative_to(path).parts)), read_content(below), _mode(below))
         for below in found
@@ -136,8 +152,15 @@ def _refuse_unreadable(error: OSError) -> None:
 
 
 def _named(path: Path) -> Path:
-    """The path, or where it leads if it ends in no name; a link keeps the name that it has."""
-    return path if path.name not in ("", "..") else path.resolve()
+    """The path, or where it leads if it ends in no name; a link keeps the name that it has.
+
+    Raises:
+        UsageError: if that has no name either: it is the root of the file system.
+    """
+    named = path if path.name not in ("", "..") else path.resolve()
+    if not named.name:
+        raise UsageError(f"{path} has no name of its own that its archive could keep: name a file or folder below it")
+    return named
 
 
 def read_content(path: Path) -> bytes:

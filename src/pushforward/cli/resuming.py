@@ -13,16 +13,17 @@ from pushforward.cli.settings import model_options, parse_settings
 from pushforward.cli.training_options import parse_training, training_options
 from pushforward.cli.work import Request, Work, seeded_flow
 from pushforward.errors import CheckpointError, UsageError
+from pushforward.flows.saving import MODEL
 
 if TYPE_CHECKING:
     from pushforward.cli.table_runs import TableRun
-    from pushforward.cli.table_work import TableWork
+    from pushforward.cli.table_work import MovedTable, TableWork
 
 
-def resumed(request: Request, accept_changed_data: bool) -> Work | TableWork:
+def resumed(request: Request, accept_changed_data: bool) -> Work | TableWork | MovedTable:
     """The work of a run that goes on, with the training options that are given in place of the stored ones.
 
-    The fit of a table begins again.
+    The fit of a table begins again; of one that has ended, where its data are now is stored.
 
     Raises:
         CheckpointError: there is no run, or one of another version.
@@ -45,15 +46,19 @@ def resumed(request: Request, accept_changed_data: bool) -> Work | TableWork:
     return Work(run, seeded_flow(run), columns_of(run, run.data), out)
 
 
-def _resumed_table(request: Request, accept_changed_data: bool) -> TableWork:
+def _resumed_table(request: Request, accept_changed_data: bool) -> TableWork | MovedTable:
     from pushforward.cli.table_runs import TableRun
-    from pushforward.cli.table_work import check_training, resumed_table
+    from pushforward.cli.table_work import MovedTable, check_training, resumed_table
 
     run = TableRun.read(request.out)
     _check(request, run)
     check_training(request.training)
-    run = replace(run, training={**run.training, **request.training})
-    return resumed_table(going_on_with(run, request.data, request.out, accept_changed_data), request.out)
+    stored, run = run, replace(run, training={**run.training, **request.training})
+    run = going_on_with(run, request.data, request.out, accept_changed_data)
+    ended = (request.out / MODEL).is_file() and run.training == stored.training
+    if ended and run.data != stored.data and run.fingerprint == stored.fingerprint is not None:
+        return MovedTable(run, request.out)
+    return resumed_table(run, request.out)
 
 
 def _check(request: Request, run: Run | TableRun) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -11,6 +12,8 @@ from pushforward.data.dataset import Dataset
 from pushforward.data.fingerprint import from_anywhere, place, present_fingerprint
 from pushforward.data.load import load_data, table_path
 from pushforward.errors import DataError, UsageError
+from pushforward.files import atomic_write
+from pushforward.training.runs.folder import CONFIGURATION
 
 if TYPE_CHECKING:
     from pushforward.cli.runs import Run
@@ -70,6 +73,18 @@ def going_on_with(run: AnyRun, spec: str | None, folder: Path, accept_changed: b
             "--accept-changed-data"
         )
     return replace(run, data=now, fingerprint=present_fingerprint(now))
+
+
+def keep_place(folder: Path, run: Run | TableRun) -> None:
+    """Store where the data of a run that has ended are now, if they are those that it was trained on.
+
+    Raises:
+        FileError: the configuration cannot be written.
+    """
+    path = folder / CONFIGURATION
+    stored = json.loads(path.read_text())
+    if stored["data"] != run.data and stored["fingerprint"] == run.fingerprint is not None:
+        atomic_write(path, json.dumps({**stored, "data": run.data}, indent=2) + "\n")
 
 
 def _differs(run: Run | TableRun, spec: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.cli.configuration import TABLE_MODEL
+from pushforward.cli.run_data import keep_place
 from pushforward.cli.settings import parse_settings
 from pushforward.cli.table_options import TableOptions
 from pushforward.cli.table_runs import TableRun, split_rows, text_columns
@@ -67,6 +68,24 @@ class TableWork:
         return "\n".join([*self.notes, head])
 
 
+@dataclass(frozen=True)
+class MovedTable:
+    """A run of a table that has ended, whose data have moved."""
+
+    run: TableRun
+    out: Path
+
+    def fit(self, resume: bool, progress: bool) -> Outcome:
+        """Store where the data are now."""
+        keep_place(self.out, self.run)
+        told = f"nothing was left to do: {self.out} has come to its end; its data are now {self.run.data}"
+        return Outcome({"run": str(self.out), "data": self.run.data}, told)
+
+    def describe(self) -> str:
+        """What is there."""
+        return f"{self.run.model} on {self.run.data}"
+
+
 def started_table(
     model: str, data: str, settings: list[str], table: TableOptions, training: dict[str, Any], out: Path
 ) -> TableWork:
@@ -107,7 +126,7 @@ def resumed_table(run: TableRun, out: Path) -> TableWork:
     """The work of a run that is begun again, since a fit of a table leaves nothing to go on from.
 
     Raises:
-        UsageError: it has come to its end.
+        UsageError: it has come to its end already.
         DataError: its data cannot be read any more.
     """
     if (out / MODEL).is_file():

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from pushforward.cli.run_data import keep_place
 from pushforward.cli.runs import Run
 from pushforward.cli.table_options import TableOptions
 from pushforward.data.dataset import Dataset
@@ -65,6 +66,8 @@ class Work:
             progress=progress,
             **self.run.training,
         )
+        if resume and first_process() and result.steps == result.earlier_steps:
+            keep_place(self.out, self.run)
         return Outcome(self._facts(result), self._summary(result))
 
     def describe(self) -> str:

@@ -115,7 +115,7 @@ def preview(
 
     Raises:
         CodecError: as :func:`decompress` does.
-        UsageError: if the model has no latents to choose from, or the data hold several arrays.
+        UsageError: if the model has no latents to choose from, the seed is none, or the data hold several arrays.
     """
     (entry,) = unpack_preview(as_model(flow), data, latents, seed, memory_limit)
     return entry.array

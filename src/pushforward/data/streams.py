@@ -16,6 +16,7 @@ from pushforward.data.row_groups import RowGroup, row_groups
 from pushforward.data.shards import Rows, Shard
 from pushforward.data.tables import numeric
 from pushforward.errors import UsageError
+from pushforward.seeds import check_seed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,6 +84,7 @@ class ParquetStream(IterableDataset[Any]):
                 f"expected buffer_rows and shards of at least 1 and held_out in [0, 1), got {buffer_rows}, {shards} "
                 f"and {held_out}"
             )
+        seed = check_seed("seed", seed)
         groups = row_groups(source)
         self.context = tuple(context)
         self.columns = (
@@ -129,7 +131,7 @@ class ParquetStream(IterableDataset[Any]):
         """
         import pandas as pd
 
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(check_seed("seed", seed))
         # Fewer than asked for are read only where there are no more.
         order = [self.groups[index] for index in rng.permutation(len(self.groups))]
         enough = int(np.searchsorted(np.cumsum([group.rows for group in order]), rows)) + 1

@@ -19,6 +19,7 @@ from pushforward.partitions.report import Report, Say
 from pushforward.partitions.running import run_job
 from pushforward.partitions.scoring import absolute
 from pushforward.partitions.writing import Job
+from pushforward.seeds import check_seed
 
 if TYPE_CHECKING:
     from dask.distributed import Client
@@ -46,7 +47,8 @@ def sample(
         engine, scheduler, workers, resume, say: as in `score`.
 
     Raises:
-        UsageError: an unknown engine, samples that are there already or are others', or nobody at the scheduler.
+        UsageError: an unknown engine, no seed, samples that are there already or are others', or nobody at the
+            scheduler.
 
     Example:
         >>> import tempfile, pandas as pd, pushforward as pf
@@ -57,8 +59,9 @@ def sample(
         (100, 2)
     """
     check_engine(engine, scheduler, workers)
-    if rows < 1 or seed < 0:
-        raise UsageError(f"expected at least one row and a seed of at least 0, got {rows} rows and seed {seed}")
+    if rows < 1:
+        raise UsageError(f"expected at least one row, got {rows}")
+    seed = check_seed("seed", seed)
     saved = SavedModel.of(model)
     partitions = plan_samples(rows)
     fingerprint = hashlib.sha256(f"sample {saved.fingerprint} {rows} {seed}".encode()).hexdigest()

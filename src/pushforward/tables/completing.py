@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from pushforward.errors import DataWarning, UsageError
@@ -19,6 +18,7 @@ from pushforward.tables.columns import Array, Mask
 from pushforward.tables.conditional import Candidates, Completion
 from pushforward.tables.fills import typical
 from pushforward.tables.inputs import check_draws, checked_table
+from pushforward.tables.random_states import check_random_state
 from pushforward.tables.table import Table, check_keys, columns_of
 
 CANDIDATES = 128

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import ndtr
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from pushforward.data.streams import ParquetStream
@@ -23,6 +23,7 @@ from pushforward.tables.inputs import check_draws, check_settings, checked_table
 from pushforward.tables.latents import decode, encode, middles
 from pushforward.tables.likelihood import log_density
 from pushforward.tables.quadrature import cell_points, inner
+from pushforward.tables.random_states import check_random_state
 from pushforward.tables.rows import canonical_rows, split_rows
 from pushforward.tables.saving import Saved
 from pushforward.tables.streaming import fit_to_stream

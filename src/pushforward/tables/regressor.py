@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 from sklearn.base import RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from pushforward.diagnostics.calibration import directions
@@ -33,6 +33,7 @@ from pushforward.tables.inputs import (
 from pushforward.tables.latents import decode, encode, given
 from pushforward.tables.likelihood import log_density
 from pushforward.tables.quadrature import cell_points, inner, mean_points
+from pushforward.tables.random_states import check_random_state
 from pushforward.tables.report import ColumnReports
 from pushforward.tables.rows import canonical_rows
 from pushforward.tables.saving import Saved

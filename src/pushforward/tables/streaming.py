@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import clone
-from sklearn.utils import check_random_state
 from torch import Tensor
 
 from pushforward.data.streams import ParquetStream
@@ -17,6 +16,7 @@ from pushforward.errors import UsageError
 from pushforward.flows import Flow
 from pushforward.tables.fitting import Training, threads_for
 from pushforward.tables.quadrature import inner
+from pushforward.tables.random_states import check_random_state
 from pushforward.tables.sizes import suitable_size
 from pushforward.tables.whitening import Whitening, whitening_of
 from pushforward.training import fit

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import lightning as L
@@ -49,6 +51,19 @@ class FlowData(L.LightningDataModule):
             return
         for rows in torch.arange(rank, len(self.validation[0]), world_size).split(self.batch_size):
             yield take(*self.validation, rows, self.dtype)
+
+    @cached_property
+    def validation_digest(self) -> str:
+        """What tells these validation rows from others; of a stream, how many there are in each row group."""
+        digest = hashlib.blake2b(digest_size=16)
+        if isinstance(self.validation, ParquetStream):
+            digest.update(repr([group.rows for group in self.validation.groups]).encode())
+        else:
+            for part in self.validation or ():
+                if part is not None:
+                    digest.update(f"{part.dtype} {tuple(part.shape)} ".encode())
+                    digest.update(part.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
 
     def _place(self) -> tuple[int, int]:
         """Which process this is, and of how many."""

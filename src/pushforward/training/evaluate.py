@@ -13,6 +13,7 @@ from torch import Tensor
 from pushforward.accuracy import Accuracy
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
+from pushforward.seeds import check_seed
 from pushforward.training.batches import take
 from pushforward.training.inputs import read_pair
 
@@ -64,7 +65,7 @@ def evaluate(
         progress: called with the number of events done.
 
     Raises:
-        UsageError: a context is missing, or there is one too many.
+        UsageError: a context is missing, or there is one too many, or the seed is none.
         ShapeError, DataError: the data do not fit the flow, or hold NaN or infinite values, or no rows.
 
     Example:
@@ -102,6 +103,7 @@ def log_probs(
     """``log p(x)`` of every event in float64, ``(N,)``, in batches; arguments and errors as in `evaluate`."""
     if context is not None and isinstance(x, tuple):
         raise UsageError("expected contexts in a pair (events, contexts) or as context, got both")
+    seed = check_seed("seed", seed)
     like = next((weight for weight in flow.parameters()), torch.zeros(()))
     events, contexts = read_pair(flow, x if context is None else (x, context), "test", like.dtype)
     rows_at_once = default_batch_size(math.prod(flow.event_shape)) if batch_size is None else batch_size

@@ -19,6 +19,7 @@ from pushforward.extras import requires
 from pushforward.flows.expected import require_flow
 from pushforward.flows.flow import Flow
 from pushforward.kernels.memory import kept_memory
+from pushforward.seeds import check_seed
 from pushforward.training.batches import Batches
 from pushforward.training.checks import check_support
 from pushforward.training.compiling import Compile
@@ -123,7 +124,8 @@ def fit(
         out: a folder for ``metrics.csv``, ``last.ckpt``, TensorBoard logs and ``model.safetensors``, which `load` reads
             (of a flow whose parts files can name: all but one's own that are not registered). One training at a time
             works there. A run that stands there already is kept in ``out/.previous`` until the new one has ended.
-        resume: go on from ``out/last.ckpt``.
+        resume: go on from ``out/last.ckpt``. Where the validation data are others than before, the best weights are
+            chosen anew, on these alone.
         seed: of the shuffling and the draws; None leaves the global random state to go on.
         progress: show a live line on a terminal, a plain line now and then elsewhere.
 
@@ -271,6 +273,7 @@ def _device(flow: Flow) -> torch.device:
 def _seeded(seed: int | None) -> int:
     if seed is None:
         return int(torch.randint(2**31, ()))
+    seed = check_seed("seed", seed)
     torch.manual_seed(seed)
     return seed
 

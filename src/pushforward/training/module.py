@@ -69,6 +69,7 @@ class FlowTraining(L.LightningModule):
         self._earlier_seconds = 0.0
         self._earlier_steps = 0
         self._restored: dict[str, Any] | None = None
+        self._judged_by: str | None = None
         self._compiled: Compiled | None = None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -112,6 +113,9 @@ class FlowTraining(L.LightningModule):
             self._save(0.0)
         elif self._should_stop(self._elapsed()):
             self.trainer.should_stop = True
+        elif self._judged_by not in (None, self._data.validation_digest):
+            # The loss on other rows is nothing to beat on these.
+            self._best = Best()
 
     def on_train_end(self) -> None:
         """Hand the outcome over, where the training ran in a process of its own."""
@@ -260,6 +264,7 @@ class FlowTraining(L.LightningModule):
             "seed": self._data.seed,
             "ema": self._ema.average,
             **self._best.state(),
+            "judged_by": self._data.validation_digest,
             "window": list(self._window),
             "history": self._recorder.rows,
             "random_state": random_state(self.device),
@@ -273,4 +278,7 @@ class FlowTraining(L.LightningModule):
         self._earlier_seconds = state["seconds"]
         self._validation_seconds = state["validation_seconds"]
         self._best.restore(state)
+        self._judged_by = state.get("judged_by")
+        if self._judged_by not in (None, self._data.validation_digest):
+            self._best.stale = 0
         self._window = state["window"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from pushforward.errors import UsageError
 from pushforward.models.options import check_options
+from pushforward.seeds import check_seed
 from pushforward.training.compiling import Compile
 from pushforward.training.schedules import SCHEDULES
 
@@ -68,6 +69,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         check_options("fit", Plan, vars(self), {})
+        if self.seed is not None:
+            check_seed("seed", self.seed)
         for name in ("batch_size", "log_every"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         for name in ("max_epochs", "max_steps", "patience", "validate_every"):

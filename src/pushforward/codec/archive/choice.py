@@ -56,16 +56,23 @@ def shortest(encoder: Encoder, items: Sequence[Item], progress: Progress | None)
     warn_of_misfit(encoder.model, trial)
     sizes = dict(zip(map(id, suited), _sizes(suited, trial)))
     ways = [_ways(encoder, item, sizes.get(id(item))) for item in items]
+    general = [_least(found[:-1] if item.suits else found) for item, found in zip(items, ways)]
     gain = sum(sizes[id(item)] - min(size for size, _ in found) for item, found in zip(items, ways) if item.suits)
     if gain < _WORTH_CODING_ANEW * sum(sizes.values()):
         ways = [found[-1:] if item.suits else found for item, found in zip(items, ways)]
-    chosen = [min(found, key=lambda way: way[0])[1] for found in ways]
-    plans = [_parts(chosen), _parts([item.stored for item in items])]
-    if not any(way is item.modelled for item, way in zip(items, chosen)):
-        plans.append(_parts([item.opened for item in items]))
+    chosen = encoder.encode(_parts([_least(found) for found in ways]))
+    plans = [_parts([item.stored for item in items])]
+    # What is laid out for a model that codes none of it is better left to the general coders, and to any reader.
+    if not chosen.uses_model:
+        plans += [_parts(general), _parts([item.opened for item in items])]
+    found = [encoder.encode(plan) for plan in plans]
     # Of plans that are equally long the first one is taken.
-    files = [_to_file(encoder.encode(plan)) for plan in plans]
+    files = [_to_file(encoded) for encoded in ([chosen, *found] if chosen.uses_model else found)]
     return min(files, key=len)
+
+
+def _least(ways: Sequence[tuple[float, Sequence[Part]]]) -> Sequence[Part]:
+    return min(ways, key=lambda way: way[0])[1]
 
 
 def _ways(encoder: Encoder, item: Item, modelled: float | None) -> list[tuple[float, Sequence[Part]]]:

@@ -1,8 +1,8 @@
 """The .pfz container: what stands where in the file, and the checks that keep a damaged one from being read.
 
 magic, version                          5 bytes
-fingerprint of the model                16 bytes
-length of the header, header            coded as by xz or zstd: see :mod:`pushforward.codec.archive.header`
+header                                  0 and the header as it is, or its length and the header coded by xz or zstd:
+                                        see :mod:`pushforward.codec.archive.header`
 blocks                                  independent of each other
 digest of all that precedes             8 bytes
 """
@@ -14,13 +14,12 @@ import hashlib
 from pushforward.codec.archive import general
 from pushforward.codec.archive.header import Header, read_header, write_header
 from pushforward.codec.archive.numbers import Reader, Writer
-from pushforward.codec.model import FINGERPRINT_BYTES
 from pushforward.errors import CodecError
 
 MAGIC = b"\x8dPFZ"
-VERSION = 2
+VERSION = 3
 DIGEST_BYTES = 8
-_PREFIX = len(MAGIC) + 1 + FINGERPRINT_BYTES
+_PREFIX = len(MAGIC) + 1
 MEMORY_LIMIT = 2**34
 ALLOWANCE = 2**28
 """Bytes that decoding may take beside those that a memory limit allows for the arrays."""
@@ -31,10 +30,12 @@ _HEADER_COST = 200
 def write_container(header: Header, blocks: list[bytes]) -> bytes:
     """Put the file together."""
     body = write_header(header)
+    coded = general.encode(body)
     out = Writer()
-    out.data += MAGIC + bytes([VERSION]) + header.fingerprint
-    out.number(len(body))
-    out.string(general.encode(body))
+    out.data += MAGIC + bytes([VERSION])
+    is_coded = len(coded) < len(body)
+    out.number(len(body) if is_coded else 0)
+    out.string(coded if is_coded else body)
     for block in blocks:
         out.data += block
     return bytes(out.data + _digest(bytes(out.data)))
@@ -58,8 +59,7 @@ def read_container(data: bytes, memory_limit: int = MEMORY_LIMIT) -> tuple[Heade
     if _digest(content) != data[-DIGEST_BYTES:]:
         raise CodecError("the file is damaged or truncated: its digest does not fit its content")
     reader = Reader(content, _PREFIX)
-    length = reader.number((memory_limit + ALLOWANCE) // _HEADER_COST)
-    header = read_header(general.decode(reader.string(), length), content[len(MAGIC) + 1 : _PREFIX])
+    header = read_header(_read_body(reader, (memory_limit + ALLOWANCE) // _HEADER_COST))
     if sum(header.lengths) != len(content) - reader.place:
         raise CodecError("the file is damaged: its blocks are not as long as its header says")
     view, place, blocks = memoryview(content), reader.place, []
@@ -67,6 +67,13 @@ def read_container(data: bytes, memory_limit: int = MEMORY_LIMIT) -> tuple[Heade
         blocks.append(view[place : place + size])
         place += size
     return header, blocks
+
+
+def _read_body(reader: Reader, limit: int) -> bytes:
+    length, body = reader.number(limit), reader.string()
+    if len(body) > limit:
+        raise CodecError(f"the header of the file takes more memory than the limit allows: {len(body)} bytes")
+    return general.decode(body, length) if length else body
 
 
 def _other_version(version: int) -> str:

@@ -36,7 +36,7 @@ class Decoder:
         self, model: CodecModel, header: Header, blocks: Sequence[memoryview], memory_limit: int = MEMORY_LIMIT
     ) -> None:
         self.model, self.header = model, header
-        self.groups = layout.groups(header.forms, model.event_shape)
+        self.groups = layout.groups(header.forms, header.event_shape)
         layout.check_block_count(self.groups, header.block_size, len(blocks))
         self.workers = self._affordable(memory_limit)
         self.tasks = layout.tasks(self.groups, header.block_size)
@@ -70,7 +70,7 @@ class Decoder:
             if task.start < start + size and task.stop > start:
                 pieces.append(self.decode(task)[max(start - task.start, 0) : start + size - task.start])
         content = np.concatenate(pieces) if pieces else np.empty(0, np.uint8)
-        return layout.from_content(content, inner, self.model.event_shape)[0]
+        return layout.from_content(content, inner, self.header.event_shape)[0]
 
     def decode(self, task: Task) -> Array:
         """Decode one block and compare it with its checksum."""
@@ -86,13 +86,13 @@ class Decoder:
 
     def _entry(self, index: int, content: Array) -> Entry:
         form, label = self.header.forms[index], self.header.labels[index]
-        array = layout.from_content(content, form, self.model.event_shape)
+        array = layout.from_content(content, form, self.header.event_shape)
         return Entry(array, label.name, form.kind, label.extra, label.mode, label.size)
 
     def _affordable(self, memory_limit: int) -> int:
         """How many blocks may be decoded at a time: what a model does with one takes more memory than its values."""
         sizes = [min(group.total, self.header.block_size) for group in self.groups if not group.is_opaque]
-        largest = max(sizes, default=0) * prod(self.model.event_shape) * self.model.working_bytes
+        largest = max(sizes, default=0) * prod(self.header.event_shape) * self.model.working_bytes
         if largest > memory_limit + ALLOWANCE:
             raise CodecError(
                 f"a block of the file takes about {largest} bytes while it is decoded, more than the limit of "

@@ -38,7 +38,7 @@ def describe(data: bytes) -> dict[str, Any]:
     size = sum(_size(header, index) for index in range(len(header.forms)))
     return {
         "format": VERSION,
-        "model": header.fingerprint.hex(),
+        "model": header.fingerprint.hex() or None,
         "bytes": len(data),
         "file_bytes": size,
         "array_bytes": header.bytes,

@@ -11,7 +11,7 @@ import numpy as np
 
 from pushforward.codec.archive import general, layout
 from pushforward.codec.archive.arrays import Array
-from pushforward.codec.archive.blocks import encode_patches, stored_bytes
+from pushforward.codec.archive.blocks import encode_patches, modelled_part, stored_bytes
 from pushforward.codec.archive.entry import Entry
 from pushforward.codec.archive.header import Form, Header, Label
 from pushforward.codec.archive.layout import Group, Task
@@ -24,12 +24,16 @@ Part = tuple[Entry, int]
 
 @dataclass
 class Encoded:
-    """The header and the blocks of a file to be; ``modelled`` are the bytes that the model takes for each block."""
+    """The header and the blocks of a file to be.
+
+    ``modelled`` are the bytes that the model takes for each block, ``uses_model`` says whether it coded any.
+    """
 
     header: Header
     blocks: list[bytes]
     groups: list[Group]
     modelled: list[int]
+    uses_model: bool
 
     def shares(self) -> list[float]:
         """The bytes that each part takes of the blocks."""
@@ -46,22 +50,34 @@ class Encoder:
 
     def encode(self, parts: Sequence[Part], progress: Progress | None = None) -> Encoded:
         """All parts as blocks."""
-        header = Header(self.model.fingerprint, tuple(self.model.event_shape), self.block_size)
-        contents = []
+        header, contents = Header(), []
+        event_shape = tuple(self.model.event_shape)
         for entry, scheme in parts:
             array = np.asarray(entry.array)
             header.forms.append(Form(entry.kind, array.dtype.str, array.shape, scheme))
             header.labels.append(Label(entry.name, entry.extra, entry.mode, entry.size))
-            contents.append(layout.to_content(array, header.forms[-1], header.event_shape))
+            contents.append(layout.to_content(array, header.forms[-1], event_shape))
+        if any(form.is_cut for form in header.forms):
+            header.fingerprint, header.event_shape, header.block_size = (
+                self.model.fingerprint,
+                event_shape,
+                self.block_size,
+            )
         groups = layout.groups(header.forms, header.event_shape)
+        tasks = layout.tasks(groups, header.block_size)
 
         def code(task: Task) -> tuple[bytes, int, int]:
             return self._block(task, task.group.slice(contents, task.start, task.stop))
 
-        coded = in_parallel(code, layout.tasks(groups, self.block_size), progress)
+        coded = in_parallel(code, tasks, progress)
         header.lengths = [len(block) for block, _, _ in coded]
         header.checksums = [checksum for _, _, checksum in coded]
-        return Encoded(header, [block for block, _, _ in coded], groups, [modelled for _, modelled, _ in coded])
+        blocks = [block for block, _, _ in coded]
+        uses_model = any(
+            not task.group.is_opaque and modelled_part(memoryview(block)) is not None
+            for task, block in zip(tasks, blocks, strict=True)
+        )
+        return Encoded(header, blocks, groups, [modelled for _, modelled, _ in coded], uses_model)
 
     def general(self, content: bytes) -> bytes:
         """Content as general coders code it."""

@@ -27,7 +27,7 @@ from pushforward.errors import CodecError
 ARRAY, NPY, NPZ, IDX, PNG, FILE, GZIPPED_IDX = range(7)
 KINDS = ("array", "npy", "npz", "idx", "png", "file", "gzipped idx")
 _SEALED = (NPZ, PNG, GZIPPED_IDX)
-_SEAL = 2
+_SEAL = 4
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,8 @@ def _deflated_elsewhere(first: Entry) -> str:
 
 
 def _seal(content: bytes) -> bytes:
-    """Two bytes by which a file that is deflated anew is known to be the same."""
-    return zlib.crc32(content).to_bytes(4, "little")[:_SEAL]
+    """The checksum by which a file that is deflated anew is known to be the same."""
+    return zlib.crc32(content).to_bytes(_SEAL, "little")
 
 
 def _parsed(content: bytes) -> Iterator[tuple[Format, Any]]:

@@ -18,6 +18,7 @@ from pushforward.codec.archive.parallel import Progress
 from pushforward.codec.exact.portable import PortableFlow
 from pushforward.codec.model import CodecModel
 from pushforward.errors import CodecError, UsageError
+from pushforward.seeds import check_seed
 
 
 def pack(
@@ -77,23 +78,24 @@ def unpack_preview(
     """The entries of a file as :func:`pushforward.codec.preview` shows them."""
     if not isinstance(model, PortableFlow):
         raise UsageError("preview expects a flow on integers, whose latents are coded one after the other")
+    seed = check_seed("seed", seed)
     header, blocks = open_container(model, data, memory_limit)
     return Previewer(model, header, blocks, latents, seed, memory_limit).entries(None)
 
 
 def open_container(model: CodecModel, data: bytes, memory_limit: int = MEMORY_LIMIT) -> tuple[Header, list[memoryview]]:
-    """Read a file's header and check that this model made it, and that its arrays are within the limit.
+    """Read a file's header and check that its arrays are within the limit, and that this model made it if one did.
 
     Raises:
         CodecError: as :func:`pushforward.codec.decompress` does.
     """
     header, blocks = read_container(data, memory_limit)
-    if header.fingerprint != model.fingerprint:
+    if header.fingerprint not in (b"", model.fingerprint):
         raise CodecError(
             f"the file was made with another model: expected the model with fingerprint {header.fingerprint.hex()}, "
             f"got {model.fingerprint.hex()}"
         )
-    if header.event_shape != tuple(model.event_shape):
+    if header.fingerprint and header.event_shape != tuple(model.event_shape):
         raise CodecError("the file is damaged: its model has events of another shape")
     if header.bytes > memory_limit:
         raise CodecError(

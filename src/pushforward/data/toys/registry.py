@@ -14,6 +14,7 @@ from pushforward.data.toys.density import ToyDensity
 from pushforward.data.toys.gaussians import Gaussians, Pinwheel
 from pushforward.data.toys.image import ImageDensity
 from pushforward.errors import UsageError
+from pushforward.seeds import check_seed
 
 #: The densities by name.
 TOYS: dict[str, Callable[[], ToyDensity]] = {
@@ -38,8 +39,12 @@ def toy(name: str) -> ToyDensity:
 
 
 def load_toy(name: str, rows: int = 100_000, seed: int = 0) -> Dataset:
-    """Points drawn from a toy density: ``rows`` to train, a tenth as many each to validate and to test."""
-    return _draw(name, toy(name), rows, seed)
+    """Points drawn from a toy density: ``rows`` to train, a tenth as many each to validate and to test.
+
+    Raises:
+        UsageError: there is no such density, or the seed is none.
+    """
+    return _draw(name, toy(name), rows, check_seed("seed", seed))
 
 
 def load_picture_density(path: str | os.PathLike[str]) -> Dataset:
