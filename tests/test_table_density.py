@@ -256,3 +256,9 @@ def test_a_small_table_of_awkward_columns() -> None:
 def test_infinite_values_are_named(rng: np.random.Generator) -> None:
     with pytest.raises(DataError, match="infinity"):
         FlowDensity(max_steps=1).fit([[1.0], [np.inf], [2.0]])
+
+
+def test_columns_of_one_name_are_an_error() -> None:
+    frame = pd.DataFrame(np.zeros((5, 2)), columns=["x", "x"])
+    with pytest.raises(DataError, match="columns expect names of their own, got 'x' more than once"):
+        FlowDensity().fit(frame)

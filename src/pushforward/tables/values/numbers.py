@@ -12,7 +12,7 @@ from pandas.api import types
 from pushforward.errors import DataError
 from pushforward.tables.columns import Array
 from pushforward.tables.labels import restored_dtype
-from pushforward.tables.values.base import Readers
+from pushforward.tables.values.base import Readers, without_categories
 
 
 @Readers.register
@@ -71,8 +71,7 @@ def numbers_of(values: pd.Series) -> Array:
     Raises:
         DataError: naming the first value that is no number.
     """
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.astype(values.dtype.categories.dtype)
+    values = without_categories(values)
     try:
         if isinstance(values.dtype, np.dtype) and values.dtype.kind in "fiub":
             return values.to_numpy(np.float64)
