@@ -53,4 +53,4 @@ def _corrections(flow: Flow | None, code: LatentCode, line: Array, images: Array
     ends = images[which, rows] * density[which] + images[which + 1, rows] * density[which + 1]
     # The ends have half a weight in both rules.
     change = step * (finer / PARTS + 0.5 * ends / PARTS - 0.5 * ends)
-    return np.bincount(rows, weights=change, minlength=len(contexts))[:, None]
+    return np.bincount(rows, weights=change, minlength=len(contexts)).astype(np.float64)[:, None]
