@@ -585,3 +585,15 @@ def test_a_declared_atom_that_never_occurs_is_no_bound() -> None:
     code = LatentCode(Table(x), x, np.ones(500), atoms={0: [7.0]})
     assert code.report[0].high == np.inf
     assert np.isfinite(code.encode(np.array([[7.0], [7.5]]), np.full((2, code.noises), 0.5))[1]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_atoms_and_bounds_are_those_of_the_columns_precision(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    x = np.where(rng.random((500, 1)) < 0.3, 0.1, -rng.random((500, 1))).astype(dtype)
+    table = Table(x)
+    numbers = table.read(x)
+    code = LatentCode(table, numbers, np.ones(500), bounds={0: (None, 0.1)}, atoms={0: [0.1]})
+    # The double 0.1 is the same value of such a column, and so has its mass.
+    u, log_du = code.encode(table.read(np.array([[0.1]])), np.full((1, code.noises), 0.5))
+    np.testing.assert_allclose(np.exp(log_du + log_normal(u[:, 0])), (numbers == numbers.max()).mean(), atol=0.005)
