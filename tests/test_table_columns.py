@@ -574,3 +574,48 @@ def test_high_cardinality_is_bounded() -> None:
     frame = pd.DataFrame({"town": rng.choice([f"t{i}" for i in range(500)], 2000), "x": rng.normal(size=2000)})
     table = Table(frame)
     assert FeatureCode(table, table.read(frame), np.ones(2000)).features == 65
+
+
+@pytest.mark.parametrize("kind", ["categorical", "ordinal"])
+def test_categories_that_are_integers_may_be_missing(kind: str) -> None:
+    column = pd.Series(pd.Categorical([10, None, 30, 10]))
+    table = Table(pd.DataFrame({"c": column}), {"c": kind})
+    expected = [0, np.nan, 1, 0] if kind == "categorical" else [10, np.nan, 30, 10]
+    np.testing.assert_array_equal(table.read(pd.DataFrame({"c": column}))[:, 0], expected)
+
+
+def test_dates_that_are_all_missing_are_read() -> None:
+    days = pd.date_range("2024-01-01", periods=3, tz="Europe/Zurich")
+    table = Table(pd.DataFrame({"day": days}))
+    assert np.isnan(table.read(pd.DataFrame({"day": [None, None]}))).all()
+
+
+def test_integers_that_floats_do_not_tell_apart_are_continuous() -> None:
+    ticks = 2**60 + np.random.default_rng(0).integers(0, 10**9, (500, 1))
+    table = Table(ticks)
+    assert table.fields[0].kind == "continuous"
+    numbers = table.read(ticks)
+    code = LatentCode(table, numbers, np.ones(500))
+    codes, log_du = code.encode(numbers, np.full((500, code.noises), 0.5))
+    # The density of a uniform column is one over its width.
+    np.testing.assert_allclose(np.median(log_du + log_normal(codes[:, 0])), -np.log(1e9), atol=0.1)
+    assert np.abs(table.write(code.decode(codes)) - ticks).max() <= 256
+
+
+def test_a_declared_atom_that_never_occurs_is_no_bound() -> None:
+    x = np.random.default_rng(0).normal(size=(500, 1))
+    code = LatentCode(Table(x), x, np.ones(500), atoms={0: [7.0]})
+    assert code.report[0].high == np.inf
+    assert np.isfinite(code.encode(np.array([[7.0], [7.5]]), np.full((2, code.noises), 0.5))[1]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_atoms_and_bounds_are_those_of_the_columns_precision(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    x = np.where(rng.random((500, 1)) < 0.3, 0.1, -rng.random((500, 1))).astype(dtype)
+    table = Table(x)
+    numbers = table.read(x)
+    code = LatentCode(table, numbers, np.ones(500), bounds={0: (None, 0.1)}, atoms={0: [0.1]})
+    # The double 0.1 is the same value of such a column, and so has its mass.
+    u, log_du = code.encode(table.read(np.array([[0.1]])), np.full((1, code.noises), 0.5))
+    np.testing.assert_allclose(np.exp(log_du + log_normal(u[:, 0])), (numbers == numbers.max()).mean(), atol=0.005)

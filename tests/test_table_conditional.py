@@ -194,3 +194,11 @@ def test_one_value_for_many() -> None:
     assert weighted_medians(values, weights).tolist() == [2.0, 0.0]
     assert weighted_modes(values, weights).tolist() in ([1.0, 0.0], [3.0, 0.0])
     assert mean_directions(np.array([[11.0, 1.0, 12.0]]), np.full((1, 3), 1 / 3), 0.0, 12.0).tolist() == [12.0]
+
+
+def test_a_table_of_constants_is_completed_with_them() -> None:
+    with pytest.warns(DataWarning, match="constant"):
+        density = FlowDensity(random_state=0).fit(np.ones((30, 2)))
+    assert density.conditional({0: 1.0}).sample(3).tolist() == [[1.0, 1.0]] * 3
+    for method in ("draw", "fill"):
+        assert density.impute(np.array([[np.nan, 1.0]]), method).tolist() == [[1.0, 1.0]]

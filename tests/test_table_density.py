@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from awkward import CIRCULAR, Awkward, awkward_columns, awkward_table
 from scipy import stats
 
+from pushforward.data.streams import ParquetStream
 from pushforward.errors import DataError, DataWarning, UsageError
 from pushforward.sklearn import FlowDensity, FlowRegressor
 from pushforward.tables.likelihood import log_density
@@ -265,3 +267,21 @@ def test_a_small_table_of_awkward_columns() -> None:
 def test_infinite_values_are_named(rng: np.random.Generator) -> None:
     with pytest.raises(DataError, match="infinity"):
         FlowDensity(max_steps=1).fit([[1.0], [np.inf], [2.0]])
+
+
+def test_columns_of_one_name_are_an_error() -> None:
+    frame = pd.DataFrame(np.zeros((5, 2)), columns=["x", "x"])
+    with pytest.raises(DataError, match="columns expect names of their own, got 'x' more than once"):
+        FlowDensity().fit(frame)
+
+
+def test_a_stream_numbers_its_rows_as_a_table_does_and_has_no_weights(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"row": np.arange(600), "x": rng.normal(size=600), "count": rng.poisson(2, 600)})
+    frame.to_parquet(tmp_path / "rows.parquet", row_group_size=100)
+    stream = ParquetStream(tmp_path)
+    with pytest.warns(DataWarning, match="'row' .identifiers"):
+        density = FlowDensity(max_steps=2, random_state=0).fit(stream)
+    assert [report.kind for report in density.columns_] == ["id", "continuous", "ordinal"]
+    with pytest.raises(UsageError, match="a stream's rows have none"):
+        FlowDensity().fit(stream, sample_weight=np.ones(600))

@@ -90,3 +90,31 @@ def test_features_that_are_missing_or_unknown_are_no_error() -> None:
 def test_missing_targets_are_named() -> None:
     with pytest.raises((DataError, ValueError), match="NaN"):
         FlowRegressor(max_steps=1).fit([[1.0], [2.0], [3.0]], [1.0, np.nan, 2.0])
+
+
+@pytest.mark.parametrize("kind", ["bernoulli", "modes", "inflated", "counts"])
+def test_means_of_targets_that_jump_are_those_of_the_density(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 1))
+    chance = rng.random(600) < 1 / (1 + np.exp(-2 * x[:, 0]))
+    noise = rng.normal(size=600)
+    y, columns = {
+        "bernoulli": (chance.astype(int), None),
+        "modes": (np.where(chance, 5.0, -5.0) + 0.1 * noise, None),
+        "inflated": (np.where(chance, 0.0, 5.0 + noise), None),
+        "counts": (rng.poisson(np.exp(0.5 * x[:, 0])), {0: "ordinal"}),
+    }[kind]
+    regressor = FlowRegressor(max_steps=30, random_state=0, target_columns=columns).fit(x, y)
+    at = np.linspace(-2, 2, 15)[:, None]
+    # The mean of a distribution is that of its quantiles.
+    quantiles = regressor.predict_quantiles(at, (np.arange(20_000) + 0.5) / 20_000)
+    np.testing.assert_allclose(regressor.predict(at), quantiles.mean(1), atol=0.01 * np.std(y))
+
+
+def test_targets_that_are_neither_numbers_nor_classes_are_named() -> None:
+    x = np.arange(30.0)[:, None]
+    days = pd.Series(pd.date_range("2024-01-01", periods=30), name="day")
+    with pytest.raises(DataError, match="target column 'day' expects numbers or classes, got dates"):
+        FlowRegressor().fit(x, days)
+    with pytest.raises(DataError, match="target column 0 expects numbers or classes, got texts that are all different"):
+        FlowRegressor().fit(x, np.array([f"row {i}" for i in range(30)]))

@@ -144,7 +144,9 @@ def _real_bounds(field: Field, sample: Sample, atoms: Array, declared: Declared)
         return Bounds(float(low), float(high), "bounds declared")
     if not isinstance(field.values, Numbers):
         return FREE
-    return observed_bounds(sample.split(atoms)[1], atoms)
+    # An atom that was declared and occurs once or never shows no bound.
+    repeated, rest = sample.split(atoms)
+    return observed_bounds(rest, repeated.values[repeated.rows > 1])
 
 
 def _about_atoms(atoms: Array, declared: Declared) -> str:

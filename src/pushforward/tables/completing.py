@@ -60,10 +60,10 @@ class ConditionalDensity:
         parts, sizes = [], []
         for found in self.completion.weighted(numbers, unknown, rng):
             codes = found.chosen(each, rng)
-            parts.append(self.completion.code.decode(codes.reshape(-1, codes.shape[-1])))
+            parts.append(self.completion.code.decode(codes.reshape(len(codes) * each, codes.shape[-1])))
             sizes.append(found.effective_sample_sizes())
         warn_of_few(np.concatenate(sizes))
-        drawn = np.concatenate(parts).reshape(len(self.numbers), repeats * each, -1)[:, :n_samples]
+        drawn = np.concatenate(parts).reshape(len(self.numbers), repeats * each, self.numbers.shape[1])[:, :n_samples]
         rows = np.where(self.unknown[:, None], drawn, self.numbers[:, None])
         return self.table.write(rows.reshape(-1, rows.shape[-1]))
 
@@ -165,8 +165,8 @@ class Completing:
         return Completion(self.flow_, self._code, candidates, present)
 
     def _typical(self, found: Candidates) -> Array:
-        count = found.weights.shape
-        numbers = self._code.decode(found.codes.reshape(-1, found.codes.shape[-1])).reshape(*count, -1)
+        rows, count, features = found.codes.shape
+        numbers = self._code.decode(found.codes.reshape(rows * count, features)).reshape(rows, count, self._code.width)
         columns = [typical(report, numbers[..., i], found.weights) for i, report in enumerate(self._code.report)]
         return np.stack(columns, axis=1)
 

@@ -13,6 +13,7 @@ from pushforward.tables.columns import Array
 from pushforward.tables.fields import Field
 from pushforward.tables.table import Table, check_keys
 from pushforward.tables.values.dates import Dates
+from pushforward.tables.values.numbers import Numbers
 
 BoundPair = tuple[float | None, float | None]
 Circles = Mapping[Any, float | tuple[float, float]]
@@ -113,4 +114,5 @@ def number_of(field: Field, value: Any) -> float:
     """A value that the user gave, a number or a date, as the number that the column's field makes of it."""
     if isinstance(field.values, Dates):
         return float(field.read([value])[0])
-    return float(value)
+    number = np.array([value], dtype=np.float64)
+    return float(field.values.nearest(number)[0] if isinstance(field.values, Numbers) else number[0])

@@ -137,6 +137,8 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         """
         check_settings(self)
         if isinstance(X, ParquetStream):
+            if sample_weight is not None:
+                raise UsageError("sample_weight expects a table in memory: a stream's rows have none")
             fit_to_stream(self, X)
             self.entropy_ = -self.score((X.held_out or X).sample(ENTROPY_ROWS))
             return self

@@ -38,7 +38,7 @@ def checked_table(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: in
 
     Raises:
         ValueError, TypeError: as scikit-learn does, for sparse, complex, empty or misshapen input.
-        DataError: for a data frame with too few rows or no columns.
+        DataError: for a data frame with too few rows, no columns, or two of one name.
     """
     if not isinstance(X, pd.DataFrame) and hasattr(X, "to_pandas"):
         X = X.to_pandas()
@@ -47,6 +47,9 @@ def checked_table(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: in
         X = check_array(X, dtype=None, ensure_all_finite=False, ensure_min_samples=min_rows, estimator=estimator)
         validate_data(estimator, names_from, reset=reset, skip_check_array=True)
         return X
+    if not X.columns.is_unique:
+        repeated = X.columns[X.columns.duplicated()][0]
+        raise DataError(f"columns expect names of their own, got {repeated!r} more than once: rename or drop one")
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     if len(X) < min_rows or X.shape[1] == 0:
         raise DataError(

@@ -39,7 +39,8 @@ def natural_kind(values: pd.Series) -> tuple[str, str]:
 
     - Booleans, texts, pandas' categories and objects of mixed types are categorical. Texts that are all different, of
       20 rows or more, are ids.
-    - Integers are ordinal. Integers that number the rows, 50 or more and each once without a gap, are ids.
+    - Integers are ordinal, beyond 2^53 continuous, where floats do not tell neighbours apart. Integers that number the
+      rows, 50 or more and each once without a gap, are ids.
     - Floats are continuous, and ordinal where 20 or more are all whole numbers: so pandas stores integers with gaps.
     - Dates, times and durations are dates.
     - Objects are what they hold: numbers are as if they had the dtype of numbers.
@@ -89,6 +90,8 @@ def _kind_of_numbers(values: pd.Series) -> tuple[str, str]:
     if types.is_integer_dtype(values.dtype):
         if len(present) == len(numbers) >= FEWEST_NUMBERS and _number_the_rows(present):
             return "id", "numbers the rows"
+        if not whole:
+            return "continuous", "whole numbers of more than 15 digits, to the nearest that a float holds"
         return "ordinal", "whole numbers"
     if whole and len(present) >= FEWEST_NAMES and present.min() < present.max():
         return "ordinal", "floats that are all whole numbers"

@@ -32,13 +32,14 @@ from pushforward.tables.inputs import (
 )
 from pushforward.tables.latents import decode, encode, given
 from pushforward.tables.likelihood import log_density
+from pushforward.tables.means import conditional_means
 from pushforward.tables.quadrature import cell_points, inner, mean_points
 from pushforward.tables.random_states import check_random_state
 from pushforward.tables.report import ColumnReports
 from pushforward.tables.rows import canonical_rows
 from pushforward.tables.saving import Saved
 from pushforward.tables.table import Table
-from pushforward.tables.targets import kinds_of_targets
+from pushforward.tables.targets import check_targets, kinds_of_targets
 
 
 class FlowRegressor(RegressorMixin, WithClasses, Described, Saved):
@@ -137,6 +138,7 @@ class FlowRegressor(RegressorMixin, WithClasses, Described, Saved):
         weights = checked_weights(sample_weight, X)
         self._table = Table(X, self.columns, missing=self.missing)
         self._target = Table(target, kinds_of_targets(target, self.target_columns), "target column", "error")
+        check_targets(self._target)
         self.n_outputs_ = len(self._target.fields)
         features, targets = self._table.read(X), self._target.read(target)
         rows = canonical_rows(np.concatenate([features, targets], axis=1), weights)
@@ -153,12 +155,11 @@ class FlowRegressor(RegressorMixin, WithClasses, Described, Saved):
     def predict(self, X: Any) -> Any:
         """Return the conditional mean, the most probable class of a categorical target, ``(n,)`` or ``(n, outputs)``.
 
-        The mean is an integral over the latent: 65 points on a line for one target, 256 Sobol points for more.
+        The mean is an integral over the latent: 65 points on a line for one target, and more where its value jumps,
+        256 Sobol points for several.
         """
         contexts = self._contexts(X)
-        latents, weights = mean_points(self._code.features)
-        means = [np.tensordot(weights, images, axes=1) for images in self._images(latents, contexts)]
-        values = np.concatenate(means)
+        values = conditional_means(self.flow_, self._code, contexts)
         for output, chances in self._chances(contexts).items():
             values[:, output] = chances.argmax(1)
         return self._labelled(values)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from pandas.api import types
 from sklearn.base import clone
 from torch import Tensor
 
@@ -15,6 +16,7 @@ from pushforward.data.streams import ParquetStream
 from pushforward.errors import UsageError
 from pushforward.flows import Flow
 from pushforward.tables.fitting import Training, threads_for
+from pushforward.tables.kinds import FEWEST_NUMBERS
 from pushforward.tables.quadrature import inner
 from pushforward.tables.random_states import check_random_state
 from pushforward.tables.sizes import suitable_size
@@ -41,7 +43,9 @@ def fit_to_stream(density: Any, stream: ParquetStream) -> None:
     seed = int(check_random_state(density.random_state).randint(2**31 - 1))
     sample = stream.sample(ROWS_FOR_COLUMNS, seed).reset_index(drop=True)
     # A step of training sets up what the flow is made of.
-    start = clone(density).set_params(max_steps=1, max_time=None, validation_fraction=0, random_state=seed).fit(sample)
+    kinds = _with_identifiers(density.columns, sample, stream)
+    once = clone(density).set_params(max_steps=1, max_time=None, validation_fraction=0)
+    start = once.set_params(columns=kinds, random_state=seed).fit(sample)
     options = density.get_params(deep=False)
     vars(density).update({name: value for name, value in vars(start).items() if name not in options})
     if start._code.features < 2:
@@ -69,6 +73,27 @@ def fit_to_stream(density: Any, stream: ParquetStream) -> None:
             progress=training.verbose > 0,
         )
     density.flow_ = Flow([whitening], flow).double()
+
+
+def _with_identifiers(
+    kinds: Mapping[Any, str] | str | None, sample: pd.DataFrame, stream: ParquetStream
+) -> Mapping[Any, str] | str | None:
+    """The declared kinds, and that integers which number the rows of the stream are identifiers.
+
+    A sample of these has gaps; what tells them is that all differ though they lie no further apart than there are rows.
+    """
+    if isinstance(kinds, str) or len(sample) < FEWEST_NUMBERS:
+        return kinds
+    rows = stream.rows + (stream.held_out.rows if stream.held_out is not None else 0)
+    found = {
+        name: "id"
+        for name, values in sample.items()
+        if types.is_integer_dtype(values.dtype)
+        and values.notna().all()
+        and values.is_unique
+        and int(values.max()) - int(values.min()) < rows
+    }
+    return {**found, **(kinds or {})}
 
 
 def _codes(density: Any, whitening: Whitening, seed: int) -> Callable[[pd.DataFrame], tuple[Tensor, None]]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from pandas.api import types
 
-from pushforward.errors import UsageError
-from pushforward.tables.table import columns_of
+from pushforward.errors import DataError, UsageError
+from pushforward.tables.table import Table, columns_of
 
 
 def kinds_of_targets(target: Any, kinds: Mapping[Any, str] | None) -> dict[Any, str]:
@@ -27,3 +27,18 @@ def kinds_of_targets(target: Any, kinds: Mapping[Any, str] | None) -> dict[Any, 
         if types.is_numeric_dtype(values.dtype) and not types.is_bool_dtype(values.dtype)
     ]
     return dict.fromkeys(numbers, "continuous") | dict(kinds or {})
+
+
+def check_targets(target: Table) -> None:
+    """Raise :class:`DataError` for a target that is neither numbers nor classes."""
+    for field in target.fields:
+        if field.kind == "date":
+            raise DataError(
+                f"{field.role} {field.name!r} expects numbers or classes, got dates: turn them into a number, such as "
+                f"days since a day"
+            )
+        if field.kind == "id":
+            raise DataError(
+                f"{field.role} {field.name!r} expects numbers or classes, got {field.why}: declare it 'categorical' in "
+                f"target_columns if they are classes"
+            )

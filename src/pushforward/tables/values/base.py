@@ -56,3 +56,11 @@ class Readers:
 
 class NotAColumn(DataError, TypeError):
     """A column holds objects that are neither numbers nor labels."""
+
+
+def without_categories(values: pd.Series) -> pd.Series:
+    """The values themselves of a column of pandas' categories, objects where no dtype of theirs holds missing ones."""
+    if not isinstance(values.dtype, pd.CategoricalDtype):
+        return values
+    integers = values.dtype.categories.dtype.kind in "iub"
+    return values.astype(object if integers and values.isna().any() else values.dtype.categories.dtype)

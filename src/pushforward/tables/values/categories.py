@@ -10,7 +10,7 @@ import pandas as pd
 
 from pushforward.tables.columns import Array
 from pushforward.tables.labels import plain_labels, restored_dtype, restored_labels
-from pushforward.tables.values.base import NotAColumn, Readers
+from pushforward.tables.values.base import NotAColumn, Readers, without_categories
 
 
 @Readers.register
@@ -50,8 +50,7 @@ class Labels:
             return cls(pd.Index(ordered, dtype=object), values.dtype)
 
     def read(self, values: pd.Series) -> Array:
-        if isinstance(values.dtype, pd.CategoricalDtype):
-            values = values.astype(values.dtype.categories.dtype)
+        values = without_categories(values)
         try:
             index = self.labels.get_indexer(pd.Index(values)).astype(np.float64)
         except TypeError as error:

@@ -72,6 +72,8 @@ class Dates:
         return self.unit == "D"
 
     def read(self, values: pd.Series) -> Array:
+        if values.isna().all():
+            return np.full(len(values), np.nan)
         try:
             times = pd.to_timedelta(values) if self.duration else pd.to_datetime(values)
             ticks, missing = self._ticks(times)

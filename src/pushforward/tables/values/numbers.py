@@ -12,7 +12,7 @@ from pandas.api import types
 from pushforward.errors import DataError
 from pushforward.tables.columns import Array
 from pushforward.tables.labels import restored_dtype
-from pushforward.tables.values.base import Readers
+from pushforward.tables.values.base import Readers, without_categories
 
 
 @Readers.register
@@ -41,7 +41,16 @@ class Numbers:
         return low, float(limits.max) if kind.itemsize == 1 else np.inf
 
     def read(self, values: pd.Series) -> Array:
-        return numbers_of(values)
+        return self.nearest(numbers_of(values))
+
+    def nearest(self, numbers: Array) -> Array:
+        """The numbers as a column of single or half precision holds them, in which 0.1 is not that of float64."""
+        kind = getattr(self.dtype, "numpy_dtype", self.dtype)
+        if not isinstance(kind, np.dtype) or kind.kind != "f" or kind.itemsize >= 8:
+            return numbers
+        with np.errstate(over="ignore"):
+            held = numbers.astype(kind).astype(np.float64)
+        return np.where(np.isinf(held), numbers, held)
 
     def write(self, numbers: Array) -> pd.Series:
         if not self.whole:
@@ -71,8 +80,7 @@ def numbers_of(values: pd.Series) -> Array:
     Raises:
         DataError: naming the first value that is no number.
     """
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.astype(values.dtype.categories.dtype)
+    values = without_categories(values)
     try:
         if isinstance(values.dtype, np.dtype) and values.dtype.kind in "fiub":
             return values.to_numpy(np.float64)
