@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
 
 from pushforward.data.tables import numeric
 from pushforward.errors import CheckpointError, UsageError
@@ -45,8 +46,9 @@ class ScoresRows(Protocol):
 class DrawsRows(Protocol):
     """What draws the rows of a data frame."""
 
-    def draw(self, rows: int, seed: int) -> pd.DataFrame:
-        """So many new rows; the same for the same seed."""
+    def draw(self, rows: int, seed: int, first: int = 0) -> pd.DataFrame:
+        """So many new rows; the same for the same seed. The ``first`` of them has that place among all that are drawn,
+        so that identifiers go on where those of the rows before it end."""
 
 
 class SavedModel(Generic[Opened]):
@@ -159,8 +161,11 @@ class EstimatorRows:
     def log_density(self, rows: pd.DataFrame) -> Array:
         return self._estimator.score_samples(rows.to_numpy() if self.columns is None else rows[list(self.columns)])
 
-    def draw(self, rows: int, seed: int) -> pd.DataFrame:
-        return _as_frame(self._estimator.sample(rows, random_state=seed))
+    def draw(self, rows: int, seed: int, first: int = 0) -> pd.DataFrame:
+        frame = _as_frame(self._estimator.sample(rows, random_state=seed))
+        reports = zip(frame.columns, self._estimator.columns_)
+        numbered = [name for name, report in reports if report.kind == "id" and is_numeric_dtype(frame[name].dtype)]
+        return frame.assign(**{name: frame[name] + first for name in numbered})
 
 
 class FlowRows:
@@ -185,7 +190,7 @@ class FlowRows:
         parts = x.split(default_batch_size(x.shape[1]))
         return torch.cat([self._flow.log_prob(part, generator=generator) for part in parts]).double().numpy()
 
-    def draw(self, rows: int, seed: int) -> pd.DataFrame:
+    def draw(self, rows: int, seed: int, first: int = 0) -> pd.DataFrame:
         generator = torch.Generator().manual_seed(seed)
         parts = torch.empty(rows).split(default_batch_size(self._flow.event_shape[0]))
         return _as_frame(torch.cat([self._flow.sample(len(part), generator=generator) for part in parts]).numpy())

@@ -70,7 +70,7 @@ def sample(
 
 
 def plan_samples(rows: int, limit: int = ROWS_IN_PARTITION) -> list[Partition]:
-    """Partitions of at most ``limit`` rows, whose origin is their number.
+    """Partitions of at most ``limit`` rows, whose origin is the number of their first row.
 
     Example:
         >>> [(each.name, each.rows) for each in plan_samples(5, limit=3)]
@@ -78,9 +78,7 @@ def plan_samples(rows: int, limit: int = ROWS_IN_PARTITION) -> list[Partition]:
     """
     starts = range(0, rows, limit)
     names = part_names("part", len(starts))
-    return [
-        Partition(name, min(limit, rows - start), str(index)) for index, (name, start) in enumerate(zip(names, starts))
-    ]
+    return [Partition(name, min(limit, rows - start), str(start)) for name, start in zip(names, starts)]
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,8 @@ class DrawPartition:
     def __call__(self, partition: Partition) -> Iterator[pa.RecordBatch]:
         model = self.model.open()
         starts = range(0, partition.rows, ROWS_IN_BATCH)
-        sequence = np.random.SeedSequence(self.seed, spawn_key=(int(partition.origin),))
+        first = int(partition.origin)
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(first,))
         for start, seed in zip(starts, sequence.generate_state(len(starts))):
-            frame = model.draw(min(ROWS_IN_BATCH, partition.rows - start), int(seed))
+            frame = model.draw(min(ROWS_IN_BATCH, partition.rows - start), int(seed), first + start)
             yield pa.RecordBatch.from_pandas(frame, preserve_index=False)

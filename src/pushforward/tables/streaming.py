@@ -13,7 +13,7 @@ from sklearn.base import clone
 from torch import Tensor
 
 from pushforward.data.streams import ParquetStream
-from pushforward.errors import UsageError
+from pushforward.errors import DataError, UsageError
 from pushforward.flows import Flow
 from pushforward.tables.fitting import Training, threads_for
 from pushforward.tables.kinds import FEWEST_NUMBERS
@@ -102,7 +102,14 @@ def _codes(density: Any, whitening: Whitening, seed: int) -> Callable[[pd.DataFr
 
     def codes(frame: pd.DataFrame) -> tuple[Tensor, None]:
         numbers = density._code.draw_images(density._table.read(frame), rng)
-        drawn, _ = density._code.encode(numbers, inner(rng.random((len(numbers), density._code.noises))))
+        drawn, log_du = density._code.encode(numbers, inner(rng.random((len(numbers), density._code.noises))))
+        # What the sample of rows did not hold, a rare category say, has no code: other rows stand in for such ones.
+        known = np.flatnonzero(np.isfinite(log_du))
+        if len(known) == 0:
+            raise DataError(
+                "no row of a row group is like the sample that the columns were fitted to: shuffle the files"
+            )
+        drawn = np.where(np.isfinite(log_du)[:, None], drawn, drawn[rng.choice(known, len(drawn))])
         white = whitening.encode(torch.as_tensor(drawn))
         assert isinstance(white, Tensor)
         return white, None
