@@ -32,7 +32,7 @@ def plot(
         Kind,
         typer.Argument(
             help="density (of two columns), samples (of two columns, or images), pairs (samples over data, each pair "
-            "of columns), calibration (histograms of F(x), reliability).",
+            "of columns), calibration (histograms of F(y), reliability).",
             show_default=False,
         ),
     ],
@@ -45,7 +45,7 @@ def plot(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Draw a trained model: its density, its samples beside the data, or how well it is calibrated on test data."""
+    """Draw a trained model: its density, its samples (pairs: over the data), or its calibration on test data."""
     from pushforward.files import choose_writer
     from pushforward.plots import save
 

@@ -223,6 +223,8 @@ def _is_text(values: pd.Series) -> bool:
 def parse_given(run: TableRun, given: Sequence[str]) -> pd.DataFrame | None:
     """``COLUMN=VALUE`` as a table of one row, its values read as those of a file are; None for nothing.
 
+    ``COLUMN=`` is a missing value.
+
     Raises:
         UsageError: it is written otherwise, or there is no such column.
     """
@@ -231,7 +233,7 @@ def parse_given(run: TableRun, given: Sequence[str]) -> pd.DataFrame | None:
         name, equals, text = item.partition("=")
         if not equals or name not in run.columns:
             raise UsageError(f"--given takes COLUMN=VALUE of {', '.join(run.columns)}, got {item or 'nothing'}")
-        values[name] = text if name in run.texts else _plain(text)
+        values[name] = np.nan if not text else text if name in run.texts else _plain(text)
     return pd.DataFrame({name: [value] for name, value in values.items()}) if values else None
 
 
