@@ -17,6 +17,7 @@ from pushforward.errors import DataError, DataWarning, UsageError
 from pushforward.tables.codes import LatentCode
 from pushforward.tables.columns import Column, column_state, log_normal, restored_column
 from pushforward.tables.features import FeatureCode
+from pushforward.tables.kinds import natural_kind
 from pushforward.tables.marginals.atoms import WithAtoms, find_atoms
 from pushforward.tables.marginals.categories import Categories
 from pushforward.tables.marginals.circular import Circular
@@ -619,3 +620,30 @@ def test_atoms_and_bounds_are_those_of_the_columns_precision(dtype: str) -> None
     # The double 0.1 is the same value of such a column, and so has its mass.
     u, log_du = code.encode(table.read(np.array([[0.1]])), np.full((1, code.noises), 0.5))
     np.testing.assert_allclose(np.exp(log_du + log_normal(u[:, 0])), (numbers == numbers.max()).mean(), atol=0.005)
+
+
+def test_normal_columns_cost_no_more_than_their_mean_and_spread() -> None:
+    law = stats.norm(1000, 50)
+    costs = []
+    for seed in range(20):
+        smooth = fit_smooth(sample_of(law.rvs(1000, random_state=seed)))
+        y = law.rvs(20_000, random_state=100 + seed)
+        u, log_du = smooth.scores_of(y)
+        costs.append((law.logpdf(y) - stats.norm.logpdf(u) - log_du).mean())
+    # Two parameters cost two times 1 / (2 n) in the mean; every tenth sample looks like something else.
+    assert np.mean(costs) < 2.5e-3
+
+
+def test_numbers_of_rows_are_identifiers_with_gaps_too() -> None:
+    kept = np.sort(np.random.default_rng(0).permutation(400)[:320])
+    assert natural_kind(pd.Series(kept))[0] == "id"
+    assert natural_kind(pd.Series(kept * 2))[0] == "ordinal"
+
+
+def test_a_smallest_value_of_few_rows_is_no_bound() -> None:
+    x = np.random.default_rng(0).normal(3.0, 1.0, 4000)
+    for rows, low in ((20, -INF), (400, x.min())):
+        frame = pd.DataFrame({"x": np.where(np.arange(4000) < rows, x.min(), x)})
+        table = Table(frame, None)
+        (report,) = LatentCode(table, table.read(frame), np.ones(4000), None).report
+        assert report.low == low

@@ -24,6 +24,9 @@ LESS_THAN_HALF = 0.5 - 1e-9
 PERIODS = {"hour": (0, 24), "weekday": (0, 7), "month": (1, 13), "degree": (0, 360), "angle": (0, 360)}
 """Names of columns that go around a circle, and the range in which such a column's numbers lie."""
 
+CLIPPED_SHARE = 0.01
+"""The share of rows that an outermost value has which is taken for a bound."""
+
 
 def fit_column(field: Field, x: Array, weights: Array, declared: Declared) -> tuple[Column, ColumnReport]:
     """Estimate the marginal distribution of a column that varies, from the numbers of its field.
@@ -144,9 +147,9 @@ def _real_bounds(field: Field, sample: Sample, atoms: Array, declared: Declared)
         return Bounds(float(low), float(high), "bounds declared")
     if not isinstance(field.values, Numbers):
         return FREE
-    # An atom that was declared and occurs once or never shows no bound.
+    # What a few rows have may be rounding, and what occurs once or never shows nothing.
     repeated, rest = sample.split(atoms)
-    return observed_bounds(rest, repeated.values[repeated.rows > 1])
+    return observed_bounds(rest, repeated.values[repeated.rows > max(1.0, CLIPPED_SHARE * sample.count)])
 
 
 def _about_atoms(atoms: Array, declared: Declared) -> str:
@@ -154,7 +157,7 @@ def _about_atoms(atoms: Array, declared: Declared) -> str:
         return ""
     if declared.atoms is not None:
         return "atoms declared"
-    return "values that 8 rows or more have, 8 times as many as their neighbours, or few values in all, are atoms"
+    return "repeated values are atoms"
 
 
 def _suggestion(field: Field, x: Array, declared: Declared) -> str:

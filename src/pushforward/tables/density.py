@@ -59,7 +59,8 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixi
         atoms: ``{column: values}`` of a continuous column with a mass of their own, in place of those found.
         missing: ``"model"``, as values of their own, or ``"error"`` to refuse tables with missing values.
         quadrature: most points for the mass of discrete columns, a power of two; rows with one cell take 16 at most.
-        max_steps, max_time, batch_size, learning_rate: of the training; None chooses by the number of rows.
+        max_steps, max_time, batch_size, learning_rate: of the training; None chooses by the number of rows. A single
+            column needs no training: its marginal distribution is its density.
         validation_fraction: the part of the rows that is held out to stop by, at least 20 rows or a quarter of few;
             0 trains on all.
         patience: how many validations without progress end the training.

@@ -19,6 +19,8 @@ KINDS = ("continuous", "ordinal", "categorical", "date", "id")
 
 FEWEST_NAMES = 20
 FEWEST_NUMBERS = 50
+MOST_GAPS = 1.5
+"""How many times over the numbers of rows may reach: some rows of a table may have been set aside, or lost."""
 EXACT_INTEGERS = 2.0**53
 OBJECTS = {
     "floating": "number",
@@ -40,7 +42,8 @@ def natural_kind(values: pd.Series) -> tuple[str, str]:
     - Booleans, texts, pandas' categories and objects of mixed types are categorical. Texts that are all different, of
       20 rows or more, are ids.
     - Integers are ordinal, beyond 2^53 continuous, where floats do not tell neighbours apart. Integers that number the
-      rows, 50 or more and each once without a gap, are ids.
+      rows, 50 or more and each once with gaps for a third at
+      most, are ids.
     - Floats are continuous, and ordinal where 20 or more are all whole numbers: so pandas stores integers with gaps.
     - Dates, times and durations are dates.
     - Objects are what they hold: numbers are as if they had the dtype of numbers.
@@ -111,6 +114,6 @@ def _kind_of_labels(values: pd.Series) -> tuple[str, str]:
 
 
 def _number_the_rows(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
-    if numbers.max() - numbers.min() != len(numbers) - 1:
+    if numbers.max() - numbers.min() >= MOST_GAPS * len(numbers):
         return False
     return len(np.unique(numbers)) == len(numbers)

@@ -32,8 +32,8 @@ FREE = Bounds(-np.inf, np.inf)
 def observed_bounds(rest: Sample, atoms: Array) -> Bounds:
     """Return the bounds of a real column.
 
-    - The smallest value is a bound where it is an atom with a density above it (zero inflation, clipping), and so is
-      the largest.
+    - The smallest value is a bound where it is an atom of more than a hundredth of the rows with a density above it
+      (zero inflation, clipping), and so is the largest.
     - 0 is one of a column that has no negative values where the tail without a bound would have put at least 5 rows
       below it, or where all are positive, the 99 % quantile is ten times the 1 % quantile, and it is twice as far from
       the median: amounts, durations, prices. The same for a column that has no positive values.
@@ -42,7 +42,7 @@ def observed_bounds(rest: Sample, atoms: Array) -> Bounds:
 
     Args:
         rest: the values that are no atoms.
-        atoms: the values that are, increasing.
+        atoms: the values that are and have so many rows, increasing.
     """
     if len(rest.values) < FEWEST_ROWS:
         return FREE

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from pushforward.tables.columns import Array, log_normal
+from pushforward.tables.marginals.normal_fits import looks_normal, moments, normal
 from pushforward.tables.marginals.samples import Sample, look_uniform
 from pushforward.tables.marginals.smooth import Smooth
 from pushforward.tables.marginals.tail_fits import RAREST, Exceedances, beyond, fit_edge, fit_open_tail
@@ -29,14 +30,16 @@ NORMAL_SCALE, NORMAL_INDEX = 0.583, -0.46
 def fit_smooth(sample: Sample, low: float = -np.inf, high: float = np.inf) -> Smooth:
     """Estimate a distribution on ``[low, high]``.
 
-    Few knots to begin with; a cell whose rows do not lie as the spline says (Neyman's smooth test) is split in the
-    middle until all do. So a normal distribution needs no more knots however many rows there are, and two hills get
-    theirs where they are needed. Each knot costs about ``1 / (2 rows)`` nats, as does each parameter of a tail; what
-    few rows say is shrunk towards a normal distribution.
+    A sample that looks normal is: a mean and a spread say more than knots. Another one has few knots to begin with; a
+    cell whose rows do not lie as the spline says (Neyman's smooth test) is split in the middle until all do, so that
+    two hills get theirs where they are needed. Each knot costs about ``1 / (2 rows)`` nats, as does each parameter of a
+    tail; what few rows say is shrunk towards a normal distribution.
     """
     inside = sample.kept((sample.values > low) & (sample.values < high))
     if len(inside.values) < FEWEST_ROWS:
         return nearly_normal(inside, low, high)
+    if low == -np.inf and high == np.inf and looks_normal(inside):
+        return normal(inside)
     inside = shrunk(inside, low, high)
     below = mirrored(inside)
     heaviness = tail_heaviness(below, -low) + tail_heaviness(inside, high)
@@ -105,8 +108,7 @@ def nearly_normal(sample: Sample, low: float, high: float) -> Smooth:
     """The distribution of so few values that only their mean and spread can be known, within the bounds."""
     center, spread = 0.0, 1.0
     if len(sample.values):
-        center = float(np.average(sample.values, weights=sample.rows))
-        spread = float(np.sqrt(np.average((sample.values - center) ** 2, weights=sample.rows)))
+        center, spread = moments(sample)
     spread = spread if spread > 1e-12 * abs(center) else max(abs(center), 1.0)
     knots = center + spread * QUARTILE * np.array([-1.0, 0.0, 1.0])
     if np.isfinite(low) and np.isfinite(high):
