@@ -297,11 +297,30 @@ def test_a_run_of_a_table_is_described(people: Path, mixed: Path, capsys: pytest
     kinds = {column["name"]: column["kind"] for column in found["columns"]}
     assert kinds["kids"] == "ordinal" and kinds["member"] == kinds["code"] == "categorical" and kinds["day"] == "date"
     assert json_of(capsys, "inspect", people / "model.safetensors")["columns"] == found["columns"]
-    assert run("inspect", people) == 0 and "counts begin at 0" in capsys.readouterr().out
+    assert run("inspect", people) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "counts begin at 0" in shown and "log p(x): exact up to quadrature" in shown
+    measured = json_of(capsys, "evaluate", people)
+    for place in (people, people / "model.safetensors"):
+        assert json_of(capsys, "inspect", place)["accuracy"] == measured["accuracy"] == "exact up to quadrature"
+    assert "--force in place of --resume" in fails(capsys, 2, "train", "--out", people, "--resume", "--max-steps", 60)
     assert run("evaluate", people, "--part", "train") == 0 and " nats" in capsys.readouterr().out
     assert "train or test" in fails(capsys, 2, "evaluate", people, "--part", "validation")
     assert "run of a table" in fails(capsys, 1, "interpolate", people, "-o", "i.png")
     assert "holds no numbers" in fails(capsys, 2, "sample", people, "-o", "s.npy")
+
+
+def test_missing_targets_are_told_and_leave_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    x[:3, 1] = np.nan
+    pd.DataFrame(x, columns=["height", "weight"]).to_csv(tmp_path / "rows.csv", index=False)
+    train = ("train", "table", "--data", tmp_path / "rows.csv", "--target", "weight", "--out", tmp_path / "run", "-q")
+    told = fails(capsys, 1, *train)
+    assert "target column 'weight' has" in told and told.endswith("remove these rows, or fill them in")
+    assert not (tmp_path / "run" / "config.json").exists()
+    assert "no run there" in fails(
+        capsys, 1, "score", tmp_path / "run", tmp_path / "rows.csv", "-o", tmp_path / "s.csv"
+    )
 
 
 def test_values_are_given_and_filled_in(people: Path, mixed: Path, tmp_path: Path) -> None:

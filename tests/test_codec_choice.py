@@ -162,11 +162,28 @@ def test_info_tells_of_each_file_its_method_and_both_sizes(tmp_path) -> None:
     assert (text["method"] in ("xz", "zstd"), digits["method"]) == (True, "model")
     assert [text["bytes_in"], digits["bytes_in"]] == [len(CONTENTS["text"]), 300 * 64 + 128]
     assert facts["file_bytes"] == text["bytes_in"] + digits["bytes_in"]
-    assert abs(text["bytes_out"] + digits["bytes_out"] - facts["bytes"]) <= 1
+    assert text["bytes_out"] + digits["bytes_out"] + facts["header_bytes"] == facts["bytes"]
     assert facts["bytes"] == (tmp_path / "x.pfz").stat().st_size
     assert facts["ratio"] == facts["bytes"] / facts["file_bytes"]
     shown = run("info", tmp_path / "x.pfz").decode()
     assert f"{text['bytes_in']:,} -> {text['bytes_out']:,} bytes by {text['method']}" in shown
+
+
+def test_info_gives_files_that_are_coded_together_one_size(tmp_path) -> None:
+    save_portable(small(), tmp_path / "codec.safetensors")
+    (tmp_path / "both").mkdir()
+    for name in ("text", "noise"):
+        (tmp_path / "both" / name).write_bytes(CONTENTS[name])
+    run("compress", tmp_path / "both", "-m", tmp_path / "codec.safetensors", "-o", tmp_path / "x.pfz")
+    facts = json.loads(run("info", "--json", tmp_path / "x.pfz"))
+    (group,) = facts["groups"]
+    assert [(entry["bytes_out"], entry["group"]) for entry in facts["entries"]] == [(None, 0)] * 2
+    assert group["bytes_in"] == len(CONTENTS["text"]) + len(CONTENTS["noise"]) == facts["file_bytes"]
+    assert group["bytes_out"] + facts["header_bytes"] == facts["bytes"]
+    shown = run("info", tmp_path / "x.pfz").decode()
+    together = f"{group['bytes_in']:,} -> {group['bytes_out']:,} bytes:"
+    assert f"2 entries coded together in one block, {together}" in shown
+    assert f"(30000,), 30,000 bytes by {facts['entries'][0]['method']}\n" in shown
 
 
 def test_a_model_of_other_data_is_told() -> None:

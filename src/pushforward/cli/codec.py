@@ -28,7 +28,7 @@ from pushforward.cli.codec_files import (
     verify_files,
     write_content,
 )
-from pushforward.cli.codec_messages import label, share, tell_left_out, tell_losses, told_warnings
+from pushforward.cli.codec_messages import entry_line, label, share, tell_left_out, tell_losses, told_warnings
 from pushforward.cli.options import Json, Quiet
 from pushforward.cli.terminal import FAILURE, fail, print_json, progress, say
 from pushforward.errors import CodecError, PushforwardError, UsageError
@@ -175,7 +175,6 @@ def info_command(
 ) -> None:
     """Show what compressed files hold, without decoding them."""
     from pushforward.codec.archive.description import describe
-    from pushforward.codec.archive.names import shown
 
     refuse_reading_twice(inputs)
 
@@ -186,11 +185,16 @@ def info_command(
             return
         print(f"{path}: {facts['file_bytes']:,} -> {facts['bytes']:,} bytes ({100 * facts['ratio']:.2f}%)")
         print(f"  model {facts['model'] or 'any'}, format {facts['format']}, {facts['blocks']} blocks")
-        for entry in facts["entries"]:
-            print(
-                f"  {shown(entry['name']) or '(no name)'}: {entry['kind']}, {entry['dtype']} {tuple(entry['shape'])}, "
-                f"{entry['bytes_in']:,} -> {entry['bytes_out']:,} bytes by {entry['method']}"
-            )
+        print(f"  header {facts['header_bytes']:,} bytes")
+        for place, group in enumerate(facts["groups"]):
+            entries = [entry for entry in facts["entries"] if entry["group"] == place]
+            together = len(entries) > 1
+            if together:
+                blocks = "one block" if group["blocks"] == 1 else f"{group['blocks']} blocks"
+                sizes = f"{group['bytes_in']:,} -> {group['bytes_out']:,} bytes"
+                print(f"  {len(entries)} entries coded together in {blocks}, {sizes}:")
+            for entry in entries:
+                print(f"{'    ' if together else '  '}{entry_line(entry)}")
 
     _each(inputs, show)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pushforward.cli.terminal import say
 
@@ -39,6 +39,15 @@ def tell_left_out(places: list[Path], quiet: bool) -> None:
     """Say what of folders is not kept."""
     if places:
         say(f"not kept, as they are no files (empty folders, links to folders, devices): {label(places)}", quiet)
+
+
+def entry_line(entry: Mapping[str, Any]) -> str:
+    """What an entry of a compressed file is, what coded it, and its bytes; those out only where they are its own."""
+    from pushforward.codec.archive.names import shown
+
+    sizes = f"{entry['bytes_in']:,}" + ("" if entry["bytes_out"] is None else f" -> {entry['bytes_out']:,}")
+    what = f"{entry['kind']}, {entry['dtype']} {tuple(entry['shape'])}"
+    return f"{shown(entry['name']) or '(no name)'}: {what}, {sizes} bytes by {entry['method']}"
 
 
 def share(part: int, whole: int) -> str:

@@ -86,7 +86,7 @@ def inspect(
             facts |= {
                 "event_shape": list(subject.flow.event_shape),
                 "parameters": found.parameters,
-                "accuracy": found.accuracy,
+                "accuracy": subject.accuracy,
                 "parts": [asdict(part) for part in found.parts],
             }
         print_json(facts)
@@ -107,17 +107,18 @@ def inspect(
         )
         for part in found.parts
     ]
-    title = f"{subject.name}: {found.parameters:,} parameters, log p(x): {found.accuracy}"
+    title = f"{subject.name}: {found.parameters:,} parameters, log p(x): {subject.accuracy}"
     print_table(("part", "kind", "parameters", "output", "log-det", "inverse"), rows, title=title)
 
 
 @dataclass(frozen=True)
 class _Subject:
-    """What is inspected: its name, where it comes from, its flow, and the columns of a table that it is of."""
+    """What is inspected: its name and origin, its flow, how exact its log-density is, and the columns of a table."""
 
     name: str
     origin: dict[str, Any]
     flow: Flow | None
+    accuracy: str
     columns: Any = None
 
 
@@ -130,23 +131,26 @@ def _opened(place: Path) -> _Subject:
         fitted = open_table_run(place)
         run, estimator = fitted.run, fitted.estimator
         origin = {"model": run.model, "options": run.options, "data": run.data}
-        return _Subject(f"{run.model} on {run.data}", origin, estimator.flow_, estimator.columns_)
+        return _Subject(f"{run.model} on {run.data}", origin, estimator.flow_, fitted.accuracy, estimator.columns_)
     from pushforward.cli.runs import open_run
 
     of_flow, flow = open_run(place)
     origin = {"model": of_flow.model, "options": of_flow.options, "data": of_flow.data}
-    return _Subject(f"{of_flow.model} on {of_flow.data}", origin, flow)
+    return _Subject(f"{of_flow.model} on {of_flow.data}", origin, flow, flow.accuracy.describe())
 
 
 def _opened_file(place: Path) -> _Subject:
     from pushforward.flows.saving import load, read_metadata
 
     if "estimator" in read_metadata(place):
+        from pushforward.cli.table_runs import accuracy_of
         from pushforward.sklearn import load as load_estimator
 
         estimator = load_estimator(place)
-        return _Subject(str(place), {"file": str(place)}, estimator.flow_, estimator.columns_)
-    return _Subject(str(place), {"file": str(place)}, load(place))
+        origin, accuracy = {"file": str(place)}, accuracy_of(estimator)
+        return _Subject(str(place), origin, estimator.flow_, accuracy, estimator.columns_)
+    flow = load(place)
+    return _Subject(str(place), {"file": str(place)}, flow, flow.accuracy.describe())
 
 
 def _show_model(name: str, options: dict[str, Option]) -> None:

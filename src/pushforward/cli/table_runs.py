@@ -144,9 +144,8 @@ class FittedTable:
 
     @property
     def accuracy(self) -> str:
-        """How exact the log-density is: that of columns with cells is an integral over them."""
-        flow, cells = self.estimator.flow_, self.estimator._code.noises
-        return "exact" if flow is None else "exact up to quadrature" if cells else flow.accuracy.describe()
+        """How exact the log-density is."""
+        return accuracy_of(self.estimator)
 
     def __call__(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """The log-density of each row; of the targets given the others where there are targets."""
@@ -174,6 +173,12 @@ class FittedTable:
         frame = pd.DataFrame(np.asarray(drawn).reshape(count, -1), columns=list(self.run.targets)).infer_objects()
         whole = [name for name in self.run.targets if self.run.kinds.get(name) == "ordinal"]
         return frame.assign(**{name: frame[name].convert_dtypes() for name in whole})
+
+
+def accuracy_of(estimator: Estimator) -> str:
+    """How exact an estimator's log-density is: that of columns with cells is an integral over them."""
+    flow, cells = estimator.flow_, estimator._code.noises
+    return "exact" if flow is None else "exact up to quadrature" if cells else flow.accuracy.describe()
 
 
 def open_table_run(folder: Path) -> FittedTable:

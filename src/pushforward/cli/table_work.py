@@ -130,7 +130,10 @@ def resumed_table(run: TableRun, out: Path) -> TableWork:
         DataError: its data cannot be read any more.
     """
     if (out / MODEL).is_file():
-        raise UsageError(f"{out}: this run of a table has come to its end; train with other options in another folder")
+        raise UsageError(
+            f"{out}: this run of a table has come to its end, and a table is always fitted anew: train it again with "
+            "--force in place of --resume, or with another --out"
+        )
     frame = open_rows(run.data, TableOptions(run.columns)).read(texts=run.texts)
     return TableWork(run, frame, out, ("the fit of a table starts again from its beginning",))
 

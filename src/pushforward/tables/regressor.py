@@ -38,7 +38,7 @@ from pushforward.tables.random_states import check_random_state
 from pushforward.tables.report import ColumnReports
 from pushforward.tables.rows import canonical_rows
 from pushforward.tables.saving import Saved
-from pushforward.tables.table import Table
+from pushforward.tables.table import TARGET, Table
 from pushforward.tables.targets import check_targets, kinds_of_targets
 
 
@@ -137,7 +137,7 @@ class FlowRegressor(RegressorMixin, WithClasses, Described, Saved):
         check_consistent_length(X, target)
         weights = checked_weights(sample_weight, X)
         self._table = Table(X, self.columns, missing=self.missing)
-        self._target = Table(target, kinds_of_targets(target, self.target_columns), "target column", "error")
+        self._target = Table(target, kinds_of_targets(target, self.target_columns), TARGET, "error")
         check_targets(self._target)
         self.n_outputs_ = len(self._target.fields)
         features, targets = self._table.read(X), self._target.read(target)

@@ -12,6 +12,9 @@ from pushforward.errors import DataError, UsageError
 from pushforward.tables.columns import Array
 from pushforward.tables.fields import Field, describe
 
+COLUMN, TARGET = "column", "target column"
+"""What errors call a column; the values of a target may not be missing."""
+
 
 class Table:
     """The layout of a table, taken from the one that an estimator is fitted on: its columns' names, kinds and dtypes.
@@ -43,7 +46,7 @@ class Table:
         self,
         data: Any,
         kinds: Mapping[Any, str] | str | None = None,
-        role: str = "column",
+        role: str = COLUMN,
         missing: str = "model",
     ) -> None:
         check_missing_option(missing)
@@ -56,7 +59,7 @@ class Table:
         kinds = check_keys("columns", kinds, names)
         columns = zip(names, columns_of(data))
         if missing == "error":
-            check_present(names, data)
+            check_present(names, data, role)
         self.fields = [describe(name, values, kinds.get(name), role) for name, values in columns]
 
     @property
@@ -70,7 +73,7 @@ class Table:
             DataError: if values are infinite, or missing where that is an error, naming the columns and how many.
         """
         if self.missing == "error":
-            check_present(self.names, data)
+            check_present(self.names, data, self.fields[0].role if self.fields else COLUMN)
         if len(self.fields) == 0 or data.shape[0] == 0:
             return np.zeros((data.shape[0], len(self.fields)))
         numbers = np.stack([field.read(values) for field, values in zip(self.fields, columns_of(data))], axis=1)
@@ -116,20 +119,20 @@ def columns_of(data: Any) -> list[Any]:
     return [data[:, index] for index in range(count)]
 
 
-def check_present(names: list[Any], data: Any) -> None:
-    """Raise :class:`DataError` if values are missing, naming the columns and how many."""
+def check_present(names: list[Any], data: Any, role: str) -> None:
+    """Raise :class:`DataError` if values are missing, naming the columns and how many, and what can be done."""
     missing = {name: int(pd.isna(column).sum()) for name, column in zip(names, columns_of(data))}
     missing = {name: count for name, count in missing.items() if count}
     if missing:
         raise DataError(
-            f"Input contains NaN: {counted(missing, 'missing')}: fill them in, drop these rows, or let "
-            f"missing='model' model them"
+            f"Input contains NaN: {counted(missing, 'missing', role)}: remove these rows, or fill them in"
+            + ("" if role == TARGET else ", or let missing='model' model them")
         )
 
 
-def counted(counts: Mapping[Any, int], what: str) -> str:
+def counted(counts: Mapping[Any, int], what: str, role: str = COLUMN) -> str:
     """For instance ``column 'age' has 3 missing values, column 'b' 1``."""
-    shown = [f"column {name!r} {'has ' if not i else ''}{count}" for i, (name, count) in enumerate(counts.items())]
+    shown = [f"{role} {name!r} {'has ' if not i else ''}{count}" for i, (name, count) in enumerate(counts.items())]
     shown[0] += f" {what} value{'s' if next(iter(counts.values())) > 1 else ''}"
     more = f" and {len(shown) - 10} columns more" if len(shown) > 10 else ""
     return ", ".join(shown[:10]) + more

@@ -21,9 +21,10 @@ _MODES = {
 
 
 def describe(data: bytes) -> dict[str, Any]:
-    """What a compressed file says of itself: of each entry the method, and the bytes in and out.
+    """What a compressed file says of itself: of each entry the method, of each group the bytes in and out.
 
-    The bytes out of entries that share a block are their shares of it, by how much they have in it.
+    The entries of a group are coded together, so the bytes out are those of the group; an entry has its own where it
+    is a group by itself, and None else.
 
     Raises:
         CodecError: if it is damaged.
@@ -31,19 +32,20 @@ def describe(data: bytes) -> dict[str, Any]:
     header, blocks = read_container(data)
     groups = layout.groups(header.forms, header.event_shape)
     layout.check_block_count(groups, header.block_size, len(blocks))
-    shares = layout.shares(header, groups)
     methods = _methods(header, groups, blocks)
-    # The header and the frame are shared by all alike.
-    about = (len(data) - sum(header.lengths)) / max(len(header.forms), 1)
+    described = _groups(header, groups)
+    places = {index: place for place, group in enumerate(groups) for index in group.members}
     size = sum(_size(header, index) for index in range(len(header.forms)))
     return {
         "format": VERSION,
         "model": header.fingerprint.hex() or None,
         "bytes": len(data),
+        "header_bytes": len(data) - sum(header.lengths),
         "file_bytes": size,
         "array_bytes": header.bytes,
         "ratio": len(data) / max(size, 1),
         "blocks": len(blocks),
+        "groups": described,
         "entries": [
             {
                 "name": label.name,
@@ -52,11 +54,32 @@ def describe(data: bytes) -> dict[str, Any]:
                 "shape": list(form.shape),
                 "method": "+".join(sorted(methods[index])) or general.METHODS[general.STORED],
                 "bytes_in": _size(header, index),
-                "bytes_out": round(shares[index] + about),
+                "bytes_out": described[place]["bytes_out"] if described[place]["entries"] == 1 else None,
+                "group": place,
             }
             for index, (form, label) in enumerate(zip(header.forms, header.labels))
+            for place in [places[index]]
         ],
     }
+
+
+def _groups(header: Header, groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """How many entries each group has, in how many blocks, and their bytes in and out."""
+    described: list[dict[str, Any]] = [
+        {
+            "entries": len(group.members),
+            "blocks": 0,
+            "bytes_in": sum(_size(header, index) for index in group.members),
+            "bytes_out": 0,
+        }
+        for group in groups
+    ]
+    places = {id(group): place for place, group in enumerate(groups)}
+    for task, length in zip(layout.tasks(groups, header.block_size), header.lengths, strict=True):
+        about = described[places[id(task.group)]]
+        about["blocks"] += 1
+        about["bytes_out"] += length
+    return described
 
 
 def _size(header: Header, index: int) -> int:

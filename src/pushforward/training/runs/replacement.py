@@ -14,7 +14,7 @@ from pathlib import Path
 from pushforward.errors import UsageError
 from pushforward.files import unwritable
 from pushforward.training.runs.checkpoints import checkpoint_step
-from pushforward.training.runs.folder import FILES, LAST, MODELS
+from pushforward.training.runs.folder import FILES, LAST, MODELS, RunFolder
 from pushforward.training.runs.lock import locked
 
 PREVIOUS = ".previous"
@@ -27,7 +27,8 @@ def new_run(folder: Path) -> Iterator[None]:
     """Hold a folder for a new run; one that is there comes back if the new one fails before it has anything to show.
 
     An old run is kept in ``.previous`` until the block ends without an error: an interrupted or failed training keeps
-    both.
+    both. One that fails before its first checkpoint leaves nothing, since it would fail again; an interrupted one
+    leaves its configuration, to begin again with.
 
     Raises:
         UsageError: a run that is to replace another has not ended.
@@ -38,9 +39,11 @@ def new_run(folder: Path) -> Iterator[None]:
         _set_aside(folder)
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             if (folder / PREVIOUS).exists() and not _stands(folder):
                 put_back(folder)
+            elif isinstance(error, Exception) and not RunFolder(folder).holds_run():
+                _remove(folder)
             raise
         _drop_previous(folder)
 
