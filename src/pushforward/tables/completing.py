@@ -101,7 +101,8 @@ class Completing:
 
         Args:
             given: ``{column: value}``, or a data frame of some of the columns with a row for each condition. A missing
-                value is given as missing, an angle beyond the ends of its circle as that between them; columns are those by the names they were fitted with, or by position.
+                value is given as missing, an angle beyond the ends of its circle as that between them; columns are
+                those by the names they were fitted with, or by position.
             candidates: for each row, a power of two.
 
         Raises:
