@@ -6,6 +6,7 @@ import csv
 import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -428,6 +429,46 @@ def test_plots(vectors: Path, table: Path, workplace: Path, tmp_path: Path, kind
         assert run("plot", folder, kind, "-o", tmp_path / "p.png", "-q") == 0
         with Image.open(tmp_path / "p.png") as picture:
             assert min(picture.size) > 300 and len(picture.convert("L").getcolors(256) or []) > 20
+
+
+def test_plots_of_a_table_with_missing_values_leave_rows_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = np.random.default_rng(0).normal(size=(300, 2))
+    rows[::3, 0] = np.nan
+    pd.DataFrame(rows, columns=["a", "b"]).to_csv(tmp_path / "gaps.csv", index=False)
+    options = ["-o", tmp_path / "run", "--max-steps", 3, "-q", *TINY_TABLE]
+    assert run("train", "table", "-d", tmp_path / "gaps.csv", *options) == 0
+    for kind, what in (("density", "rows"), ("samples", "samples"), ("pairs", "rows")):
+        assert run("plot", tmp_path / "run", kind, "-o", tmp_path / f"{kind}.png") == 0
+        assert re.search(rf"\d+ of 30 {what} have missing values and are left out", capsys.readouterr().err)
+    assert run("plot", tmp_path / "run", "calibration", "-o", tmp_path / "c.png", "-q") == 0
+    assert run("sample", tmp_path / "run", "-n", 50, "-o", tmp_path / "s.png", "-q") == 0
+    assert "missing" not in capsys.readouterr().err
+
+
+def test_values_are_given_as_in_files(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"id": np.arange(300) / 3, "hour": rng.random(300) * 24, "weight": rng.normal(size=300)})
+    frame.loc[::3, "weight"] = np.nan
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    out = tmp_path / "run"
+    options = ["--circular", "hour=24", "--drop", "id", "--max-steps", 3, "-q", *TINY_TABLE]
+    assert run("train", "table", "-d", tmp_path / "t.csv", "-o", out, *options) == 0
+    assert run("sample", out, "-n", 5, "-o", tmp_path / "s.csv", "--given", "hour=24.5", "-q") == 0
+    assert pd.read_csv(tmp_path / "s.csv")["hour"].tolist() == [0.5] * 5
+    for missing in ("", "NA", "nan", "?"):
+        assert run("sample", out, "-n", 5, "-o", tmp_path / "s.csv", "--given", f"weight={missing}", "-q") == 0
+        assert pd.read_csv(tmp_path / "s.csv")["weight"].isna().all()
+    assert run("score", out, tmp_path / "t.csv", "-o", tmp_path / "k.csv", "--keep", "id,hour", "-q") == 0
+    kept = pd.read_csv(tmp_path / "k.csv")
+    assert list(kept.columns) == ["row", "id", "hour", "log_prob"] and kept["id"].equals(frame["id"])
+
+
+def test_a_circle_has_both_ends_or_a_period(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for text in ("hour", "hour=", "hour=0:", "hour=:24"):
+        line = fails(capsys, 2, "train", "table", "-d", tmp_path / "x.csv", "-o", tmp_path / "r", "--circular", text)
+        assert "--circular takes COLUMN=LOW:HIGH or COLUMN=PERIOD" in line
 
 
 def test_plots_that_cannot_be(images: Path, vectors: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,8 +46,8 @@ def test_a_folder_is_scored_as_its_rows_are(
     facts = json.loads(capsys.readouterr().out)
     assert (facts["rows"], facts["partitions"], facts["skipped"]) == (300, 2, 0)
     found = pd.concat([pd.read_parquet(out / "a.parquet"), pd.read_parquet(out / "b.parquet")])
-    assert list(found.columns) == ["name", "log_density"] and found.name.iloc[-1] == "row 299"
-    assert found.log_density.to_numpy() == pytest.approx(pd.read_parquet(single).log_prob.to_numpy(), abs=1e-9)
+    assert list(found.columns) == ["name", "log_prob"] and found.name.iloc[-1] == "row 299"
+    assert found.log_prob.to_numpy() == pytest.approx(pd.read_parquet(single).log_prob.to_numpy(), abs=1e-9)
     assert run([*command, "--json"]) == 2
     assert "is there already: resume goes on" in capsys.readouterr().err
     assert run([*command, "--resume", "--json"]) == 0

@@ -59,9 +59,7 @@ def expected(model: pf.Flow, path: Path) -> np.ndarray[Any, Any]:
 
 
 def scores(path: Path) -> dict[str, np.ndarray[Any, Any]]:
-    return {
-        str(each.relative_to(path)): pd.read_parquet(each).log_density.to_numpy() for each in path.rglob("*.parquet")
-    }
+    return {str(each.relative_to(path)): pd.read_parquet(each).log_prob.to_numpy() for each in path.rglob("*.parquet")}
 
 
 def test_every_file_becomes_a_file_of_its_scores(folder: Path, tmp_path: Path) -> None:
@@ -70,9 +68,9 @@ def test_every_file_becomes_a_file_of_its_scores(folder: Path, tmp_path: Path) -
     assert (report.rows, report.partitions, report.skipped, report.failures) == (753, 3, 0, ())
     for path in folder.rglob("*.parquet"):
         found = pd.read_parquet(tmp_path / "out" / path.relative_to(folder))
-        assert list(found.columns) == ["id", "log_density"]
+        assert list(found.columns) == ["id", "log_prob"]
         assert (found.id == pd.read_parquet(path).id).all()
-        assert found.log_density.to_numpy() == pytest.approx(expected(model, path), abs=1e-5)
+        assert found.log_prob.to_numpy() == pytest.approx(expected(model, path), abs=1e-5)
 
 
 def test_a_large_file_is_cut_at_its_row_groups_in_order(tmp_path: Path) -> None:
@@ -182,7 +180,7 @@ def test_an_empty_file_has_no_scores(tmp_path: Path) -> None:
     write_rows(tmp_path / "data" / "none.parquet", 0, 0)
     report = pf.partitions.score(flow(), tmp_path / "data", tmp_path / "out", keep=["id"])
     found = pd.read_parquet(tmp_path / "out" / "none.parquet")
-    assert report.partitions == 1 and list(found.columns) == ["id", "log_density"] and len(found) == 0
+    assert report.partitions == 1 and list(found.columns) == ["id", "log_prob"] and len(found) == 0
 
 
 # The function
@@ -193,14 +191,14 @@ def test_a_pickled_function_gives_the_same_scores_to_batches_and_frames(tmp_path
     score = pickle.loads(pickle.dumps(ScoreBatches(flow(), keep=["id"])))
     batch = score(pa.RecordBatch.from_pandas(frame))
     frames = list(score.frames(iter([frame[:150], frame[150:], frame[:0]])))
-    assert batch.column("log_density").to_numpy() == pytest.approx(expected(flow(), tmp_path / "x.parquet"), abs=1e-5)
-    assert pd.concat(frames).log_density.to_numpy() == pytest.approx(batch.column("log_density").to_numpy(), abs=1e-5)
-    assert [list(each.columns) for each in frames] == [["id", "log_density"]] * 3
-    for call in (lambda: score(batch.select(["log_density"])), lambda: list(score.frames([frame[["a"]]]))):
+    assert batch.column("log_prob").to_numpy() == pytest.approx(expected(flow(), tmp_path / "x.parquet"), abs=1e-5)
+    assert pd.concat(frames).log_prob.to_numpy() == pytest.approx(batch.column("log_prob").to_numpy(), abs=1e-5)
+    assert [list(each.columns) for each in frames] == [["id", "log_prob"]] * 3
+    for call in (lambda: score(batch.select(["log_prob"])), lambda: list(score.frames([frame[["a"]]]))):
         with pytest.raises(DataError, match="expected a column 'id'"):
             call()
-    with pytest.raises(UsageError, match="'log_density' is the name of the scores"):
-        ScoreBatches(flow(), keep=["log_density"])
+    with pytest.raises(UsageError, match="'log_prob' is the name of the scores"):
+        ScoreBatches(flow(), keep=["log_prob"])
 
 
 def test_an_estimator_reads_its_columns_of_any_kind_by_name(tmp_path: Path) -> None:
@@ -216,9 +214,7 @@ def test_an_estimator_reads_its_columns_of_any_kind_by_name(tmp_path: Path) -> N
     for number, model in enumerate([density, tmp_path / "density.safetensors"]):
         pf.partitions.score(model, tmp_path / "data", tmp_path / f"out{number}")
         found = pd.read_parquet(tmp_path / f"out{number}" / "x.parquet")
-        assert found.log_density.to_numpy() == pytest.approx(
-            density.score_samples(frame[["size", "colour"]]), abs=1e-12
-        )
+        assert found.log_prob.to_numpy() == pytest.approx(density.score_samples(frame[["size", "colour"]]), abs=1e-12)
     pf.partitions.sample(density, 50, tmp_path / "drawn")
     drawn = pd.read_parquet(tmp_path / "drawn")
     assert list(drawn.columns) == ["size", "colour"] and set(drawn.colour) <= {"red", "blue"}

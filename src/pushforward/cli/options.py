@@ -108,8 +108,12 @@ Categorical = Annotated[str | None, _table("--categorical", "A,B", "Columns of c
 Ordinal = Annotated[str | None, _table("--ordinal", "A,B", "Columns of counts and ranks.")]
 Continuous = Annotated[str | None, _table("--continuous", "A,B", "Columns of measurements, be they whole numbers.")]
 Bounds = Annotated[
-    list[str] | None, _table("--bounds", "COLUMN=LOW:HIGH", "What a column can ever be; can be repeated.")
+    list[str] | None,
+    _table("--bounds", "COLUMN=LOW:HIGH", "What a column can ever be, either end open (0:); can be repeated."),
 ]
 Circular = Annotated[
-    list[str] | None, _table("--circular", "COLUMN=LOW:HIGH", "A column whose two ends are one point; can be repeated.")
+    list[str] | None,
+    _table(
+        "--circular", "COLUMN=LOW:HIGH", "A column whose two ends are one point, or COLUMN=PERIOD; can be repeated."
+    ),
 ]

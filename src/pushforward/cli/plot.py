@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from pushforward.cli.configuration import is_table_run
 from pushforward.cli.options import DataSpec, Json, Quiet, RunFolder, Seed, given_path
-from pushforward.cli.terminal import report_file
-
-if TYPE_CHECKING:
-    pass
+from pushforward.cli.terminal import report_file, say
 
 Kind = Literal["density", "samples", "pairs", "calibration"]
 _ENDINGS = (".png", ".pdf", ".svg")
 _ROWS = 5000
-#: More columns than a picture of pairs can show.
-_MOST_COLUMNS = 12
 
 
 def register(app: typer.Typer) -> None:
@@ -50,25 +47,26 @@ def plot(
     from pushforward.plots import save
 
     choose_writer(out, _ENDINGS)
-    model = _table_subject(folder, data, seed) if is_table_run(folder) else _flow_subject(folder, data, seed)
-    save(model.draw(kind), out)
+    talk = partial(say, quiet=quiet or as_json)
+    subject = _table_subject if is_table_run(folder) else _flow_subject
+    save(subject(folder, data, seed, talk).draw(kind), out)
     report_file(out, {"picture": kind}, quiet, as_json)
 
 
-def _flow_subject(folder: Path, data: str | None, seed: int | None) -> Any:
+def _flow_subject(folder: Path, data: str | None, seed: int | None, talk: Callable[[str], None]) -> Any:
     from pushforward.cli.plot_subjects import FlowSubject
     from pushforward.cli.run_data import run_data
     from pushforward.cli.runs import open_run
 
     run, flow = open_run(folder)
-    return FlowSubject(run, flow, run_data(run, data).test[:_ROWS], seed or 0)
+    return FlowSubject(run, flow, run_data(run, data).test[:_ROWS], seed or 0, talk)
 
 
-def _table_subject(folder: Path, data: str | None, seed: int | None) -> Any:
+def _table_subject(folder: Path, data: str | None, seed: int | None, talk: Callable[[str], None]) -> Any:
     from pushforward.cli.plot_subjects import TableSubject
     from pushforward.cli.table_runs import open_table_run
     from pushforward.cli.table_use import rows_of
 
     fitted = open_table_run(folder)
     _, frame = rows_of(fitted, data, "test")
-    return TableSubject(fitted, frame[:_ROWS], seed or 0)
+    return TableSubject(fitted, frame[:_ROWS], seed or 0, talk)

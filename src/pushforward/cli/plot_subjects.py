@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pushforward.cli.runs import Run, column_names
 from pushforward.cli.table_runs import FittedTable
-from pushforward.errors import UsageError
+from pushforward.errors import DataError, UsageError
 from pushforward.extras import requires
 from pushforward.flows.flow import Flow
 from pushforward.plots import calibration, corner, density_2d, pit_values, scatter_2d
@@ -40,6 +40,7 @@ class FlowSubject:
     flow: Flow
     data: Tensor
     seed: int
+    say: Callable[[str], None]
 
     def draw(self, kind: str) -> Figure:
         """Draw one of the kinds of pictures.
@@ -67,7 +68,8 @@ class FlowSubject:
     def _samples(self) -> Array:
         torch.manual_seed(self.seed)
         with torch.no_grad():
-            return self.flow.sample(len(self.data)).double().cpu().numpy()
+            samples = self.flow.sample(len(self.data)).double().cpu().numpy()
+        return whole_rows("samples", samples, self.say)
 
     @property
     def _like(self) -> Tensor:
@@ -76,11 +78,12 @@ class FlowSubject:
 
 @dataclass(frozen=True)
 class TableSubject:
-    """A fitted table with test rows."""
+    """A fitted table with test rows; it says how many points have no place in a picture."""
 
     fitted: FittedTable
     frame: pd.DataFrame
     seed: int
+    say: Callable[[str], None]
 
     def draw(self, kind: str) -> Figure:
         """Draw one of the kinds of pictures.
@@ -91,11 +94,17 @@ class TableSubject:
         names = self._names
         pictures: dict[str, Callable[[], Figure]] = {
             "density": self._density,
-            "samples": lambda: scatter_2d(_plane(self._samples(), names), names),
-            "pairs": lambda: pairs(self._numbers(self.frame), self._samples(), names),
-            "calibration": lambda: calibration(self._pit(), names),
+            "samples": lambda: scatter_2d(_plane(self._whole("samples", self._samples()), names), names),
+            "pairs": lambda: pairs(self._data(), self._whole("samples", self._samples()), names),
+            "calibration": lambda: calibration(self._whole("rows", self._pit()), names),
         }
         return pictures[kind]()
+
+    def _data(self) -> Array:
+        return self._whole("rows", self._numbers(self.frame))
+
+    def _whole(self, what: str, values: Array) -> Array:
+        return whole_rows(what, values, self.say)
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -109,14 +118,14 @@ class TableSubject:
         names = self._names
         if len(names) != 2 or not isinstance(self.fitted.estimator, FlowDensity):
             raise UsageError(f"density is of two columns modelled together, this model is of {', '.join(names)}")
-        rows = torch.from_numpy(self._numbers(self.frame))
+        rows = self._data()
         estimator = self.fitted.estimator
 
         def log_prob(points: Tensor) -> Tensor:
             frame = pd.DataFrame(points.double().numpy(), columns=list(names))
             return torch.from_numpy(estimator.score_samples(frame)).float()
 
-        limits = [quantile_limits(column) for column in rows.numpy().T]
+        limits = [quantile_limits(column) for column in rows.T]
         return density_2d(log_prob, (*limits[0], *limits[1]), names=names, resolution=_RESOLUTION)
 
     def _samples(self) -> Array:
@@ -140,16 +149,29 @@ class TableSubject:
         return estimator.pit(self.frame)
 
 
+def whole_rows(what: str, values: Array, say: Callable[[str], None]) -> Array:
+    """Those of the rows that have all values; how many have not is said.
+
+    Raises:
+        DataError: none has.
+    """
+    whole = np.isfinite(values).all(1)
+    if not whole.any():
+        raise DataError(f"a picture shows {what} that have all values, and none of {len(whole)} has")
+    if not whole.all():
+        say(f"{int((~whole).sum())} of {len(whole)} {what} have missing values and are left out of the picture")
+    return values[whole]
+
+
 def pairs(data: Array, samples: Array, names: tuple[str, ...]) -> Figure:
-    """Samples over data, each pair of columns, of the rows that have all values.
+    """Samples over data, each pair of columns.
 
     Raises:
         UsageError: there are too many columns to be read.
     """
     if len(names) > MOST_COLUMNS:
         raise UsageError(f"a picture of pairs has room for {MOST_COLUMNS} columns, and there are {len(names)}")
-    whole = [values[np.isfinite(values).all(1)] for values in (data, samples)]
-    return corner(whole[0], whole[1], names)
+    return corner(data, samples, names)
 
 
 def _plane(samples: Array, names: tuple[str, ...]) -> Array:

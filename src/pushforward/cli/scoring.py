@@ -104,9 +104,10 @@ def score_table(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
     progress: Callable[[int], None] | None = None,
+    keep: tuple[str, ...] = (),
 ) -> tuple[int, float]:
     """Write ``row, log_prob`` for every row of a table into a csv, tsv or parquet file, or csv on standard output for
-    ``-``.
+    ``-``; columns that are kept, as they are, stand between these.
 
     Only a chunk of the table is in memory at a time. The log-density is in nats and in the units of the table.
 
@@ -114,17 +115,25 @@ def score_table(
         the number of rows and the mean log-density.
 
     Raises:
+        UsageError: a column that is kept has the name of one that is written.
         DataError: the table cannot be read, or misses a column, or holds what the model does not take.
         FileError: the scores cannot be written; nothing is left of them then.
     """
+    taken = [name for name in keep if name in ("row", "log_prob")]
+    if taken:
+        raise UsageError(f"keep: {taken[0]!r} is a column of the scores; rename the column of the table")
     rows, total = 0, 0.0
-    chunks = opened(source, scorer.columns).chunks(_ROWS, scorer.texts)
+    columns = scorer.columns or tuple(name for name in opened(source).names if name not in keep)
+    others = [name for name in keep if name not in columns]
+    chunks = opened(source, (*columns, *others)).chunks(_ROWS, (*scorer.texts, *others))
     # Whatever is wrong with the table's head shows before the output is touched.
     frame: pd.DataFrame | None = next(chunks)
     with table_writer(target, float_format="%.9g") as write:
         while frame is not None:
-            scores = _scored(scorer, source, frame)
-            write(pd.DataFrame({"row": np.arange(rows, rows + len(scores)), "log_prob": scores}))
+            scores = _scored(scorer, source, frame[list(columns)])
+            written = frame[list(keep)].assign(log_prob=scores)
+            written.insert(0, "row", np.arange(rows, rows + len(scores)))
+            write(written)
             rows, total = rows + len(scores), total + float(scores.sum())
             if progress is not None:
                 progress(rows)

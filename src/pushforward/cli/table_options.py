@@ -60,7 +60,7 @@ class TableOptions:
             column_list(context),
             tuple(kept),
             tuple(parse_interval("--bounds", text) for text in bounds or ()),
-            tuple(parse_interval("--circular", text) for text in circular or ()),
+            tuple(parse_circle("--circular", text) for text in circular or ()),
         )
 
     def given(self) -> list[str]:
@@ -87,8 +87,8 @@ def parse_interval(option: str, text: str) -> tuple[str, Interval]:
         UsageError: it is written otherwise, or its ends are in the wrong order.
 
     Example:
-        >>> parse_interval("--bounds", "age=0:"), parse_interval("--circular", "hour=0:24")
-        (('age', (0.0, None)), ('hour', (0.0, 24.0)))
+        >>> parse_interval("--bounds", "age=0:")
+        ('age', (0.0, None))
     """
     name, equals, ends = text.rpartition("=")
     low, colon, high = ends.partition(":")
@@ -98,6 +98,23 @@ def parse_interval(option: str, text: str) -> tuple[str, Interval]:
     if interval[0] is not None and interval[1] is not None and interval[0] >= interval[1]:
         raise UsageError(f"{option} {name} expects a lower end below the upper one, got {low}:{high}")
     return name, interval
+
+
+def parse_circle(option: str, text: str) -> tuple[str, Interval]:
+    """A column and the numbers at which a circle begins and ends; a period alone begins at 0.
+
+    Raises:
+        UsageError: it is written otherwise, or its ends are in the wrong order.
+
+    Example:
+        >>> parse_circle("--circular", "angle=-180:180"), parse_circle("--circular", "hour=24")
+        (('angle', (-180.0, 180.0)), ('hour', (0.0, 24.0)))
+    """
+    name, _, ends = text.rpartition("=")
+    low, _, high = ends.partition(":") if ":" in ends else ("0", ":", ends)
+    if not name or not low.strip() or not high.strip():
+        raise UsageError(f"{option} takes COLUMN=LOW:HIGH or COLUMN=PERIOD, got {text or 'nothing'}")
+    return parse_interval(option, f"{name}={low}:{high}")
 
 
 def _end(option: str, name: str, text: str) -> float | None:

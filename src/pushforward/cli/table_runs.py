@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pushforward.cli.configuration import TABLE_FORMAT, TABLE_MODEL
 from pushforward.cli.terminal import say
 from pushforward.data.dataset import split_order
+from pushforward.data.delimited import is_missing
 from pushforward.errors import CheckpointError, DataError, UsageError
 from pushforward.extras import requires
 from pushforward.flows.saving import MODEL
@@ -228,7 +229,7 @@ def _is_text(values: pd.Series) -> bool:
 def parse_given(run: TableRun, given: Sequence[str]) -> pd.DataFrame | None:
     """``COLUMN=VALUE`` as a table of one row, its values read as those of a file are; None for nothing.
 
-    ``COLUMN=`` is a missing value.
+    ``COLUMN=`` is a missing value, and so is ``COLUMN=NA`` and what else stands for one in files.
 
     Raises:
         UsageError: it is written otherwise, or there is no such column.
@@ -238,7 +239,7 @@ def parse_given(run: TableRun, given: Sequence[str]) -> pd.DataFrame | None:
         name, equals, text = item.partition("=")
         if not equals or name not in run.columns:
             raise UsageError(f"--given takes COLUMN=VALUE of {', '.join(run.columns)}, got {item or 'nothing'}")
-        values[name] = np.nan if not text else text if name in run.texts else _plain(text)
+        values[name] = np.nan if is_missing(text) else text if name in run.texts else _plain(text)
     return pd.DataFrame({name: [value] for name, value in values.items()}) if values else None
 
 

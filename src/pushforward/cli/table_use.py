@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from pushforward.cli.plot_subjects import whole_rows
 from pushforward.cli.run_data import check_there
 from pushforward.cli.scoring import opened
 from pushforward.cli.table_runs import FittedTable, open_table_run, parse_given, split_rows
-from pushforward.cli.terminal import print_json, print_table, progress
+from pushforward.cli.terminal import print_json, print_table, progress, say
 from pushforward.data.export import is_written_as_array, table_writer, write_array
 from pushforward.errors import UsageError
 from pushforward.extras import requires
@@ -82,7 +84,8 @@ def sample_table(
                 f"{out}: a picture is made of points in the plane, these rows have {frame.shape[1]} columns; choose "
                 f"another ending, or pushforward plot {folder} pairs"
             )
-        save(scatter_2d(frame.to_numpy(np.float64), [str(name) for name in frame.columns]), out)
+        points = whole_rows("samples", frame.to_numpy(np.float64, na_value=np.nan), partial(say, quiet=silent))
+        save(scatter_2d(points, [str(name) for name in frame.columns]), out)
     else:
         write_array(out, frame.to_numpy())
     return {"rows": count}

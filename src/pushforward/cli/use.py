@@ -26,6 +26,7 @@ from pushforward.cli.options import (
     Seed,
     given_text,
 )
+from pushforward.cli.table_options import column_list
 from pushforward.cli.terminal import print_json, print_table, progress, report_file, say
 from pushforward.errors import UsageError
 
@@ -296,7 +297,7 @@ def score(
     out: OutPlace = "-",
     importance_samples: ImportanceSamples = 1,
     keep: Annotated[
-        str | None, typer.Option(help="Columns of many files to write beside the scores: a,b.", show_default=False)
+        str | None, typer.Option(help="Columns to write beside the scores: a,b.", show_default=False)
     ] = None,
     engine: EngineName = None,
     scheduler: Scheduler = None,
@@ -307,18 +308,18 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Write the log-density of every row of a table, of any length, a chunk at a time, or of many in a folder."""
+    kept = column_list(keep)
     if _is_many(table) or engine is not None:
         from pushforward.cli.partitions import Workers, score_folder
 
         if out == "-" or Path(out).suffix:
             raise UsageError(f"the scores of many files go into a folder, --out {out} is none")
-        kept = [name.strip() for name in keep.split(",")] if keep else []
         workers = Workers(engine or "local", scheduler, resume)
         facts = score_folder(folder, table, out, kept, importance_samples, workers, quiet or as_json)
         report_file(out, facts, quiet, as_json)
         return
-    _check_for_many({"--keep": keep, "--scheduler": scheduler, "--resume": resume})
-    _score_file(folder, table, Path(out), importance_samples, batch_size, device, quiet, as_json)
+    _check_for_many({"--scheduler": scheduler, "--resume": resume})
+    _score_file(folder, table, Path(out), kept, importance_samples, batch_size, device, quiet, as_json)
 
 
 def _is_many(source: str) -> bool:
@@ -341,6 +342,7 @@ def _score_file(
     folder: Path,
     table: str,
     out: Path,
+    keep: tuple[str, ...],
     importance_samples: int,
     batch_size: int | None,
     device: str | None,
@@ -355,7 +357,7 @@ def _score_file(
 
     scorer = open_scorer(folder, device, importance_samples, batch_size)
     with progress(quiet or as_json or to_stdout, None, "rows") as advance:
-        rows, mean = score_table(scorer, table, out, advance)
+        rows, mean = score_table(scorer, table, out, advance, keep)
     if not to_stdout:
         facts = {"rows": rows, "mean_log_prob": mean, "accuracy": scorer.accuracy}
         report_file(out, facts, quiet, as_json)

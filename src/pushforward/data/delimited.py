@@ -124,7 +124,7 @@ def _decimal(delimiter: str, rows: Sequence[Cells]) -> str:
 
 
 def _is_header(first: Cells, rows: Sequence[Cells]) -> bool:
-    words = [index for index, cell in enumerate(first) if not _is_number(cell) and not _is_missing(cell)]
+    words = [index for index, cell in enumerate(first) if not _is_number(cell) and not is_missing(cell)]
     if not words or not rows:
         return bool(words)
     columns = [[row[index] for row in rows if index < len(row)] for index in range(len(first))]
@@ -138,7 +138,7 @@ def _is_header(first: Cells, rows: Sequence[Cells]) -> bool:
 
 def _is_among(cell: str, column: Cells) -> bool:
     """Whether a number could be one of the column: a fraction, or no further off than the column is wide."""
-    values = [float(other) for other in column if not _is_missing(other)]
+    values = [float(other) for other in column if not is_missing(other)]
     spread = max(values) - min(values)
     return not float(cell).is_integer() or min(values) - spread <= float(cell) <= max(values) + spread
 
@@ -147,16 +147,16 @@ def _is_index(rows: Sequence[Cells]) -> bool:
     """Whether the first cells are integers or texts, as labels of rows are."""
     labels = [row[0] for row in rows]
     whole = [label.lstrip("-").isdigit() for label in labels]
-    return bool(labels) and (all(whole) or not any(map(_is_number, labels))) and not all(map(_is_missing, labels))
+    return bool(labels) and (all(whole) or not any(map(_is_number, labels))) and not all(map(is_missing, labels))
 
 
 def _is_numeric(column: Cells) -> bool:
-    present = [cell for cell in column if not _is_missing(cell)]
+    present = [cell for cell in column if not is_missing(cell)]
     return bool(present) and all(map(_is_number, present))
 
 
 def _is_number(cell: str) -> bool:
-    if "_" in cell or _is_missing(cell):
+    if "_" in cell or is_missing(cell):
         return False
     try:
         float(cell)
@@ -165,7 +165,13 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _is_missing(cell: str) -> bool:
+def is_missing(cell: str) -> bool:
+    """Whether a cell says that a value is missing.
+
+    Example:
+        >>> [is_missing(cell) for cell in ("NA", "?", "", "0")]
+        [True, True, True, False]
+    """
     return cell.lower() in _MISSING
 
 

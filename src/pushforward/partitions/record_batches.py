@@ -12,7 +12,7 @@ import pyarrow as pa
 from pushforward.errors import DataError, UsageError
 from pushforward.partitions.models import Array, SavedModel
 
-LOG_DENSITY = "log_density"
+LOG_PROB = "log_prob"
 """The column of the scores."""
 
 
@@ -34,12 +34,12 @@ class ScoreBatches:
         >>> import pushforward as pf
         >>> score = ScoreBatches(pf.build("realnvp", features=2), keep=["id"])
         >>> score(pa.RecordBatch.from_pydict({"id": [7, 8], "a": [0.0, 1.0], "b": [0.5, 0.5]})).schema.names
-        ['id', 'log_density']
+        ['id', 'log_prob']
     """
 
     def __init__(self, model: Any, keep: Sequence[str] = ()) -> None:
-        if LOG_DENSITY in keep:
-            raise UsageError(f"keep: {LOG_DENSITY!r} is the name of the scores; rename the column of the table")
+        if LOG_PROB in keep:
+            raise UsageError(f"keep: {LOG_PROB!r} is the name of the scores; rename the column of the table")
         self.model, self.keep = SavedModel.of(model), tuple(keep)
 
     @property
@@ -58,7 +58,7 @@ class ScoreBatches:
         scores = self._scores(batch.to_pandas())
         return pa.RecordBatch.from_arrays(
             [*kept.columns, pa.array(scores, pa.float64())],
-            schema=kept.schema.append(pa.field(LOG_DENSITY, pa.float64(), nullable=False)).remove_metadata(),
+            schema=kept.schema.append(pa.field(LOG_PROB, pa.float64(), nullable=False)).remove_metadata(),
         )
 
     def frames(self, frames: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -67,7 +67,7 @@ class ScoreBatches:
             missing = [name for name in self.keep if name not in frame.columns]
             if missing:
                 raise _lacking(missing, list(frame.columns))
-            yield frame[list(self.keep)].assign(**{LOG_DENSITY: self._scores(frame)})
+            yield frame[list(self.keep)].assign(**{LOG_PROB: self._scores(frame)})
 
     def _scores(self, frame: pd.DataFrame) -> Array:
         model = self.model.open()

@@ -37,7 +37,7 @@ def score(
 ) -> Report:
     """Write the log-density of every row of parquet files, in nats and in the units of the tables.
 
-    A file becomes a file of the same name with a column ``log_density``, row by row; one of more than a million rows
+    A file becomes a file of the same name with a column ``log_prob``, row by row; one of more than a million rows
     becomes several, cut at its row groups, in the order of their names. Each is written under another name and then
     renamed, so what is there is whole. Memory holds 65,536 rows for each worker.
 

@@ -152,6 +152,13 @@ class LatentCode:
             rows[:, column] = np.where(taken, second, first)
         return rows
 
+    def written(self, numbers: Array) -> Array:
+        """Return rows with every angle written between the ends of its circle, as they are drawn."""
+        rows = numbers.copy()
+        for column, circle in self._circles():
+            rows[:, column] = circle.written(rows[:, column])
+        return rows
+
     def state(self) -> dict[str, Any]:
         """All that defines it: plain values, arrays, and the columns' states."""
         names = ("width", "varying", "ignored", "constants", "unseen")

@@ -27,7 +27,7 @@ FEW = 5.0
 SHARE_OF_ROWS = 0.05
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ConditionalDensity:
     """The distribution of a table's other columns given some of them, one for each row that is given.
 
@@ -42,6 +42,16 @@ class ConditionalDensity:
     completion: Completion
     numbers: Array
     unknown: Mask
+
+    def __repr__(self) -> str:
+        free = self.unknown.any(0)
+        drawn, given = (
+            ", ".join(str(name) for name, is_free in zip(self.table.names, free) if is_free == wanted)
+            for wanted in (True, False)
+        )
+        rows = "1 row" if len(self.numbers) == 1 else f"{len(self.numbers):,} rows"
+        method = f"importance resampling of {self.completion.candidates} candidates"
+        return f"ConditionalDensity of {drawn} given {given} ({rows}; {method})"
 
     def sample(self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> Any:
         """Draw ``n_samples`` whole rows for each given one, ``(m * n_samples, columns)``, those of one row together.
@@ -91,7 +101,8 @@ class Completing:
 
         Args:
             given: ``{column: value}``, or a data frame of some of the columns with a row for each condition. A missing
-                value is given as missing; columns are those by the names they were fitted with, or by position.
+                value is given as missing, an angle beyond the ends of its circle as that between them; columns are
+                those by the names they were fitted with, or by position.
             candidates: for each row, a power of two.
 
         Raises:
@@ -102,13 +113,16 @@ class Completing:
             >>> from pushforward.sklearn import FlowDensity
             >>> X = np.random.default_rng(0).multivariate_normal([0, 5], [[1, 0.8], [0.8, 1]], 200)
             >>> density = FlowDensity(random_state=0, max_steps=50).fit(X)
+            >>> density.conditional({0: 1.0})
+            ConditionalDensity of 1 given 0 (1 row; importance resampling of 128 candidates)
             >>> rows = density.conditional({0: 1.0}).sample(50, random_state=0)
             >>> rows.shape, bool((rows[:, 0] == 1.0).all()), bool(abs(rows[:, 1].mean() - 5.8) < 0.3)
             ((50, 2), True, True)
         """
         check_is_fitted(self)
         numbers, unknown = given_numbers(self._table, given)
-        return ConditionalDensity(self._table, self._completion(candidates, present=False), numbers, unknown)
+        completion = self._completion(candidates, present=False)
+        return ConditionalDensity(self._table, completion, self._code.written(numbers), unknown)
 
     def impute(
         self,
