@@ -188,3 +188,26 @@ def test_the_real_compiler_says_nothing(flow: pf.Flow, table: torch.Tensor, capf
         warnings.simplefilter("error")
         pf.fit(flow, table, max_steps=3, batch_size=64, progress=False, seed=0, compile=True)
     assert capfd.readouterr() == ("", "")
+
+
+def test_deciding_leaves_the_flow_alone() -> None:
+    flow = pf.Flow([CountsTrainingCalls()], pf.distributions.StandardNormal((2,)))
+    flow.train()
+    compile_cost(flow, 64, "cpu")
+    assert flow.transform.parts[0].calls == 0 and flow.training
+
+
+class CountsTrainingCalls(pf.transforms.Transform):
+    """The identity, which counts its calls in training mode, as statistics of batches do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.domain = self.codomain = pf.spaces.Reals((2,))
+        self.scale = torch.nn.Parameter(torch.ones(()))
+        self.calls = 0
+
+    def forward(
+        self, x: torch.Tensor, context: torch.Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self.calls += self.training
+        return x * self.scale, (self.scale.log() * 2).expand(x.shape[:-1])

@@ -155,7 +155,7 @@ def whole_rows(what: str, values: Array, say: Callable[[str], None]) -> Array:
     Raises:
         DataError: none has.
     """
-    whole = np.isfinite(values).all(1)
+    whole = np.asarray(np.isfinite(values).all(1))
     if not whole.any():
         raise DataError(f"a picture shows {what} that have all values, and none of {len(whole)} has")
     if not whole.all():

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from pushforward.kernels.modes import evaluating
+
 PARTS = "_compiled_parts"
 """Where a module keeps what is compiled of it beside its call."""
 
@@ -67,7 +69,9 @@ def _operations(flow: Any) -> int:
     like = next(iter(flow.parameters()), torch.zeros(()))
     x = flow.support.nearest(like.new_zeros(2, *flow.event_shape))
     context = None if flow.inner_context is None else like.new_zeros(2, *flow.inner_context.shape)
-    return count_operations(lambda: flow.forward(x, context))
+    # Statistics of batches and the like follow the data of a training alone.
+    with evaluating(flow):
+        return count_operations(lambda: flow.forward(x, context))
 
 
 def compiled_call(module: nn.Module) -> Callable[..., Any] | None:

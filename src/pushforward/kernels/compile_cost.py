@@ -35,7 +35,7 @@ class Rates:
 
 RATES = {
     "cpu": Rates(call=8e-6, element=8e-10, start=8.0, operation=0.09),
-    "cuda": Rates(call=1.5e-5, element=0.0, start=20.0, operation=0.2),
+    "cuda": Rates(call=1e-5, element=0.0, start=15.0, operation=0.12),
 }
 
 

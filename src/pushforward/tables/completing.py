@@ -44,7 +44,7 @@ class ConditionalDensity:
     unknown: Mask
 
     def __repr__(self) -> str:
-        free = self.unknown.any(0)
+        free = np.asarray(self.unknown.any(0)).tolist()
         drawn, given = (
             ", ".join(str(name) for name, is_free in zip(self.table.names, free) if is_free == wanted)
             for wanted in (True, False)
