@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from pushforward.errors import UsageError
 
 
 def given_text(text: str) -> str:
@@ -117,3 +120,14 @@ Circular = Annotated[
         "--circular", "COLUMN=LOW:HIGH", "A column whose two ends are one point, or COLUMN=PERIOD; can be repeated."
     ),
 ]
+
+
+def check_for_many(options: Mapping[str, Any]) -> None:
+    """Check that none is given of the options that are for folders of files.
+
+    Raises:
+        UsageError: one is.
+    """
+    for name, value in options.items():
+        if value:
+            raise UsageError(f"{name} is for folders of files: give --engine local or dask with it")

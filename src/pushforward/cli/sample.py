@@ -1,0 +1,143 @@
+"""Drawing from a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pushforward.cli.configuration import is_table_run
+from pushforward.cli.options import (
+    Device,
+    EngineName,
+    Json,
+    Quiet,
+    Resume,
+    RunFolder,
+    Scheduler,
+    Seed,
+    check_for_many,
+    given_text,
+)
+from pushforward.cli.samples import check_fits, check_sample_file, write_samples
+from pushforward.cli.terminal import progress, report_file
+from pushforward.errors import UsageError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to a command line."""
+    app.command()(sample)
+
+
+def sample(
+    folder: RunFolder,
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="PATH",
+            parser=given_text,
+            help=".png, .npz, .npy, .csv, .tsv, .parquet, or - for csv on standard output; with --engine a folder of "
+            "parquet files, here or at an address (s3://...)",
+            show_default=False,
+        ),
+    ],
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many.")] = 64,
+    temperature: Annotated[float, typer.Option(help="Spread of the base; below 1 is nearer to the mode.")] = 1.0,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--given",
+            metavar="COLUMN=VALUE",
+            help="A value that is known; can be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    engine: EngineName = None,
+    scheduler: Scheduler = None,
+    resume: Resume = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Events at a time.")] = 256,
+    seed: Seed = None,
+    device: Device = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Draw events from a trained model into a picture, an array or a table, or very many into a folder."""
+    if engine is None:
+        check_for_many({"--scheduler": scheduler, "--resume": resume})
+        _sample_file(folder, Path(out), count, temperature, given or [], batch_size, seed, device, quiet, as_json)
+        return
+    from pushforward.cli.partitions import Workers, sample_folder
+
+    if out == "-" or Path(out).suffix:
+        raise UsageError(f"--engine draws into a folder, --out {out} is none")
+    if temperature != 1.0:
+        raise UsageError("--temperature is for files, and --engine draws into a folder")
+    workers = Workers(engine, scheduler, resume)
+    facts = sample_folder(folder, out, count, given or [], seed, workers, quiet or as_json)
+    report_file(out, facts, quiet, as_json)
+
+
+def _sample_file(
+    folder: Path,
+    out: Path,
+    count: int,
+    temperature: float,
+    given: list[str],
+    batch_size: int,
+    seed: int | None,
+    device: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    to_stdout = str(out) == "-"
+    if to_stdout and as_json:
+        raise UsageError("--json prints on standard output, where the samples go: give them a file with --out")
+    # Written so that not a number fails too.
+    if not 0 < temperature < float("inf"):
+        raise UsageError(f"--temperature must be a number above 0, got {temperature}")
+    check_sample_file(out)
+    silent = quiet or as_json or to_stdout
+    if is_table_run(folder):
+        from pushforward.cli.table_use import sample_table
+
+        if temperature != 1.0:
+            raise UsageError("--temperature is for flows of images and arrays, and this is a run of a table")
+        facts = sample_table(folder, out, count, given, seed, silent)
+    else:
+        if given:
+            raise UsageError("--given is for runs of tables, and this flow has no columns to give")
+        facts = _sample_flow(folder, out, count, temperature, batch_size, seed, device, silent)
+    if not to_stdout:
+        report_file(out, facts, quiet, as_json)
+
+
+def _sample_flow(
+    folder: Path,
+    out: Path,
+    count: int,
+    temperature: float,
+    batch_size: int,
+    seed: int | None,
+    device: str | None,
+    silent: bool,
+) -> dict[str, Any]:
+    import torch
+
+    from pushforward.cli.runs import open_run
+
+    run, flow = open_run(folder, device)
+    check_fits(out, tuple(flow.event_shape))
+    if seed is not None:
+        torch.manual_seed(seed)
+    drawn = []
+    with progress(silent, count, "drawing") as advance:
+        for start in range(0, count, batch_size):
+            size = min(batch_size, count - start)
+            drawn.append(flow.sample(size, temperature=temperature).cpu())
+            advance(start + size)
+    events = torch.cat(drawn)
+    write_samples(out, events, run)
+    return {"events": count, "shape": list(events.shape)}
