@@ -312,3 +312,13 @@ def test_nobody_at_the_scheduler_is_told(folder: Path, tmp_path: Path, monkeypat
     with pytest.raises(UsageError, match="no dask scheduler answers at tcp://127"):
         pf.partitions.score(flow(), folder, tmp_path / "out", engine="dask", scheduler="tcp://127.0.0.1:9", keep=["id"])
     assert not (tmp_path / "out").exists()
+
+
+def test_numbers_of_rows_go_on_over_partitions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pushforward.partitions.sampling.ROWS_IN_BATCH", 40)
+    monkeypatch.setattr("pushforward.partitions.sampling.plan_samples", lambda rows: plan_samples(rows, 100))
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"id": np.arange(60), "x": rng.normal(size=60), "y": rng.normal(size=60)})
+    density = pf.sklearn.FlowDensity(max_steps=5, random_state=0).fit(frame)
+    pf.partitions.sample(density, 250, tmp_path, workers=1)
+    assert sorted(pd.read_parquet(tmp_path).id) == list(range(60, 310))

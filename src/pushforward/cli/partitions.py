@@ -24,7 +24,8 @@ from pushforward.flows.saving import MODEL
 from pushforward.partitions import Report, SavedModel
 from pushforward.partitions import sample as sample_partitions
 from pushforward.partitions import score as score_partitions
-from pushforward.partitions.models import FlowRows
+from pushforward.partitions.models import FlowRows, numbered_on
+from pushforward.sklearn import FlowDensity
 from pushforward.training.runs.folder import CONFIGURATION
 
 
@@ -117,8 +118,9 @@ class TableDraws:
     fitted: FittedTable
     given: pd.DataFrame | None
 
-    def draw(self, rows: int, seed: int) -> pd.DataFrame:
-        return self.fitted.sample(rows, self.given, np.random.RandomState(seed))
+    def draw(self, rows: int, seed: int, first: int = 0) -> pd.DataFrame:
+        drawn, estimator = self.fitted.sample(rows, self.given, np.random.RandomState(seed)), self.fitted.estimator
+        return numbered_on(drawn, estimator, first) if isinstance(estimator, FlowDensity) else drawn
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,8 @@ class FlowDraws:
     rows: FlowRows
     names: tuple[str, ...]
 
-    def draw(self, rows: int, seed: int) -> pd.DataFrame:
-        drawn = self.rows.draw(rows, seed)
+    def draw(self, rows: int, seed: int, first: int = 0) -> pd.DataFrame:
+        drawn = self.rows.draw(rows, seed, first)
         return drawn.set_axis(list(self.names), axis=1) if self.names else drawn
 
 

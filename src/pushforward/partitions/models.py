@@ -163,9 +163,7 @@ class EstimatorRows:
 
     def draw(self, rows: int, seed: int, first: int = 0) -> pd.DataFrame:
         frame = _as_frame(self._estimator.sample(rows, random_state=seed))
-        reports = zip(frame.columns, self._estimator.columns_)
-        numbered = [name for name, report in reports if report.kind == "id" and is_numeric_dtype(frame[name].dtype)]
-        return frame.assign(**{name: frame[name] + first for name in numbered})
+        return numbered_on(frame, self._estimator, first)
 
 
 class FlowRows:
@@ -194,6 +192,13 @@ class FlowRows:
         generator = torch.Generator().manual_seed(seed)
         parts = torch.empty(rows).split(default_batch_size(self._flow.event_shape[0]))
         return _as_frame(torch.cat([self._flow.sample(len(part), generator=generator) for part in parts]).numpy())
+
+
+def numbered_on(frame: pd.DataFrame, estimator: FlowDensity, first: int) -> pd.DataFrame:
+    """Drawn rows whose numbers of rows go on after the ``first`` that were drawn before them."""
+    reports = zip(frame.columns, estimator.columns_)
+    numbered = [name for name, report in reports if report.kind == "id" and is_numeric_dtype(frame[name].dtype)]
+    return frame.assign(**{name: frame[name] + first for name in numbered})
 
 
 def _as_frame(rows: Any) -> pd.DataFrame:
