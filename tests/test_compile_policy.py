@@ -15,8 +15,9 @@ import pushforward as pf
 from pushforward.errors import UsageError
 from pushforward.kernels import compiler
 from pushforward.kernels.compilation import PARTS, compiled_call
-from pushforward.kernels.compile_cost import CompileCost, Work, compile_cost, count_work
+from pushforward.kernels.compile_cost import CompileCost, compile_cost
 from pushforward.kernels.compiler import has_compiler
+from pushforward.kernels.operations import Work, count_work
 from pushforward.training import compiling
 from pushforward.training.compiling import SURELY, compiles
 from pushforward.training.stopping import Limits
@@ -144,7 +145,7 @@ def test_a_compiled_training_comes_out_as_an_eager_one(table: torch.Tensor, chea
         flow = pf.build("nsf", features=2, layers=2, hidden=(8,))
         pf.fit(flow, table, max_steps=8, batch_size=64, progress=False, seed=0, compile=compile)
         ends.append(flow.log_prob(table).detach())
-    torch.testing.assert_close(*ends, rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(*ends, rtol=1e-3, atol=1e-3)
 
 
 def test_a_flow_that_was_compiled_before_is_so_afterwards(flow: pf.Flow, table: torch.Tensor, cheap: None) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from pushforward.kernels.modes import evaluating
+from pushforward.kernels.operations import count_work
 
 PARTS = "_compiled_parts"
 """Where a module keeps what is compiled of it beside its call."""
@@ -69,9 +68,7 @@ def _operations(flow: Any) -> int:
     like = next(iter(flow.parameters()), torch.zeros(()))
     x = flow.support.nearest(like.new_zeros(2, *flow.event_shape))
     context = None if flow.inner_context is None else like.new_zeros(2, *flow.inner_context.shape)
-    # Statistics of batches and the like follow the data of a training alone.
-    with evaluating(flow):
-        return count_operations(lambda: flow.forward(x, context))
+    return count_work(lambda: flow.forward(x, context), flow).operations
 
 
 def compiled_call(module: nn.Module) -> Callable[..., Any] | None:
@@ -102,26 +99,3 @@ def set_compiled_form(flow: Any, form: dict[nn.Module, tuple[Any, Any]]) -> None
 def keep_compiled(module: nn.Module, parts: Any) -> None:
     """Let a module keep compiled parts of it: not as submodules."""
     object.__setattr__(module, PARTS, parts)
-
-
-def count_operations(function: Callable[[], Any]) -> int:
-    """Return how many operations on tensors a call makes.
-
-    Example:
-        >>> count_operations(lambda: torch.ones(3) + 1)
-        2
-    """
-    counter = _Counter()
-    with torch.no_grad(), counter:
-        function()
-    return counter.operations
-
-
-class _Counter(TorchDispatchMode):
-    def __init__(self) -> None:
-        super().__init__()
-        self.operations = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.operations += 1
-        return function(*args, **(kwargs or {}))

@@ -13,13 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch import nn
 
 from pushforward.kernels.compilation import compiled_call, is_light, set_compiled_call
-from pushforward.kernels.modes import evaluating
-
-_PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "convolution", "convolution_overrideable", "mkldnn_convolution")
+from pushforward.kernels.operations import Counter, count_work
 
 
 @dataclass(frozen=True)
@@ -37,14 +34,6 @@ RATES = {
     "cpu": Rates(call=8e-6, element=8e-10, start=8.0, operation=0.09),
     "cuda": Rates(call=1e-5, element=0.0, start=15.0, operation=0.12),
 }
-
-
-@dataclass(frozen=True)
-class Work:
-    """Operations of a call, and elements that they write."""
-
-    operations: int
-    elements: int
 
 
 @dataclass(frozen=True)
@@ -90,7 +79,7 @@ def _distinct_operations(flow: Any) -> int:
 
     def counted(module: nn.Module, call: Callable[..., Any]) -> Callable[..., Any]:
         def forward(*args: Any, **kwargs: Any) -> Any:
-            counter = _Counter()
+            counter = Counter()
             with counter:
                 result = call(*args, **kwargs)
             counts[_kind(module)] = counter.operations
@@ -113,31 +102,3 @@ def _distinct_operations(flow: Any) -> int:
 def _kind(block: nn.Module) -> tuple[Any, ...]:
     """What equal layers have in common."""
     return type(block), *((type(part), *(tuple(each.shape) for each in part.parameters())) for part in block.modules())
-
-
-def count_work(function: Callable[[], Any], module: nn.Module) -> Work:
-    """Count what a call does on tensors, with the module in evaluation mode and the random state left alone.
-
-    Example:
-        >>> count_work(lambda: torch.ones(3) + 1, nn.Identity())
-        Work(operations=2, elements=6)
-    """
-    counter = _Counter()
-    with torch.no_grad(), torch.random.fork_rng(), evaluating(module), counter:
-        function()
-    return Work(counter.operations, counter.elements)
-
-
-class _Counter(TorchDispatchMode):
-    def __init__(self) -> None:
-        super().__init__()
-        self.operations = self.elements = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = function(*args, **(kwargs or {}))
-        self.operations += 1
-        # Views write nothing.
-        if not function.is_view and function.overloadpacket.__name__ not in _PRODUCTS:
-            results = result if isinstance(result, (tuple, list)) else (result,)
-            self.elements += sum(each.numel() for each in results if isinstance(each, Tensor))
-        return result

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 
 import torch
+
+from pushforward.kernels.notices import without_notices
 
 
 def has_compiler(device: torch.device) -> bool:
@@ -31,17 +31,6 @@ def is_compiler_failure(error: Exception) -> bool:
     return isinstance(error, TorchDynamoException) or type(error).__module__.startswith("torch._inductor")
 
 
-@contextmanager
-def quiet_compiler() -> Iterator[None]:
+def quiet_compiler() -> AbstractContextManager[None]:
     """Without the compiler's notices, which are for those who write it."""
-    loggers = [logging.getLogger(name) for name in ("torch._dynamo", "torch._inductor", "torch._functorch")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels):
-                logger.setLevel(level)
+    return without_notices(("torch._dynamo", "torch._inductor", "torch._functorch"), logging.CRITICAL)

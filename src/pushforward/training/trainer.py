@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 from pushforward.errors import UsageError
+from pushforward.kernels.notices import without_notices
 
 # What the names of Lightning's strategies that shard weights begin with.
 _SHARDING = ("fsdp", "deepspeed", "modelparallel")
@@ -63,20 +62,9 @@ def make_trainer(precision: str, accelerator: str, devices: Any, strategy: Any, 
     return trainer
 
 
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
+def quiet_lightning() -> AbstractContextManager[None]:
     """Without Lightning's notices, which are about defaults that were chosen on purpose."""
     # Imported first: the import sets these levels itself.
     import lightning  # noqa: F401
 
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels):
-                logger.setLevel(level)
+    return without_notices(("lightning.pytorch", "lightning.fabric", "lightning"), logging.ERROR)
