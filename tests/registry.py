@@ -129,9 +129,9 @@ TRANSFORMS: dict[str, Case] = {
     "Mint/context": Case(lambda: transforms.Mint((5,), 4, reverse=True, network=SMALL, context=2), VECTORS, CONTEXT),
     "Mint/images": Case(lambda: transforms.Mint((4, 4, 4), 3), IMAGES),
     "Mint/images reversed": Case(
-        lambda: transforms.Mint((2, 4, 3), 2, reverse=True, network=SMALL, context=2),
+        lambda: transforms.Mint((2, 4, 3), 2, reverse=True, network=SMALL_CONVOLUTIONAL, context=(1, 2, 3)),
         normal(4, 2, 4, 3),
-        CONTEXT[:4],
+        normal(4, 1, 2, 3),
         without=("graph",),
     ),
     "Radial": Case(lambda: transforms.Radial(5), VECTORS),

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from pushforward.errors import UsageError
 from pushforward.kernels.convolution import channels_last
-from pushforward.networks.context import Context, vector_context
+from pushforward.networks.context import Context, image_context, vector_context
 from pushforward.networks.factory import NetworkFactory
-from pushforward.networks.masked.convolution import raster_mask
 from pushforward.networks.mlp import MLP
 from pushforward.numerics import batch_shape, bounded
 from pushforward.scalar.root import TOLERANCE
 from pushforward.spaces import Reals
 from pushforward.transforms.base import Bijection
-from pushforward.transforms.residual.parameters import GlobalParameters
-from pushforward.transforms.residual.triangular import Linearised, invert_triangular_map
+from pushforward.transforms.residual.parameters import GlobalParameters, PlaneParameters
+from pushforward.transforms.residual.triangular import invert_triangular_map
+from pushforward.transforms.residual.triangular_convolutions import (
+    TriangularConvolutions,
+    TriangularKernel,
+    before_in_raster_order,
+)
 
 MAX_LOG_SCALE = 4.0
 """The bound of ``log t``: far out, where the activations are flat, ``t`` is the layer's slope."""
@@ -52,9 +54,10 @@ class Mint(Bijection):
         units: the number ``K`` of hidden units for each variable, in both hidden layers.
         kernel_size: the sides of an image's convolutions, an odd number.
         reverse: whether each variable depends on those behind it instead.
-        network: with a context, a network factory, called as ``network(context, 2 C (K + 1), 0)``; it moves
-            ``b^1``, ``b^2``, ``b^3`` and ``log t``.
-        context: a number of features or a space of vectors; 0 for none.
+        network: with a context, a factory of networks that move ``b^1``, ``b^2``, ``b^3`` and ``log t``: for vectors
+            called as ``network(context, 2 D (K + 1), 0)``, for images as ``network(0, 2 C (K + 1), context)``, a
+            network of images that see the context alone.
+        context: a number of features, a space, or for images the shape of an image; 0 for none.
 
     Raises:
         UsageError: if the shape is neither a vector's nor an image's, or ``units`` or ``kernel_size`` does not fit.
@@ -87,8 +90,6 @@ class Mint(Bijection):
                 f"{tuple(shape)} and units={units}"
             )
         self.domain = self.codomain = Reals(tuple(shape))
-        self.context = vector_context(context, "Mint")
-        self.channels, self.units, self.reverse = shape[0], units, reverse
         # A vector is an image of one pixel; its features are the channels.
         size = kernel_size if len(shape) == 3 else 1
         self.channels, self.units, self.reverse = shape[0], units, reverse
@@ -98,7 +99,13 @@ class Mint(Bijection):
         self.sizes = [shape[0] * units, shape[0] * units, shape[0], shape[0]]
         # The units of a variable differ from the start in where they bend.
         start = torch.cat([torch.randn(self.sizes[0]), torch.zeros(sum(self.sizes[1:]))])
-        self.parameters_of = GlobalParameters(start, network, self.context, "Mint")
+        self.parameters_of: nn.Module
+        if len(shape) == 1:
+            self.context = vector_context(context, "Mint")
+            self.parameters_of = GlobalParameters(start, network, self.context, "Mint")
+        else:
+            self.context = image_context(context, "Mint")
+            self.parameters_of = PlaneParameters(start, shape[1:], network, self.context, "Mint")
 
     def forward(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
@@ -125,13 +132,17 @@ class Mint(Bijection):
 
     def _map(self, x: Tensor, context: Tensor | None) -> TriangularConvolutions:
         """The layer's map, of all that does not depend on ``x``."""
-        parameters = self.parameters_of(context)
-        if context is not None:
-            parameters = parameters.expand(*batch_shape(x, self.event_dims), -1).reshape(-1, sum(self.sizes))
-        *biases, log_scale = parameters[..., None, None].split(self.sizes, -3)
+        *biases, log_scale = self._biases_and_scale(x, context).split(self.sizes, -3)
         weights = self.first(), self.second(), self.third()
         scale = torch.exp(bounded(log_scale, MAX_LOG_SCALE))
         return TriangularConvolutions(scale, *weights, *biases)
+
+    def _biases_and_scale(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """``b_1``, ``b_2``, ``b_3`` and ``log t`` before it is bounded, ``(N or 1, P, H or 1, W or 1)``."""
+        parameters: Tensor = self.parameters_of(context)
+        own = parameters.shape[-self.event_dims :]
+        batch = () if context is None else batch_shape(x, self.event_dims)
+        return parameters.expand(*batch, *own).reshape(-1, own[0], *(own[1:] or (1, 1)))
 
     def _solve(self, layer: TriangularConvolutions, z: Tensor) -> Tensor:
         target = self._planes(z)
@@ -146,150 +157,3 @@ class Mint(Bijection):
 
     def _log_det(self, slope: Tensor, x: Tensor) -> Tensor:
         return slope.log().flatten(1).sum(1).reshape(batch_shape(x, self.event_dims))
-
-
-class TriangularKernel(nn.Module):
-    r"""The weights of a convolution between units of variables, each of which sees its own variable and those before.
-
-    A channel's units lie side by side. Weights between units of the same variable are positive, made so by a softplus.
-
-    Args:
-        channels: the channels ``C`` of the image, which are the variables of a pixel.
-        units: for each variable, the units that come in and go out.
-        kernel_size: the sides of the kernel.
-        reverse: whether units see the variables behind their own instead.
-        small: whether the weights start near zero.
-
-    Example:
-        >>> TriangularKernel(3, (1, 2), 1, reverse=False)()[..., 0, 0].abs().gt(0).int()
-        tensor([[1, 0, 0],
-                [1, 0, 0],
-                [1, 1, 0],
-                [1, 1, 0],
-                [1, 1, 1],
-                [1, 1, 1]], dtype=torch.int32)
-    """
-
-    others: Tensor
-    own: Tensor
-
-    def __init__(
-        self, channels: int, units: tuple[int, int], kernel_size: int, reverse: bool, *, small: bool = False
-    ) -> None:
-        super().__init__()
-        degrees = [[channel for channel in range(channels) for _ in range(count)] for count in units]
-        others = raster_mask(*degrees, kernel_size, strict=True, reverse=reverse)
-        own = raster_mask(*degrees, kernel_size, reverse=reverse) & ~others
-        kind = torch.get_default_dtype()
-        self.register_buffer("others", others.to(kind), persistent=False)
-        # A mean over the units that come in, however many they are.
-        self.register_buffer("own", own.to(kind) / units[0], persistent=False)
-        bound = others.sum((1, 2, 3), keepdim=True).clamp_min(1).rsqrt()
-        free = (0.1 if small else 1.0) * bound * (2.0 * torch.rand(own.shape) - 1.0)
-        positive = torch.randn(own.shape) - (2.0 if small else 0.0)
-        self.weight = nn.Parameter(torch.where(own, positive, free))
-
-    def forward(self) -> Tensor:
-        return self.weight * self.others + F.softplus(self.weight) * self.own
-
-
-@dataclass(frozen=True)
-class TriangularConvolutions:
-    r"""The map ``L(x) = t x + W_3 h(W_2 h(W_1 x + b_1) + b_2) + b_3`` of images ``(N, C, H, W)``.
-
-    Attributes:
-        scale: ``t``, ``(N or 1, C, 1, 1)``.
-        first, second, third: the kernels ``W_1``, ``W_2``, ``W_3``.
-        first_bias, second_bias, third_bias: ``(N or 1, channels, 1, 1)``.
-    """
-
-    scale: Tensor
-    first: Tensor
-    second: Tensor
-    third: Tensor
-    first_bias: Tensor
-    second_bias: Tensor
-    third_bias: Tensor
-
-    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``L(x)`` and the diagonal of its Jacobian."""
-        inner, outer = self._activations(x)
-        return self._value(x, outer), self._slope(1.0 - inner.square(), 1.0 - outer.square())
-
-    def value(self, x: Tensor) -> Tensor:
-        """Return ``L(x)`` alone."""
-        return self._value(x, self._activations(x)[1])
-
-    def bracket(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Between which numbers the root of ``L(x) = z`` lies, since the activations lie between -1 and 1."""
-        reach = self.third.abs().sum((1, 2, 3))[:, None, None] * 1.01 + 0.01 * (1.0 + z.abs())
-        centre = z - self.third_bias
-        return (centre - reach) / self.scale, (centre + reach) / self.scale
-
-    def linearised(self, x: Tensor) -> Linearised:
-        """Return the Jacobian at ``x``."""
-        inner, outer = (1.0 - each.square() for each in self._activations(x))
-        tensors = self._slope(inner, outer), self.scale, inner, outer, self.first, self.second, self.third
-        return Linearised(_times, _transposed, tensors)
-
-    def _activations(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        inner = torch.tanh(convolve(x, self.first) + self.first_bias)
-        return inner, torch.tanh(convolve(inner, self.second) + self.second_bias)
-
-    def _value(self, x: Tensor, outer: Tensor) -> Tensor:
-        return self.scale * x + convolve(outer, self.third) + self.third_bias
-
-    def _slope(self, inner: Tensor, outer: Tensor) -> Tensor:
-        """The Jacobian's diagonal, of the derivatives of the activations."""
-        channels = len(self.third)
-        first, second, third = (_within(each, channels) for each in (self.first, self.second, self.third))
-        paths = outer * _convolve_within(inner * first.flatten()[:, None, None], second)
-        return self.scale + _convolve_within(paths, third)
-
-
-def convolve(x: Tensor, kernel: Tensor) -> Tensor:
-    """Convolve ``(N, C, H, W)`` with ``(C', C, k, k)`` and keep the plane's size; a plane of one pixel is a vector."""
-    if x.shape[-2:] == kernel.shape[-2:] == (1, 1):
-        return F.linear(x.flatten(1), kernel.flatten(1))[..., None, None]
-    return F.conv2d(x, kernel, padding=kernel.shape[-1] // 2)
-
-
-def before_in_raster_order(marks: Tensor, reverse: bool) -> Tensor:
-    """For each number of images ``(N, C, H, W)`` whether any before it in raster order is marked.
-
-    Example:
-        >>> before_in_raster_order(torch.tensor([[[[False, True, False]]]]), reverse=False)
-        tensor([[[[False, False,  True]]]])
-    """
-    ordered = marks.permute(0, 2, 3, 1)
-    counts = ordered.flatten(1).cumsum(1)
-    earlier = counts[:, -1:] > counts if reverse else counts > ordered.flatten(1)
-    return earlier.view(ordered.shape).permute(0, 3, 1, 2)
-
-
-def _times(tensors: tuple[Tensor, ...], v: Tensor) -> Tensor:
-    """The Jacobian's product, ``t v + W_3 h' W_2 h' W_1 v``."""
-    _, scale, inner, outer, first, second, third = tensors
-    return scale * v + convolve(outer * convolve(inner * convolve(v, first), second), third)
-
-
-def _transposed(tensors: tuple[Tensor, ...], v: Tensor) -> Tensor:
-    """The transposed Jacobian's product, ``t v + W_1^T h' W_2^T h' W_3^T v``."""
-    _, scale, inner, outer, *kernels = tensors
-    first, second, third = (each.flip(2, 3).transpose(0, 1) for each in kernels)
-    return scale * v + convolve(inner * convolve(outer * convolve(v, third), second), first)
-
-
-def _within(kernel: Tensor, channels: int) -> Tensor:
-    """The weights between units of the same variable, ``(C, units out, units in)``."""
-    centre = kernel[:, :, kernel.shape[2] // 2, kernel.shape[3] // 2]
-    blocks = centre.unflatten(0, (channels, -1)).unflatten(2, (channels, -1))
-    return blocks.diagonal(dim1=0, dim2=2).movedim(-1, 0)
-
-
-def _convolve_within(x: Tensor, weights: Tensor) -> Tensor:
-    """Apply weights ``(C, units out, units in)`` to the units of each variable."""
-    if x.shape[-2:] == (1, 1):
-        units = x.flatten(1).unflatten(1, (len(weights), -1))
-        return torch.einsum("coi,nci->nco", weights, units).flatten(1)[..., None, None]
-    return F.conv2d(x, weights.flatten(0, 1)[..., None, None], groups=len(weights))
