@@ -27,7 +27,7 @@ def mintnet(
     embedding: nn.Module | None = None,
     layers: int = 6,
     hidden: int | Sequence[int] = 32,
-    units: int = 8,
+    units: int = 16,
     scales: int = 2,
 ) -> Flow:
     """MintNet: sums of masked convolutions with a triangular Jacobian, for vectors or images.

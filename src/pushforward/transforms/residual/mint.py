@@ -77,7 +77,7 @@ class Mint(Bijection):
     def __init__(
         self,
         shape: Sequence[int],
-        units: int = 8,
+        units: int = 16,
         kernel_size: int = 3,
         reverse: bool = False,
         network: NetworkFactory | nn.Module = MLP,
@@ -91,11 +91,11 @@ class Mint(Bijection):
             )
         self.domain = self.codomain = Reals(tuple(shape))
         # A vector is an image of one pixel; its features are the channels.
-        size = kernel_size if len(shape) == 3 else 1
-        self.channels, self.units, self.reverse = shape[0], units, reverse
-        self.first = TriangularKernel(shape[0], (1, units), size, reverse)
-        self.second = TriangularKernel(shape[0], (units, units), size, reverse)
-        self.third = TriangularKernel(shape[0], (units, 1), size, reverse, small=True)
+        sides = kernel_size if len(shape) == 3 else 1
+        self.channels, self.reverse = shape[0], reverse
+        self.first = TriangularKernel(shape[0], (1, units), sides, reverse)
+        self.second = TriangularKernel(shape[0], (units, units), sides, reverse)
+        self.third = TriangularKernel(shape[0], (units, 1), sides, reverse, size=0.5)
         self.sizes = [shape[0] * units, shape[0] * units, shape[0], shape[0]]
         # The units of a variable differ from the start in where they bend.
         start = torch.cat([torch.randn(self.sizes[0]), torch.zeros(sum(self.sizes[1:]))])

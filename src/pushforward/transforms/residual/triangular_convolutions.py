@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +23,7 @@ class TriangularKernel(nn.Module):
         units: for each variable, the units that come in and go out.
         kernel_size: the sides of the kernel.
         reverse: whether units see the variables behind their own instead.
-        small: whether the weights start near zero.
+        size: how large the weights are at the start, 1 to keep the scale of what comes in.
 
     Example:
         >>> TriangularKernel(3, (1, 2), 1, reverse=False)()[..., 0, 0].abs().gt(0).int()
@@ -38,19 +39,19 @@ class TriangularKernel(nn.Module):
     own: Tensor
 
     def __init__(
-        self, channels: int, units: tuple[int, int], kernel_size: int, reverse: bool, *, small: bool = False
+        self, channels: int, units: tuple[int, int], kernel_size: int, reverse: bool, *, size: float = 1.0
     ) -> None:
         super().__init__()
-        degrees = [[channel for channel in range(channels) for _ in range(count)] for count in units]
-        others = raster_mask(*degrees, kernel_size, strict=True, reverse=reverse)
-        own = raster_mask(*degrees, kernel_size, reverse=reverse) & ~others
+        incoming, outgoing = ([channel for channel in range(channels) for _ in range(count)] for count in units)
+        others = raster_mask(incoming, outgoing, kernel_size, strict=True, reverse=reverse)
+        own = raster_mask(incoming, outgoing, kernel_size, reverse=reverse) & ~others
         kind = torch.get_default_dtype()
         self.register_buffer("others", others.to(kind), persistent=False)
-        # A mean over the units that come in, however many they are.
-        self.register_buffer("own", own.to(kind) / units[0], persistent=False)
-        bound = others.sum((1, 2, 3), keepdim=True).clamp_min(1).rsqrt()
-        free = (0.1 if small else 1.0) * bound * (2.0 * torch.rand(own.shape) - 1.0)
-        positive = torch.randn(own.shape) - (2.0 if small else 0.0)
+        self.register_buffer("own", own.to(kind), persistent=False)
+        root = others.sum((1, 2, 3), keepdim=True).clamp_min(1).rsqrt()
+        free = size * root * (2.0 * torch.rand(own.shape) - 1.0)
+        # About the mean of the units that come in.
+        positive = math.log(math.expm1(size / units[0])) + torch.randn(own.shape)
         self.weight = nn.Parameter(torch.where(own, positive, free))
 
     def forward(self) -> Tensor:
