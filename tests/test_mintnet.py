@@ -89,6 +89,18 @@ def test_a_stack_with_one_strict_mask_is_autoregressive_over_colours() -> None:
         assert bool((matrix[output][:, order < 3][0] != 0).sum() == outputs[output])
 
 
+def test_a_stack_never_sees_its_blind_spot_and_all_else_that_comes_before() -> None:
+    torch.manual_seed(0)
+    layers = [MaskedConvolution([0] * 2, [0] * 2, 3) for _ in range(7)]
+    stack = torch.nn.Sequential(MaskedConvolution([0], [0] * 2, 3, strict=True), *layers).double()
+    matrix = jacrev(stack)(torch.randn(1, 1, 7, 7, dtype=torch.float64))[0, 0, :, :, 0, 0]
+    places = torch.arange(7)
+    for row, column in [(6, 3), (4, 0), (5, 6)]:
+        up, right = row - places[:, None], places - column
+        expected = ((up > 0) & (right <= up)) | ((up == 0) & (right < 0))
+        assert torch.equal(matrix[row, column] != 0, expected)
+
+
 def test_a_masked_convolution_is_pytorchs_with_zeros() -> None:
     torch.manual_seed(0)
     layer = MaskedConvolution([0, 1], [0, 0, 1], 3)
@@ -235,13 +247,43 @@ def test_the_inverse_reaches_its_target_however_large_the_weights(shape: tuple[i
             back = layer.decode(z)
             assert bool(torch.isfinite(back).all())
             # No number but the root's neighbours: one to either side of it the values lie on both sides of the target.
-            order = raster_order(shape).argsort()
-            first = order[0]
-            value, target = layer.encode(back).flatten(1)[:, first], z.flatten(1)[:, first]
+            first = raster_order(shape).argsort()[0]
+            target = z.flatten(1)[:, first]
             step = 8 * torch.finfo(x.dtype).eps * back.abs().clamp_min(1e-9)
             above, below = (layer.encode(back + sign * step).flatten(1)[:, first] for sign in (1, -1))
             noise = 1e-9 * (1 + target.abs())
-            assert bool(((below - noise <= target) & (target <= above + noise)).all()), (value - target).abs().max()
+            assert bool(((below - noise <= target) & (target <= above + noise)).all())
+
+
+@pytest.mark.parametrize("size", [0.0, 1e3, 1e6, 1e12, 1e30])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_far_out_a_layer_is_a_scale_and_a_shift(shape: tuple[int, ...], size: float) -> None:
+    layer = moved(shape).float()
+    x = size * torch.randn(6, *shape, generator=seeded())
+    x.requires_grad_()
+    z, log_det = layer(x)
+    back, minus = layer.inverse(z.detach())
+    for values in (z, log_det, back, minus):
+        assert bool(torch.isfinite(values).all())
+    assert torch.allclose(back, x, rtol=1e-5, atol=1e-5)
+    for gradient in torch.autograd.grad(z.sum() + log_det.sum(), (x, *layer.parameters())):
+        assert bool(torch.isfinite(gradient).all())
+    if size >= 1e6:
+        # The activations are flat there: of the Jacobian t is left.
+        raw = layer.parameters_of().flatten()[-shape[0] :]
+        scale = torch.exp(pf.numerics.bounded(raw, 4.0))
+        slopes = scale.log().sum() * (x[0].numel() / shape[0])
+        assert torch.allclose(log_det, slopes.expand_as(log_det), atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("factor", [50.0, 200.0])
+def test_gradients_through_the_inverse_are_finite_however_large_the_weights(dtype: torch.dtype, factor: float) -> None:
+    layer = with_factor(Mint((3,), 4).to(dtype), factor)[0]
+    z = torch.randn(6, 3, generator=seeded()).to(dtype).requires_grad_()
+    x, log_det = layer.inverse(z)
+    for gradient in torch.autograd.grad(x.sum() + log_det.sum(), (z, *layer.parameters())):
+        assert bool(torch.isfinite(gradient).all())
 
 
 def test_the_inverse_of_a_row_does_not_depend_on_its_batch() -> None:
