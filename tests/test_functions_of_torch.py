@@ -11,7 +11,7 @@ import pushforward as pf
 
 VECTORS = [
     *("maf", "iaf", "nsf", "nsf-coupling", "naf", "umnn", "planar", "radial", "sylvester", "realnvp", "nice"),
-    *("cdf-1d", "cdf-2d", "gaussianization"),
+    *("cdf-1d", "cdf-2d", "gaussianization", "mintnet"),
 ]
 IMAGES = ["multiscale", "glow", "flowpp", "mnist-simple", "mnist-vardeq", "mnist-multiscale"]
 

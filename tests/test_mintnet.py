@@ -17,7 +17,7 @@ from pushforward.testing import randomise
 from pushforward.testing.extremes import with_factor
 from pushforward.transforms import Mint
 from pushforward.transforms.residual.triangular import solve_triangular_map
-from pushforward.transforms.residual.triangular_convolutions import before_in_raster_order
+from pushforward.transforms.residual.triangular_convolutions import raster_rows
 
 SHAPES = [(5,), (1, 4, 5), (3, 3, 4)]
 ORDERS = [False, True]
@@ -336,12 +336,17 @@ def test_the_inverse_passes_the_functions_of_torch() -> None:
     assert torch.allclose(backwards, torch.linalg.inv(jacobian(layer, layer.decode(z[0]))), atol=1e-9)
 
 
+def test_the_inverse_is_compiled_as_a_whole() -> None:
+    torch.compiler.reset()
+    for shape in [(4,), (2, 3, 4)]:
+        layer = moved(shape)
+        z = torch.randn(3, *shape, generator=seeded(), dtype=torch.float64)
+        with torch.no_grad():
+            compiled = torch.compile(layer.decode, fullgraph=True, backend="aot_eager")
+            assert torch.allclose(compiled(z), layer.decode(z), atol=1e-12)
+
+
 # The solver
-
-
-def before(marks: Tensor) -> Tensor:
-    counts = marks.cumsum(1)
-    return counts > marks
 
 
 def test_a_linear_triangular_map_is_forward_substitution() -> None:
@@ -355,7 +360,7 @@ def test_a_linear_triangular_map_is_forward_substitution() -> None:
         return x @ matrix.t(), torch.full_like(x, 2.0)
 
     wide = torch.full_like(b, 1e9)
-    found = solve_triangular_map(linear, b, -wide, wide, torch.zeros_like(b), before)
+    found = solve_triangular_map(linear, b, -wide, wide, torch.zeros_like(b))
     expected = torch.linalg.solve_triangular(matrix, b.t(), upper=False).t()
     assert torch.allclose(found, expected, rtol=1e-10, atol=1e-10)
     # At most one step for each variable, and one to see that all of them rest.
@@ -372,20 +377,23 @@ def test_newton_steps_that_would_go_round_in_circles_are_guarded() -> None:
 
     z = torch.linspace(-1.5, 1.5, 200, dtype=torch.float64)[:, None].expand(200, 6).contiguous()
     low, high = 50 * (z - 1.01), 50 * (z + 1.01)
-    x = solve_triangular_map(steep, z, low, high, torch.zeros_like(z), before)
+    x = solve_triangular_map(steep, z, low, high, torch.zeros_like(z))
     value, slope = steep(x)
     assert bool(((value - z).abs() <= 4e-16 * (1 + slope * x.abs()) * 4).all())
 
 
-def test_before_in_raster_order_is_the_order_of_the_masks() -> None:
+def test_rows_are_in_the_order_of_the_masks() -> None:
     shape = (2, 3, 4)
-    for reverse in ORDERS:
-        places = raster_order(shape, reverse)
-        for marked in range(24):
-            marks = torch.zeros(24, dtype=torch.bool)
-            marks[marked] = True
-            found = before_in_raster_order(marks.view(1, *shape), reverse).flatten()
-            assert torch.equal(found, places > places[marked])
+    x = torch.arange(24.0).view(1, *shape)
+    assert torch.equal(raster_rows(x)[0], x.flatten()[raster_order(shape).argsort()])
+
+
+def test_a_map_may_go_the_other_way() -> None:
+    matrix = torch.randn(6, 6, generator=seeded(), dtype=torch.float64).triu(1) + torch.eye(6)
+    b = torch.randn(3, 6, generator=seeded(1), dtype=torch.float64)
+    wide = torch.full_like(b, 1e9)
+    found = solve_triangular_map(lambda x: (x @ matrix.t(), torch.ones_like(x)), b, -wide, wide, b, reverse=True)
+    assert torch.allclose(found, torch.linalg.solve_triangular(matrix, b.t(), upper=True).t(), rtol=1e-10, atol=1e-10)
 
 
 # The model

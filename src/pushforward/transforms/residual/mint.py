@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.errors import UsageError
 from pushforward.kernels.convolution import channels_last
+from pushforward.kernels.iteration import separate
 from pushforward.networks.context import Context, image_context, vector_context
 from pushforward.networks.factory import NetworkFactory
 from pushforward.networks.mlp import MLP
@@ -18,12 +18,7 @@ from pushforward.scalar.root import TOLERANCE
 from pushforward.spaces import Reals
 from pushforward.transforms.base import Bijection
 from pushforward.transforms.residual.parameters import GlobalParameters, PlaneParameters
-from pushforward.transforms.residual.triangular import invert_triangular_map
-from pushforward.transforms.residual.triangular_convolutions import (
-    TriangularConvolutions,
-    TriangularKernel,
-    before_in_raster_order,
-)
+from pushforward.transforms.residual.triangular_convolutions import TriangularConvolutions, TriangularKernel
 
 MAX_LOG_SCALE = 4.0
 """The bound of ``log t``: far out, where the activations are flat, ``t`` is the layer's slope."""
@@ -123,16 +118,16 @@ class Mint(Bijection):
     ) -> tuple[Tensor, Tensor]:
         z, context = self.check(z, context, self.codomain)
         layer = self._map(z, context)
-        x = self._solve(layer, z)
+        x = layer.root(self._planes(z), self.reverse)
         return x.reshape(z.shape), -self._log_det(layer(x)[1], z)
 
     def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         z, context = self.check(z, context, self.codomain)
-        return self._solve(self._map(z, context), z).reshape(z.shape)
+        return self._map(z, context).root(self._planes(z), self.reverse).reshape(z.shape)
 
     def _map(self, x: Tensor, context: Tensor | None) -> TriangularConvolutions:
         """The layer's map, of all that does not depend on ``x``."""
-        *biases, log_scale = self._biases_and_scale(x, context).split(self.sizes, -3)
+        *biases, log_scale = separate(self._biases_and_scale(x, context).split(self.sizes, -3))
         weights = self.first(), self.second(), self.third()
         scale = torch.exp(bounded(log_scale, MAX_LOG_SCALE))
         return TriangularConvolutions(scale, *weights, *biases)
@@ -144,16 +139,10 @@ class Mint(Bijection):
         batch = () if context is None else batch_shape(x, self.event_dims)
         return parameters.expand(*batch, *own).reshape(-1, own[0], *(own[1:] or (1, 1)))
 
-    def _solve(self, layer: TriangularConvolutions, z: Tensor) -> Tensor:
-        target = self._planes(z)
-        low, high = layer.bracket(target)
-        before = partial(before_in_raster_order, reverse=self.reverse)
-        return invert_triangular_map(layer, layer.linearised, target, low, high, before)
-
     def _planes(self, x: Tensor) -> Tensor:
         """Events as rows of images ``(N, C, H, W)``."""
         plane = self.event_shape[1:] or (1, 1)
-        return channels_last(x.reshape(batch_shape(x, self.event_dims).numel(), self.channels, *plane))
+        return channels_last(x.reshape(-1, self.channels, *plane))
 
     def _log_det(self, slope: Tensor, x: Tensor) -> Tensor:
         return slope.log().flatten(1).sum(1).reshape(batch_shape(x, self.event_dims))

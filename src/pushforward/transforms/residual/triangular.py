@@ -3,6 +3,7 @@ derivatives by implicit differentiation."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +13,10 @@ from torch import Tensor
 from torch.autograd import Function
 
 from pushforward.errors import ConvergenceError
-from pushforward.kernels.iteration import State, any_true, count_true, derivatives_wanted, iterate
+from pushforward.kernels.iteration import State, any_true, count_true, iterate
 
 TriangularMap = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""``L``: rows of variables to ``L(x)`` and the diagonal of its Jacobian, both of ``x``'s shape."""
-
-Before = Callable[[Tensor], Tensor]
-"""For each variable of each row, whether any variable before it is marked."""
+"""``L``: rows of variables ``(N, D)`` to ``L(x)`` and the diagonal of its Jacobian, both ``(N, D)``."""
 
 ROUNDING = 2.0
 """How many spacings of the numbers the values may be off where an iteration stops."""
@@ -46,7 +44,7 @@ class Linearised:
 
 
 def solve_triangular_map(
-    triangular: TriangularMap, target: Tensor, low: Tensor, high: Tensor, start: Tensor, before: Before
+    triangular: TriangularMap, target: Tensor, low: Tensor, high: Tensor, start: Tensor, *, reverse: bool = False
 ) -> Tensor:
     r"""The root ``x`` of ``L(x) = target`` by the iteration ``x <- x - diag(J)^-1 (L(x) - target)`` (Song, Meng, Ermon
     2019, arXiv:1907.07945, algorithm 1), all variables at once.
@@ -58,11 +56,11 @@ def solve_triangular_map(
     what rounding leaves, or no number is left in its bracket. Rows do not see each other.
 
     Args:
-        triangular: the map ``L``.
-        target: what it should reach.
+        triangular: the map ``L``, whose variables depend on those before them in their rows.
+        target: what it should reach, ``(N, D)``.
         low, high: a bracket of each variable's root that holds whatever those before it are.
         start: where the iteration begins.
-        before: the order of the variables.
+        reverse: whether each variable depends on those behind it instead.
 
     Raises:
         ConvergenceError: where a row has not come to rest at numbers. In compiled code, which cannot raise, it is NaN.
@@ -73,16 +71,15 @@ def solve_triangular_map(
         ...     value = torch.stack([first + first**3, second + 5 * first], -1)
         ...     return value, torch.stack([1 + 3 * first**2, torch.ones_like(second)], -1)
         >>> z = torch.tensor([[2.0, 7.0]])
-        >>> later = lambda marks: torch.stack([torch.zeros_like(marks[:, 0]), marks[:, 0]], -1)
-        >>> solve_triangular_map(bend, z, z - 50, z + 50, z, later)
+        >>> solve_triangular_map(bend, z, z - 50, z + 50, z)
         tensor([[1., 2.]])
     """
     state = start.clamp(low, high), low, high, torch.full_like(target, torch.inf), torch.zeros_like(target).bool()
 
     def step(remaining: Tensor, *state: Tensor) -> State:
-        return _step(triangular, target, low, high, before, *state)
+        return _step(triangular, target, low, high, reverse, *state)
 
-    x, *_, resting = iterate(step, _unfinished, state, STEPS * target[:1].numel())
+    x, *_, resting = iterate(step, _unfinished, state, STEPS * target.shape[1])
     found = resting & torch.isfinite(x)
     failures = count_true(~found)
     if failures:
@@ -91,27 +88,6 @@ def solve_triangular_map(
             f"{found.numel()} numbers without a root: look for NaN or infinite numbers in the inputs and the parameters"
         )
     return torch.where(found, x, torch.nan)
-
-
-def invert_triangular_map(
-    triangular: TriangularMap,
-    linearise: Callable[[Tensor], Linearised],
-    target: Tensor,
-    low: Tensor,
-    high: Tensor,
-    before: Before,
-) -> Tensor:
-    """The root as :func:`solve_triangular_map` gives it, differentiable with respect to the target and to what the map
-    depends on."""
-    with torch.no_grad():
-        x = solve_triangular_map(triangular, target, low, high, target, before)
-    if not derivatives_wanted():
-        return x
-    with torch.no_grad():
-        jacobian = linearise(x)
-    for _ in range(2):
-        x = follow(triangular(x)[0], target, x, jacobian)
-    return x
 
 
 def follow(value: Tensor, target: Tensor, x: Tensor, jacobian: Linearised) -> Tensor:
@@ -137,7 +113,13 @@ def solve_linearised(times: Product, tensors: tuple[Tensor, ...], b: Tensor) -> 
 
     start = b / diagonal
     going = torch.ones_like(start.flatten(1)[:, 0]).bool()
-    return iterate(step, lambda v, going: going, (start, going), b[:1].numel())[0]
+    return iterate(step, lambda v, going: going, (start, going), math.prod(b.shape[1:]))[0]
+
+
+def _any_before(marks: Tensor, reverse: bool) -> Tensor:
+    """For each variable whether any before it in its row is marked."""
+    counts = marks.cumsum(1)
+    return counts[:, -1:] > counts if reverse else counts > marks
 
 
 def _unfinished(*state: Tensor) -> Tensor:
@@ -149,7 +131,7 @@ def _step(
     target: Tensor,
     least: Tensor,
     most: Tensor,
-    before: Before,
+    reverse: bool,
     x: Tensor,
     low: Tensor,
     high: Tensor,
@@ -170,7 +152,7 @@ def _step(
     resting = resting | (residual.abs() <= ROUNDING * spacing) | ~((low < middle) & (middle < high))
     following = torch.where(resting, x, following)
     # A bracket holds for as long as the variables before rest where they are.
-    opened = before(following != x)
+    opened = _any_before(following != x, reverse)
     return (
         following,
         torch.where(opened, least, low),

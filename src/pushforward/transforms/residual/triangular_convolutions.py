@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pushforward.kernels.iteration import derivatives_wanted
 from pushforward.networks.masked.convolution import raster_mask
-from pushforward.transforms.residual.triangular import Linearised
+from pushforward.transforms.residual.triangular import Linearised, follow, solve_triangular_map
 
 
 class TriangularKernel(nn.Module):
@@ -85,13 +86,39 @@ class TriangularConvolutions:
         """Return ``L(x)`` alone."""
         return self._value(x, self._activations(x)[1])
 
-    def bracket(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Between which numbers the root of ``L(x) = z`` lies, since the activations lie between -1 and 1."""
-        reach = self.third.abs().sum((1, 2, 3))[:, None, None] * 1.01 + 0.01 * (1.0 + z.abs())
+    def root(self, z: Tensor, reverse: bool) -> Tensor:
+        """Return the ``x`` whose value is ``z``, differentiable twice in ``z`` and in all that the map is made of.
+
+        Raises:
+            ConvergenceError: if something is not finite.
+        """
+        with torch.no_grad():
+            x = self._find(z, reverse)
+        if not derivatives_wanted():
+            return x
+        with torch.no_grad():
+            jacobian = self._linearised(x)
+        for _ in range(2):
+            x = follow(self.value(x), z, x, jacobian)
+        return x
+
+    def _find(self, z: Tensor, reverse: bool) -> Tensor:
+        def on_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
+            value, slope = self(raster_planes(rows, z.shape[1:]))
+            return raster_rows(value), raster_rows(slope)
+
+        target, low, high = map(raster_rows, (z, *self._bracket(z)))
+        return raster_planes(solve_triangular_map(on_rows, target, low, high, target, reverse=reverse), z.shape[1:])
+
+    def _bracket(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Between which numbers the root lies, since the activations lie between -1 and 1."""
+        reach = self.third.abs().sum((1, 2, 3))[:, None, None]
+        # A little wider: rounding may have put the root outside.
+        reach = 1.01 * reach + 0.01 * (1.0 + z.abs())
         centre = z - self.third_bias
         return (centre - reach) / self.scale, (centre + reach) / self.scale
 
-    def linearised(self, x: Tensor) -> Linearised:
+    def _linearised(self, x: Tensor) -> Linearised:
         """Return the Jacobian at ``x``."""
         inner, outer = (1.0 - each.square() for each in self._activations(x))
         tensors = self._slope(inner, outer), self.scale, inner, outer, self.first, self.second, self.third
@@ -119,17 +146,21 @@ def convolve(x: Tensor, kernel: Tensor) -> Tensor:
     return F.conv2d(x, kernel, padding=kernel.shape[-1] // 2)
 
 
-def before_in_raster_order(marks: Tensor, reverse: bool) -> Tensor:
-    """For each number of images ``(N, C, H, W)`` whether any before it in raster order is marked.
+def raster_rows(x: Tensor) -> Tensor:
+    """Images ``(N, C, H, W)`` as rows ``(N, H W C)`` in raster order: no copy where channels are last in memory."""
+    return x.permute(0, 2, 3, 1).flatten(1)
+
+
+def raster_planes(rows: Tensor, shape: torch.Size) -> Tensor:
+    """The images ``(N, C, H, W)`` of rows in raster order, of the ``shape`` ``(C, H, W)``.
 
     Example:
-        >>> before_in_raster_order(torch.tensor([[[[False, True, False]]]]), reverse=False)
-        tensor([[[[False, False,  True]]]])
+        >>> x = torch.randn(2, 3, 4, 5)
+        >>> torch.equal(raster_planes(raster_rows(x), x.shape[1:]), x)
+        True
     """
-    ordered = marks.permute(0, 2, 3, 1)
-    counts = ordered.flatten(1).cumsum(1)
-    earlier = counts[:, -1:] > counts if reverse else counts > ordered.flatten(1)
-    return earlier.view(ordered.shape).permute(0, 3, 1, 2)
+    channels, height, width = shape
+    return rows.unflatten(1, (height, width, channels)).permute(0, 3, 1, 2)
 
 
 def _times(tensors: tuple[Tensor, ...], v: Tensor) -> Tensor:
