@@ -21,9 +21,9 @@ TriangularMap = Callable[[Tensor], tuple[Tensor, Tensor]]
 ROUNDING = 2.0
 """How many spacings of the numbers the values may be off where an iteration stops."""
 
-STEPS = 64
-"""The steps that a variable may take once those before it have come to rest; more than a type has bits."""
-
+STEPS = 256
+"""The steps that a variable may take once those before it have come to rest: every other one halves its bracket, or the
+Newton steps are half as long each, for more bits than a type has."""
 
 Product = Callable[[tuple[Tensor, ...], Tensor], Tensor]
 """A matrix for each row, made of some tensors, times a vector of its variables."""
