@@ -20,8 +20,8 @@ ROUNDING = 4.0
 
 STALLED = 10
 MOST_ROUNDING = 100.0
-"""A row whose residual has not fallen for ``STALLED`` steps is done where it is at most ``MOST_ROUNDING`` units: networks
-of large terms that cancel round worse than their values tell."""
+"""A row whose residual has not fallen for ``STALLED`` steps is done where it is at most ``MOST_ROUNDING`` units:
+networks of large terms that cancel round worse than their values tell."""
 
 
 @torch.no_grad()
@@ -91,8 +91,8 @@ def fixed_point_of_rows(
         return fixed_point(
             lambda x: step(x, *given), start, factor=factor, tolerance=tolerance, limit=limit, memory=memory
         )
-    found = start.flatten(1).clone()
-    going = torch.zeros(len(found), dtype=torch.bool, device=found.device)
+    found = start.flatten(1).clone(memory_format=torch.contiguous_format)
+    going = torch.ones(len(found), dtype=torch.bool, device=found.device)
     left = torch.arange(len(found), device=found.device)
     state = _Search(step, factor, tolerance, memory).start(found)
     for _ in range(limit):
@@ -104,11 +104,9 @@ def fixed_point_of_rows(
         count = int(goes_on.sum())
         if count < len(left):
             done = left[~goes_on]
-            found[done] = state[_BEST][~goes_on]
+            found[done], going[done] = state[_BEST][~goes_on], False
             left, given = left[goes_on], [each[goes_on] for each in given]
             state = tuple(each[goes_on] for each in state)
-    found[left] = state[_BEST]
-    going[left] = True
     return _arrived(found, going).reshape(start.shape)
 
 
@@ -192,7 +190,7 @@ def _arrived(x: Tensor, going: Tensor) -> Tensor:
     failures = count_true(lost)
     if failures:
         raise ConvergenceError(
-            f"A fixed-point iteration expected to arrive at every row, and {failures} of {len(x)} did not: look for NaN "
-            f"or infinite numbers in the inputs and the parameters, and for a map that is no contraction"
+            f"A fixed-point iteration expected to arrive at every row, and {failures} of {len(x)} did not: look for "
+            f"NaN or infinite numbers in the inputs and the parameters, and for a map that is no contraction"
         )
     return torch.where(lost[:, None], torch.nan, x)

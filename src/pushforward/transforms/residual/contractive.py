@@ -130,6 +130,6 @@ def _check_lipschitz(network: nn.Module) -> None:
     bound = getattr(network, "lipschitz", None)
     if not isinstance(bound, int | float) or not 0.0 <= bound < 1.0:
         raise UsageError(
-            f"Contractive expects a network called as network(x, context) whose attribute lipschitz is a bound below 1, "
-            f"got {type(network).__name__} with {bound!r}: use a network of pushforward.networks that declares one"
+            f"Contractive expects a network called as network(x, context) whose attribute lipschitz is a bound below "
+            f"1, got {type(network).__name__} with {bound!r}: use a network of pushforward.networks that declares one"
         )
