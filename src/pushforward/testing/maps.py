@@ -43,8 +43,9 @@ def check_inverse(transform: Transform, x: Tensor, context: Tensor | None = None
 @law
 def check_log_det(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
     """``log_det`` equals ``slogdet`` of the autograd Jacobian, event by event, in float64; between the tangent spaces
-    on spheres; an estimate in the mean, within its standard error and the bias it declares; zero on discrete events. Where one direction draws,
-    the probability of what it draws is part of ``log_det``, and no Jacobian tells it: ``mass`` and ``bound`` do."""
+    on spheres; an estimate in the mean, within its standard error and the bias that it declares; zero on discrete
+    events. Where one direction draws, the probability of what it draws is part of ``log_det``, and no Jacobian tells
+    it: ``mass`` and ``bound`` do."""
     part, events, given = cast(transform, x, context, torch.float64)
     if part.draws and part.accuracy is not Accuracy.ESTIMATE:
         return
@@ -128,9 +129,7 @@ def check_gradients(transform: Transform, x: Tensor, context: Tensor | None = No
         calls = CALLS if index and part.accuracy is Accuracy.ESTIMATE else 1
         found, expected = torch.stack([slopes(seed, index) for seed in range(calls)], 1)
         slack = ERRORS * (found - expected).std() / calls**0.5 if calls > 1 else 0.0
-        assert_close(
-            found.mean(), expected.mean(), 1e-4, f"the gradient of {name} against finite differences", slack
-        )
+        assert_close(found.mean(), expected.mean(), 1e-4, f"the gradient of {name} against finite differences", slack)
 
 
 def points_of_domain(part: Transform, events: Tensor) -> Tensor:
@@ -246,7 +245,7 @@ def _assert_right_in_the_mean(part: Transform, x: Tensor, context: Tensor | None
     generator = seeded()
     with torch.no_grad():
         means = torch.stack([part(many, given, generator)[1].mean(0) for _ in range(CALLS)])
-    slack = ERRORS * means.std(0) / CALLS**0.5 + part.bias
+    slack = ERRORS * means.std(0) / CALLS**0.5 + part.log_det_bias
     what = f"the mean of {CALLS * DRAWS} estimates of log_det"
     assert_close(means.mean(0), expected, JACOBIAN_TOLERANCE, what, slack)
 

@@ -82,7 +82,7 @@ class Transform(ModulePart):
         return self.decode(z, context)
 
     @property
-    def bias(self) -> float:
+    def log_det_bias(self) -> float:
         """How far the mean of an estimated ``log_det`` may be off, in this mode; 0 where it is right in the mean."""
         return 0.0
 

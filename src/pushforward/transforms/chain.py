@@ -112,8 +112,8 @@ class Chain(Transform):
         return z
 
     @property
-    def bias(self) -> float:
-        return sum(part.bias for part in self)
+    def log_det_bias(self) -> float:
+        return sum(part.log_det_bias for part in self)
 
     def composition(self) -> list[tuple[str, Transform]]:
         return [(str(index), part) for index, part in enumerate(self)]

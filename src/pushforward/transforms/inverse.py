@@ -68,8 +68,8 @@ class Inverse(Transform):
         return self.transform.encode(z, context, generator)
 
     @property
-    def bias(self) -> float:
-        return self.transform.bias
+    def log_det_bias(self) -> float:
+        return self.transform.log_det_bias
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         return self.transform.initialise_inverse(x, context)

@@ -80,7 +80,7 @@ class Contractive(Bijection):
         self.tolerance = inverse.tolerance
 
     @property
-    def bias(self) -> float:
+    def log_det_bias(self) -> float:
         """How far the mean of the log-determinants may be off, in this mode: 0 where they are exact or unbiased."""
         return self.log_det.bias(self.domain.dimensions, float(self.network.lipschitz))  # type: ignore[arg-type]
 
