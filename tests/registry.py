@@ -346,6 +346,8 @@ DISTRIBUTIONS |= {
 # Networks: factories called as network(4, 8, context), on vectors of 4 features or images of 4 channels.
 VECTOR_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "DenseMLP": networks.DenseMLP,
+    "LipschitzMLP": networks.LipschitzMLP,
+    "LipschitzDenseMLP": networks.LipschitzDenseMLP,
     "MADE": networks.MADE,
     "MLP": networks.MLP,
     "ResidualMADE": networks.ResidualMADE,
@@ -355,9 +357,14 @@ IMAGE_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "DenseNet": networks.DenseNet,
     "GatedConvNet": partial(networks.GatedConvNet, hidden=8),
     "GlowConvNet": partial(networks.GlowConvNet, hidden=8),
+    "LipschitzConvNet": partial(networks.LipschitzConvNet, plane=(4, 6), hidden=8),
+    "LipschitzDenseNet": partial(networks.LipschitzDenseNet, plane=(4, 6), hidden=4),
 }
 # What wraps or prepares a network; tested where it is used.
 NETWORK_HELPERS = {"OneHotMADE", "ReZero", "Rezeroed", "MaskedChannels", "Joined"}
+# Layers and activations of Lipschitz networks; tested with them.
+NETWORK_HELPERS |= {"LipschitzLinear", "LipschitzConvolution", "LipschitzELU", "LipSwish", "CLipSwish", "LipschitzSine"}
+NETWORK_HELPERS |= {"normalised_once"}
 NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS)}
 
 # Names in __all__ that are no part of their own: bases, helpers and modules.
