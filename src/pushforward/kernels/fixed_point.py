@@ -50,9 +50,9 @@ class Iteration:
 def fixed_point(step: Step, start: Tensor, iteration: Iteration) -> Tensor:
     r"""The fixed points of a map, by ``x <- step(x)``, from a start of rows ``(rows, ...)``.
 
-    Rows must not see each other. One is done when its error is below the tolerance, or its residual ``step(x) - x`` is rounding. Damping and
-    preconditioning are the business of ``step``: ``x - a (F(x) - z) / d`` has the roots of ``F(x) = z`` as its fixed
-    points.
+    Rows must not see each other. One is done when its error is below the tolerance, or its residual ``step(x) - x`` is
+    rounding. Damping and preconditioning are the business of ``step``: ``x - a (F(x) - z) / d`` has the roots of
+    ``F(x) = z`` as its fixed points.
 
     Raises:
         ConvergenceError: a row has not arrived. In compiled code, which cannot raise, it is NaN.

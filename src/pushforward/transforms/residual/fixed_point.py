@@ -8,6 +8,7 @@ from torch import Tensor
 from pushforward.errors import UsageError
 from pushforward.kernels.fixed_point import Iteration, fixed_point, fixed_point_of_rows
 from pushforward.kernels.iteration import derivatives_wanted
+from pushforward.networks.lipschitz.spectral import normalised_once
 from pushforward.parts import Part
 from pushforward.transforms.residual.log_determinants.base import Perturbation
 
@@ -51,7 +52,9 @@ class FixedPointInverse(Part):
         def step(x: Tensor, z: Tensor, *context: Tensor) -> Tensor:
             return z - Perturbation(g.network, *context)(x)
 
-        found = fixed_point_of_rows(step, z.detach(), (z.detach(), *given), self._iteration(g))
+        # The weights stay what they are from step to step: their norms are computed once.
+        with torch.no_grad(), normalised_once(g.network):
+            found = fixed_point_of_rows(step, z.detach(), (z.detach(), *given), self._iteration(g))
         return self._differentiable(g, z, found) if derivatives_wanted() else found
 
     def _differentiable(self, g: Perturbation, z: Tensor, found: Tensor) -> Tensor:
