@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.func import jvp, vmap
+from torch.func import vjp, vmap
 
 from pushforward.transforms.residual.log_determinants.base import LogDeterminant, Perturbation
 
 
 class ExactLogDeterminant(LogDeterminant):
-    r"""``log |det(I + J)|`` itself, from all ``D`` columns of the Jacobian ``J`` of ``g``.
+    r"""``log |det(I + J)|`` itself, from all ``D`` rows of the Jacobian ``J`` of ``g``.
 
-    The columns are forward-mode derivatives along the axes, which share one evaluation of ``g``; the cost grows as
-    ``D`` evaluations and ``D^3``, so this is the rule for few dimensions: toys in the plane train with it.
+    The rows are gradients along the axes, which share one evaluation of ``g``; the cost grows as ``D`` evaluations and
+    ``D^3``, so this is the rule for few dimensions: toys in the plane train with it.
 
     Example:
         >>> import pushforward as pf
@@ -25,21 +25,17 @@ class ExactLogDeterminant(LogDeterminant):
     """
 
     def forward(self, g: Perturbation, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        shift, columns = _columns(g, x)
-        return shift, log_determinant(columns.transpose(-1, -2))
+        shift, jacobian = _jacobian(g, x)
+        return shift, log_determinant(jacobian)
 
 
-def _columns(g: Perturbation, x: Tensor) -> tuple[Tensor, Tensor]:
-    """``g(x)``, and its derivatives along each axis, ``(rows, D, D)`` with the axes first."""
+def _jacobian(g: Perturbation, x: Tensor) -> tuple[Tensor, Tensor]:
+    """``g(x)``, and its Jacobian at each row, ``(rows, D, D)``."""
+    shift, pull_back = vjp(g, x)
     size = x.shape[1:].numel()
     axes = torch.eye(size, dtype=x.dtype, device=x.device).reshape(size, *x.shape[1:])
-
-    def along(axis: Tensor) -> tuple[Tensor, Tensor]:
-        return jvp(g, (x,), (axis.expand_as(x),))  # type: ignore[return-value]
-
-    # The value does not depend on the axis: it is computed once, and comes out as it is.
-    shift, columns = vmap(along, out_dims=(None, 0))(axes)  # type: ignore[arg-type]
-    return shift, columns.flatten(2).transpose(0, 1)
+    gradients = vmap(lambda axis: pull_back(axis.expand_as(x))[0])(axes)
+    return shift, gradients.flatten(2).transpose(0, 1)
 
 
 def log_determinant(jacobian: Tensor) -> Tensor:
