@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +13,9 @@ from pushforward.networks.lipschitz.spectral import Normalised
 from pushforward.parts import ModulePart
 
 
-class Activation(Protocol):
-    """A class of activations with a Lipschitz constant of 1, called as ``activation(features, event_dims)``, which make
-    ``expansion`` times as many features."""
-
-    expansion: int
-
-    def __call__(self, features: int, event_dims: int, /) -> nn.Module: ...
-
-
+Activation = Callable[[int, int], nn.Module]
+"""Makes an activation with a Lipschitz constant of 1 of ``(features, event_dims)``, whose ``expansion`` says how many
+times as many features it gives."""
 LayerOf = Callable[[int, int, float], Normalised]
 """Makes a layer of ``(inputs, outputs, lipschitz)``."""
 
@@ -35,13 +29,13 @@ class Layered(ModulePart):
     ) -> None:
         super().__init__()
         self.width = widths[1]
-        seen = [widths[0], *(width * activation.expansion for width in widths[1:-1])]
+        self.activations = nn.ModuleList(activation(width, dims) for width in widths[1:-1])
+        seen = [widths[0], *map(_expanded, widths[1:-1], self.activations)]
         bounds = [*[1.0] * (len(widths) - 2), lipschitz]
         self.layers = nn.ModuleList(
             make(before, after, bound)
             for make, before, after, bound in zip(layer, seen, widths[1:], bounds, strict=True)
         )
-        self.activations = nn.ModuleList(activation(width, dims) for width in widths[1:-1])
 
     def forward(self, x: Tensor, shift: Tensor | float) -> Tensor:
         hidden = self.layers[0](x) + shift
@@ -80,12 +74,11 @@ class DenselyConnected(ModulePart):
         super().__init__()
         inputs, *hidden, outputs = widths
         self.width = hidden[0]
-        seen = [inputs]
-        for width in hidden:
-            seen.append(seen[-1] + width * activation.expansion)
+        activations = [activation(width, dims) for width in hidden]
+        seen = list(accumulate(map(_expanded, hidden, activations), initial=inputs))
         self.layers = nn.ModuleList(
-            DenseLayer(make(before, width, 1.0), activation(width, dims), dims)
-            for make, before, width in zip(layer, seen, hidden, strict=False)
+            DenseLayer(make(before, width, 1.0), after, dims)
+            for make, before, width, after in zip(layer[:-1], seen[:-1], hidden, activations, strict=True)
         )
         self.last = layer[-1](seen[-1], outputs, lipschitz)
 
@@ -94,6 +87,10 @@ class DenselyConnected(ModulePart):
         for layer in self.layers[1:]:
             x = layer(x)
         return self.last(x)
+
+
+def _expanded(width: int, activation: nn.Module) -> int:
+    return width * int(activation.expansion)  # type: ignore[arg-type]
 
 
 def start_at_zero(last: Normalised) -> None:
