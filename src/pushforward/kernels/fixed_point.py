@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -20,95 +21,87 @@ ROUNDING = 4.0
 
 STALLED = 10
 MOST_ROUNDING = 100.0
-"""A row whose residual has not fallen for ``STALLED`` steps is done where it is at most ``MOST_ROUNDING`` units: networks
-of large terms that cancel round worse than their values tell."""
+"""A row whose residual has not fallen for ``STALLED`` steps is done where it is at most ``MOST_ROUNDING`` units:
+networks of large terms that cancel round worse than their values tell."""
 
 
-@torch.no_grad()
-def fixed_point(step: Step, start: Tensor, *, factor: float, tolerance: float, limit: int, memory: int = 0) -> Tensor:
-    r"""The fixed points of a map, by ``x <- step(x)``, from a start of rows ``(rows, ...)``.
+@dataclass(frozen=True)
+class Iteration:
+    """How a fixed point is looked for, and when a row is done.
 
-    A row is done when the error of ``step(x)``, which is at most ``factor |step(x) - x|``, is below the tolerance,
-    absolute, and relative where the root mean square of its elements is above 1; or where the residual is rounding. Of
-    a contraction of Lipschitz constant ``L`` the factor is ``L / (1 - L)`` (Banach's a-posteriori bound). Damping and
-    preconditioning are the business of ``step``: ``x - a (F(x) - z) / d`` has the roots of ``F(x) = z`` as its fixed
-    points.
-
-    Args:
-        step: the map; rows must not see each other.
-        start: where to begin, ``(rows, ...)``.
-        factor: the error of ``step(x)`` in units of ``|step(x) - x|``, in the Euclidean norm.
-        tolerance: the error at which a row is done.
-        limit: the most evaluations of ``step``.
+    Attributes:
+        factor: the error of ``step(x)`` in units of ``|step(x) - x|``, in the Euclidean norm: of a contraction of
+            Lipschitz constant ``L`` it is ``L / (1 - L)`` (Banach's a-posteriori bound).
+        tolerance: the error at which a row is done: absolute, and relative where the root mean square of its elements
+            is above 1.
+        limit: the most evaluations of a step.
         memory: how many past steps Anderson acceleration combines, 0 for the plain iteration. A combination whose
             residual is no smaller than the one before is given up for the plain step, so that it converges where the
             plain iteration does.
+    """
+
+    factor: float
+    tolerance: float
+    limit: int
+    memory: int = 0
+
+
+@torch.no_grad()
+def fixed_point(step: Step, start: Tensor, iteration: Iteration) -> Tensor:
+    r"""The fixed points of a map, by ``x <- step(x)``, from a start of rows ``(rows, ...)``.
+
+    Rows must not see each other. One is done when its error is below the tolerance, or its residual ``step(x) - x`` is
+    rounding. Damping and preconditioning are the business of ``step``: ``x - a (F(x) - z) / d`` has the roots of
+    ``F(x) = z`` as its fixed points.
 
     Raises:
         ConvergenceError: a row has not arrived. In compiled code, which cannot raise, it is NaN.
 
     Example:
-        >>> roots = fixed_point(torch.cos, torch.zeros(2, 1), factor=5.0, tolerance=1e-6, limit=100)
+        >>> roots = fixed_point(torch.cos, torch.zeros(2, 1), Iteration(factor=5.0, tolerance=1e-6, limit=100))
         >>> bool(torch.allclose(roots.cos(), roots, atol=1e-5))
         True
     """
-    rows = start.flatten(1)
-    search = _Search(_flat(step, start.shape[1:]), factor, tolerance, memory)
+    search = _Search(_flat(step, start.shape[1:]), iteration)
 
     def advance(remaining: Tensor, *state: Tensor) -> State:
-        following = search.advance(state)
-        going = _going(*state)
+        following, going = search.advance(state), _going(*state)
         return tuple(torch.where(_like(going, a), a, b) for a, b in zip(following, state, strict=True))
 
-    state = iterate(advance, _going, search.start(rows), limit)
+    state = iterate(advance, _going, search.start(start.flatten(1)), iteration.limit)
     return _arrived(state[_BEST], _going(*state)).reshape(start.shape)
 
 
 @torch.no_grad()
-def fixed_point_of_rows(
-    step: Step,
-    start: Tensor,
-    given: Sequence[Tensor] = (),
-    *,
-    factor: float,
-    tolerance: float,
-    limit: int,
-    memory: int = 0,
-) -> Tensor:
+def fixed_point_of_rows(step: Step, start: Tensor, given: Sequence[Tensor], iteration: Iteration) -> Tensor:
     """What :func:`fixed_point` computes for ``step(x, *given)``, without evaluating rows that are done; ``given`` has a
     row for each row of the start. In compiled code and within ``torch.func``, where rows cannot be chosen, it is
     :func:`fixed_point` itself.
 
     Example:
         >>> z = torch.tensor([[0.5], [2.0]])
-        >>> x = fixed_point_of_rows(
-        ...     lambda x, z: z - 0.5 * x.tanh(), z, (z,), factor=1.0, tolerance=1e-6, limit=100, memory=2
-        ... )
+        >>> iteration = Iteration(factor=1.0, tolerance=1e-6, limit=100, memory=2)
+        >>> x = fixed_point_of_rows(lambda x, z: z - 0.5 * x.tanh(), z, (z,), iteration)
         >>> bool(torch.allclose(x + 0.5 * x.tanh(), z, atol=1e-5))
         True
     """
     if is_traced():
-        return fixed_point(
-            lambda x: step(x, *given), start, factor=factor, tolerance=tolerance, limit=limit, memory=memory
-        )
-    found = start.flatten(1).clone()
-    going = torch.zeros(len(found), dtype=torch.bool, device=found.device)
+        return fixed_point(lambda x: step(x, *given), start, iteration)
+    found = start.flatten(1).clone(memory_format=torch.contiguous_format)
+    going = torch.ones(len(found), dtype=torch.bool, device=found.device)
     left = torch.arange(len(found), device=found.device)
-    state = _Search(step, factor, tolerance, memory).start(found)
-    for _ in range(limit):
+    state = _Search(step, iteration).start(found)
+    for _ in range(iteration.limit):
         if not len(left):
             break
-        search = _Search(_flat(step, start.shape[1:], given), factor, tolerance, memory)
-        state = search.advance(state)
+        state = _Search(_flat(step, start.shape[1:], given), iteration).advance(state)
         goes_on = _going(*state)
-        count = int(goes_on.sum())
-        if count < len(left):
-            done = left[~goes_on]
-            found[done] = state[_BEST][~goes_on]
-            left, given = left[goes_on], [each[goes_on] for each in given]
-            state = tuple(each[goes_on] for each in state)
-    found[left] = state[_BEST]
-    going[left] = True
+        if bool(goes_on.all()):
+            continue
+        done = left[~goes_on]
+        found[done], going[done] = state[_BEST][~goes_on], False
+        left, given = left[goes_on], [each[goes_on] for each in given]
+        state = tuple(each[goes_on] for each in state)
     return _arrived(found, going).reshape(start.shape)
 
 
@@ -124,17 +117,17 @@ class _Search:
     of the best image and the last changes of image and residual.
     """
 
-    def __init__(self, step: Step, factor: float, tolerance: float, memory: int) -> None:
-        self.step, self.factor, self.tolerance, self.memory = step, factor, tolerance, memory
+    def __init__(self, step: Step, iteration: Iteration) -> None:
+        self.step, self.rule = step, iteration
 
     def start(self, x: Tensor) -> State:
         size = x.new_full(x.shape[:1], torch.inf)
         stalled = torch.zeros(x.shape[:1], dtype=torch.int64, device=x.device)
         length = torch.linalg.vector_norm(x, dim=-1)
         state = x, x, size, stalled, torch.ones_like(stalled, dtype=torch.bool), length
-        if not self.memory:
+        if not self.rule.memory:
             return state
-        past = x.new_zeros(len(x), self.memory, x.shape[1])
+        past = x.new_zeros(len(x), self.rule.memory, x.shape[1])
         return (*state, torch.zeros_like(x), past, past)
 
     def advance(self, state: State) -> State:
@@ -145,7 +138,7 @@ class _Search:
         fell = size < least
         stalled = torch.where(fell, 0, stalled + 1)
         following = image
-        if self.memory:
+        if self.rule.memory:
             following, past = self._accelerated(image, residual, best, fell, torch.isfinite(least), past)
         finite = torch.isfinite(size)
         best = torch.where(finite[:, None], torch.where(fell[:, None], image, best), torch.nan)
@@ -169,7 +162,7 @@ class _Search:
     def _done(self, best: Tensor, least: Tensor, stalled: Tensor, length: Tensor) -> Tensor:
         unit_length = max(best.shape[1], 1) ** 0.5
         found = torch.linalg.vector_norm(best, dim=-1)
-        near = self.factor * least <= self.tolerance * torch.clamp(found / unit_length, min=1.0)
+        near = self.rule.factor * least <= self.rule.tolerance * torch.clamp(found / unit_length, min=1.0)
         unit = torch.finfo(best.dtype).eps * (torch.maximum(found, length) + unit_length)
         return near | (least <= ROUNDING * unit) | ((stalled >= STALLED) & (least <= MOST_ROUNDING * unit))
 
@@ -192,7 +185,7 @@ def _arrived(x: Tensor, going: Tensor) -> Tensor:
     failures = count_true(lost)
     if failures:
         raise ConvergenceError(
-            f"A fixed-point iteration expected to arrive at every row, and {failures} of {len(x)} did not: look for NaN "
-            f"or infinite numbers in the inputs and the parameters, and for a map that is no contraction"
+            f"A fixed-point iteration expected to arrive at every row, and {failures} of {len(x)} did not: look for "
+            f"NaN or infinite numbers in the inputs and the parameters, and for a map that is no contraction"
         )
     return torch.where(lost[:, None], torch.nan, x)

@@ -80,7 +80,7 @@ class Contractive(Bijection):
         self.tolerance = inverse.tolerance
 
     @property
-    def bias(self) -> float:
+    def log_det_bias(self) -> float:
         """How far the mean of the log-determinants may be off, in this mode: 0 where they are exact or unbiased."""
         return self.log_det.bias(self.domain.dimensions, float(self.network.lipschitz))  # type: ignore[arg-type]
 
@@ -130,6 +130,6 @@ def _check_lipschitz(network: nn.Module) -> None:
     bound = getattr(network, "lipschitz", None)
     if not isinstance(bound, int | float) or not 0.0 <= bound < 1.0:
         raise UsageError(
-            f"Contractive expects a network called as network(x, context) whose attribute lipschitz is a bound below 1, "
-            f"got {type(network).__name__} with {bound!r}: use a network of pushforward.networks that declares one"
+            f"Contractive expects a network called as network(x, context) whose attribute lipschitz is a bound below "
+            f"1, got {type(network).__name__} with {bound!r}: use a network of pushforward.networks that declares one"
         )

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import UsageError
-from pushforward.kernels.fixed_point import fixed_point, fixed_point_of_rows
+from pushforward.kernels.fixed_point import Iteration, fixed_point, fixed_point_of_rows
 from pushforward.kernels.iteration import derivatives_wanted
+from pushforward.networks.lipschitz.spectral import normalised_once
 from pushforward.parts import Part
 from pushforward.transforms.residual.log_determinants.base import Perturbation
 
@@ -51,7 +52,9 @@ class FixedPointInverse(Part):
         def step(x: Tensor, z: Tensor, *context: Tensor) -> Tensor:
             return z - Perturbation(g.network, *context)(x)
 
-        found = fixed_point_of_rows(step, z.detach(), (z.detach(), *given), **self._options(g.lipschitz))
+        # The weights stay what they are from step to step: their norms are computed once.
+        with torch.no_grad(), normalised_once(g.network):
+            found = fixed_point_of_rows(step, z.detach(), (z.detach(), *given), self._iteration(g))
         return self._differentiable(g, z, found) if derivatives_wanted() else found
 
     def _differentiable(self, g: Perturbation, z: Tensor, found: Tensor) -> Tensor:
@@ -71,12 +74,11 @@ class FixedPointInverse(Part):
             def step(u: Tensor) -> Tensor:
                 return right - torch.autograd.grad(shift, points, u, retain_graph=True)[0]
 
-            return unit * fixed_point(step, right, **self._options(g.lipschitz))
+            return unit * fixed_point(step, right, self._iteration(g))
 
         if x.requires_grad:
             x.register_hook(solved)
         return x
 
-    def _options(self, lipschitz: float) -> dict[str, float | int]:
-        factor = lipschitz / (1.0 - lipschitz)
-        return {"factor": factor, "tolerance": self.tolerance, "limit": self.limit, "memory": self.memory}
+    def _iteration(self, g: Perturbation) -> Iteration:
+        return Iteration(g.lipschitz / (1.0 - g.lipschitz), self.tolerance, self.limit, self.memory)

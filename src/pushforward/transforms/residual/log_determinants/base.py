@@ -55,5 +55,5 @@ class LogDeterminant(ModulePart):
 
 
 def differentiable(x: Tensor) -> Tensor:
-    """The same points, as ones in which derivatives can be taken."""
-    return x if x.requires_grad else x.detach().requires_grad_()
+    """The same points, as ones in which derivatives can be taken, whether or not anybody else wants gradients."""
+    return x if x.requires_grad and torch.is_grad_enabled() else x.detach().requires_grad_()

@@ -61,17 +61,25 @@ class _WithGradients(torch.autograd.Function):
             shift, log_det = series.evaluate(g, points, probe)
             inputs = (points, *sources)
             gradients = torch.autograd.grad(log_det.sum(), inputs, retain_graph=True, allow_unused=True)
-        ctx.again = series, g, probe
-        ctx.shift, ctx.inputs = shift, inputs
-        ctx.gradients = gradients
+        ctx.again, ctx.inputs, ctx.gradients, ctx.shift = (series, g, probe), inputs, gradients, shift
         return shift.detach(), log_det.detach()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_shift: Tensor, of_log_det: Tensor) -> tuple[Any, ...]:
-        through_shift = torch.autograd.grad(ctx.shift, ctx.inputs, of_shift, allow_unused=True)
+        shift, ctx.shift = _shift(ctx), None
+        through_shift = torch.autograd.grad(shift, ctx.inputs, of_shift, allow_unused=True)
         through_log_det = _through_log_det(ctx, of_log_det)
         return None, None, None, *map(_sum, through_shift, through_log_det)
+
+
+def _shift(ctx: Any) -> Tensor:
+    """``g(x)``, whose graph is gone after the first of several passes backwards."""
+    if ctx.shift is not None:
+        return ctx.shift
+    _, g, _ = ctx.again
+    with torch.enable_grad():
+        return g(ctx.inputs[0])
 
 
 def _through_log_det(ctx: Any, weights: Tensor) -> tuple[Tensor | None, ...]:

@@ -56,9 +56,8 @@ class PowerSeries(LogDeterminant):
 
     def evaluate(self, g: Perturbation, x: Tensor, probe: Probe) -> tuple[Tensor, Tensor]:
         """Return ``g(x)`` and the estimates that a probe gives."""
-        wanted = torch.is_grad_enabled()
+        wanted, points = torch.is_grad_enabled(), differentiable(x)
         with torch.enable_grad():
-            points = differentiable(x)
             shift = g(points)
             total = torch.zeros_like(points)
             for k, product in enumerate(products(shift, points, probe, create_graph=wanted), 1):
@@ -137,7 +136,7 @@ class RussianRoulette(PowerSeries):
 
     def __init__(
         self,
-        distribution: TermCount = GeometricTerms(0.5),
+        distribution: TermCount = GeometricTerms(0.5),  # noqa: B008
         exact_terms: int = 2,
         evaluation_terms: int = 20,
         noise: str = "rademacher",
