@@ -32,6 +32,11 @@ class LipschitzELU(ModulePart):
     def forward(self, x: Tensor) -> Tensor:
         return F.elu(x)
 
+    def along(self, x: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the value and the derivatives along tangents."""
+        value = F.elu(x)
+        return value, torch.where(x > 0, 1.0, value + 1.0) * tangents
+
 
 class _Rated(ModulePart):
     """What has a learned rate ``beta > 0`` for each feature, or channel of an image."""
@@ -71,6 +76,11 @@ class LipSwish(_Rated):
     def forward(self, x: Tensor) -> Tensor:
         return x * torch.sigmoid(self.rate * x) / 1.1
 
+    def along(self, x: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the value and the derivatives along tangents."""
+        value, slope = _swish(x, self.rate)
+        return value / 1.1, (slope / 1.1) * tangents
+
 
 class CLipSwish(_Rated):
     r"""``[LipSwish(x), LipSwish(-x)] / 1.004``: twice the features, and where one half is flat the other has a slope.
@@ -98,6 +108,13 @@ class CLipSwish(_Rated):
         opened = torch.sigmoid(self.rate * x)
         return torch.cat([x * opened, x * (opened - 1.0)], -self.event_dims) / (1.1 * 1.004)
 
+    def along(self, x: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the value and the derivatives along tangents."""
+        value, slope = _swish(x, self.rate)
+        slopes = torch.cat([slope, slope - 1.0], -self.event_dims) / (1.1 * 1.004)
+        values = torch.cat([value, value - x], -self.event_dims) / (1.1 * 1.004)
+        return values, slopes * torch.cat([tangents, tangents], -self.event_dims)
+
 
 class LipschitzSine(_Rated):
     r"""``sin(beta x) / beta`` with a learned ``beta > 0`` for each feature: ``f' = cos(beta x)`` does not fade far out.
@@ -121,3 +138,15 @@ class LipschitzSine(_Rated):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.sin(self.rate * x) / self.rate
+
+    def along(self, x: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the value and the derivatives along tangents."""
+        phase = self.rate * x
+        return torch.sin(phase) / self.rate, torch.cos(phase) * tangents
+
+
+def _swish(x: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
+    """``x sigmoid(beta x)`` and its slope."""
+    opened = torch.sigmoid(rate * x)
+    value = x * opened
+    return value, opened + rate * value * (1.0 - opened)

@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from pushforward.networks.lipschitz.spectral import Normalised
 from pushforward.parts import ModulePart
 
-
 Activation = Callable[[int, int], nn.Module]
 """Makes an activation with a Lipschitz constant of 1 of ``(features, event_dims)``, whose ``expansion`` says how many
 times as many features it gives."""
@@ -43,6 +42,14 @@ class Layered(ModulePart):
             hidden = layer(activation(hidden))
         return hidden
 
+    def along(self, x: Tensor, tangents: Tensor, shift: Tensor | float) -> tuple[Tensor, Tensor]:
+        """Return the value and the derivatives along tangents ``(axes, ..., inputs)``."""
+        hidden, tangents = self.layers[0].along(x, tangents)  # type: ignore[operator]
+        hidden = hidden + shift
+        for activation, layer in zip(self.activations, self.layers[1:], strict=True):
+            hidden, tangents = layer.along(*activation.along(hidden, tangents))  # type: ignore[operator]
+        return hidden, tangents
+
 
 class DenseLayer(ModulePart):
     r"""A layer that keeps its input, ``h(x) = [a x, b phi(W x)]`` with ``a^2 + b^2 = 1``, both learned.
@@ -60,9 +67,24 @@ class DenseLayer(ModulePart):
         self.importance = nn.Parameter(torch.zeros(2))
 
     def forward(self, x: Tensor, shift: Tensor | float = 0.0) -> Tensor:
-        # Softplus stays above zero for shares far from each other, in single precision too.
-        kept, added = F.normalize(F.softplus(self.importance.clamp(min=-15.0)), dim=0)
+        kept, added = self._shares()
         return torch.cat([kept * x, added * self.activation(self.layer(x) + shift)], -self.dims)
+
+    def along(self, x: Tensor, tangents: Tensor, shift: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
+        """Return the value and the derivatives along tangents ``(axes, ..., inputs)``."""
+        kept, added = self._shares()
+        hidden, slopes = self.layer.along(x, tangents)  # type: ignore[operator]
+        hidden, slopes = self.activation.along(hidden + shift, slopes)  # type: ignore[operator]
+        # Tangents that are the same at every row become those of each.
+        tangents = tangents.expand(*slopes.shape[: -self.dims], *tangents.shape[-self.dims :])
+        return (
+            torch.cat([kept * x, added * hidden], -self.dims),
+            torch.cat([kept * tangents, added * slopes], -self.dims),
+        )
+
+    def _shares(self) -> Tensor:
+        # Softplus stays above zero for shares far from each other, in single precision too.
+        return F.normalize(F.softplus(self.importance.clamp(min=-15.0)), dim=0)
 
 
 class DenselyConnected(ModulePart):
@@ -87,6 +109,13 @@ class DenselyConnected(ModulePart):
         for layer in self.layers[1:]:
             x = layer(x)
         return self.last(x)
+
+    def along(self, x: Tensor, tangents: Tensor, shift: Tensor | float) -> tuple[Tensor, Tensor]:
+        """Return the value and the derivatives along tangents ``(axes, ..., inputs)``."""
+        x, tangents = self.layers[0].along(x, tangents, shift)  # type: ignore[operator]
+        for layer in self.layers[1:]:
+            x, tangents = layer.along(x, tangents)  # type: ignore[operator]
+        return self.last.along(x, tangents)  # type: ignore[operator, no-any-return]
 
 
 def _expanded(width: int, activation: nn.Module) -> int:

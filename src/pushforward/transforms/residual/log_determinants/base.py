@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.func import jvp, vmap
 
 from pushforward.accuracy import Accuracy, Draws
 from pushforward.parts import ModulePart
@@ -21,6 +22,18 @@ class Perturbation:
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.network(x) if self.context is None else self.network(x, self.context)
+
+    def along(self, x: Tensor, axes: Tensor) -> tuple[Tensor, Tensor]:
+        """``g(x)``, and its derivatives along each of the axes, ``(axes, rows, ...)``; by a network's own method
+        ``along`` where it has one."""
+        if hasattr(self.network, "along"):
+            return self.network.along(x, axes, self.context)  # type: ignore[operator, no-any-return]
+
+        def derivative(axis: Tensor) -> tuple[Tensor, Tensor]:
+            return jvp(self, (x,), (axis.expand_as(x),))  # type: ignore[return-value]
+
+        # The value does not depend on the axis: it is computed once, and comes out as it is.
+        return vmap(derivative, out_dims=(None, 0))(axes)  # type: ignore[arg-type, no-any-return]
 
     @property
     def sources(self) -> list[Tensor]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.func import jvp, vmap
 
 from pushforward.transforms.residual.log_determinants.base import LogDeterminant, Perturbation
 
@@ -25,21 +24,10 @@ class ExactLogDeterminant(LogDeterminant):
     """
 
     def forward(self, g: Perturbation, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        shift, columns = _columns(g, x)
-        return shift, log_determinant(columns.transpose(-1, -2))
-
-
-def _columns(g: Perturbation, x: Tensor) -> tuple[Tensor, Tensor]:
-    """``g(x)``, and its derivatives along each axis, ``(rows, D, D)`` with the axes first."""
-    size = x.shape[1:].numel()
-    axes = torch.eye(size, dtype=x.dtype, device=x.device).reshape(size, *x.shape[1:])
-
-    def along(axis: Tensor) -> tuple[Tensor, Tensor]:
-        return jvp(g, (x,), (axis.expand_as(x),))  # type: ignore[return-value]
-
-    # The value does not depend on the axis: it is computed once, and comes out as it is.
-    shift, columns = vmap(along, out_dims=(None, 0))(axes)  # type: ignore[arg-type]
-    return shift, columns.flatten(2).transpose(0, 1)
+        size = x.shape[1:].numel()
+        axes = torch.eye(size, dtype=x.dtype, device=x.device).reshape(size, *x.shape[1:])
+        shift, columns = g.along(x, axes)
+        return shift, log_determinant(columns.flatten(2).permute(1, 2, 0))
 
 
 def log_determinant(jacobian: Tensor) -> Tensor:
