@@ -21,6 +21,7 @@ from pushforward.networks import (
     LipschitzDenseNet,
     LipschitzELU,
     LipschitzMLP,
+    LipschitzSine,
     LipSwish,
     NetworkFactory,
 )
@@ -34,6 +35,7 @@ from pushforward.transforms import (
 )
 
 LEVELS = 256
+ACTIVATIONS = {"elu": LipschitzELU, "lipswish": LipSwish, "clipswish": CLipSwish, "sine": LipschitzSine}
 MOST_EXACT = 8
 """Up to how many features ``log_det="auto"`` is exact: the Jacobian costs less there than the terms of a series."""
 
@@ -50,6 +52,7 @@ def iresnet(
     scales: int = 2,
     log_det: str = "auto",
     terms: int = 8,
+    activation: str = "elu",
     lipschitz: float = 0.9,
 ) -> Flow:
     """Invertible residual network: residual layers with ELUs and a truncated series as the log-determinant.
@@ -68,6 +71,7 @@ def iresnet(
         log_det: ``"exact"`` (by the whole Jacobian), ``"estimate"``, or ``"auto"``: exact for vectors of up to 8
             features, an estimate for all else.
         terms: the terms of the series, where it is an estimate.
+        activation: of the networks: ``"elu"``, ``"lipswish"``, ``"clipswish"`` or ``"sine"``, which is the sharpest.
         lipschitz: the Lipschitz constant of each network, below 1.
 
     Raises:
@@ -81,10 +85,7 @@ def iresnet(
         >>> flow.log_prob(torch.zeros(4, 3)).shape, str(flow.accuracy)
         (torch.Size([4]), 'exact')
     """
-    networks = _Networks(
-        partial(LipschitzMLP, activation=LipschitzELU, lipschitz=lipschitz),
-        partial(LipschitzConvNet, activation=LipschitzELU, lipschitz=lipschitz),
-    )
+    networks = _Networks(LipschitzMLP, LipschitzConvNet, activation, lipschitz)
     estimate = TruncatedSeries(terms)
     return _flow(networks, estimate, features, shape, levels, context, embedding, layers, hidden, scales, log_det)
 
@@ -100,6 +101,7 @@ def residual_flow(
     hidden: int | Sequence[int] = 64,
     scales: int = 2,
     log_det: str = "auto",
+    activation: str = "lipswish",
     lipschitz: float = 0.97,
 ) -> Flow:
     """Residual flow: residual layers with LipSwish and an unbiased log-determinant.
@@ -117,6 +119,7 @@ def residual_flow(
         scales: at how many scales an image is seen.
         log_det: ``"exact"`` (by the whole Jacobian), ``"estimate"`` (Russian roulette), or ``"auto"``: exact for
             vectors of up to 8 features, an estimate for all else.
+        activation: of the networks: ``"elu"``, ``"lipswish"``, ``"clipswish"`` or ``"sine"``, which is the sharpest.
         lipschitz: the Lipschitz constant of each network, below 1.
 
     Raises:
@@ -131,10 +134,7 @@ def residual_flow(
         >>> pf.models.residual_flow(shape=(1, 8, 8), levels=17, layers=1, hidden=8).sample(2).shape
         torch.Size([2, 1, 8, 8])
     """
-    networks = _Networks(
-        partial(LipschitzMLP, activation=LipSwish, lipschitz=lipschitz),
-        partial(LipschitzConvNet, activation=LipSwish, lipschitz=lipschitz),
-    )
+    networks = _Networks(LipschitzMLP, LipschitzConvNet, activation, lipschitz)
     estimate = NeumannGradients(RussianRoulette())
     return _flow(networks, estimate, features, shape, levels, context, embedding, layers, hidden, scales, log_det)
 
@@ -150,6 +150,7 @@ def densenet_flow(
     hidden: int | Sequence[int] | None = None,
     scales: int = 2,
     log_det: str = "auto",
+    activation: str = "clipswish",
     lipschitz: float = 0.97,
 ) -> Flow:
     """DenseNet flow: residual layers that are densely connected, with CLipSwish and learned concatenation.
@@ -169,6 +170,7 @@ def densenet_flow(
         scales: at how many scales an image is seen.
         log_det: ``"exact"`` (by the whole Jacobian), ``"estimate"`` (Russian roulette), or ``"auto"``: exact for
             vectors of up to 8 features, an estimate for all else.
+        activation: of the networks: ``"elu"``, ``"lipswish"``, ``"clipswish"`` or ``"sine"``, which is the sharpest.
         lipschitz: the Lipschitz constant of each network, below 1.
 
     Raises:
@@ -181,10 +183,7 @@ def densenet_flow(
         >>> pf.models.densenet_flow(features=3, layers=2).log_prob(torch.zeros(4, 3)).shape
         torch.Size([4])
     """
-    networks = _Networks(
-        partial(LipschitzDenseMLP, activation=CLipSwish, lipschitz=lipschitz),
-        partial(LipschitzDenseNet, activation=CLipSwish, lipschitz=lipschitz),
-    )
+    networks = _Networks(LipschitzDenseMLP, LipschitzDenseNet, activation, lipschitz)
     estimate = NeumannGradients(RussianRoulette())
     if hidden is None:
         hidden = 26 if shape is None else 11
@@ -192,10 +191,13 @@ def densenet_flow(
 
 
 class _Networks:
-    """The networks of a model for each kind of events."""
+    """The networks of a model for vectors and for images, with an activation and a bound."""
 
-    def __init__(self, vectors: NetworkFactory, images: NetworkFactory) -> None:
-        self.vectors, self.images = vectors, images
+    def __init__(self, vectors: NetworkFactory, images: NetworkFactory, activation: str, lipschitz: float) -> None:
+        if activation not in ACTIVATIONS:
+            raise UsageError(f"activation expects one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+        options = {"activation": ACTIVATIONS[activation], "lipschitz": lipschitz}
+        self.vectors, self.images = partial(vectors, **options), partial(images, **options)
 
 
 def _flow(

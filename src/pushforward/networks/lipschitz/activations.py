@@ -70,7 +70,7 @@ class LipSwish(_Rated):
 
     expansion = 1
 
-    def __init__(self, features: int, event_dims: int = 1, lowest: float = 1.0, highest: float = 8.0) -> None:
+    def __init__(self, features: int, event_dims: int = 1, lowest: float = 1.0, highest: float = 20.0) -> None:
         super().__init__(features, event_dims, lowest, highest)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ class CLipSwish(_Rated):
 
     expansion = 2
 
-    def __init__(self, features: int, event_dims: int = 1, lowest: float = 1.0, highest: float = 8.0) -> None:
+    def __init__(self, features: int, event_dims: int = 1, lowest: float = 1.0, highest: float = 20.0) -> None:
         super().__init__(features, event_dims, lowest, highest)
         self.event_dims = event_dims
 
@@ -133,7 +133,7 @@ class LipschitzSine(_Rated):
 
     expansion = 1
 
-    def __init__(self, features: int, event_dims: int = 1, lowest: float = 1.0, highest: float = 8.0) -> None:
+    def __init__(self, features: int, event_dims: int = 1, lowest: float = 1.0, highest: float = 20.0) -> None:
         super().__init__(features, event_dims, lowest, highest)
 
     def forward(self, x: Tensor) -> Tensor:
