@@ -262,3 +262,15 @@ def test_copies_of_a_network_are_independent_and_in_double_precision_agree() -> 
     x = torch.randn(4, 2, 6, 6, generator=seeded())
     double = copy.deepcopy(network).double()
     assert (double(x.double()) - network(x)).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("network", VECTOR_NETWORKS)
+@pytest.mark.parametrize("context", [0, 2])
+def test_derivatives_along_axes_are_those_of_autograd(network: partial[nn.Module], context: int) -> None:
+    made = pf.testing.randomise(network(3, 3, context), 1.0, seeded()).double()
+    x = torch.randn(5, 3, generator=seeded(), dtype=torch.float64)
+    given = (torch.randn(5, context, generator=seeded(1), dtype=torch.float64),) if context else ()
+    value, columns = made.along(x, torch.eye(3, dtype=torch.float64), *given)
+    torch.testing.assert_close(value, made(x, *given))
+    jacobians = torch.func.vmap(torch.func.jacrev(made))(x, *given)
+    torch.testing.assert_close(columns.permute(1, 2, 0), jacobians)

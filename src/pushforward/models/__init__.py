@@ -5,6 +5,7 @@ is its alias for programs and the command line.
 """
 
 from pushforward.models.categories import categorical_flow, discrete_flow
+from pushforward.models.contractive import densenet_flow, iresnet, residual_flow
 from pushforward.models.couplings import nice, realnvp
 from pushforward.models.images.flowpp import flowpp
 from pushforward.models.images.multiscale import glow, multiscale
@@ -24,6 +25,7 @@ __all__ = [
     "cdf_2d",
     "coarse_to_fine",
     "coupling",
+    "densenet_flow",
     "discrete_flow",
     "flowpp",
     "gaussianization",
@@ -31,6 +33,7 @@ __all__ = [
     "iaf",
     "idf",
     "idf_vector",
+    "iresnet",
     "list_models",
     "maf",
     "mnist_multiscale",
@@ -46,6 +49,7 @@ __all__ = [
     "radial",
     "realnvp",
     "recipe_options",
+    "residual_flow",
     "sylvester",
     "umnn",
 ]

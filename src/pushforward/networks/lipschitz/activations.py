@@ -32,6 +32,11 @@ class LipschitzELU(ModulePart):
     def forward(self, x: Tensor) -> Tensor:
         return F.elu(x)
 
+    def along(self, x: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the value and the derivatives along tangents."""
+        value = F.elu(x)
+        return value, torch.where(x > 0, 1.0, value + 1.0) * tangents
+
 
 class _Rated(ModulePart):
     """What has a learned rate ``beta > 0`` for each feature, or channel of an image."""
@@ -65,11 +70,16 @@ class LipSwish(_Rated):
 
     expansion = 1
 
-    def __init__(self, features: int, event_dims: int = 1, lowest: float = 1.0, highest: float = 8.0) -> None:
+    def __init__(self, features: int, event_dims: int = 1, lowest: float = 1.0, highest: float = 20.0) -> None:
         super().__init__(features, event_dims, lowest, highest)
 
     def forward(self, x: Tensor) -> Tensor:
         return x * torch.sigmoid(self.rate * x) / 1.1
+
+    def along(self, x: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the value and the derivatives along tangents."""
+        value, slope = _swish(x, self.rate)
+        return value / 1.1, (slope / 1.1) * tangents
 
 
 class CLipSwish(_Rated):
@@ -90,13 +100,20 @@ class CLipSwish(_Rated):
 
     expansion = 2
 
-    def __init__(self, features: int, event_dims: int = 1, lowest: float = 1.0, highest: float = 8.0) -> None:
+    def __init__(self, features: int, event_dims: int = 1, lowest: float = 1.0, highest: float = 20.0) -> None:
         super().__init__(features, event_dims, lowest, highest)
         self.event_dims = event_dims
 
     def forward(self, x: Tensor) -> Tensor:
         opened = torch.sigmoid(self.rate * x)
         return torch.cat([x * opened, x * (opened - 1.0)], -self.event_dims) / (1.1 * 1.004)
+
+    def along(self, x: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the value and the derivatives along tangents."""
+        value, slope = _swish(x, self.rate)
+        slopes = torch.cat([slope, slope - 1.0], -self.event_dims) / (1.1 * 1.004)
+        values = torch.cat([value, value - x], -self.event_dims) / (1.1 * 1.004)
+        return values, slopes * torch.cat([tangents, tangents], -self.event_dims)
 
 
 class LipschitzSine(_Rated):
@@ -116,8 +133,20 @@ class LipschitzSine(_Rated):
 
     expansion = 1
 
-    def __init__(self, features: int, event_dims: int = 1, lowest: float = 1.0, highest: float = 8.0) -> None:
+    def __init__(self, features: int, event_dims: int = 1, lowest: float = 1.0, highest: float = 20.0) -> None:
         super().__init__(features, event_dims, lowest, highest)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.sin(self.rate * x) / self.rate
+
+    def along(self, x: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the value and the derivatives along tangents."""
+        phase = self.rate * x
+        return torch.sin(phase) / self.rate, torch.cos(phase) * tangents
+
+
+def _swish(x: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
+    """``x sigmoid(beta x)`` and its slope."""
+    opened = torch.sigmoid(rate * x)
+    value = x * opened
+    return value, opened + rate * value * (1.0 - opened)

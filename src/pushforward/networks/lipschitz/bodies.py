@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -12,16 +12,9 @@ from torch.nn import functional as F
 from pushforward.networks.lipschitz.spectral import Normalised
 from pushforward.parts import ModulePart
 
-
-class Activation(Protocol):
-    """A class of activations with a Lipschitz constant of 1, called as ``activation(features, event_dims)``, which make
-    ``expansion`` times as many features."""
-
-    expansion: int
-
-    def __call__(self, features: int, event_dims: int, /) -> nn.Module: ...
-
-
+Activation = Callable[[int, int], nn.Module]
+"""Makes an activation with a Lipschitz constant of 1 of ``(features, event_dims)``, whose ``expansion`` says how many
+times as many features it gives."""
 LayerOf = Callable[[int, int, float], Normalised]
 """Makes a layer of ``(inputs, outputs, lipschitz)``."""
 
@@ -35,19 +28,27 @@ class Layered(ModulePart):
     ) -> None:
         super().__init__()
         self.width = widths[1]
-        seen = [widths[0], *(width * activation.expansion for width in widths[1:-1])]
+        self.activations = nn.ModuleList(activation(width, dims) for width in widths[1:-1])
+        seen = [widths[0], *map(_expanded, widths[1:-1], self.activations)]
         bounds = [*[1.0] * (len(widths) - 2), lipschitz]
         self.layers = nn.ModuleList(
             make(before, after, bound)
             for make, before, after, bound in zip(layer, seen, widths[1:], bounds, strict=True)
         )
-        self.activations = nn.ModuleList(activation(width, dims) for width in widths[1:-1])
 
     def forward(self, x: Tensor, shift: Tensor | float) -> Tensor:
         hidden = self.layers[0](x) + shift
         for activation, layer in zip(self.activations, self.layers[1:], strict=True):
             hidden = layer(activation(hidden))
         return hidden
+
+    def along(self, x: Tensor, tangents: Tensor, shift: Tensor | float) -> tuple[Tensor, Tensor]:
+        """Return the value and the derivatives along tangents ``(axes, ..., inputs)``."""
+        hidden, tangents = self.layers[0].along(x, tangents)  # type: ignore[operator]
+        hidden = hidden + shift
+        for activation, layer in zip(self.activations, self.layers[1:], strict=True):
+            hidden, tangents = layer.along(*activation.along(hidden, tangents))  # type: ignore[operator]
+        return hidden, tangents
 
 
 class DenseLayer(ModulePart):
@@ -66,9 +67,24 @@ class DenseLayer(ModulePart):
         self.importance = nn.Parameter(torch.zeros(2))
 
     def forward(self, x: Tensor, shift: Tensor | float = 0.0) -> Tensor:
-        # Softplus stays above zero for shares far from each other, in single precision too.
-        kept, added = F.normalize(F.softplus(self.importance.clamp(min=-15.0)), dim=0)
+        kept, added = self._shares()
         return torch.cat([kept * x, added * self.activation(self.layer(x) + shift)], -self.dims)
+
+    def along(self, x: Tensor, tangents: Tensor, shift: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
+        """Return the value and the derivatives along tangents ``(axes, ..., inputs)``."""
+        kept, added = self._shares()
+        hidden, slopes = self.layer.along(x, tangents)  # type: ignore[operator]
+        hidden, slopes = self.activation.along(hidden + shift, slopes)  # type: ignore[operator]
+        # Tangents that are the same at every row become those of each.
+        tangents = tangents.expand(*slopes.shape[: -self.dims], *tangents.shape[-self.dims :])
+        return (
+            torch.cat([kept * x, added * hidden], -self.dims),
+            torch.cat([kept * tangents, added * slopes], -self.dims),
+        )
+
+    def _shares(self) -> Tensor:
+        # Softplus stays above zero for shares far from each other, in single precision too.
+        return F.normalize(F.softplus(self.importance.clamp(min=-15.0)), dim=0)
 
 
 class DenselyConnected(ModulePart):
@@ -80,12 +96,11 @@ class DenselyConnected(ModulePart):
         super().__init__()
         inputs, *hidden, outputs = widths
         self.width = hidden[0]
-        seen = [inputs]
-        for width in hidden:
-            seen.append(seen[-1] + width * activation.expansion)
+        activations = [activation(width, dims) for width in hidden]
+        seen = list(accumulate(map(_expanded, hidden, activations), initial=inputs))
         self.layers = nn.ModuleList(
-            DenseLayer(make(before, width, 1.0), activation(width, dims), dims)
-            for make, before, width in zip(layer, seen, hidden, strict=False)
+            DenseLayer(make(before, width, 1.0), after, dims)
+            for make, before, width, after in zip(layer[:-1], seen[:-1], hidden, activations, strict=True)
         )
         self.last = layer[-1](seen[-1], outputs, lipschitz)
 
@@ -94,6 +109,17 @@ class DenselyConnected(ModulePart):
         for layer in self.layers[1:]:
             x = layer(x)
         return self.last(x)
+
+    def along(self, x: Tensor, tangents: Tensor, shift: Tensor | float) -> tuple[Tensor, Tensor]:
+        """Return the value and the derivatives along tangents ``(axes, ..., inputs)``."""
+        x, tangents = self.layers[0].along(x, tangents, shift)  # type: ignore[operator]
+        for layer in self.layers[1:]:
+            x, tangents = layer.along(x, tangents)  # type: ignore[operator]
+        return self.last.along(x, tangents)  # type: ignore[operator, no-any-return]
+
+
+def _expanded(width: int, activation: nn.Module) -> int:
+    return width * int(activation.expansion)  # type: ignore[arg-type]
 
 
 def start_at_zero(last: Normalised) -> None:

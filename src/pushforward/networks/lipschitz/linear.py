@@ -39,3 +39,8 @@ class LipschitzLinear(Normalised):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.normalised_weight(), self.bias)
+
+    def along(self, x: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the value and the derivatives along tangents."""
+        weight = self.normalised_weight()
+        return F.linear(x, weight, self.bias), F.linear(tangents, weight)

@@ -29,14 +29,28 @@ class _VectorNetwork(ModulePart):
         self.shift = nn.Linear(context, body.width, bias=False) if context else None
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        return self.body(*self._shifted(x, context))
+
+    def along(self, x: Tensor, axes: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        r"""Return ``g(x)``, and its derivatives along axes ``(axes, inputs)`` as ``(axes, ..., outputs)``.
+
+        One pass, written out: several times faster than forward-mode differentiation of small networks.
+        """
+        x, shift = self._shifted(x, context)
+        tangents = axes.reshape(len(axes), *[1] * (x.dim() - 1), self.inputs)
+        value, columns = self.body.along(x, tangents, shift)  # type: ignore[operator]
+        return value, columns
+
+    def _shifted(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor | float]:
+        """The events with the context's batch, and what is added to the first layer."""
         owner = type(self).__name__
         if x.dim() < 1 or x.shape[-1] != self.inputs:
             raise ShapeError(f"{owner} expects vectors (..., {self.inputs}), got shape {tuple(x.shape)}")
         joined = join_vector(x, context, self.context, owner)
         if self.shift is None:
-            return self.body(joined, 0.0)
+            return joined, 0.0
         x, context = joined.split([self.inputs, self.context], -1)
-        return self.body(x, self.shift(context))
+        return x, self.shift(context)
 
 
 class LipschitzMLP(_VectorNetwork):

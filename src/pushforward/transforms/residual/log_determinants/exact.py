@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.func import vjp, vmap
 
 from pushforward.transforms.residual.log_determinants.base import LogDeterminant, Perturbation
 
@@ -25,17 +24,8 @@ class ExactLogDeterminant(LogDeterminant):
     """
 
     def forward(self, g: Perturbation, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        shift, jacobian = _jacobian(g, x)
+        shift, jacobian = g.with_jacobian(x)
         return shift, log_determinant(jacobian)
-
-
-def _jacobian(g: Perturbation, x: Tensor) -> tuple[Tensor, Tensor]:
-    """``g(x)``, and its Jacobian at each row, ``(rows, D, D)``."""
-    shift, pull_back = vjp(g, x)
-    size = x.shape[1:].numel()
-    axes = torch.eye(size, dtype=x.dtype, device=x.device).reshape(size, *x.shape[1:])
-    gradients = vmap(lambda axis: pull_back(axis.expand_as(x))[0])(axes)
-    return shift, gradients.flatten(2).transpose(0, 1)
 
 
 def log_determinant(jacobian: Tensor) -> Tensor:
