@@ -267,6 +267,29 @@ TRANSFORMS |= {
     "Logit/plane": Case(lambda: transforms.Logit(0.05, event_dims=1), uniform(6, 2), without=SHOWN),
 }
 
+SMALL_LIPSCHITZ = partial(networks.LipschitzMLP, hidden=(8,))
+ROULETTE = partial(transforms.RussianRoulette, exact_terms=2, evaluation_terms=4)
+
+TRANSFORMS |= {
+    "Contractive": Case(lambda: transforms.Contractive(SMALL_LIPSCHITZ, 5, context=2), VECTORS, CONTEXT),
+    "Contractive/plane": Case(lambda: transforms.Contractive(SMALL_LIPSCHITZ, 2), PAIRS, without=SHOWN),
+    "Contractive/roulette": Case(lambda: transforms.Contractive(SMALL_LIPSCHITZ, 5, ROULETTE()), VECTORS),
+    "Contractive/Neumann": Case(
+        lambda: transforms.Contractive(SMALL_LIPSCHITZ, 5, transforms.NeumannGradients(ROULETTE()), 2),
+        VECTORS,
+        CONTEXT,
+    ),
+    "Contractive/images": Case(
+        lambda: transforms.Contractive(
+            partial(networks.LipschitzConvNet, plane=(2, 2), hidden=4),
+            (1, 2, 2),
+            transforms.GradientsInForward(transforms.TruncatedSeries(3, 6, "gaussian")),
+        ),
+        IMAGES[:, :1, :2, :2],
+        without=("gradients", "draws", "independence"),
+    ),
+}
+
 DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
     "Beta": (lambda: distributions.Beta((3,), 2.0, 3.0), None),
     "ConditionalGaussianMixture": (
@@ -377,6 +400,7 @@ ABSTRACT = {
     "Distribution",
     "NetworkFactory",
     "MaskedNetwork",
+    "LogDeterminant",
 }
 HELPERS = {
     "BernoulliMass",
@@ -394,6 +418,15 @@ HELPERS = {
     "random_permutation",
     # A warning.
     "ReachWarning",
+    # How a contractive transform computes its log-determinant and its inverse.
+    "ExactLogDeterminant",
+    "TruncatedSeries",
+    "RussianRoulette",
+    "GeometricTerms",
+    "PoissonTerms",
+    "NeumannGradients",
+    "GradientsInForward",
+    "FixedPointInverse",
     # On one-hot vectors, in the place of numbers: OneHotAutoregressive is its structure.
     "ModularAffine",
 }

@@ -31,7 +31,7 @@ class Perturbation:
         if hasattr(self.network, "along"):
             value, columns = self.network.along(x, axes, self.context)  # type: ignore[operator]
             return value, columns.flatten(2).permute(1, 2, 0)
-        value, pull_back = vjp(self, x)
+        value, pull_back = vjp(self, x)  # type: ignore[misc]
         rows = vmap(lambda axis: pull_back(axis.expand_as(x))[0])(axes)
         return value, rows.flatten(2).transpose(0, 1)
 
