@@ -277,6 +277,29 @@ TRANSFORMS |= {
     "Logit/plane": Case(lambda: transforms.Logit(0.05, event_dims=1), uniform(6, 2), without=SHOWN),
 }
 
+SMALL_LIPSCHITZ = partial(networks.LipschitzMLP, hidden=(8,))
+ROULETTE = partial(transforms.RussianRoulette, exact_terms=2, evaluation_terms=4)
+
+TRANSFORMS |= {
+    "Contractive": Case(lambda: transforms.Contractive(SMALL_LIPSCHITZ, 5, context=2), VECTORS, CONTEXT),
+    "Contractive/plane": Case(lambda: transforms.Contractive(SMALL_LIPSCHITZ, 2), PAIRS, without=SHOWN),
+    "Contractive/roulette": Case(lambda: transforms.Contractive(SMALL_LIPSCHITZ, 5, ROULETTE()), VECTORS),
+    "Contractive/Neumann": Case(
+        lambda: transforms.Contractive(SMALL_LIPSCHITZ, 5, transforms.NeumannGradients(ROULETTE()), 2),
+        VECTORS,
+        CONTEXT,
+    ),
+    "Contractive/images": Case(
+        lambda: transforms.Contractive(
+            partial(networks.LipschitzConvNet, plane=(2, 2), hidden=4),
+            (1, 2, 2),
+            transforms.GradientsInForward(transforms.TruncatedSeries(3, 6, "gaussian")),
+        ),
+        IMAGES[:, :1, :2, :2],
+        without=("gradients", "draws", "independence"),
+    ),
+}
+
 DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
     "Beta": (lambda: distributions.Beta((3,), 2.0, 3.0), None),
     "ConditionalGaussianMixture": (
@@ -356,6 +379,8 @@ DISTRIBUTIONS |= {
 # Networks: factories called as network(4, 8, context), on vectors of 4 features or images of 4 channels.
 VECTOR_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "DenseMLP": networks.DenseMLP,
+    "LipschitzMLP": networks.LipschitzMLP,
+    "LipschitzDenseMLP": networks.LipschitzDenseMLP,
     "MADE": networks.MADE,
     "MLP": networks.MLP,
     "ResidualMADE": networks.ResidualMADE,
@@ -365,9 +390,15 @@ IMAGE_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "DenseNet": networks.DenseNet,
     "GatedConvNet": partial(networks.GatedConvNet, hidden=8),
     "GlowConvNet": partial(networks.GlowConvNet, hidden=8),
+    "LipschitzConvNet": partial(networks.LipschitzConvNet, plane=(4, 6), hidden=8),
+    "LipschitzDenseNet": partial(networks.LipschitzDenseNet, plane=(4, 6), hidden=4),
 }
 # What wraps or prepares a network; tested where it is used.
 NETWORK_HELPERS = {"OneHotMADE", "ReZero", "Rezeroed", "MaskedChannels", "MaskedConvolution", "Joined"}
+NETWORK_HELPERS = {"OneHotMADE", "ReZero", "Rezeroed", "MaskedChannels", "Joined"}
+# Layers and activations of Lipschitz networks; tested with them.
+NETWORK_HELPERS |= {"LipschitzLinear", "LipschitzConvolution", "LipschitzELU", "LipSwish", "CLipSwish", "LipschitzSine"}
+NETWORK_HELPERS |= {"normalised_once"}
 NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS)}
 
 # Names in __all__ that are no part of their own: bases, helpers and modules.
@@ -380,6 +411,7 @@ ABSTRACT = {
     "Distribution",
     "NetworkFactory",
     "MaskedNetwork",
+    "LogDeterminant",
 }
 HELPERS = {
     "BernoulliMass",
@@ -397,6 +429,15 @@ HELPERS = {
     "random_permutation",
     # A warning.
     "ReachWarning",
+    # How a contractive transform computes its log-determinant and its inverse.
+    "ExactLogDeterminant",
+    "TruncatedSeries",
+    "RussianRoulette",
+    "GeometricTerms",
+    "PoissonTerms",
+    "NeumannGradients",
+    "GradientsInForward",
+    "FixedPointInverse",
     # On one-hot vectors, in the place of numbers: OneHotAutoregressive is its structure.
     "ModularAffine",
 }

@@ -194,6 +194,23 @@ class Flow(Distribution):
         draws = torch.stack([self.log_prob(x, context, generator) for _ in range(importance_samples)])
         return torch.logsumexp(draws, 0) - math.log(importance_samples)
 
+    def log_prob_with_error(
+        self, x: Any, context: Any = None, *, draws: int = 8, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the mean of several draws of ``log p(x)`` and its standard error, both of ``batch_shape``; the error
+        is 0 where the flow is exact. Of an estimate the mean tends to ``log p(x)``, of a bound to the bound.
+
+        Raises:
+            UsageError: for fewer than two draws, which tell no error.
+        """
+        if not isinstance(draws, Integral) or draws < 2:
+            raise UsageError(f"log_prob_with_error expects draws to be a whole number of at least 2, got {draws!r}")
+        if self.accuracy is Accuracy.EXACT:
+            value = self.log_prob(x, context, generator)
+            return value, torch.zeros_like(value)
+        values = torch.stack([self.log_prob(x, context, generator) for _ in range(draws)])
+        return values.mean(0), values.std(0) / math.sqrt(draws)
+
     def bits_per_dim(
         self,
         x: Any,

@@ -5,6 +5,7 @@ is its alias for programs and the command line.
 """
 
 from pushforward.models.categories import categorical_flow, discrete_flow
+from pushforward.models.contractive import densenet_flow, iresnet, residual_flow
 from pushforward.models.couplings import nice, realnvp
 from pushforward.models.images.flowpp import flowpp
 from pushforward.models.images.multiscale import glow, multiscale
@@ -25,6 +26,7 @@ __all__ = [
     "cdf_2d",
     "coarse_to_fine",
     "coupling",
+    "densenet_flow",
     "discrete_flow",
     "flowpp",
     "gaussianization",
@@ -32,6 +34,7 @@ __all__ = [
     "iaf",
     "idf",
     "idf_vector",
+    "iresnet",
     "list_models",
     "maf",
     "mintnet",
@@ -48,6 +51,7 @@ __all__ = [
     "radial",
     "realnvp",
     "recipe_options",
+    "residual_flow",
     "sylvester",
     "umnn",
 ]

@@ -8,11 +8,35 @@ from pushforward.networks.images.convolution import MaskedChannels
 from pushforward.networks.images.gated import GatedConvNet
 from pushforward.networks.images.glow import GlowConvNet
 from pushforward.networks.masked.convolution import MaskedConvolution
+from pushforward.networks.lipschitz import (
+    CLipSwish,
+    LipschitzConvNet,
+    LipschitzConvolution,
+    LipschitzDenseMLP,
+    LipschitzDenseNet,
+    LipschitzELU,
+    LipschitzLinear,
+    LipschitzMLP,
+    LipschitzSine,
+    LipSwish,
+    normalised_once,
+)
 from pushforward.networks.masked.made import MADE, MaskedNetwork, ResidualMADE
 from pushforward.networks.masked.one_hot import OneHotMADE
 from pushforward.networks.mlp import MLP
 
 __all__ = [
+    "CLipSwish",
+    "LipschitzConvNet",
+    "LipschitzConvolution",
+    "LipschitzDenseMLP",
+    "LipschitzDenseNet",
+    "LipschitzELU",
+    "LipschitzLinear",
+    "LipschitzMLP",
+    "LipschitzSine",
+    "LipSwish",
+    "normalised_once",
     "OneHotMADE",
     "AttentionConvNet",
     "GatedConvNet",

@@ -29,7 +29,8 @@ def check_extremes(
     part: Transform | Distribution, x: Tensor, context: Tensor | None = None, factors: Sequence[float] = FACTORS
 ) -> None:
     """Finite events give finite outputs and finite gradients, with what the networks emit multiplied by each of the
-    factors, and a part's own parameters as large, on the events, at zero and at a million.
+    factors, and a part's own parameters as large, on the events, at zero and at a million. What a network bounds
+    itself, as one of a stated Lipschitz constant does, is no longer bounded behind it: its parameters are multiplied.
 
     The law counts the networks' calls, and compares what comes out with what does when they emit zeros, so that a part
     passes only where the factors arrive.
@@ -42,7 +43,9 @@ def check_extremes(
             calls.clear()
             what = f"with parameters x {factor:g}, {name}"
             _assert_finite(scaled, events, context, what)
-            silent = [found for found in networks_of(scaled) if not calls[found]]
+            # Of what bounds itself no hook is needed: the parameters are as large as the factor says.
+            needed = {found for found, network in networks_of(scaled).items() if not bounds_itself(network)}
+            silent = sorted(found for found in needed if not calls[found])
             assert not silent, f"the network {silent[0]} was not called as a module, {what}: hooks would not hear it"
         _assert_finite_inverse(scaled, x, context, f"with parameters x {factor:g}")
         pairs = zip(_values(scaled, x, context), silenced, strict=True)
@@ -64,15 +67,29 @@ def with_factor(part: nn.Module, factor: float) -> tuple[nn.Module, Counter[str]
 
         def multiply(module: nn.Module, inputs: object, outputs: Tensor, name: str = name) -> Tensor:
             calls[name] += 1
-            return outputs * factor
+            return outputs if bounds_itself(module) else outputs * factor
 
         network.register_forward_hook(multiply)
+        if bounds_itself(network):
+            multiply_parameters(network, factor)
     theirs = {id(parameter) for network in networks.values() for parameter in network.parameters()}
     with torch.no_grad():
         for parameter in scaled.parameters():
             if id(parameter) not in theirs:
                 parameter.add_(torch.randn(parameter.shape, generator=generator).to(parameter) * factor)
     return scaled, calls
+
+
+def bounds_itself(network: nn.Module) -> bool:
+    """Whether a network states a bound that its outputs keep at all parameters."""
+    return getattr(network, "lipschitz", None) is not None
+
+
+@torch.no_grad()
+def multiply_parameters(network: nn.Module, factor: float) -> None:
+    """Multiply all parameters of a network."""
+    for parameter in network.parameters():
+        parameter.mul_(factor)
 
 
 def networks_of(part: nn.Module, prefix: str = "") -> dict[str, nn.Module]:

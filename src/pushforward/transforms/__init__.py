@@ -19,6 +19,14 @@ from pushforward.transforms.logit import Logit
 from pushforward.transforms.reshape.interlace import Interlace
 from pushforward.transforms.reshape.squeeze import Squeeze
 from pushforward.transforms.residual.mint import Mint
+from pushforward.transforms.residual.contractive import Contractive
+from pushforward.transforms.residual.fixed_point import FixedPointInverse
+from pushforward.transforms.residual.log_determinants.base import LogDeterminant
+from pushforward.transforms.residual.log_determinants.exact import ExactLogDeterminant
+from pushforward.transforms.residual.log_determinants.in_forward import GradientsInForward
+from pushforward.transforms.residual.log_determinants.neumann import NeumannGradients
+from pushforward.transforms.residual.log_determinants.series import RussianRoulette, TruncatedSeries
+from pushforward.transforms.residual.log_determinants.terms import GeometricTerms, PoissonTerms
 from pushforward.transforms.residual.planar import Planar
 from pushforward.transforms.residual.radial import Radial
 from pushforward.transforms.residual.sylvester import Sylvester
@@ -62,6 +70,16 @@ __all__ = [
     "lu",
     "qr",
     "Mint",
+    "Contractive",
+    "ExactLogDeterminant",
+    "FixedPointInverse",
+    "GeometricTerms",
+    "GradientsInForward",
+    "LogDeterminant",
+    "NeumannGradients",
+    "PoissonTerms",
+    "RussianRoulette",
+    "TruncatedSeries",
     "Planar",
     "Radial",
     "Sylvester",

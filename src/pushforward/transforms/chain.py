@@ -111,6 +111,10 @@ class Chain(Transform):
             z = part.initialise_inverse(z, _given(part, context, None)[0])
         return z
 
+    @property
+    def log_det_bias(self) -> float:
+        return sum(part.log_det_bias for part in self)
+
     def composition(self) -> list[tuple[str, Transform]]:
         return [(str(index), part) for index, part in enumerate(self)]
 

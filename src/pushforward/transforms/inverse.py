@@ -67,6 +67,10 @@ class Inverse(Transform):
     def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         return self.transform.encode(z, context, generator)
 
+    @property
+    def log_det_bias(self) -> float:
+        return self.transform.log_det_bias
+
     def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         return self.transform.initialise_inverse(x, context)
 
