@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.func import jvp, vmap
+from torch.func import vjp, vmap
 
 from pushforward.accuracy import Accuracy, Draws
 from pushforward.parts import ModulePart
@@ -23,17 +23,17 @@ class Perturbation:
     def __call__(self, x: Tensor) -> Tensor:
         return self.network(x) if self.context is None else self.network(x, self.context)
 
-    def along(self, x: Tensor, axes: Tensor) -> tuple[Tensor, Tensor]:
-        """``g(x)``, and its derivatives along each of the axes, ``(axes, rows, ...)``; by a network's own method
-        ``along`` where it has one."""
+    def with_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``g(x)`` and the Jacobian at each row, ``(rows, D, D)``: by a network's own derivatives along axes, where it
+        has a method ``along``, else by a gradient for each element of ``g(x)``."""
+        size = x.shape[1:].numel()
+        axes = torch.eye(size, dtype=x.dtype, device=x.device).reshape(size, *x.shape[1:])
         if hasattr(self.network, "along"):
-            return self.network.along(x, axes, self.context)  # type: ignore[operator, no-any-return]
-
-        def derivative(axis: Tensor) -> tuple[Tensor, Tensor]:
-            return jvp(self, (x,), (axis.expand_as(x),))  # type: ignore[return-value]
-
-        # The value does not depend on the axis: it is computed once, and comes out as it is.
-        return vmap(derivative, out_dims=(None, 0))(axes)  # type: ignore[arg-type, no-any-return]
+            value, columns = self.network.along(x, axes, self.context)  # type: ignore[operator]
+            return value, columns.flatten(2).permute(1, 2, 0)
+        value, pull_back = vjp(self, x)
+        rows = vmap(lambda axis: pull_back(axis.expand_as(x))[0])(axes)
+        return value, rows.flatten(2).transpose(0, 1)
 
     @property
     def sources(self) -> list[Tensor]:

@@ -9,10 +9,10 @@ from pushforward.transforms.residual.log_determinants.base import LogDeterminant
 
 
 class ExactLogDeterminant(LogDeterminant):
-    r"""``log |det(I + J)|`` itself, from all ``D`` columns of the Jacobian ``J`` of ``g``.
+    r"""``log |det(I + J)|`` itself, from all ``D`` rows of the Jacobian ``J`` of ``g``.
 
-    The columns are forward-mode derivatives along the axes, which share one evaluation of ``g``; the cost grows as
-    ``D`` evaluations and ``D^3``, so this is the rule for few dimensions: toys in the plane train with it.
+    The rows are gradients along the axes, which share one evaluation of ``g``; the cost grows as ``D`` evaluations and
+    ``D^3``, so this is the rule for few dimensions: toys in the plane train with it.
 
     Example:
         >>> import pushforward as pf
@@ -24,10 +24,8 @@ class ExactLogDeterminant(LogDeterminant):
     """
 
     def forward(self, g: Perturbation, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        size = x.shape[1:].numel()
-        axes = torch.eye(size, dtype=x.dtype, device=x.device).reshape(size, *x.shape[1:])
-        shift, columns = g.along(x, axes)
-        return shift, log_determinant(columns.flatten(2).permute(1, 2, 0))
+        shift, jacobian = g.with_jacobian(x)
+        return shift, log_determinant(jacobian)
 
 
 def log_determinant(jacobian: Tensor) -> Tensor:
