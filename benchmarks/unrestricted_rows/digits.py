@@ -8,6 +8,7 @@ estimates with 20 exact terms.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,7 +17,7 @@ from pushforward.data.digits import load_digits
 
 MODELS = ("densenet-flow", "residual-flow")
 SECONDS = 1200.0
-TRAINING = {
+TRAINING: dict[str, Any] = {
     "batch_size": 64,
     "learning_rate": 2e-3,
     "optimizer": "adamw",

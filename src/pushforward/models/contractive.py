@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from torch import nn
 
@@ -23,7 +24,6 @@ from pushforward.networks import (
     LipschitzMLP,
     LipschitzSine,
     LipSwish,
-    NetworkFactory,
 )
 from pushforward.networks.context import Context
 from pushforward.transforms import (
@@ -193,10 +193,10 @@ def densenet_flow(
 class _Networks:
     """The networks of a model for vectors and for images, with an activation and a bound."""
 
-    def __init__(self, vectors: NetworkFactory, images: NetworkFactory, activation: str, lipschitz: float) -> None:
+    def __init__(self, vectors: type[nn.Module], images: type[nn.Module], activation: str, lipschitz: float) -> None:
         if activation not in ACTIVATIONS:
             raise UsageError(f"activation expects one of {', '.join(ACTIVATIONS)}, got {activation!r}")
-        options = {"activation": ACTIVATIONS[activation], "lipschitz": lipschitz}
+        options: dict[str, Any] = {"activation": ACTIVATIONS[activation], "lipschitz": lipschitz}
         self.vectors, self.images = partial(vectors, **options), partial(images, **options)
 
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+
+from torch import nn
 
 from pushforward.distributions import StandardNormal
 from pushforward.flows.flow import Flow
 from pushforward.models.contexts import Conditioning
 from pushforward.models.images.architecture import image_shape, squeezable
-from pushforward.networks import NetworkFactory
 from pushforward.transforms import ActNorm, Contractive, Dequantization, LogDeterminant, Logit, Squeeze, Transform
 
 
 def contractive_images(
     shape: Sequence[int],
     levels: int,
-    network: NetworkFactory,
+    network: Callable[..., nn.Module],
     log_det: LogDeterminant,
     layers: int,
     scales: int,

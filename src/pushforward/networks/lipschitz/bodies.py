@@ -122,7 +122,8 @@ def _expanded(width: int, activation: nn.Module) -> int:
     return width * int(activation.expansion)  # type: ignore[arg-type]
 
 
-def start_at_zero(last: Normalised) -> None:
-    """Let a network start as zero, and a flow of it as the identity."""
+def start_at_zero(body: nn.Module) -> None:
+    """Let a network start as zero, by its last layer, and a flow of it as the identity."""
+    *_, last = (layer for layer in body.modules() if isinstance(layer, Normalised))
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)

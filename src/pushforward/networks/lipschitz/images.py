@@ -90,7 +90,7 @@ class LipschitzConvNet(_ImageNetwork):
         _check(lipschitz, hidden, blocks, "LipschitzConvNet")
         layers = [_convolution(3, plane), *[_convolution(1, plane)] * (blocks - 1), _convolution(3, plane)]
         body = Layered(layers, [inputs, *[hidden] * blocks, outputs], activation, 3, lipschitz)
-        start_at_zero(body.layers[-1])
+        start_at_zero(body)
         super().__init__(inputs, context, body, lipschitz)
 
 
@@ -140,7 +140,7 @@ class LipschitzDenseNet(_ImageNetwork):
         _check(lipschitz, hidden, blocks, "LipschitzDenseNet")
         layers = [*[_convolution(3, plane)] * blocks, _convolution(1, plane)]
         body = DenselyConnected(layers, [inputs, *[hidden] * blocks, outputs], activation, 3, lipschitz)
-        start_at_zero(body.last)
+        start_at_zero(body)
         super().__init__(inputs, context, body, lipschitz)
 
 

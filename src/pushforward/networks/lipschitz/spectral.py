@@ -162,8 +162,8 @@ class Normalised(ModulePart):
         lipschitz: the bound ``c``.
     """
 
-    weight: nn.Parameter
-    bias: nn.Parameter
+    weight: Tensor
+    bias: Tensor
 
     def __init__(self, operator: LinearOperator, lipschitz: float, owner: str) -> None:
         super().__init__()

@@ -96,7 +96,7 @@ class LipschitzMLP(_VectorNetwork):
         check_bound(lipschitz, "LipschitzMLP")
         widths = [inputs, *_widths(hidden, 2), outputs]
         body = Layered([_linear] * (len(widths) - 1), widths, activation, 1, lipschitz)
-        start_at_zero(body.layers[-1])
+        start_at_zero(body)
         super().__init__(inputs, context, body, lipschitz)
 
 
@@ -140,7 +140,7 @@ class LipschitzDenseMLP(_VectorNetwork):
         check_bound(lipschitz, "LipschitzDenseMLP")
         widths = [inputs, *_widths(hidden, 3), outputs]
         body = DenselyConnected([_linear] * (len(widths) - 1), widths, activation, 1, lipschitz)
-        start_at_zero(body.last)
+        start_at_zero(body)
         super().__init__(inputs, context, body, lipschitz)
 
 
