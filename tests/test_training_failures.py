@@ -20,7 +20,7 @@ from pushforward.training.batches import Batches
 from pushforward.training.diagnosis import rows_at_fault
 from pushforward.training.failure import step_failure
 from pushforward.training.gradients import clip_, scaled_norm
-from pushforward.training.random_state import random_state
+from pushforward.kernels.random_state import random_state
 from pushforward.transforms import Elementwise, Transform
 
 

@@ -25,7 +25,7 @@ from pushforward.training.outcome import Handover, Outcome
 from pushforward.training.plan import Plan
 from pushforward.training.processes import from_first_process, mean_over_processes
 from pushforward.training.progress import ProgressLine
-from pushforward.training.random_state import random_state, set_random_state
+from pushforward.kernels.random_state import random_state, set_random_state
 from pushforward.training.recorder import Recorder
 from pushforward.training.result import FitResult
 from pushforward.training.runs.checkpoints import KEY, VERSION

@@ -67,6 +67,12 @@ class Inverse(Transform):
     def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         return self.transform.encode(z, context, generator)
 
+    def reconstruct(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        return self.transform.reconstruct_inverse(z, context)
+
+    def reconstruct_inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        return self.transform.reconstruct(x, context)
+
     def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         return self.transform.initialise_inverse(x, context)
 

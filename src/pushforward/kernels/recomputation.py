@@ -1,0 +1,273 @@
+"""Gradients of a long composition in the memory of one of its parts: the backward pass computes activations again.
+
+The textbook form is the loop ``for step in steps: x, log_det = step.run(x)`` under autograd, which keeps the
+activations of every step until the backward pass has used them. Here the forward pass keeps what left the last step
+alone. Backwards, each step finds its input from its output (Gomez et al. 2017, RevNet, arXiv:1707.04585), runs once more
+with its gradients, and is let go of; a step that cannot do so exactly keeps its input (Chen et al. 2016,
+arXiv:1604.06174).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.errors import UsageError
+from pushforward.kernels.random_state import random_state, replayed
+
+HALF = (torch.float16, torch.bfloat16)
+
+Image = tuple[Tensor, Tensor | None]
+"""What a step returns: the values, and what is summed over the steps, None where values alone are wanted."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One map of a composition.
+
+    Attributes:
+        module: whose parameters take part.
+        run: the map of ``(x, context, generator)``.
+        rebuild: of ``(z, context)``, the input ``x`` as a leaf that requires gradients, and the image of it anew; None
+            where the input cannot be found again from ``z``.
+        at_once: whether ``rebuild`` draws the same random numbers as ``run``, dropout in a network say.
+        full_precision: whether the map is made without autocast, so that ``rebuild`` finds what was rounded nowhere.
+    """
+
+    module: nn.Module
+    run: Callable[[Tensor, Tensor | None, torch.Generator | None], Image]
+    rebuild: Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor, Tensor | None]] | None
+    at_once: bool
+    full_precision: bool
+
+
+class ReconstructionError:
+    """The worst difference between an activation and what was found again of it, relative where it is above 1."""
+
+    def __init__(self) -> None:
+        self._worst: Tensor | None = None
+
+    def note(self, found: Tensor, exact: Tensor) -> None:
+        """Compare what was found with what it should be, without waiting for the device."""
+        if exact.numel():
+            error = ((found - exact).abs() / exact.abs().clamp(min=1)).amax().detach().float()
+            self._worst = error if self._worst is None else torch.maximum(self._worst, error)
+
+    @property
+    def worst(self) -> float | None:
+        """The worst of all backward passes so far, None before the first."""
+        return None if self._worst is None else self._worst.item()
+
+
+def recomputation_helps() -> bool:
+    """Whether a backward pass may follow that can compute anew: not within ``torch.func`` or forward derivatives, which
+    differentiate as they go."""
+    if not torch.is_grad_enabled():
+        return False
+    inside = torch._C._functorch.peek_interpreter_stack() is not None
+    return not inside and torch.autograd.forward_ad._current_level < 0
+
+
+@torch.compiler.disable(recursive=False)  # type: ignore[untyped-decorator]
+def recomputed(
+    steps: Sequence[Step],
+    x: Tensor,
+    context: Tensor | None,
+    generator: torch.Generator | None,
+    error: ReconstructionError,
+) -> Image:
+    """Run the steps in turn, with gradients by recomputation.
+
+    Raises:
+        UsageError: in half precision, in which activations are found again too coarsely; and in the backward pass, if
+            derivatives of it are asked for or parameters have been replaced since.
+    """
+    first = _first_with_gradients(steps, x, context)
+    total: Tensor | None = None
+    for step in steps[:first]:
+        x, term = _run(step, x, context, generator)
+        total = _sum(total, term)
+    steps = steps[first:]
+    if not steps:
+        return x, total
+    parameters = _parameters(steps)
+    check_precision([x, *parameters], x.device.type)
+    z, rest = _Recomputed.apply(_Work(steps, generator, error), x, context, *parameters)  # type: ignore[no-untyped-call]
+    return z, _sum(total, rest)
+
+
+@dataclass(frozen=True)
+class _Work:
+    steps: Sequence[Step]
+    generator: torch.Generator | None
+    error: ReconstructionError
+
+
+class _Recomputed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, work: _Work, x: Tensor, context: Tensor | None, *parameters: Tensor) -> Image:
+        ctx.work, ctx.autocast = work, _autocast(x.device.type)
+        ctx.set_materialize_grads(False)
+        ctx.states, kept, z, total = [], [], x, None
+        for index, step in enumerate(work.steps):
+            before = random_state(x.device, work.generator)
+            image, term = _run(step, z, context, work.generator)
+            drew = not all(map(torch.equal, before, random_state(x.device, work.generator)))
+            ctx.states.append(before if drew else None)
+            lost = step.rebuild is None or image.dtype in HALF or (drew and not step.at_once)
+            # The first input is there anyway, and tells how well it is found again.
+            kept.append(z if lost or index == 0 else None)
+            z, total = image, _sum(total, term)
+        ctx.needs_x = x.requires_grad
+        ctx.save_for_backward(z, context, *kept, *parameters)
+        return z.view_as(z), total
+
+    @staticmethod
+    def backward(ctx: Any, dz: Tensor | None, d_total: Tensor | None) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise UsageError(
+                "recomputation gives first derivatives alone, and derivatives of gradients are asked for "
+                "(create_graph=True): build the chain with recompute=False"
+            )
+        work: _Work = ctx.work
+        z, context, *saved = ctx.saved_tensors
+        kept, parameters = saved[: len(work.steps)], saved[len(work.steps) :]
+        _check_same(parameters, _parameters(work.steps))
+        gradients = _Gradients()
+        for index in reversed(range(len(work.steps))):
+            step, source = work.steps[index], kept[index]
+            given = None if context is None else context.detach().requires_grad_(ctx.needs_input_grad[2])
+            with _again(step, ctx.states[index], ctx.autocast, z.device, work.generator):
+                if source is None:
+                    assert step.rebuild is not None
+                    x, *image = step.rebuild(z, given)
+                else:
+                    x = source.detach().requires_grad_(source.is_floating_point() and (index > 0 or ctx.needs_x))
+                    image = [*_run(step, x, given, work.generator)]
+                    work.error.note(z, image[0].detach())
+                own = [each for each in step.module.parameters() if each.requires_grad]
+                dz, d_given, *rest = _pulled_back(image, (dz, d_total), (x, given, *own))
+            gradients.add(context, d_given)
+            for parameter, gradient in zip(own, rest, strict=True):
+                gradients.add(parameter, gradient)
+            z = x.detach()
+        return None, dz if ctx.needs_x else None, *map(gradients.of, (context, *parameters))
+
+
+class _Gradients:
+    """Sums of gradients: a context reaches many steps, and so does a parameter that they share."""
+
+    def __init__(self) -> None:
+        self._sums: dict[int, Tensor] = {}
+
+    def add(self, tensor: Tensor | None, gradient: Tensor | None) -> None:
+        if gradient is not None:
+            before = self._sums.get(id(tensor))
+            self._sums[id(tensor)] = gradient if before is None else before + gradient
+
+    def of(self, tensor: Tensor | None) -> Tensor | None:
+        return self._sums.get(id(tensor))
+
+
+def _pulled_back(
+    outputs: Sequence[Tensor | None], gradients: Sequence[Tensor | None], inputs: Sequence[Tensor | None]
+) -> list[Tensor | None]:
+    """The gradients of the inputs, None where there is none."""
+    pairs = [
+        # The batch is that of all steps together, which a context behind this one may have made larger.
+        (output, gradient.sum_to_size(output.shape).to(output.dtype))
+        for output, gradient in zip(outputs, gradients, strict=True)
+        if output is not None and gradient is not None and output.requires_grad
+    ]
+    wanted = [each for each in inputs if each is not None and each.requires_grad]
+    if not pairs or not wanted:
+        return [None] * len(inputs)
+    ends, starts = zip(*pairs, strict=True)
+    found = iter(torch.autograd.grad(ends, wanted, starts, allow_unused=True))
+    return [next(found) if each is not None and each.requires_grad else None for each in inputs]
+
+
+@contextmanager
+def _again(
+    step: Step,
+    state: list[Tensor] | None,
+    autocast: dict[str, Any],
+    device: torch.device,
+    generator: torch.Generator | None,
+) -> Iterator[None]:
+    """Compute as in the forward pass: with its precision and random numbers, and without counting the batch twice in
+    running statistics."""
+    numbers = nullcontext() if state is None else replayed(state, device, generator)
+    with torch.enable_grad(), torch.autocast(**autocast), numbers, _same_buffers(step.module):
+        yield
+
+
+@contextmanager
+def _same_buffers(module: nn.Module) -> Iterator[None]:
+    buffers = [each for each in module.buffers() if each.is_floating_point()] if module.training else []
+    before = [(buffer, buffer.clone(), buffer._version) for buffer in buffers]
+    yield
+    with torch.no_grad():
+        for buffer, value, version in before:
+            if buffer._version != version:
+                buffer.copy_(value)
+
+
+def _run(step: Step, x: Tensor, context: Tensor | None, generator: torch.Generator | None) -> Image:
+    kind = x.device.type
+    if not (step.full_precision and torch.is_autocast_enabled(kind)):
+        return step.run(x, context, generator)
+    with torch.autocast(kind, enabled=False):
+        return step.run(x.float() if x.dtype in HALF else x, context, generator)
+
+
+def _autocast(kind: str) -> dict[str, Any]:
+    """The state of autocast, as its constructor takes it."""
+    return {
+        "device_type": kind,
+        "dtype": torch.get_autocast_dtype(kind),
+        "enabled": torch.is_autocast_enabled(kind),
+        "cache_enabled": torch.is_autocast_cache_enabled(),
+    }
+
+
+def _first_with_gradients(steps: Sequence[Step], x: Tensor, context: Tensor | None) -> int:
+    """The first step that has anything to differentiate."""
+    if x.requires_grad or (context is not None and context.requires_grad):
+        return 0
+    return next((index for index, step in enumerate(steps) if _parameters([step])), len(steps))
+
+
+def _parameters(steps: Sequence[Step]) -> list[Tensor]:
+    """The parameters that gradients are for, each once."""
+    found = {id(each): each for step in steps for each in step.module.parameters() if each.requires_grad}
+    return list(found.values())
+
+
+def _check_same(before: Sequence[Tensor], now: Sequence[Tensor]) -> None:
+    if list(map(id, before)) != list(map(id, now)):
+        raise UsageError(
+            "the backward pass computes anew and expects the parameters that the forward pass had, and they have been "
+            "replaced or frozen since (by functional_call, say): call backward before that, or take recompute=False"
+        )
+
+
+def check_precision(tensors: Sequence[Tensor], kind: str) -> None:
+    """Raise :class:`UsageError` where numbers are too coarse to find activations again."""
+    coarse = next((each.dtype for each in tensors if each.dtype in HALF), None)
+    if coarse is None and torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.float16:
+        coarse = torch.float16
+    if coarse is not None:
+        raise UsageError(
+            f"recomputation expects float32, float64 or autocast to bfloat16, got {str(coarse).removeprefix('torch.')}, "
+            f"in which activations are found again too coarsely: take float32, or recompute=False"
+        )
+
+
+def _sum(total: Tensor | None, term: Tensor | None) -> Tensor | None:
+    return term if total is None or term is None else total + term
