@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pushforward.errors import TrainingError
 from pushforward.flows.flow import Flow
+from pushforward.kernels.random_state import random_state, set_random_state
 from pushforward.training.augmentation import shifted
 from pushforward.training.batches import Batch
 from pushforward.training.best import Best
@@ -25,7 +26,6 @@ from pushforward.training.outcome import Handover, Outcome
 from pushforward.training.plan import Plan
 from pushforward.training.processes import from_first_process, mean_over_processes
 from pushforward.training.progress import ProgressLine
-from pushforward.kernels.random_state import random_state, set_random_state
 from pushforward.training.recorder import Recorder
 from pushforward.training.result import FitResult
 from pushforward.training.runs.checkpoints import KEY, VERSION
