@@ -2,8 +2,8 @@
 
 The textbook form is the loop ``for step in steps: x, log_det = step.run(x)`` under autograd, which keeps the
 activations of every step until the backward pass has used them. Here the forward pass keeps what left the last step
-alone. Backwards, each step finds its input from its output (Gomez et al. 2017, RevNet, arXiv:1707.04585), runs once more
-with its gradients, and is let go of; a step that cannot do so exactly keeps its input (Chen et al. 2016,
+alone. Backwards, each step finds its input from its output (Gomez et al. 2017, RevNet, arXiv:1707.04585), runs once
+more with its gradients, and is let go of; a step that cannot do so exactly keeps its input (Chen et al. 2016,
 arXiv:1604.06174).
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -95,7 +96,7 @@ def recomputed(
     steps = steps[first:]
     if not steps:
         return x, total
-    parameters = _parameters(steps)
+    parameters = _each_once([_trained(step.module) for step in steps])
     check_precision([x, *parameters], x.device.type)
     z, rest = _Recomputed.apply(_Work(steps, generator, error), x, context, *parameters)  # type: ignore[no-untyped-call]
     return z, _sum(total, rest)
@@ -114,17 +115,21 @@ class _Recomputed(torch.autograd.Function):
         ctx.work, ctx.autocast = work, _autocast(x.device.type)
         ctx.set_materialize_grads(False)
         ctx.states, kept, z, total = [], [], x, None
+        before = random_state(x.device, work.generator)
         for index, step in enumerate(work.steps):
-            before = random_state(x.device, work.generator)
             image, term = _run(step, z, context, work.generator)
-            drew = not all(map(torch.equal, before, random_state(x.device, work.generator)))
+            after = random_state(x.device, work.generator)
+            drew = not all(map(torch.equal, before, after))
             ctx.states.append(before if drew else None)
+            before = after
             lost = step.rebuild is None or image.dtype in HALF or (drew and not step.at_once)
             # The first input is there anyway, and tells how well it is found again.
             kept.append(z if lost or index == 0 else None)
             z, total = image, _sum(total, term)
         ctx.needs_x = x.requires_grad
-        ctx.save_for_backward(z, context, *kept, *parameters)
+        ctx.save_for_backward(z, context, *kept)
+        # Not among what is saved: hooks on saved tensors may give back others.
+        ctx.parameters, ctx.versions = parameters, [each._version for each in parameters]
         return z.view_as(z), total
 
     @staticmethod
@@ -135,9 +140,9 @@ class _Recomputed(torch.autograd.Function):
                 "(create_graph=True): build the chain with recompute=False"
             )
         work: _Work = ctx.work
-        z, context, *saved = ctx.saved_tensors
-        kept, parameters = saved[: len(work.steps)], saved[len(work.steps) :]
-        _check_same(parameters, _parameters(work.steps))
+        z, context, *kept = ctx.saved_tensors
+        own = [_trained(step.module) for step in work.steps]
+        _check_same(ctx.parameters, ctx.versions, _each_once(own))
         gradients = _Gradients()
         for index in reversed(range(len(work.steps))):
             step, source = work.steps[index], kept[index]
@@ -150,13 +155,12 @@ class _Recomputed(torch.autograd.Function):
                     x = source.detach().requires_grad_(source.is_floating_point() and (index > 0 or ctx.needs_x))
                     image = [*_run(step, x, given, work.generator)]
                     work.error.note(z, image[0].detach())
-                own = [each for each in step.module.parameters() if each.requires_grad]
-                dz, d_given, *rest = _pulled_back(image, (dz, d_total), (x, given, *own))
+                dz, d_given, *rest = _pulled_back(image, (dz, d_total), (x, given, *own[index]))
             gradients.add(context, d_given)
-            for parameter, gradient in zip(own, rest, strict=True):
+            for parameter, gradient in zip(own[index], rest, strict=True):
                 gradients.add(parameter, gradient)
             z = x.detach()
-        return None, dz if ctx.needs_x else None, *map(gradients.of, (context, *parameters))
+        return None, dz if ctx.needs_x else None, *map(gradients.of, (context, *ctx.parameters))
 
 
 class _Gradients:
@@ -240,20 +244,24 @@ def _first_with_gradients(steps: Sequence[Step], x: Tensor, context: Tensor | No
     """The first step that has anything to differentiate."""
     if x.requires_grad or (context is not None and context.requires_grad):
         return 0
-    return next((index for index, step in enumerate(steps) if _parameters([step])), len(steps))
+    return next((index for index, step in enumerate(steps) if _trained(step.module)), len(steps))
 
 
-def _parameters(steps: Sequence[Step]) -> list[Tensor]:
-    """The parameters that gradients are for, each once."""
-    found = {id(each): each for step in steps for each in step.module.parameters() if each.requires_grad}
-    return list(found.values())
+def _trained(module: nn.Module) -> list[Tensor]:
+    """The parameters that gradients are for."""
+    return [each for each in module.parameters() if each.requires_grad]
 
 
-def _check_same(before: Sequence[Tensor], now: Sequence[Tensor]) -> None:
-    if list(map(id, before)) != list(map(id, now)):
+def _each_once(parameters: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """All parameters; a part may stand in several places."""
+    return list(dict.fromkeys(chain.from_iterable(parameters)))
+
+
+def _check_same(before: Sequence[Tensor], versions: Sequence[int], now: Sequence[Tensor]) -> None:
+    if list(map(id, before)) != list(map(id, now)) or versions != [each._version for each in now]:
         raise UsageError(
             "the backward pass computes anew and expects the parameters that the forward pass had, and they have been "
-            "replaced or frozen since (by functional_call, say): call backward before that, or take recompute=False"
+            "changed, replaced (functional_call) or frozen since: call backward before that, or take recompute=False"
         )
 
 
@@ -263,9 +271,10 @@ def check_precision(tensors: Sequence[Tensor], kind: str) -> None:
     if coarse is None and torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.float16:
         coarse = torch.float16
     if coarse is not None:
+        name = str(coarse).removeprefix("torch.")
         raise UsageError(
-            f"recomputation expects float32, float64 or autocast to bfloat16, got {str(coarse).removeprefix('torch.')}, "
-            f"in which activations are found again too coarsely: take float32, or recompute=False"
+            f"recomputation in constant memory expects float32, float64 or autocast to bfloat16, got {name}, in which "
+            f"activations are found again too coarsely: take float32, or ordinary memory"
         )
 
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from pushforward.accuracy import Accuracy
 from pushforward.kernels.recomputation import Image, Step
-from pushforward.scalar.root import TOLERANCE
 from pushforward.transforms.base import Transform
 
 Given = tuple[Tensor | None, torch.Generator | None]
@@ -50,13 +49,14 @@ def given_to(part: Transform, context: Tensor | None, generator: torch.Generator
 
 
 def comes_back(part: Transform) -> bool:
-    """Whether each end of a part is found again from the other to the last digits.
+    """Whether each end of a part is found again from the other to the last digits, in one go.
 
-    The iterative inverses of scalar bijections end at the numbers next to the root, so they count as analytic.
+    An iterative inverse would take several times as long as the activations that it saves are worth: its steps cost as
+    much as the map itself, and what goes into a part is little beside what its network keeps.
     """
     mixes = part.training and any(getattr(module, "uses_batch", False) for module in part.modules())
-    precise = part.tolerance is None or part.tolerance <= TOLERANCE
-    return precise and not mixes and not part.draws and part.reads_back and part.accuracy is Accuracy.EXACT
+    exact = part.tolerance is None and part.accuracy is Accuracy.EXACT and part.reads_back
+    return exact and not part.draws and not mixes
 
 
 def _step(part: Transform, way: Way) -> Step:
