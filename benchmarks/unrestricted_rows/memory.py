@@ -22,7 +22,7 @@ from torch.autograd.graph import saved_tensors_hooks
 import pushforward as pf
 from pushforward.training.memory import recomputing
 
-BATCH, LEVELS = 16, 32
+BATCH, LEVELS = 64, 32
 MODELS = {"glow": {"shape": (3, 16, 16), "scales": 2, "hidden": 128}, "multiscale": {"shape": (1, 16, 16), "hidden": 48}}
 FEW, MANY = 8, 64
 

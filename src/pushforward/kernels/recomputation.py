@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
 from typing import Any
 
 import torch
@@ -38,6 +38,7 @@ class Step:
             where the input cannot be found again from ``z``.
         at_once: whether ``rebuild`` draws the same random numbers as ``run``, dropout in a network say.
         full_precision: whether the map is made without autocast, so that ``rebuild`` finds what was rounded nowhere.
+        by_itself: whether ``run`` recomputes what it is made of itself.
     """
 
     module: nn.Module
@@ -45,6 +46,7 @@ class Step:
     rebuild: Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor, Tensor | None]] | None
     at_once: bool
     full_precision: bool
+    by_itself: bool
 
 
 class ReconstructionError:
@@ -88,16 +90,38 @@ def recomputed(
         UsageError: in half precision, in which activations are found again too coarsely; and in the backward pass, if
             derivatives of it are asked for or parameters have been replaced since.
     """
-    first = _first_with_gradients(steps, x, context)
     total: Tensor | None = None
-    for step in steps[:first]:
+    for by_itself, group in groupby(steps, lambda step: step.by_itself):
+        run = _run_in_turn if by_itself else _run_and_recompute
+        x, terms = run(list(group), x, context, generator, error)
+        total = _sum(total, terms)
+    return x, total
+
+
+def _run_in_turn(
+    steps: Sequence[Step], x: Tensor, context: Tensor | None, generator: torch.Generator | None, _: ReconstructionError
+) -> Image:
+    total: Tensor | None = None
+    for step in steps:
         x, term = _run(step, x, context, generator)
         total = _sum(total, term)
+    return x, total
+
+
+def _run_and_recompute(
+    steps: Sequence[Step],
+    x: Tensor,
+    context: Tensor | None,
+    generator: torch.Generator | None,
+    error: ReconstructionError,
+) -> Image:
+    first = _first_with_gradients(steps, x, context)
+    x, total = _run_in_turn(steps[:first], x, context, generator, error)
     steps = steps[first:]
-    if not steps:
-        return x, total
     parameters = _each_once([_trained(step.module) for step in steps])
     check_precision([x, *parameters], x.device.type)
+    if not steps:
+        return x, total
     z, rest = _Recomputed.apply(_Work(steps, generator, error), x, context, *parameters)  # type: ignore[no-untyped-call]
     return z, _sum(total, rest)
 
@@ -279,4 +303,6 @@ def check_precision(tensors: Sequence[Tensor], kind: str) -> None:
 
 
 def _sum(total: Tensor | None, term: Tensor | None) -> Tensor | None:
-    return term if total is None or term is None else total + term
+    if total is None or term is None:
+        return total if term is None else term
+    return total + term

@@ -63,6 +63,10 @@ class Chain(Transform):
         above 1, of all so far; None before the first, and where nothing had to be found again."""
         return self._reconstruction.worst
 
+    def forget_reconstruction_error(self) -> None:
+        """Begin anew with ``reconstruction_error``."""
+        self._reconstruction = ReconstructionError()
+
     def __iter__(self) -> Iterator[Transform]:
         return iter(self.parts)  # type: ignore[arg-type]
 

@@ -73,6 +73,7 @@ def _step(part: Transform, way: Way) -> Step:
         rebuild=rebuild if comes_back(part) else None,
         at_once=getattr(type(part), way.again) is not getattr(Transform, way.again),
         full_precision=not _has_network(part),
+        by_itself=any(getattr(module, "recompute", False) for module in part.modules()),
     )
 
 
