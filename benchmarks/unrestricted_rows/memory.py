@@ -23,7 +23,10 @@ import pushforward as pf
 from pushforward.training.memory import recomputing
 
 BATCH, LEVELS = 64, 32
-MODELS = {"glow": {"shape": (3, 16, 16), "scales": 2, "hidden": 128}, "multiscale": {"shape": (1, 16, 16), "hidden": 48}}
+MODELS = {
+    "glow": {"shape": (3, 16, 16), "scales": 2, "hidden": 128},
+    "multiscale": {"shape": (1, 16, 16), "hidden": 48},
+}
 FEW, MANY = 8, 64
 
 
@@ -68,7 +71,9 @@ def run(seconds: float | None, data: Path) -> list[dict[str, object]]:
         few, many = (started(name, layers, options) for layers in (FEW, MANY))
         constant, ordinary = ([peak(flow, memory) for flow in (few, many)] for memory in ("constant", "ordinary"))
         rows.append(row(f"{name}: peak of 64 layers over that of 8", constant, ordinary, "1.1"))
-        rows.append({"what": f"{name}: gradients of 64 layers, relative difference", "ours": difference(many), "asked": "1e-4"})
+        rows.append(
+            {"what": f"{name}: gradients of 64 layers, relative difference", "ours": difference(many), "asked": "1e-4"}
+        )
         ours, theirs = times(few, 10.0 if seconds is None else seconds)
         rows.append({"what": f"{name}: step over an ordinary one", "ours": ours / theirs, "asked": "1.4"})
     return rows

@@ -1,9 +1,6 @@
-"""The state of the random numbers, taken, put back and gone through again."""
+"""The state of the random numbers, taken and put back."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -24,22 +21,3 @@ def set_random_state(state: list[Tensor], generator: torch.Generator | None = No
     torch.set_rng_state(state[0].cpu())
     if len(state) > 1:
         torch.cuda.set_rng_state(state[1].cpu())
-
-
-@contextmanager
-def replayed(state: list[Tensor], device: torch.device, generator: torch.Generator | None = None) -> Iterator[None]:
-    """Draw from a state that `random_state` gave, and afterwards go on from where the numbers were.
-
-    Example:
-        >>> cpu = torch.device("cpu")
-        >>> state, first = random_state(cpu), torch.rand(3)
-        >>> with replayed(state, cpu):
-        ...     print(torch.equal(torch.rand(3), first))
-        True
-    """
-    now = random_state(device, generator)
-    set_random_state(state, generator)
-    try:
-        yield
-    finally:
-        set_random_state(now, generator)

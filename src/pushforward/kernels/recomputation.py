@@ -9,8 +9,8 @@ arXiv:1604.06174).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import Any
@@ -19,9 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import UsageError
-from pushforward.kernels.random_state import random_state, replayed
-
-HALF = (torch.float16, torch.bfloat16)
+from pushforward.kernels.random_state import random_state
+from pushforward.kernels.replay import HALF, autocast_state, check_precision, replayed, same_buffers
 
 Image = tuple[Tensor, Tensor | None]
 """What a step returns: the values, and what is summed over the steps, None where values alone are wanted."""
@@ -103,7 +102,7 @@ def _run_in_turn(
 ) -> Image:
     total: Tensor | None = None
     for step in steps:
-        x, term = _run(step, x, context, generator)
+        x, term = _call(step, step.run, x, context, generator)
         total = _sum(total, term)
     return x, total
 
@@ -136,12 +135,13 @@ class _Work:
 class _Recomputed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, work: _Work, x: Tensor, context: Tensor | None, *parameters: Tensor) -> Image:
-        ctx.work, ctx.autocast = work, _autocast(x.device.type)
+        ctx.work, ctx.autocast = work, autocast_state(x.device.type)
         ctx.set_materialize_grads(False)
         ctx.states, kept, z, total = [], [], x, None
         before = random_state(x.device, work.generator)
         for index, step in enumerate(work.steps):
-            image, term = _run(step, z, context, work.generator)
+            with torch.autocast(**ctx.autocast):
+                image, term = _call(step, step.run, z, context, work.generator)
             after = random_state(x.device, work.generator)
             drew = not all(map(torch.equal, before, after))
             ctx.states.append(before if drew else None)
@@ -171,19 +171,21 @@ class _Recomputed(torch.autograd.Function):
         for index in reversed(range(len(work.steps))):
             step, source = work.steps[index], kept[index]
             given = None if context is None else context.detach().requires_grad_(ctx.needs_input_grad[2])
-            with _again(step, ctx.states[index], ctx.autocast, z.device, work.generator):
+            state = ctx.states[index]
+            numbers = nullcontext() if state is None else replayed(state, z.device, work.generator)
+            with torch.enable_grad(), torch.autocast(**ctx.autocast), numbers, same_buffers(step.module):
                 if source is None:
                     assert step.rebuild is not None
-                    x, *image = step.rebuild(z, given)
+                    x, *image = _call(step, step.rebuild, z, given)
                 else:
                     x = source.detach().requires_grad_(source.is_floating_point() and (index > 0 or ctx.needs_x))
-                    image = [*_run(step, x, given, work.generator)]
+                    image = [*_call(step, step.run, x, given, work.generator)]
                     work.error.note(z, image[0].detach())
                 dz, d_given, *rest = _pulled_back(image, (dz, d_total), (x, given, *own[index]))
             gradients.add(context, d_given)
             for parameter, gradient in zip(own[index], rest, strict=True):
                 gradients.add(parameter, gradient)
-            z = x.detach()
+            z = x.detach()  # type: ignore[union-attr]
         return None, dz if ctx.needs_x else None, *map(gradients.of, (context, *ctx.parameters))
 
 
@@ -220,48 +222,12 @@ def _pulled_back(
     return [next(found) if each is not None and each.requires_grad else None for each in inputs]
 
 
-@contextmanager
-def _again(
-    step: Step,
-    state: list[Tensor] | None,
-    autocast: dict[str, Any],
-    device: torch.device,
-    generator: torch.Generator | None,
-) -> Iterator[None]:
-    """Compute as in the forward pass: with its precision and random numbers, and without counting the batch twice in
-    running statistics."""
-    numbers = nullcontext() if state is None else replayed(state, device, generator)
-    with torch.enable_grad(), torch.autocast(**autocast), numbers, _same_buffers(step.module):
-        yield
-
-
-@contextmanager
-def _same_buffers(module: nn.Module) -> Iterator[None]:
-    buffers = [each for each in module.buffers() if each.is_floating_point()] if module.training else []
-    before = [(buffer, buffer.clone(), buffer._version) for buffer in buffers]
-    yield
-    with torch.no_grad():
-        for buffer, value, version in before:
-            if buffer._version != version:
-                buffer.copy_(value)
-
-
-def _run(step: Step, x: Tensor, context: Tensor | None, generator: torch.Generator | None) -> Image:
-    kind = x.device.type
-    if not (step.full_precision and torch.is_autocast_enabled(kind)):
-        return step.run(x, context, generator)
-    with torch.autocast(kind, enabled=False):
-        return step.run(x.float() if x.dtype in HALF else x, context, generator)
-
-
-def _autocast(kind: str) -> dict[str, Any]:
-    """The state of autocast, as its constructor takes it."""
-    return {
-        "device_type": kind,
-        "dtype": torch.get_autocast_dtype(kind),
-        "enabled": torch.is_autocast_enabled(kind),
-        "cache_enabled": torch.is_autocast_cache_enabled(),
-    }
+def _call(step: Step, function: Callable[..., Any], x: Tensor, *given: Any) -> Any:
+    """Call a function of the step in the step's precision."""
+    if not (step.full_precision and torch.is_autocast_enabled(x.device.type)):
+        return function(x, *given)
+    with torch.autocast(x.device.type, enabled=False):
+        return function(x.float() if x.dtype in HALF else x, *given)
 
 
 def _first_with_gradients(steps: Sequence[Step], x: Tensor, context: Tensor | None) -> int:
@@ -286,19 +252,6 @@ def _check_same(before: Sequence[Tensor], versions: Sequence[int], now: Sequence
         raise UsageError(
             "the backward pass computes anew and expects the parameters that the forward pass had, and they have been "
             "changed, replaced (functional_call) or frozen since: call backward before that, or take recompute=False"
-        )
-
-
-def check_precision(tensors: Sequence[Tensor], kind: str) -> None:
-    """Raise :class:`UsageError` where numbers are too coarse to find activations again."""
-    coarse = next((each.dtype for each in tensors if each.dtype in HALF), None)
-    if coarse is None and torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.float16:
-        coarse = torch.float16
-    if coarse is not None:
-        name = str(coarse).removeprefix("torch.")
-        raise UsageError(
-            f"recomputation in constant memory expects float32, float64 or autocast to bfloat16, got {name}, in which "
-            f"activations are found again too coarsely: take float32, or ordinary memory"
         )
 
 

@@ -232,7 +232,11 @@ def _run(trainer: Any, module: FlowTraining, data: Any, checkpoint: Path | None,
     module.flow.train()
     failure = None
     try:
-        with recomputing(module.flow, module.plan.memory), kept_memory(), interruptible(module.interrupt) if trainer.world_size == 1 else nullcontext():
+        with (
+            recomputing(module.flow, module.plan.memory),
+            kept_memory(),
+            interruptible(module.interrupt) if trainer.world_size == 1 else nullcontext(),
+        ):
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except TrainingError as error:
         failure = error

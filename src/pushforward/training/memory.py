@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from pushforward.flows.flow import Flow
-from pushforward.kernels.recomputation import check_precision
+from pushforward.kernels.replay import check_precision
 from pushforward.training.warning import warn
 from pushforward.transforms.chain import Chain
 

@@ -90,7 +90,7 @@ class Chain(Transform):
         self._check_context(context)
         if self._recomputes():
             return self._recomputed(FORWARD, x, context, generator)  # type: ignore[return-value]
-        first, *rest = self.parts
+        first, *rest = self
         z, log_det = first(x, *given_to(first, context, generator))
         for part in rest:
             z, term = part(z, *given_to(part, context, generator))
