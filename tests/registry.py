@@ -267,6 +267,13 @@ TRANSFORMS |= {
         CONTEXT,
         without=SHOWN,
     ),
+    "Chain/recompute": Case(
+        lambda: transforms.Chain(
+            [transforms.flip(5), transforms.Coupling(masks.halves(5), Affine(), SMALL, 2)], recompute=True
+        ),
+        VECTORS,
+        CONTEXT,
+    ),
     "Chain/mixed contexts": Case(
         lambda: transforms.Chain(
             [transforms.lu(2), transforms.Autoregressive(2, Affine(), SMALL_MADE, 2), transforms.flip(2)]

@@ -14,13 +14,13 @@ from training_helpers import affine_flow, fit, moons, same, weights
 import pushforward as pf
 from pushforward.distributions import StandardNormal, Uniform
 from pushforward.errors import TrainingError
+from pushforward.kernels.random_state import random_state
 from pushforward.scalar import Affine
 from pushforward.spaces import Interval, Reals
 from pushforward.training.batches import Batches
 from pushforward.training.diagnosis import rows_at_fault
 from pushforward.training.failure import step_failure
 from pushforward.training.gradients import clip_, scaled_norm
-from pushforward.training.random_state import random_state
 from pushforward.transforms import Elementwise, Transform
 
 

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from pushforward.errors import TrainingError
 from pushforward.flows.flow import Flow
+from pushforward.kernels.random_state import set_random_state
 from pushforward.training.batches import Batch
 from pushforward.training.checks import named_rows
 from pushforward.training.diagnosis import first_nonfinite_part, has_nonfinite, rows_at_fault
 from pushforward.training.objectives import Objective
-from pushforward.training.random_state import set_random_state
 
 
 def step_failure(flow: Flow, objective: Objective, batch: Batch, step: int, state: list[Tensor]) -> TrainingError:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pushforward.errors import TrainingError
 from pushforward.flows.flow import Flow
+from pushforward.kernels.random_state import random_state, set_random_state
 from pushforward.training.augmentation import shifted
 from pushforward.training.batches import Batch
 from pushforward.training.best import Best
@@ -20,12 +21,12 @@ from pushforward.training.datamodule import FlowData
 from pushforward.training.ema import MovingAverage
 from pushforward.training.failure import step_failure
 from pushforward.training.gradients import clip_, largest_limit, scaled_norm
+from pushforward.training.memory import ReconstructionWatch
 from pushforward.training.objectives import Objective
 from pushforward.training.outcome import Handover, Outcome
 from pushforward.training.plan import Plan
 from pushforward.training.processes import from_first_process, mean_over_processes
 from pushforward.training.progress import ProgressLine
-from pushforward.training.random_state import random_state, set_random_state
 from pushforward.training.recorder import Recorder
 from pushforward.training.result import FitResult
 from pushforward.training.runs.checkpoints import KEY, VERSION
@@ -71,6 +72,7 @@ class FlowTraining(L.LightningModule):
         self._restored: dict[str, Any] | None = None
         self._judged_by: str | None = None
         self._compiled: Compiled | None = None
+        self._reconstruction: ReconstructionWatch | None = None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam or AdamW, in its fused form where every weight allows that."""
@@ -84,6 +86,8 @@ class FlowTraining(L.LightningModule):
     def on_train_start(self) -> None:
         """Set up what needs the weights on their device, or take it from the checkpoint."""
         batches = self._data.batches()
+        if self.plan.memory == "constant":
+            self._reconstruction = ReconstructionWatch(self.flow, self.plan.precision)
         self._steps_per_epoch = batches.steps_per_epoch
         self._limits = Limits(self.plan.last_step(self._steps_per_epoch), self.plan.max_seconds, self.plan.patience)
         if compiles(self.plan.compile, self.flow, batches.batch_size, self._limits, self.device):
@@ -119,6 +123,8 @@ class FlowTraining(L.LightningModule):
 
     def on_train_end(self) -> None:
         """Hand the outcome over, where the training ran in a process of its own."""
+        if self._reconstruction is not None:
+            self._reconstruction.check()
         if self._handover.in_worker and self.trainer.local_rank == 0:
             self._handover.leave(self.outcome())
 
@@ -126,7 +132,13 @@ class FlowTraining(L.LightningModule):
         """How the training went, and the weights of its best validation or its last average."""
         weights = self._ema.average if self._best.weights is None else self._best.weights
         result = FitResult(
-            self._recorder.rows, self._best.loss, self._step, self._seconds(), self._stopped, self._earlier_steps
+            self._recorder.rows,
+            self._best.loss,
+            self._step,
+            self._seconds(),
+            self._stopped,
+            self._earlier_steps,
+            None if self._reconstruction is None else self._reconstruction.worst,
         )
         return Outcome(result, weights, failure)
 
@@ -199,6 +211,8 @@ class FlowTraining(L.LightningModule):
         """Average, validate, record, save, stop."""
         self._step += 1
         self._ema.update(self._step)
+        if self._reconstruction is not None and self._step == self._earlier_steps + 1:
+            self._reconstruction.check()
         seconds = self._elapsed()
         stop = self._should_stop(seconds)
         loss = None

@@ -11,6 +11,7 @@ from pushforward.errors import UsageError
 from pushforward.models.options import check_options
 from pushforward.seeds import check_seed
 from pushforward.training.compiling import Compile
+from pushforward.training.memory import MEMORIES
 from pushforward.training.schedules import SCHEDULES
 
 OPTIMIZERS = ("adam", "adamw")
@@ -47,6 +48,7 @@ class Plan:
     checkpoint_seconds: float
     progress_seconds: float
     precision: str
+    memory: str
     compile: Compile
     seed: int | None
 
@@ -86,6 +88,7 @@ class Plan:
         _require(
             isinstance(self.compile, bool) or self.compile == "auto", "compile", "True, False or auto", self.compile
         )
+        _require(self.memory in MEMORIES, "memory", f"one of {', '.join(MEMORIES)}", self.memory)
         _require(self.precision in PRECISIONS, "precision", f"one of {', '.join(PRECISIONS)}", self.precision)
 
     @property

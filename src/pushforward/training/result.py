@@ -17,6 +17,8 @@ class FitResult:
         seconds: how long it took, those before a resume included.
         stopped: why it ended: ``"steps"``, ``"time"``, ``"patience"`` or ``"interrupted"``.
         earlier_steps: how many of the steps were taken before a resume.
+        reconstruction_error: in constant memory, the worst error with which an activation was found again, relative
+            where it is above 1; None in ordinary memory, and where none had to be found.
     """
 
     history: list[dict[str, float | None]] = field(repr=False)
@@ -25,3 +27,4 @@ class FitResult:
     seconds: float
     stopped: str
     earlier_steps: int = 0
+    reconstruction_error: float | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -72,6 +72,17 @@ class Transform(ModulePart):
     def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Return the data of ``z`` alone."""
         return self.inverse(z, context, generator)[0]
+
+    def reconstruct(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the data of ``z``, as a leaf, and what :meth:`forward` gives of them, differentiable by them.
+
+        It is what a backward pass needs that has kept ``z`` alone; see :class:`Chain`.
+        """
+        return _reconstructed(z, context, self.decode, self)
+
+    def reconstruct_inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the latent of ``x``, as a leaf, and what :meth:`inverse` gives of it, differentiable by it."""
+        return _reconstructed(x, context, self.encode, self.inverse)
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Set what depends on the data (ActNorm) from one batch and return the batch's image."""
@@ -167,6 +178,15 @@ class Transform(ModulePart):
             raise UsageError(
                 f"{owner} {verb} events of shape {tuple(own.shape)}, which does not fit {tuple(space.shape)}"
             )
+
+
+def _reconstructed(
+    image: Tensor, context: Tensor | None, back: Callable[..., Tensor], there: Callable[..., tuple[Tensor, Tensor]]
+) -> tuple[Tensor, Tensor, Tensor]:
+    with torch.no_grad():
+        origin = back(image, context)
+    origin = origin.detach().requires_grad_(origin.is_floating_point())
+    return origin, *there(origin, context)
 
 
 class Bijection(Transform):

@@ -71,6 +71,12 @@ class Inverse(Transform):
     def log_det_bias(self) -> float:
         return self.transform.log_det_bias
 
+    def reconstruct(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        return self.transform.reconstruct_inverse(z, context)
+
+    def reconstruct_inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        return self.transform.reconstruct(x, context)
+
     def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         return self.transform.initialise_inverse(x, context)
 

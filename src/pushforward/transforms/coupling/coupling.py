@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -105,6 +105,14 @@ class Coupling(Bijection):
         changed = self.scalar.decode(self.partition.changed(z), self.scalar_parameters(z, context))
         return self.partition.merge(z, changed)
 
+    def reconstruct(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        z, context = self.check(z, context, self.codomain)
+        return self._reconstructed(z, context, self.scalar.decode, self.scalar.forward)
+
+    def reconstruct_inverse(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        x, context = self.check(x, context, self.domain)
+        return self._reconstructed(x, context, self.scalar.encode, self.scalar.inverse)
+
     def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         warn_of_reach(self.scalar, self.partition.changed(x), "Coupling")
         return super().initialise(x, context)
@@ -116,6 +124,23 @@ class Coupling(Bijection):
         if self.shared is None:
             return emitted
         return torch.cat([emitted, self._shared_parameters().expand(*emitted.shape[:-1], -1)], dim=-1)
+
+    def _reconstructed(
+        self,
+        image: Tensor,
+        context: Tensor | None,
+        back: Callable[[Tensor, Tensor], Tensor],
+        there: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What :meth:`reconstruct` returns, with one run of the network: the part that it sees is kept."""
+        origin = image.detach().clone().requires_grad_()
+        parameters = self.scalar_parameters(origin, context)
+        with torch.no_grad():
+            changed = back(self.partition.changed(origin), parameters)
+            # Through .data, since autograd watches what the network has seen, and that stays as it is.
+            origin.data.copy_(self.partition.merge(origin, changed))
+        changed, log_d = there(self.partition.changed(origin), parameters)
+        return origin, self.partition.merge(origin, changed), self._log_det(log_d, origin)
 
     def _shared_parameters(self) -> Tensor:
         """Spread the learned values over the event and take those of the changed elements."""
