@@ -322,3 +322,27 @@ def test_a_regulariser_without_regularisation_is_the_likelihood() -> None:
     assert torch.isclose(RegularisedLikelihood(0.0, 0.0)(flow, x, context), plain, atol=1e-4)
     with pytest.raises(UsageError, match="Continuous part"):
         RegularisedLikelihood()(pf.models.maf(features=2), x)
+
+
+# Ways -----------------------------------------------------------------------------------------------------------------
+
+
+def test_ways_lead_from_the_latent_to_the_data() -> None:
+    layer, z = Continuous(Linear(MATRIX), 3, DormandPrince(1e-8)), events(5, 3)
+    places = layer.follow(z, (0.0, 0.25, 1.0))
+    for time, found in zip((0.0, 0.25, 1.0), places, strict=True):
+        assert torch.allclose(found, z @ torch.matrix_exp(time * MATRIX).T, atol=1e-6)
+    assert torch.allclose(layer.follow(places[-1], (1.0, 0.0))[-1], z, atol=1e-6)
+
+
+def test_trajectories_end_in_the_data() -> None:
+    pytest.importorskip("matplotlib")
+    flow = testing.randomise(pf.models.ffjord(features=2, hidden=8, layers=2, context=3), 0.3)
+    x = 5 + 3 * torch.randn(40, 2)
+    flow.initialise(x, torch.randn(40, 3))
+    figure = pf.plots.trajectories(flow.condition(torch.randn(3)), x, pictures=3)
+    assert [axes.get_title() for axes in figure.axes] == ["t = 0", "t = 0.5", "t = 1", "ways"]
+    np.testing.assert_allclose(figure.axes[2].collections[0].get_offsets(), x, atol=1e-3)
+    np.testing.assert_allclose(figure.axes[3].lines[1].get_xydata()[-1], x[0], atol=1e-3)
+    with pytest.raises(UsageError, match="Continuous part"):
+        pf.plots.trajectories(pf.models.maf(features=2), x)

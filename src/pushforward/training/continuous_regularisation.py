@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +9,8 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
-from pushforward.transforms import Chain, Continuous, Transform
+from pushforward.transforms import Continuous
+from pushforward.transforms.chain import parts_in_turn
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class RegularisedLikelihood:
     jacobian: float = 0.01
 
     def __call__(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
-        parts = list(parts_of(flow.transform))
+        parts = list(parts_in_turn(flow.transform))
         if not any(isinstance(part, Continuous) for part in parts):
             raise UsageError("RegularisedLikelihood expects a flow with a Continuous part in its chain, got none")
         z, given = flow.check(x, context)
@@ -53,12 +53,3 @@ class RegularisedLikelihood:
                 z, log_det = part(z, told)
             total = total - log_det.mean()
         return total - flow.base.score(z, given if flow.base.context is not None else None).mean()
-
-
-def parts_of(transform: Transform) -> Iterator[Transform]:
-    """Yield the parts of a chain, and of chains in it, in the order in which data meet them."""
-    if isinstance(transform, Chain):
-        for part in transform:
-            yield from parts_of(part)
-    else:
-        yield transform

@@ -199,3 +199,13 @@ def _joined(part: Transform, space: Space) -> Space:
         return part.forward_space(space)
     # The part knows its shape and those before it do not.
     return part.forward_space(space.with_shape(part.domain.shape))
+
+
+def parts_in_turn(transform: Transform) -> Iterator[Transform]:
+    """Yield the parts of a chain, and of chains in it, in the order in which data meet them; what is no chain, as it
+    is."""
+    if isinstance(transform, Chain):
+        for part in transform:
+            yield from parts_in_turn(part)
+    else:
+        yield transform

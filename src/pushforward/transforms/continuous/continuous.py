@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -104,6 +105,20 @@ class Continuous(Transform):
         volume, kinetic, jacobian = end[:, -3:].reshape(*batch, 3).unbind(-1)
         # Time runs backwards here, and an energy does not know.
         return end[:, :-3].reshape(x.shape), volume, -kinetic, -jacobian
+
+    def follow(self, x: Tensor, times: Sequence[float], context: Tensor | None = None) -> Tensor:
+        """Return where events that are at ``x`` at the first of several times, rising or falling, are at each of them:
+        ``(len(times),) + batch_shape + event_shape``.
+
+        Example:
+            >>> import pushforward as pf
+            >>> Continuous(pf.networks.VelocityMLP, 2).follow(torch.zeros(5, 2), (0.0, 0.5, 1.0)).shape
+            torch.Size([3, 5, 2])
+        """
+        places = [self.check(x, context, self.domain)[0]]
+        for span in pairwise(times):
+            places.append(self._position(places[-1], context, span))
+        return torch.stack(places)
 
     def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         return self._position(x, context, TO_LATENT)
