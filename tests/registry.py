@@ -14,6 +14,7 @@ from pushforward.distributions import Distribution
 from pushforward.networks import MADE, MLP, ResidualMADE
 from pushforward.scalar import Affine, ScalarBijection
 from pushforward.spaces import Categories, Circle, Product, Reals
+from pushforward.testing import randomise
 from pushforward.transforms import Transform, masks
 
 SMALL = partial(MLP, hidden=(8,))
@@ -52,6 +53,11 @@ def started(transform: Transform, x: Tensor) -> Transform:
     """What starts from data, started."""
     transform.initialise(2 + 3 * x)
     return transform
+
+
+def moving(transform: Transform) -> Transform:
+    """What starts as the identity, whose log-determinant no noise moves, away from it."""
+    return randomise(transform, 0.5, torch.Generator().manual_seed(3))
 
 
 def one_hot(classes: int, *shape: int) -> Tensor:
@@ -182,6 +188,13 @@ TRANSFORMS: dict[str, Case] = {
     ),
 }
 
+# A velocity times 200 needs more steps than a test has time for; tests/test_continuous.py checks what is allowed.
+STIFF = ("extremes",)
+# Log-determinants are compared with autograd's to 1e-6.
+ACCURATE = transforms.DormandPrince(1e-6)
+SMALL_VELOCITY = partial(networks.VelocityMLP, hidden=(8,), frequencies=2)
+SMALL_IMAGE_VELOCITY = partial(networks.ConcatSquashConvNet, hidden=4)
+
 # What the same class shows in more dimensions.
 SHOWN = ("graph",)
 HOURS = Circle((), 0.0, 24.0)
@@ -280,6 +293,31 @@ TRANSFORMS |= {
         ),
         PAIRS,
         CONTEXT,
+    ),
+    "Continuous": Case(
+        lambda: transforms.Continuous(SMALL_VELOCITY, 3, ACCURATE, context=2), normal(6, 3), CONTEXT, STIFF
+    ),
+    "Continuous/plane": Case(
+        lambda: transforms.Continuous(partial(networks.ConcatSquashMLP, hidden=8), 2, ACCURATE), PAIRS, without=STIFF
+    ),
+    "Continuous/images": Case(
+        lambda: transforms.Continuous(SMALL_IMAGE_VELOCITY, (1, 2, 2), ACCURATE, context=2),
+        normal(4, 1, 2, 2),
+        CONTEXT[:4],
+        # The rest of the laws, vectors show.
+        (*STIFF, "draws", "accuracy", "independence", "dtypes", "values"),
+    ),
+    "Continuous/estimate": Case(
+        lambda: moving(transforms.Continuous(SMALL_VELOCITY, 3, ACCURATE, transforms.Hutchinson())),
+        normal(6, 3),
+        None,
+        STIFF,
+    ),
+    "Continuous/gaussian estimate": Case(
+        lambda: moving(transforms.Continuous(SMALL_VELOCITY, 3, ACCURATE, transforms.Hutchinson("gaussian"))),
+        normal(6, 3),
+        None,
+        STIFF,
     ),
     "Logit/plane": Case(lambda: transforms.Logit(0.05, event_dims=1), uniform(6, 2), without=SHOWN),
 }
@@ -407,6 +445,9 @@ NETWORK_HELPERS = {"OneHotMADE", "ReZero", "Rezeroed", "MaskedChannels", "Joined
 NETWORK_HELPERS |= {"LipschitzLinear", "LipschitzConvolution", "LipschitzELU", "LipSwish", "CLipSwish", "LipschitzSine"}
 NETWORK_HELPERS |= {"normalised_once"}
 NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS)}
+# Networks of the time too, tested with continuous flows.
+VELOCITIES = {"ConcatSquashConvNet", "ConcatSquashMLP", "VelocityMLP"}
+NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS | VELOCITIES)}
 
 # Names in __all__ that are no part of their own: bases, helpers and modules.
 ABSTRACT = {
@@ -417,10 +458,17 @@ ABSTRACT = {
     "Bijection",
     "Distribution",
     "NetworkFactory",
+    "Velocity",
+    "VelocityFactory",
     "MaskedNetwork",
     "LogDeterminant",
 }
 HELPERS = {
+    # Of Continuous: how its equation is solved, differentiated, and its divergence found.
+    "Checkpoints",
+    "DormandPrince",
+    "ExactTrace",
+    "Hutchinson",
     "BernoulliMass",
     "CategoricalMass",
     "DiscretizedLogisticMixture",

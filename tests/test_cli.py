@@ -478,6 +478,7 @@ def test_plots_that_cannot_be(images: Path, vectors: Path, tmp_path: Path, capsy
     assert "sample -o x.png shows them" in fails(capsys, 2, "plot", images, "pairs", "-o", out)
     assert "ends in" in fails(capsys, 2, "plot", vectors, "pairs", "-o", tmp_path / "p.doc")
     assert "density" in fails(capsys, 2, "plot", vectors, "portrait", "-o", out)
+    assert "events of shape (2,)" in fails(capsys, 2, "plot", vectors, "trajectories", "-o", out)
 
 
 def test_points_of_the_plane_are_a_picture(tmp_path: Path) -> None:

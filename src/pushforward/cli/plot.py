@@ -13,7 +13,7 @@ from pushforward.cli.configuration import is_table_run
 from pushforward.cli.options import DataSpec, Json, Quiet, RunFolder, Seed, given_path
 from pushforward.cli.terminal import report_file, say
 
-Kind = Literal["density", "samples", "pairs", "calibration"]
+Kind = Literal["density", "samples", "pairs", "calibration", "trajectories"]
 _ENDINGS = (".png", ".pdf", ".svg")
 _ROWS = 5000
 
@@ -29,7 +29,8 @@ def plot(
         Kind,
         typer.Argument(
             help="density (of two columns), samples (of two columns, or images), pairs (samples over data, each pair "
-            "of columns), calibration (histograms of F(y), reliability).",
+            "of columns), calibration (histograms of F(y), reliability), trajectories (of a continuous flow of two "
+            "columns).",
             show_default=False,
         ),
     ],
@@ -42,7 +43,8 @@ def plot(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Draw a trained model: its density, its samples (pairs: over the data), or its calibration on test data."""
+    """Draw a trained model: its density, its samples (pairs: over the data), its calibration on test data, or the ways
+    of a continuous one."""
     from pushforward.files import choose_writer
     from pushforward.plots import save
 

@@ -16,7 +16,7 @@ from pushforward.cli.table_runs import FittedTable
 from pushforward.errors import DataError, UsageError
 from pushforward.extras import requires
 from pushforward.flows.flow import Flow
-from pushforward.plots import calibration, corner, density_2d, pit_values, scatter_2d
+from pushforward.plots import calibration, corner, density_2d, pit_values, scatter_2d, trajectories
 from pushforward.plots.points import plane_bounds, quantile_limits
 from pushforward.sklearn import FlowDensity, FlowRegressor
 
@@ -56,6 +56,7 @@ class FlowSubject:
             "density": lambda: self._density(shape),
             "samples": lambda: scatter_2d(_plane(self._samples(), names), names),
             "pairs": lambda: pairs(self.data.double().numpy(), self._samples(), names),
+            "trajectories": lambda: trajectories(self.flow, self.data.to(self._like)),
             "calibration": lambda: calibration(pit_values(self.flow, self.data.to(self._like)), names),
         }
         return pictures[kind]()
@@ -96,9 +97,13 @@ class TableSubject:
             "density": self._density,
             "samples": lambda: scatter_2d(_plane(self._whole("samples", self._samples()), names), names),
             "pairs": lambda: pairs(self._data(), self._whole("samples", self._samples()), names),
+            "trajectories": self._trajectories,
             "calibration": lambda: calibration(self._whole("rows", self._pit()), names),
         }
         return pictures[kind]()
+
+    def _trajectories(self) -> Figure:
+        raise UsageError("trajectories are of a continuous flow of vectors, and this is a model of a table; draw pairs")
 
     def _data(self) -> Array:
         return self._whole("rows", self._numbers(self.frame))

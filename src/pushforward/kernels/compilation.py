@@ -60,7 +60,7 @@ def is_light(flow: Any) -> bool:
     """Whether a flow is so few operations on vectors that it is best compiled as one."""
     # What computes anew in the backward pass is no one piece of code.
     recomputes = any(getattr(part, "recompute", False) for part in flow.modules())
-    if len(flow.event_shape) != 1 or flow.transform.draws or recomputes:
+    if len(flow.event_shape) != 1 or flow.transform.draws or not flow.transform.capturable or recomputes:
         return False
     operations, parts = _operations(flow), len(list(flow.transform.blocks()))
     return operations <= min(MOST_OPERATIONS, MOST_IN_A_PART * parts)

@@ -5,6 +5,7 @@ is its alias for programs and the command line.
 """
 
 from pushforward.models.categories import categorical_flow, discrete_flow
+from pushforward.models.continuous import ffjord
 from pushforward.models.contractive import densenet_flow, iresnet, residual_flow
 from pushforward.models.couplings import nice, realnvp
 from pushforward.models.images.flowpp import flowpp
@@ -28,6 +29,7 @@ __all__ = [
     "coupling",
     "densenet_flow",
     "discrete_flow",
+    "ffjord",
     "flowpp",
     "gaussianization",
     "glow",

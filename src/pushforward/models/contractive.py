@@ -11,8 +11,8 @@ from torch import nn
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.models.contexts import conditioning
-from pushforward.models.kinds import image_width, only_shape, vector_features
 from pushforward.models.images.contractive import contractive_images
+from pushforward.models.kinds import image_width, only_shape, vector_features
 from pushforward.models.registry import model
 from pushforward.models.vectors.contractive import contractive_vectors
 from pushforward.networks import (

@@ -7,7 +7,6 @@ from pushforward.networks.images.attention import AttentionConvNet
 from pushforward.networks.images.convolution import MaskedChannels
 from pushforward.networks.images.gated import GatedConvNet
 from pushforward.networks.images.glow import GlowConvNet
-from pushforward.networks.masked.convolution import MaskedConvolution
 from pushforward.networks.lipschitz import (
     CLipSwish,
     LipschitzConvNet,
@@ -21,9 +20,13 @@ from pushforward.networks.lipschitz import (
     LipSwish,
     normalised_once,
 )
+from pushforward.networks.masked.convolution import MaskedConvolution
 from pushforward.networks.masked.made import MADE, MaskedNetwork, ResidualMADE
 from pushforward.networks.masked.one_hot import OneHotMADE
 from pushforward.networks.mlp import MLP
+from pushforward.networks.velocity.base import Velocity, VelocityFactory
+from pushforward.networks.velocity.convolution import ConcatSquashConvNet
+from pushforward.networks.velocity.dense import ConcatSquashMLP, VelocityMLP
 
 __all__ = [
     "CLipSwish",
@@ -37,6 +40,11 @@ __all__ = [
     "LipschitzSine",
     "LipSwish",
     "normalised_once",
+    "ConcatSquashConvNet",
+    "ConcatSquashMLP",
+    "Velocity",
+    "VelocityFactory",
+    "VelocityMLP",
     "OneHotMADE",
     "AttentionConvNet",
     "GatedConvNet",

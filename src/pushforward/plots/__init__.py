@@ -9,6 +9,7 @@ from pushforward.plots.one_dimension import draw_1d, draw_latent_histogram, flow
 from pushforward.plots.pairs import corner
 from pushforward.plots.reliability import calibration
 from pushforward.plots.style import save
+from pushforward.plots.trajectories import trajectories
 from pushforward.plots.two_dimensions import density_2d, flow_2d, scatter_2d, steps_2d, warped_grid
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "save",
     "scatter_2d",
     "steps_2d",
+    "trajectories",
     "warped_grid",
 ]

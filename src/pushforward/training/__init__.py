@@ -1,5 +1,6 @@
 """Training: objectives, `fit` on the Lightning Trainer, and `evaluate`."""
 
+from pushforward.training.continuous_regularisation import RegularisedLikelihood
 from pushforward.training.distillation import match_activations, match_density
 from pushforward.training.evaluate import Evaluation, evaluate
 from pushforward.training.fit import fit
@@ -9,6 +10,7 @@ from pushforward.training.result import FitResult
 __all__ = [
     "Evaluation",
     "FitResult",
+    "RegularisedLikelihood",
     "evaluate",
     "fit",
     "match_activations",

@@ -5,6 +5,10 @@ from pushforward.transforms.autoregressive.one_hot import OneHotAutoregressive
 from pushforward.transforms.base import Bijection, Transform
 from pushforward.transforms.chain import Chain
 from pushforward.transforms.conditioning import ReachWarning
+from pushforward.transforms.continuous.continuous import Continuous
+from pushforward.transforms.continuous.gradients import Checkpoints
+from pushforward.transforms.continuous.solver import DormandPrince
+from pushforward.transforms.continuous.trace import ExactTrace, Hutchinson
 from pushforward.transforms.coupling import masks
 from pushforward.transforms.coupling.coupling import Coupling
 from pushforward.transforms.coupling.parts import Multipartite, bipartite, multipartite, quadripartite
@@ -18,7 +22,6 @@ from pushforward.transforms.linear.standardisation import Standardise
 from pushforward.transforms.logit import Logit
 from pushforward.transforms.reshape.interlace import Interlace
 from pushforward.transforms.reshape.squeeze import Squeeze
-from pushforward.transforms.residual.mint import Mint
 from pushforward.transforms.residual.contractive import Contractive
 from pushforward.transforms.residual.fixed_point import FixedPointInverse
 from pushforward.transforms.residual.log_determinants.base import LogDeterminant
@@ -27,6 +30,7 @@ from pushforward.transforms.residual.log_determinants.in_forward import Gradient
 from pushforward.transforms.residual.log_determinants.neumann import NeumannGradients
 from pushforward.transforms.residual.log_determinants.series import RussianRoulette, TruncatedSeries
 from pushforward.transforms.residual.log_determinants.terms import GeometricTerms, PoissonTerms
+from pushforward.transforms.residual.mint import Mint
 from pushforward.transforms.residual.planar import Planar
 from pushforward.transforms.residual.radial import Radial
 from pushforward.transforms.residual.sylvester import Sylvester
@@ -36,6 +40,11 @@ from pushforward.transforms.surjections.integers import Integers
 
 __all__ = [
     "CategoricalEncoding",
+    "Checkpoints",
+    "Continuous",
+    "DormandPrince",
+    "ExactTrace",
+    "Hutchinson",
     "OneHotAutoregressive",
     "Integers",
     "Interlace",

@@ -52,6 +52,7 @@ class Chain(Transform):
         self.accuracy = worst(part.accuracy for part in parts)
         self.draws = reduce(or_, (part.draws for part in parts), Draws.NEVER)
         self.reads_back = all(part.reads_back for part in parts)
+        self.capturable = all(part.capturable for part in parts)
         self.tolerance = max((part.tolerance for part in parts if part.tolerance is not None), default=None)
         self.domain, self.codomain = _ends(parts)
         self.recompute = recompute
@@ -230,3 +231,13 @@ def _joined(part: Transform, space: Space) -> Space:
         return part.forward_space(space)
     # The part knows its shape and those before it do not.
     return part.forward_space(space.with_shape(part.domain.shape))
+
+
+def parts_in_turn(transform: Transform) -> Iterator[Transform]:
+    """Yield the parts of a chain, and of chains in it, in the order in which data meet them; what is no chain, as it
+    is."""
+    if isinstance(transform, Chain):
+        for part in transform:
+            yield from parts_in_turn(part)
+    else:
+        yield transform

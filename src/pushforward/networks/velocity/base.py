@@ -1,0 +1,66 @@
+"""What a velocity field is, and its divergence."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from pushforward.errors import UsageError
+from pushforward.networks.context import for_network
+from pushforward.networks.velocity.derivatives import with_divergence
+from pushforward.parts import ModulePart
+from pushforward.spaces import Space
+
+
+class Velocity(ModulePart):
+    r"""A velocity field, called as ``velocity(time, x, context)``.
+
+    ``time`` has the batch's shape, one time for each event, ``x`` is ``batch_shape + event_shape`` and so is what comes
+    back. To write one, derive from this class and write :meth:`forward`; any other module that is called like this does
+    too. It should be smooth, since solvers take short steps at kinks, and treat the events of a batch apart. Where the
+    divergence is known in closed form, write :meth:`with_divergence` too.
+    """
+
+    def forward(self, time: Tensor, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return ``v(t, x | context)``."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward: a Velocity is abstract")
+
+    def with_divergence(self, time: Tensor, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return ``v(t, x | context)`` and its divergence, ``sum_i dv_i / dx_i``, of the batch's shape."""
+        return divergence_by_units(self, time, x, context)
+
+
+def divergence_by_units(velocity: nn.Module, time: Tensor, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return any velocity at ``x`` with its divergence, at the price of the velocity at ``D`` times as many events."""
+
+    def field(points: Tensor) -> Tensor:
+        many = points.shape[:1]
+        given = None if context is None else context.expand(*many, *context.shape)
+        return velocity(time.expand(*many, *time.shape), points, given)  # type: ignore[no-any-return]
+
+    return with_divergence(field, x, x.dim() - time.dim())
+
+
+class VelocityFactory(Protocol):
+    """A callable that makes a velocity: ``velocity(size, context)``, for instance ``partial(VelocityMLP, hidden=32)``;
+    ``size`` is the number of features of vectors or of channels of images."""
+
+    def __call__(self, size: int, context: Any, /) -> nn.Module: ...
+
+
+def make_velocity(velocity: VelocityFactory | nn.Module, size: int, context: Space | None, owner: str) -> nn.Module:
+    """Return a ready-made velocity as it is, or what a factory makes.
+
+    Raises:
+        UsageError: if it is neither.
+    """
+    if isinstance(velocity, nn.Module):
+        return velocity
+    made = velocity(size, for_network(context)) if callable(velocity) else velocity
+    if not isinstance(made, nn.Module):
+        raise UsageError(
+            f"{owner} expects a velocity: a module that is called as velocity(time, x, context), or a factory of such, "
+            f"called as velocity(size, context), for instance VelocityMLP; got {made!r}"
+        )
+    return made
