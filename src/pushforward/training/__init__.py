@@ -3,12 +3,13 @@
 from pushforward.training.distillation import match_activations, match_density
 from pushforward.training.evaluate import Evaluation, evaluate
 from pushforward.training.fit import fit
-from pushforward.training.objectives import negative_log_likelihood
+from pushforward.training.objectives import FlowMatching, negative_log_likelihood
 from pushforward.training.result import FitResult
 
 __all__ = [
     "Evaluation",
     "FitResult",
+    "FlowMatching",
     "evaluate",
     "fit",
     "match_activations",
