@@ -173,6 +173,13 @@ TRANSFORMS: dict[str, Case] = {
     ),
 }
 
+# A velocity times 200 needs more steps than a test has time for; tests/test_continuous.py checks what is allowed.
+STIFF = ("extremes",)
+# Log-determinants are compared with autograd's to 1e-6.
+ACCURATE = transforms.DormandPrince(1e-7)
+SMALL_VELOCITY = partial(networks.VelocityMLP, hidden=(8,), frequencies=2)
+SMALL_IMAGE_VELOCITY = partial(networks.ConcatSquashConvNet, hidden=4)
+
 # What the same class shows in more dimensions.
 SHOWN = ("graph",)
 HOURS = Circle((), 0.0, 24.0)
@@ -263,6 +270,27 @@ TRANSFORMS |= {
         ),
         PAIRS,
         CONTEXT,
+    ),
+    "Continuous": Case(
+        lambda: transforms.Continuous(SMALL_VELOCITY, 3, ACCURATE, context=2), normal(6, 3), CONTEXT, STIFF
+    ),
+    "Continuous/plane": Case(
+        lambda: transforms.Continuous(partial(networks.ConcatSquashMLP, hidden=8), 2, ACCURATE), PAIRS, without=STIFF
+    ),
+    "Continuous/images": Case(
+        lambda: transforms.Continuous(SMALL_IMAGE_VELOCITY, (1, 2, 2), ACCURATE, context=2),
+        normal(4, 1, 2, 2),
+        CONTEXT[:4],
+        STIFF,
+    ),
+    "Continuous/estimate": Case(
+        lambda: transforms.Continuous(SMALL_VELOCITY, 3, ACCURATE, transforms.Hutchinson()), normal(6, 3), None, STIFF
+    ),
+    "Continuous/gaussian estimate": Case(
+        lambda: transforms.Continuous(SMALL_VELOCITY, 3, ACCURATE, transforms.Hutchinson("gaussian")),
+        normal(6, 3),
+        None,
+        STIFF,
     ),
     "Logit/plane": Case(lambda: transforms.Logit(0.05, event_dims=1), uniform(6, 2), without=SHOWN),
 }
@@ -358,7 +386,9 @@ IMAGE_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
 }
 # What wraps or prepares a network; tested where it is used.
 NETWORK_HELPERS = {"OneHotMADE", "ReZero", "Rezeroed", "MaskedChannels", "Joined"}
-NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS)}
+# Networks of the time too, tested with continuous flows.
+VELOCITIES = {"ConcatSquashConvNet", "ConcatSquashMLP", "VelocityMLP"}
+NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS | VELOCITIES)}
 
 # Names in __all__ that are no part of their own: bases, helpers and modules.
 ABSTRACT = {
@@ -369,9 +399,16 @@ ABSTRACT = {
     "Bijection",
     "Distribution",
     "NetworkFactory",
+    "Velocity",
+    "VelocityFactory",
     "MaskedNetwork",
 }
 HELPERS = {
+    # Of Continuous: how its equation is solved, differentiated, and its divergence found.
+    "Checkpoints",
+    "DormandPrince",
+    "ExactTrace",
+    "Hutchinson",
     "BernoulliMass",
     "CategoricalMass",
     "DiscretizedLogisticMixture",

@@ -58,7 +58,7 @@ def compile_flow(flow: Any, options: dict[str, Any]) -> None:
 
 def is_light(flow: Any) -> bool:
     """Whether a flow is so few operations on vectors that it is best compiled as one."""
-    if len(flow.event_shape) != 1 or flow.transform.draws:
+    if len(flow.event_shape) != 1 or flow.transform.draws or not flow.transform.capturable:
         return False
     operations, parts = _operations(flow), len(list(flow.transform.blocks()))
     return operations <= min(MOST_OPERATIONS, MOST_IN_A_PART * parts)

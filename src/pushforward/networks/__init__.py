@@ -10,8 +10,16 @@ from pushforward.networks.images.glow import GlowConvNet
 from pushforward.networks.masked.made import MADE, MaskedNetwork, ResidualMADE
 from pushforward.networks.masked.one_hot import OneHotMADE
 from pushforward.networks.mlp import MLP
+from pushforward.networks.velocity.base import Velocity, VelocityFactory
+from pushforward.networks.velocity.convolution import ConcatSquashConvNet
+from pushforward.networks.velocity.dense import ConcatSquashMLP, VelocityMLP
 
 __all__ = [
+    "ConcatSquashConvNet",
+    "ConcatSquashMLP",
+    "Velocity",
+    "VelocityFactory",
+    "VelocityMLP",
     "OneHotMADE",
     "AttentionConvNet",
     "GatedConvNet",

@@ -82,8 +82,8 @@ def check_saving(part: Transform | Distribution, x: Tensor, context: Tensor | No
 @told
 def check_graph(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
     """``torch.compile(fullgraph=True)`` captures the transform without a graph break, gradients included, where it does
-    not draw: random numbers are drawn outside of compiled code."""
-    if transform.draws:
+    not draw, as random numbers are drawn outside of compiled code, and does not say that it cannot be captured."""
+    if transform.draws or not transform.capturable:
         return
     part = at_random(transform)
     torch.compiler.reset()

@@ -5,6 +5,10 @@ from pushforward.transforms.autoregressive.one_hot import OneHotAutoregressive
 from pushforward.transforms.base import Bijection, Transform
 from pushforward.transforms.chain import Chain
 from pushforward.transforms.conditioning import ReachWarning
+from pushforward.transforms.continuous.continuous import Continuous
+from pushforward.transforms.continuous.gradients import Checkpoints
+from pushforward.transforms.continuous.solver import DormandPrince
+from pushforward.transforms.continuous.trace import ExactTrace, Hutchinson
 from pushforward.transforms.coupling import masks
 from pushforward.transforms.coupling.coupling import Coupling
 from pushforward.transforms.coupling.parts import Multipartite, bipartite, multipartite, quadripartite
@@ -27,6 +31,11 @@ from pushforward.transforms.surjections.integers import Integers
 
 __all__ = [
     "CategoricalEncoding",
+    "Checkpoints",
+    "Continuous",
+    "DormandPrince",
+    "ExactTrace",
+    "Hutchinson",
     "OneHotAutoregressive",
     "Integers",
     "Interlace",

@@ -36,6 +36,8 @@ class Transform(ModulePart):
             draws may be read back as another ``x``, so that only ``decode(encode(x))`` is ``x``.
         tolerance: ``None`` for an analytic inverse, else the error at which an iterative inverse stops.
         uses_batch: whether, in training mode, an event's image depends on the others of its batch.
+        capturable: whether ``torch.compile(fullgraph=True)`` can capture it: False where how often something is done
+            depends on the data, as in an adaptive solver.
     """
 
     domain: Space
@@ -46,6 +48,7 @@ class Transform(ModulePart):
     reads_back: bool = True
     tolerance: float | None = None
     uses_batch: bool = False
+    capturable: bool = True
 
     def check_made(self) -> None:
         """Raise :class:`UsageError` if a constructor left out what every transform has."""
@@ -103,7 +106,7 @@ class Transform(ModulePart):
     def blocks(self) -> Iterator[Transform]:
         """Yield the parts that are worth compiling, each by itself."""
         # Random numbers are drawn outside of compiled code, so that a seed gives the same ones with and without.
-        if not self.draws:
+        if self.capturable and not self.draws:
             yield self
 
     def forward_shape(self, shape: Sequence[int]) -> torch.Size:

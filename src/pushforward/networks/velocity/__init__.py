@@ -1,0 +1,1 @@
+"""Velocity fields of continuous flows, ``v(time, x, context)``."""

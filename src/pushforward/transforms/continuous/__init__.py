@@ -1,0 +1,1 @@
+"""Continuous flows: an ordinary differential equation from the latent to the data."""

@@ -1,0 +1,131 @@
+"""Continuous flows: data and latent are the ends of a differential equation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.networks.context import Context
+from pushforward.networks.velocity.base import VelocityFactory, make_velocity
+from pushforward.numerics import batch_shape
+from pushforward.spaces import Reals, as_context
+from pushforward.transforms.base import Transform
+from pushforward.transforms.continuous.drift import Position, PositionAndVolume
+from pushforward.transforms.continuous.gradients import Checkpoints, Gradients
+from pushforward.transforms.continuous.solver import DormandPrince, Statistics
+from pushforward.transforms.continuous.tableau import Drift
+from pushforward.transforms.continuous.trace import ExactTrace, Trace
+
+TO_DATA, TO_LATENT = (0.0, 1.0), (1.0, 0.0)
+"""The spans of time of the two directions."""
+
+ADDED_UP = 10.0
+"""How much larger than the error of one step that of a whole solve may be."""
+
+
+class Continuous(Transform):
+    r"""A continuous flow, ``dx/dt = v(t, x | context)`` from the latent at ``t = 0`` to the data at ``t = 1`` (Chen et
+    al. 2018, arXiv:1806.07366; with a free velocity and a stochastic trace, FFJORD, Grathwohl et al. 2019,
+    arXiv:1810.01367).
+
+    ``inverse`` follows the velocity from the latent to the data, ``forward`` back; the log-determinant is the integral
+    of the velocity's divergence, and :meth:`encode` and :meth:`decode` do without. Each event has step sizes of its
+    own, so that its density does not depend on the others of its batch. What the last solve took is in ``statistics``.
+
+    Args:
+        velocity: a module that is called as ``velocity(time, x, context)``, ``time`` of the batch's shape, and returns
+            a vector for each event; or a factory of such, called as ``velocity(size, context)``. It is the attribute
+            ``velocity``.
+        shape: the number of features of vectors, or the shape of images ``(channels, height, width)``.
+        solver: how the equation is solved, and to what tolerance: :class:`DormandPrince` unless another is given.
+        trace: how the divergence is found: :class:`ExactTrace`, or :class:`Hutchinson` for many dimensions.
+        gradients: how a solve is differentiated: by :class:`Checkpoints` unless told otherwise.
+        context: a number of features, a shape or a space of what the velocity is told besides; 0 for nothing.
+
+    Raises:
+        ShapeError: if the events or the context do not have the declared shape.
+        ConvergenceError: if the solver cannot go on, with the sample and the time.
+
+    Example:
+        >>> import pushforward as pf
+        >>> layer = Continuous(pf.networks.ConcatSquashMLP, 2)
+        >>> x = torch.randn(5, 2)
+        >>> z, log_det = layer(x)
+        >>> torch.allclose(layer.inverse(z)[0], x, atol=1e-4), layer.statistics.accepted.shape
+        (True, torch.Size([5]))
+    """
+
+    capturable = False
+
+    def __init__(
+        self,
+        velocity: VelocityFactory | nn.Module,
+        shape: int | Sequence[int],
+        solver: DormandPrince | None = None,
+        trace: Trace | None = None,
+        gradients: Gradients | None = None,
+        context: Context = 0,
+    ) -> None:
+        super().__init__()
+        sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+        self.domain = self.codomain = Reals(sizes)
+        self.context = as_context(context)
+        self.velocity = make_velocity(velocity, sizes[0], self.context, "Continuous")
+        self.solver, self.trace = solver or DormandPrince(), trace or ExactTrace()
+        self.gradients = gradients or Checkpoints()
+        self.accuracy, self.draws = self.trace.accuracy, self.trace.draws
+        self.tolerance = ADDED_UP * self.solver.tolerance
+        self.statistics: Statistics | None = None
+
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        return self._with_volume(x, context, generator, TO_LATENT)
+
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        return self._with_volume(z, context, generator, TO_DATA)
+
+    def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        return self._position(x, context, TO_LATENT)
+
+    def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        return self._position(z, context, TO_DATA)
+
+    def _position(self, x: Tensor, context: Tensor | None, span: tuple[float, float]) -> Tensor:
+        x, context = self.check(x, context, self.domain)
+        batch, events, given = self._rows(x, context)
+        end = self._solve(Position(self.velocity, self.event_shape), events.flatten(1), (given,), span, batch)
+        return end.reshape(x.shape)
+
+    def _with_volume(
+        self, x: Tensor, context: Tensor | None, generator: torch.Generator | None, span: tuple[float, float]
+    ) -> tuple[Tensor, Tensor]:
+        x, context = self.check(x, context, self.domain)
+        batch, events, given = self._rows(x, context)
+        noise = self.trace.draw(events, generator)
+        drift = PositionAndVolume(self.velocity, self.event_shape, self.trace)
+        start = torch.cat([events.flatten(1), events.new_zeros(len(events), 1)], -1)
+        end = self._solve(drift, start, (given, noise), span, batch)
+        return end[:, :-1].reshape(x.shape), end[:, -1].reshape(batch)
+
+    def _rows(self, x: Tensor, context: Tensor | None) -> tuple[torch.Size, Tensor, Tensor | None]:
+        """The batch's shape, and events and contexts as rows."""
+        batch = batch_shape(x, self.event_dims)
+        events = x.reshape(batch.numel(), *self.event_shape)
+        if context is None:
+            return batch, events, None
+        assert self.context is not None
+        shape = context.shape[context.dim() - len(self.context.shape) :]
+        return batch, events, context.expand(*batch, *shape).reshape(batch.numel(), *shape).to(x.dtype)
+
+    def _solve(
+        self, drift: Drift, start: Tensor, rows: tuple[Tensor | None, ...], span: tuple[float, float], batch: torch.Size
+    ) -> Tensor:
+        learned = [each for each in self.velocity.parameters() if each.requires_grad]
+        end, statistics = self.gradients.solve(self.solver, drift, learned, start, rows, span)
+        self.statistics = statistics.reshape(batch)
+        return end

@@ -1,0 +1,98 @@
+"""The trace of a velocity's Jacobian, its divergence: exact, or estimated with noise."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.func import jvp
+
+from pushforward.accuracy import Accuracy, Draws
+from pushforward.errors import UsageError
+from pushforward.networks.velocity.base import Velocity, with_divergence
+from pushforward.numerics import rand, randn, sum_event
+from pushforward.parts import Part
+
+Noise = Literal["rademacher", "gaussian"]
+
+
+class Trace(Part):
+    """How the divergence of a velocity is found.
+
+    Attributes:
+        accuracy: what the log-determinant is then.
+        draws: which directions draw for it.
+    """
+
+    accuracy = Accuracy.EXACT
+    draws = Draws.NEVER
+
+    def draw(self, x: Tensor, generator: torch.Generator | None) -> Tensor | None:
+        """Return what is drawn for events ``x``, once for a whole solve, so that the velocity stays a fixed function of
+        time; None where nothing is."""
+        return None
+
+    def __call__(
+        self, velocity: nn.Module, time: Tensor, x: Tensor, context: Tensor | None, noise: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the velocity and its divergence."""
+        raise NotImplementedError(f"{type(self).__name__} finds no trace: a Trace is abstract")
+
+
+class ExactTrace(Trace):
+    r"""The divergence itself, ``sum_i dv_i / dx_i``: in closed form where the velocity knows it
+    (:meth:`Velocity.with_divergence`), else by a derivative in the direction of each dimension, all at once, for which
+    a velocity of ``D`` dimensions costs ``D`` times as much.
+
+    Example:
+        >>> import pushforward as pf
+        >>> velocity = pf.networks.VelocityMLP(2)
+        >>> v, divergence = ExactTrace()(velocity, torch.zeros(5), torch.ones(5, 2), None, None)
+        >>> v.shape, divergence.shape
+        (torch.Size([5, 2]), torch.Size([5]))
+    """
+
+    def __call__(
+        self, velocity: nn.Module, time: Tensor, x: Tensor, context: Tensor | None, noise: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        if isinstance(velocity, Velocity):
+            return velocity.with_divergence(time, x, context)
+        return with_divergence(lambda points: velocity(time, points, context), x, x.dim() - time.dim())
+
+
+class Hutchinson(Trace):
+    r"""An estimate of the divergence, right in the mean: ``e^T (dv/dx) e`` with noise ``e`` of mean 0 and covariance 1
+    (Hutchinson 1990; in continuous flows, Grathwohl et al. 2019, arXiv:1810.01367). One noise serves a whole solve. It
+    costs as much as a second velocity, whatever the number of dimensions.
+
+    Args:
+        noise: ``"rademacher"``, signs at random, which has the smaller variance, or ``"gaussian"``.
+
+    Raises:
+        UsageError: for another noise.
+
+    Example:
+        >>> Hutchinson().accuracy.describe()
+        'estimate'
+    """
+
+    accuracy = Accuracy.ESTIMATE
+    draws = Draws.BOTH
+
+    def __init__(self, noise: Noise = "rademacher") -> None:
+        if noise not in get_args(Noise):
+            raise UsageError(f"Hutchinson expects noise of {' or '.join(get_args(Noise))}, got {noise!r}")
+        self.noise = noise
+
+    def draw(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        if self.noise == "gaussian":
+            return randn(x, x.shape, generator)
+        return torch.where(rand(x, x.shape, generator) < 0.5, -1.0, 1.0).to(x.dtype)
+
+    def __call__(
+        self, velocity: nn.Module, time: Tensor, x: Tensor, context: Tensor | None, noise: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        assert noise is not None
+        value, change = jvp(lambda points: velocity(time, points, context), (x,), (noise,))
+        return value, sum_event(noise * change, x.dim() - time.dim())
