@@ -387,7 +387,7 @@ IMAGE_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
 # What wraps or prepares a network; tested where it is used.
 NETWORK_HELPERS = {"OneHotMADE", "ReZero", "Rezeroed", "MaskedChannels", "Joined"}
 # Networks of the time too, tested with continuous flows.
-VELOCITIES = {"ConcatSquashConvNet", "ConcatSquashMLP", "VelocityMLP"}
+VELOCITIES = {"ConcatSquashConvNet", "ConcatSquashMLP", "ResidualVelocity", "VelocityMLP"}
 NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS | VELOCITIES)}
 
 # Names in __all__ that are no part of their own: bases, helpers and modules.
@@ -408,6 +408,7 @@ HELPERS = {
     "Checkpoints",
     "DormandPrince",
     "ExactTrace",
+    "FixedSteps",
     "Hutchinson",
     "BernoulliMass",
     "CategoricalMass",

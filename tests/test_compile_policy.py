@@ -103,7 +103,9 @@ def test_a_training_that_may_end_early_has_to_be_longer(flow: pf.Flow) -> None:
     cost = compile_cost(flow, 256, "cpu")
     assert cost is not None
     steps = int(1.2 * SURELY * cost.compiling / cost.saved)
-    assert compiles("auto", flow, pf.training.negative_log_likelihood, 256, Limits(steps, None, None), CPU) == has_compiler(CPU)
+    assert compiles(
+        "auto", flow, pf.training.negative_log_likelihood, 256, Limits(steps, None, None), CPU
+    ) == has_compiler(CPU)
     assert not compiles("auto", flow, pf.training.negative_log_likelihood, 256, Limits(steps, None, 6), CPU)
 
 

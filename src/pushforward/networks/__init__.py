@@ -13,12 +13,14 @@ from pushforward.networks.mlp import MLP
 from pushforward.networks.velocity.base import Velocity, VelocityFactory
 from pushforward.networks.velocity.convolution import ConcatSquashConvNet
 from pushforward.networks.velocity.dense import ConcatSquashMLP, VelocityMLP
+from pushforward.networks.velocity.residual import ResidualVelocity
 
 __all__ = [
     "ConcatSquashConvNet",
     "ConcatSquashMLP",
     "Velocity",
     "VelocityFactory",
+    "ResidualVelocity",
     "VelocityMLP",
     "OneHotMADE",
     "AttentionConvNet",

@@ -8,7 +8,7 @@ from pushforward.training.objectives.flow_matching.pairing import (
     Pairing,
     WithinContexts,
 )
-from pushforward.training.objectives.flow_matching.paths import Linear, Path, Trigonometric
+from pushforward.training.objectives.flow_matching.paths import Linear, ProbabilityPath, Trigonometric
 from pushforward.training.objectives.flow_matching.times import LogitNormalTimes, PowerTimes, Times, UniformTimes
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "LogitNormalTimes",
     "OptimalTransport",
     "Pairing",
-    "Path",
+    "ProbabilityPath",
     "PowerTimes",
     "Times",
     "Trigonometric",

@@ -60,7 +60,9 @@ class FieldOfFlow:
 
     def velocity(self, time: Tensor, x: Tensor, context: Tensor | None) -> Tensor:
         """Return the field at ``x``, one time for each event; ``context`` is what the flow's parts take."""
-        x, given = self.continuous.check(x, None if self.continuous.context is None else context, self.continuous.domain)
+        x, given = self.continuous.check(
+            x, None if self.continuous.context is None else context, self.continuous.domain
+        )
         return self.continuous.velocity(time, x, given)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from pushforward.flows.flow import Flow
 from pushforward.training.objectives.flow_matching.field import FieldOfFlow
 from pushforward.training.objectives.flow_matching.pairing import Independent, Pairing
-from pushforward.training.objectives.flow_matching.paths import Linear, Path
+from pushforward.training.objectives.flow_matching.paths import Linear, ProbabilityPath
 from pushforward.training.objectives.flow_matching.times import Times, UniformTimes
 
 
@@ -39,14 +39,14 @@ class FlowMatching:
     Example:
         >>> import torch
         >>> import pushforward as pf
-        >>> flow = pf.models.cnf(features=2, hidden=16, blocks=1)
+        >>> flow = pf.models.cnf(features=2, hidden=16)
         >>> pf.fit(flow, torch.randn(512, 2), objective=FlowMatching(), max_steps=5, progress=False).steps
         5
     """
 
-    path: Path = Linear()
-    pairing: Pairing = Independent()
-    times: Times = UniformTimes()
+    path: ProbabilityPath = field(default_factory=Linear)
+    pairing: Pairing = field(default_factory=Independent)
+    times: Times = field(default_factory=UniformTimes)
 
     def check(self, flow: Flow) -> None:
         """Raise :class:`UsageError` if the flow cannot be trained so."""
@@ -57,11 +57,11 @@ class FlowMatching:
 
     def losses(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the loss of each event of ``x``, ``(N,)``."""
-        field = FieldOfFlow.of(flow, "flow matching")
+        parts = FieldOfFlow.of(flow, "flow matching")
         x, given = flow.check(x, context)
-        x = field.reached(x, given)
-        z = field.latents(len(x), given)
-        return squared_errors(field, self.path, self.times, z[self._paired(flow, z, x, context)], x, given)
+        x = parts.reached(x, given)
+        z = parts.latents(len(x), given)
+        return squared_errors(parts, self.path, self.times, z[self._paired(flow, z, x, context)], x, given)
 
     def _paired(self, flow: Flow, z: Tensor, x: Tensor, context: Tensor | None) -> Tensor:
         # By the context as it is given, since what an embedding makes of it is still being learned.
@@ -70,10 +70,10 @@ class FlowMatching:
 
 
 def squared_errors(
-    field: FieldOfFlow, path: Path, times: Times, z: Tensor, x: Tensor, context: Tensor | None
+    parts: FieldOfFlow, path: ProbabilityPath, times: Times, z: Tensor, x: Tensor, context: Tensor | None
 ) -> Tensor:
     """Return ``|v(t, x_t) - dx_t/dt|^2`` at one time of the path of each pair, ``(N,)``."""
     time = times.draw(x, len(x))
     at, velocity = path(time.reshape(-1, *[1] * (x.dim() - 1)), z, x)
-    error = field.velocity(time, at, context).to(velocity.dtype) - velocity
+    error = parts.velocity(time, at, context).to(velocity.dtype) - velocity
     return error.square().flatten(1).sum(1)

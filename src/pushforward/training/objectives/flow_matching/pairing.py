@@ -124,8 +124,8 @@ def weighted(cost: Tensor, apart: Tensor, share: float) -> Tensor:
 
     Example:
         >>> cost = torch.tensor([[2.0, 1.0], [0.0, 2.0]])
-        >>> weighted(cost, torch.tensor([[0.0, 1.0], [1.0, 0.0]]), share=0.3)
-        tensor([[2., 2.], [1., 2.]])
+        >>> weighted(cost, torch.tensor([[0.0, 1.0], [1.0, 0.0]]), share=0.3).tolist()
+        [[2.0, 2.0], [1.0, 2.0]]
     """
     gain = cost.diagonal()[:, None] - cost
     # Nothing is gained on the diagonal, and everything that is gained among equal contexts stays so for any weight.

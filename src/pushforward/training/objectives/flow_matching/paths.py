@@ -11,7 +11,7 @@ from torch import Tensor
 from pushforward.errors import UsageError
 
 
-class Path(Protocol):
+class ProbabilityPath(Protocol):
     """A path ``x_t`` with ``x_0 = z`` and ``x_1 = x``, or nearly so."""
 
     def __call__(self, time: Tensor, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
