@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward.distributions.inputs import as_context
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
+from pushforward.kernels.modes import evaluating
 from pushforward.transforms import Chain, Continuous, Transform
 
 
@@ -60,10 +63,26 @@ class FieldOfFlow:
 
     def velocity(self, time: Tensor, x: Tensor, context: Tensor | None) -> Tensor:
         """Return the field at ``x``, one time for each event; ``context`` is what the flow's parts take."""
-        x, given = self.continuous.check(
-            x, None if self.continuous.context is None else context, self.continuous.domain
-        )
-        return self.continuous.velocity(time, x, given)
+        return self.continuous.velocity(time, *self.checked(x, context))
+
+    def checked(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Check events and contexts of the field and return them as its network takes them."""
+        given = None if self.continuous.context is None else context
+        return self.continuous.check(x, given, self.continuous.domain)
+
+
+def contexts_for(flow: Flow, context: Any, count: int) -> Tensor | None:
+    """Return as many contexts as there are events to draw, those given in turn, as the flow's parts take them.
+
+    Raises:
+        ShapeError: if they are missing, superfluous or misshapen.
+    """
+    with torch.no_grad(), evaluating(flow):
+        given = flow.take_context(as_context(flow, context))
+    if given is None:
+        return None
+    rows = given.reshape(-1, *given.shape[given.dim() - flow.taken_dims :])
+    return rows[torch.arange(count, device=rows.device) % len(rows)]
 
 
 def _in_turn(transform: Transform) -> Iterator[Transform]:
