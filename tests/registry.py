@@ -14,6 +14,7 @@ from pushforward.distributions import Distribution
 from pushforward.networks import MADE, MLP, ResidualMADE
 from pushforward.scalar import Affine, ScalarBijection
 from pushforward.spaces import Categories, Circle, Product, Reals
+from pushforward.testing import randomise
 from pushforward.transforms import Transform, masks
 
 SMALL = partial(MLP, hidden=(8,))
@@ -52,6 +53,11 @@ def started(transform: Transform, x: Tensor) -> Transform:
     """What starts from data, started."""
     transform.initialise(2 + 3 * x)
     return transform
+
+
+def moving(transform: Transform) -> Transform:
+    """What starts as the identity, whose log-determinant no noise moves, away from it."""
+    return randomise(transform, 0.5, torch.Generator().manual_seed(3))
 
 
 def one_hot(classes: int, *shape: int) -> Tensor:
@@ -284,10 +290,13 @@ TRANSFORMS |= {
         STIFF,
     ),
     "Continuous/estimate": Case(
-        lambda: transforms.Continuous(SMALL_VELOCITY, 3, ACCURATE, transforms.Hutchinson()), normal(6, 3), None, STIFF
+        lambda: moving(transforms.Continuous(SMALL_VELOCITY, 3, ACCURATE, transforms.Hutchinson())),
+        normal(6, 3),
+        None,
+        STIFF,
     ),
     "Continuous/gaussian estimate": Case(
-        lambda: transforms.Continuous(SMALL_VELOCITY, 3, ACCURATE, transforms.Hutchinson("gaussian")),
+        lambda: moving(transforms.Continuous(SMALL_VELOCITY, 3, ACCURATE, transforms.Hutchinson("gaussian"))),
         normal(6, 3),
         None,
         STIFF,

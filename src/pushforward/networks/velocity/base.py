@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor, nn
-from torch.func import jvp, vmap
 
 from pushforward.errors import UsageError
 from pushforward.networks.context import for_network
+from pushforward.networks.velocity.derivatives import with_divergence
 from pushforward.parts import ModulePart
 from pushforward.spaces import Space
 
@@ -30,7 +28,18 @@ class Velocity(ModulePart):
 
     def with_divergence(self, time: Tensor, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return ``v(t, x | context)`` and its divergence, ``sum_i dv_i / dx_i``, of the batch's shape."""
-        return with_divergence(lambda points: self(time, points, context), x, x.dim() - time.dim())
+        return divergence_by_units(self, time, x, context)
+
+
+def divergence_by_units(velocity: nn.Module, time: Tensor, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return any velocity at ``x`` with its divergence, at the price of the velocity at ``D`` times as many events."""
+
+    def field(points: Tensor) -> Tensor:
+        many = points.shape[:1]
+        given = None if context is None else context.expand(*many, *context.shape)
+        return velocity(time.expand(*many, *time.shape), points, given)  # type: ignore[no-any-return]
+
+    return with_divergence(field, x, x.dim() - time.dim())
 
 
 class VelocityFactory(Protocol):
@@ -38,25 +47,6 @@ class VelocityFactory(Protocol):
     ``size`` is the number of features of vectors or of channels of images."""
 
     def __call__(self, size: int, context: Any, /) -> nn.Module: ...
-
-
-def with_divergence(field: Callable[[Tensor], Tensor], x: Tensor, event_dims: int) -> tuple[Tensor, Tensor]:
-    """Return a field at ``x`` and its divergence, by one derivative in the direction of each of the dimensions, all of
-    them in one call.
-
-    Example:
-        >>> with_divergence(lambda x: x**2, torch.tensor([[1.0, 3.0]]), 1)
-        (tensor([[1., 9.]]), tensor([8.]))
-    """
-    event = x.shape[x.dim() - event_dims :]
-    directions = torch.eye(event.numel(), dtype=x.dtype, device=x.device).reshape(-1, *event)
-
-    def along(direction: Tensor) -> tuple[Tensor, Tensor]:
-        value, change = jvp(field, (x,), (direction.expand_as(x),))
-        return value, (change * direction).sum(tuple(range(-event_dims, 0)))
-
-    value, diagonal = vmap(along, out_dims=(None, 0), randomness="same")(directions)
-    return value, diagonal.sum(0)
 
 
 def make_velocity(velocity: VelocityFactory | nn.Module, size: int, context: Space | None, owner: str) -> nn.Module:

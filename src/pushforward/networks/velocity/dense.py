@@ -72,7 +72,7 @@ class VelocityMLP(Velocity):
         for layer in hidden:
             x, slope = self.activation.with_slope(layer(x))
             slopes.append(slope)
-        first, *rest = (layer.weight for layer in self.layers)
+        first, *rest = weights_of(self.layers)
         return last(x), trace_of_product([first[:, : self.features], *rest], slopes)
 
     def _inputs(self, time: Tensor, x: Tensor, context: Tensor | None) -> Tensor:
@@ -140,7 +140,7 @@ class ConcatSquashMLP(Velocity):
         for layer, gate, shift in zip(hidden, gates, shifts, strict=False):
             x, slope = self.activation.with_slope(torch.addcmul(shift, layer(x), gate))
             slopes.append(slope * gate)
-        return last(x) + shifts[-1], trace_of_product([layer.weight for layer in self.layers], slopes)
+        return last(x) + shifts[-1], trace_of_product(weights_of(self.layers), slopes)
 
     def _modulations(self, time: Tensor, context: Tensor | None) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         given = join_vector(time.unsqueeze(-1), context, self.context, "ConcatSquashMLP")
@@ -155,6 +155,11 @@ def layers_between(widths: Sequence[int]) -> nn.ModuleList:
     nn.init.zeros_(layers[-1].weight)  # type: ignore[arg-type]
     nn.init.zeros_(layers[-1].bias)  # type: ignore[arg-type]
     return layers
+
+
+def weights_of(layers: nn.ModuleList) -> list[Tensor]:
+    """The weights of linear layers."""
+    return [layer.weight for layer in layers]  # type: ignore[misc]
 
 
 def _widths(hidden: int | Sequence[int]) -> list[int]:

@@ -127,6 +127,11 @@ class Continuous(Transform):
     def _solve(
         self, drift: Drift, start: Tensor, rows: tuple[Tensor | None, ...], span: tuple[float, float], batch: torch.Size
     ) -> Tensor:
+        if torch.is_inference_mode_enabled():
+            # Divergences are derivatives, which inference mode knows nothing of.
+            with torch.inference_mode(False), torch.no_grad():
+                rows = tuple(None if each is None else each.clone() for each in rows)
+                return self._solve(drift, start.clone(), rows, span, batch)
         learned = [each for each in self.velocity.parameters() if each.requires_grad]
         end, statistics = self.gradients.solve(self.solver, drift, learned, start, rows, span)
         self.statistics = statistics.reshape(batch)

@@ -6,11 +6,11 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.func import jvp
 
 from pushforward.accuracy import Accuracy, Draws
 from pushforward.errors import UsageError
-from pushforward.networks.velocity.base import Velocity, with_divergence
+from pushforward.networks.velocity.base import Velocity, divergence_by_units
+from pushforward.networks.velocity.derivatives import pulled_back
 from pushforward.numerics import rand, randn, sum_event
 from pushforward.parts import Part
 
@@ -42,8 +42,8 @@ class Trace(Part):
 
 class ExactTrace(Trace):
     r"""The divergence itself, ``sum_i dv_i / dx_i``: in closed form where the velocity knows it
-    (:meth:`Velocity.with_divergence`), else by a derivative in the direction of each dimension, all at once, for which
-    a velocity of ``D`` dimensions costs ``D`` times as much.
+    (:meth:`Velocity.with_divergence`), else by a derivative of each dimension, all at once, for which a velocity of
+    ``D`` dimensions costs ``D`` times as much.
 
     Example:
         >>> import pushforward as pf
@@ -58,7 +58,7 @@ class ExactTrace(Trace):
     ) -> tuple[Tensor, Tensor]:
         if isinstance(velocity, Velocity):
             return velocity.with_divergence(time, x, context)
-        return with_divergence(lambda points: velocity(time, points, context), x, x.dim() - time.dim())
+        return divergence_by_units(velocity, time, x, context)
 
 
 class Hutchinson(Trace):
@@ -94,5 +94,5 @@ class Hutchinson(Trace):
         self, velocity: nn.Module, time: Tensor, x: Tensor, context: Tensor | None, noise: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         assert noise is not None
-        value, change = jvp(lambda points: velocity(time, points, context), (x,), (noise,))
-        return value, sum_event(noise * change, x.dim() - time.dim())
+        value, product = pulled_back(lambda points: velocity(time, points, context), x, noise)
+        return value, sum_event(product * noise, x.dim() - time.dim())
