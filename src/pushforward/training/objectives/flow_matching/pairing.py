@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +11,8 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.extras import requires
+
+ROWS = 256
 
 
 class Pairing(Protocol):
@@ -31,12 +34,14 @@ class Independent:
 class OptimalTransport:
     r"""The pairing of a batch of least total squared distance, ``min sum_i |z_{p(i)} - x_i|^2`` over permutations.
 
-    The paths cross less, so that the target varies less and the field is straighter. The assignment is exact and costs
-    ``N^3``; the batch is small for that.
+    The paths cross less, so that the target varies less and the field is straighter. The assignment is exact.
+
+    Attributes:
+        rows: so many events at most are paired at a time, as the assignment costs ``N^3``.
 
     Raises:
-        UsageError: for events with contexts. There the pairing would give each context latents of its own, while
-            samples are drawn from all of them: see :class:`WithinContexts` and :class:`ConditionalOptimalTransport`.
+        UsageError: without rows, and for events with contexts. There the pairing would give each context latents of its
+            own, while samples are drawn from all: see :class:`WithinContexts` and :class:`ConditionalOptimalTransport`.
         MissingExtraError: SciPy is not installed.
 
     Source: Tong et al. (2023), arXiv:2302.00482; Pooladian et al. (2023), arXiv:2304.14772.
@@ -46,13 +51,18 @@ class OptimalTransport:
         tensor([1, 0])
     """
 
+    rows: int = ROWS
+
+    def __post_init__(self) -> None:
+        _check_rows(self, self.rows)
+
     def __call__(self, z: Tensor, x: Tensor, context: Tensor | None) -> Tensor:
         if context is not None:
             raise UsageError(
                 "OptimalTransport pairs events without contexts, got events with them, whose latents it would skew: "
                 "take ConditionalOptimalTransport(), or WithinContexts() for classes"
             )
-        return assignment(squared_distances(x, z))
+        return by_groups(lambda z, x: assignment(squared_distances(x, z)), self.rows, z, x)
 
 
 @dataclass(frozen=True)
@@ -61,8 +71,11 @@ class WithinContexts:
 
     Each context's events keep the latents that were drawn for them, so that their distribution is not skewed.
 
+    Attributes:
+        rows: so many events at most are paired at a time.
+
     Raises:
-        UsageError: for events without contexts.
+        UsageError: without rows, and for events without contexts.
         MissingExtraError: SciPy is not installed.
 
     Source: Cheng, Schwing (2025), arXiv:2503.10636.
@@ -73,9 +86,14 @@ class WithinContexts:
         (tensor([1, 0, 2]), tensor([0, 1, 2]))
     """
 
+    rows: int = ROWS
+
+    def __post_init__(self) -> None:
+        _check_rows(self, self.rows)
+
     def __call__(self, z: Tensor, x: Tensor, context: Tensor | None) -> Tensor:
-        group = torch.unique(_given(context, self), dim=0, return_inverse=True)[1]
-        return assignment(squared_distances(x, z).where(group[:, None] == group, torch.inf))
+        number = torch.unique(_given(context, self), dim=0, return_inverse=True)[1]
+        return by_groups(_among_equals, self.rows, z, x, number)
 
 
 @dataclass(frozen=True)
@@ -90,9 +108,10 @@ class ConditionalOptimalTransport:
 
     Attributes:
         share: in (0, 1); the smaller, the less skewed and the less straight.
+        rows: so many events at most are paired at a time.
 
     Raises:
-        UsageError: if it is not, and for events without contexts.
+        UsageError: if the share is not in (0, 1), without rows, and for events without contexts.
         MissingExtraError: SciPy is not installed.
 
     Source: Cheng, Schwing (2025), arXiv:2503.10636, C2OT; their search for the weight has the closed form of a
@@ -105,15 +124,31 @@ class ConditionalOptimalTransport:
     """
 
     share: float = 0.01
+    rows: int = ROWS
 
     def __post_init__(self) -> None:
+        _check_rows(self, self.rows)
         if not 0 < self.share < 1:
             raise UsageError(f"ConditionalOptimalTransport expects a share in (0, 1), got {self.share!r}")
 
     def __call__(self, z: Tensor, x: Tensor, context: Tensor | None) -> Tensor:
-        given = _in_units_of_spread(_given(context, self))
-        cost, apart = squared_distances(x, z), squared_distances(given, given)
+        return by_groups(self._among_neighbours, self.rows, z, x, _in_units_of_spread(_given(context, self)))
+
+    def _among_neighbours(self, z: Tensor, x: Tensor, context: Tensor) -> Tensor:
+        cost, apart = squared_distances(x, z), squared_distances(context, context)
         return assignment(weighted(cost, apart, self.share))
+
+
+def by_groups(pair: Callable[..., Tensor], rows: int, *batch: Tensor) -> Tensor:
+    """Return the pairing ``pair(z, x, ...)`` of a batch, ``rows`` of it at a time.
+
+    Example:
+        >>> by_groups(lambda z: torch.tensor([1, 0]), 2, torch.zeros(4))
+        tensor([1, 0, 3, 2])
+    """
+    starts = range(0, len(batch[0]), rows)
+    groups = [pair(*parts) for parts in zip(*(each.split(rows) for each in batch), strict=True)]
+    return torch.cat([start + order for start, order in zip(starts, groups, strict=True)])
 
 
 def weighted(cost: Tensor, apart: Tensor, share: float) -> Tensor:
@@ -149,6 +184,15 @@ def assignment(cost: Tensor) -> Tensor:
     with requires("train", purpose="optimal-transport pairing"):
         from scipy.optimize import linear_sum_assignment
     return torch.as_tensor(linear_sum_assignment(cost.double().cpu().numpy())[1], device=cost.device)
+
+
+def _among_equals(z: Tensor, x: Tensor, number: Tensor) -> Tensor:
+    return assignment(squared_distances(x, z).where(number[:, None] == number, torch.inf))
+
+
+def _check_rows(pairing: Pairing, rows: int) -> None:
+    if rows < 1:
+        raise UsageError(f"an optimal-transport pairing expects at least one row at a time, got {pairing}")
 
 
 def _given(context: Tensor | None, pairing: Pairing) -> Tensor:
