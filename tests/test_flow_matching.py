@@ -176,7 +176,7 @@ def test_the_loss_of_the_best_field_is_what_is_left_of_the_velocity() -> None:
 
     flow = pf.Flow([Continuous(Best(), 1)], StandardNormal((1,)))
     x = 2 * torch.randn(200_000, 1, generator=torch.Generator().manual_seed(0))
-    torch.manual_seed(0)
+    torch.manual_seed(1)
     t = torch.linspace(0, 1, 100_001, dtype=torch.float64)
     left = 5 - (5 * t - 1) ** 2 / (4 * t**2 + (1 - t) ** 2)
     assert abs(FlowMatching()(flow, x).item() - left.mean().item()) < 0.02

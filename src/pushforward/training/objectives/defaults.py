@@ -60,7 +60,7 @@ def objective_for(flow: Flow, objective: Objective | ObjectiveName | None = None
     Example:
         >>> import pushforward as pf
         >>> objective_for(pf.models.maf(features=2)), objective_for(pf.models.cnf(features=2)).pairing
-        (NegativeLogLikelihood(log_volume=0.0), OptimalTransport(rows=256))
+        (NegativeLogLikelihood(log_volume=0.0), OptimalTransport(rows=64))
     """
     if objective is None:
         objective = objective_of_model((flow.recipe or {}).get("model"), flow)
