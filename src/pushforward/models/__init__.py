@@ -5,6 +5,7 @@ is its alias for programs and the command line.
 """
 
 from pushforward.models.categories import categorical_flow, discrete_flow
+from pushforward.models.continuous import ffjord
 from pushforward.models.couplings import nice, realnvp
 from pushforward.models.images.flowpp import flowpp
 from pushforward.models.images.multiscale import glow, multiscale
@@ -27,6 +28,7 @@ __all__ = [
     "coarse_to_fine",
     "coupling",
     "discrete_flow",
+    "ffjord",
     "flowpp",
     "gaussianization",
     "glow",

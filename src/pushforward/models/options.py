@@ -35,6 +35,7 @@ LEAST = {
     "bound": 1e-3,
     "shift_unit": 1e-3,
     "dropout": 0,
+    "tolerance": 1e-12,
 }
 """The least value of what an option counts or measures."""
 
