@@ -16,7 +16,7 @@ from pushforward.models.registry import model
 from pushforward.models.vectors.standardised import vector_flow
 from pushforward.networks import ConcatSquashConvNet, ResidualVelocity
 from pushforward.networks.context import Context
-from pushforward.transforms import Continuous, Dequantization, Hutchinson, Logit
+from pushforward.transforms import Continuous, Dequantization, DormandPrince, Hutchinson, Logit
 
 
 @model("cnf")
@@ -27,6 +27,7 @@ def cnf(
     context: Context = 0,
     embedding: nn.Module | None = None,
     hidden: int | Sequence[int] | None = None,
+    tolerance: float = 1e-5,
 ) -> Flow:
     """Continuous normalizing flow trained by flow matching: fast to train, exact likelihood, for vectors or images.
 
@@ -42,6 +43,7 @@ def cnf(
         embedding: a network of the context that is trained with the flow.
         hidden: widths of the velocity's residual blocks, three of 128 by default, or channels of its layers for images,
             two of 64.
+        tolerance: of the solver, for each step.
 
     Raises:
         UsageError: if an option does not fit, or not exactly one of ``features`` and ``shape`` is given.
@@ -55,17 +57,19 @@ def cnf(
         >>> pf.models.cnf(shape=(1, 8, 8), levels=17, hidden=8).sample(2).shape
         torch.Size([2, 1, 8, 8])
     """
-    given = conditioning(context, embedding)
+    given, solver = conditioning(context, embedding), DormandPrince(tolerance)
     if shape is not None:
-        return _images(image_alone(shape, features), levels or LEVELS, given, hidden or 64)
+        return _images(image_alone(shape, features), levels or LEVELS, given, hidden or 64, solver)
     features = vector_features(features, levels)
     velocity = partial(ResidualVelocity, hidden=hidden or 128)
-    return vector_flow(features, [Continuous(velocity, features, context=given.taken)], given)
+    return vector_flow(features, [Continuous(velocity, features, solver, context=given.taken)], given)
 
 
-def _images(shape: Sequence[int], levels: int, given: Conditioning, hidden: int | Sequence[int]) -> Flow:
+def _images(
+    shape: Sequence[int], levels: int, given: Conditioning, hidden: int | Sequence[int], solver: DormandPrince
+) -> Flow:
     """A convolutional velocity behind dequantization and logit."""
     shape = image_shape(shape)
     velocity = partial(ConcatSquashConvNet, hidden=hidden, activation="silu")
-    field = Continuous(velocity, shape, trace=Hutchinson(), context=given.taken)
+    field = Continuous(velocity, shape, solver, Hutchinson(), context=given.taken)
     return given.flow([Dequantization(levels), Logit(0.05), field], StandardNormal(shape))
