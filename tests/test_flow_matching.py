@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch.func import jvp
 from training_helpers import fit, moons
 
 import pushforward as pf
+from pushforward.cli import main as cli
 from pushforward.distributions import DiagonalNormal, StandardNormal
 from pushforward.errors import ShapeError, UsageError
 from pushforward.networks import ResidualVelocity, VelocityMLP
@@ -372,3 +374,24 @@ def test_reflow_of_a_conditional_flow() -> None:
 def test_reflow_wants_a_field() -> None:
     with pytest.raises(UsageError, match=r"reflow expects a flow whose transform is Continuous"):
         reflow(pf.models.maf(features=2))
+
+
+# The command line
+
+
+def test_the_command_line_trains_it_and_measures_its_likelihood(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*arguments: object) -> tuple[int, str]:
+        code = cli.run([str(argument) for argument in arguments])
+        return code, "".join(capsys.readouterr())
+
+    train = ("train", "cnf", "--data", "moons", "--max-steps", 3, "--set", "hidden=8", "--json")
+    code, told = run(*train, "--out", tmp_path / "matched")
+    assert code == 0 and "best_validation_loss" in json.loads(told)
+    code, told = run(*train, "--out", tmp_path / "likely", "--objective", "likelihood")
+    assert code == 0 and "best_validation_nats" in json.loads(told)
+    code, told = run(*train, "--out", tmp_path / "other", "--objective", "matching")
+    assert code == 2 and "likelihood or flow-matching" in told
+    code, told = run("evaluate", tmp_path / "matched", "--json")
+    assert code == 0 and "nats" in json.loads(told)

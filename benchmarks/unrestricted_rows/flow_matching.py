@@ -1,10 +1,10 @@
 """Flow matching against training by likelihood: the same kind of density, a tenth of the time.
 
-On tables of the UCI repository (kin40k without its last input, 8 columns; skillcraft, 20), `ffjord` is trained by likelihood for the whole
-budget and `cnf` by flow matching for a tenth of it, each on one thread, with the same batches of 256 rows, the defaults
-of their recipes and of `fit`, and the weights of their last moving average. What is compared is the mean log-likelihood
-in nats of the same held-out rows (a tenth of the table, 2,000 at most), by solving the equation to the tolerance of the
-models. The tables are standardised by their training part (`benchmarks/vectors.py`).
+On tables of the UCI repository (kin40k without its last input, 8 columns; skillcraft, 20), `ffjord` is trained by
+likelihood for the whole budget and `cnf` by flow matching for a tenth of it, each on one thread, with the same batches
+of 256 rows, the defaults of their recipes and of `fit`, and the weights of their last moving average. What is compared
+is the mean log-likelihood in nats of the same held-out rows (a tenth of the table, 2,000 at most), by solving the
+equation to the tolerance of the models. The tables are standardised by their training part (`benchmarks/vectors.py`).
 
 On two moons, whose density is known: the divergence KL(data || model) of `cnf` after 60 s, on 20,000 fresh points.
 Rectified (`reflow`), the same flow draws in few steps: how far from those of the solved equation its samples are, from

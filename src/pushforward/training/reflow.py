@@ -72,9 +72,10 @@ def reflow(
         z, x = _carried(teacher, pairs, given)
     student = solved_by(flow, solver or FixedSteps())
     field = FieldOfFlow.of(student, "reflow").continuous
-    limits = {} if {"max_steps", "max_time", "max_epochs"} & training.keys() else {"max_steps": DEFAULT_STEPS}
+    limited = {"max_steps", "max_time", "max_epochs"} & training.keys()
+    options: dict[str, Any] = training if limited else {"max_steps": DEFAULT_STEPS, **training}
     paired = PairedFlow(field, student.base)
-    fit(paired, (x, _joined(z, given)), objective=pair_matching, seed=seed, **limits, **training)
+    fit(paired, (x, _joined(z, given)), objective=pair_matching, seed=seed, **options)
     return student.eval()
 
 

@@ -12,6 +12,7 @@ from pushforward.errors import UsageError
 from pushforward.networks.context import join_vector
 from pushforward.networks.velocity.activations import activation_named
 from pushforward.networks.velocity.base import Velocity
+from pushforward.networks.velocity.dense import weights_of
 
 
 class ResidualVelocity(Velocity):
@@ -75,12 +76,13 @@ class ResidualVelocity(Velocity):
         # The derivatives of the hidden values in each dimension, (..., D, hidden), go through the layers beside them.
         h, with_slope = self.first(self._inputs(time, x, context)), self.activation.with_slope
         along = self.first.weight[:, : self.features].T
-        for inner, outer in zip(self.inner, self.outer, strict=True):
+        weights = zip(weights_of(self.inner), weights_of(self.outer), strict=True)
+        for inner, outer, (inner_weight, outer_weight) in zip(self.inner, self.outer, weights, strict=True):
             value, slope = with_slope(h)
-            change = (slope.unsqueeze(-2) * along) @ inner.weight.T
+            change = (slope.unsqueeze(-2) * along) @ inner_weight.T
             value, slope = with_slope(inner(value))
             h = h + outer(value)
-            along = along + (slope.unsqueeze(-2) * change) @ outer.weight.T
+            along = along + (slope.unsqueeze(-2) * change) @ outer_weight.T
         value, slope = with_slope(h)
         return self.last(value), ((along * self.last.weight).sum(-2) * slope).sum(-1)
 

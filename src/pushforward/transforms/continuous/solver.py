@@ -152,7 +152,7 @@ class DormandPrince(Part):
         step, before = self._first_step(drift, time, state, slope, rows, end - begin), torch.full_like(time, 1e-4)
         for _ in range(self.max_steps):
             if not len(index):
-                return end_state, Statistics(*counts, EVALUATIONS, AT_START)
+                return end_state, Statistics(counts[0], counts[1], EVALUATIONS, AT_START)
             remaining = end - time
             step = step.clamp(-longest, longest)
             last = STRETCH * step.abs() >= remaining.abs()
@@ -184,7 +184,7 @@ class DormandPrince(Part):
                 f"{time[0].item():.6g} then ({len(index)} samples in all): the velocity is stiff; raise max_steps= or "
                 f"the tolerance, or regularise the training"
             )
-        return end_state, Statistics(*counts, EVALUATIONS, AT_START)
+        return end_state, Statistics(counts[0], counts[1], EVALUATIONS, AT_START)
 
     def advance(self, drift: Drift, time: Tensor, state: Tensor, step: Tensor, rows: Rows) -> Tensor:
         """Return the state one step later."""
