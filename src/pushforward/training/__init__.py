@@ -1,5 +1,6 @@
 """Training: objectives, `fit` on the Lightning Trainer, and `evaluate`."""
 
+from pushforward.training.continuous_regularisation import RegularisedLikelihood
 from pushforward.training.distillation import match_activations, match_density
 from pushforward.training.evaluate import Evaluation, evaluate
 from pushforward.training.fit import fit
@@ -11,6 +12,7 @@ __all__ = [
     "Evaluation",
     "FitResult",
     "FlowMatching",
+    "RegularisedLikelihood",
     "evaluate",
     "fit",
     "match_activations",

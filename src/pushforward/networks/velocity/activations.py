@@ -24,7 +24,7 @@ class Activation:
 
 def _tanh_with_slope(a: Tensor) -> tuple[Tensor, Tensor]:
     value = torch.tanh(a)
-    return value, 1.0 - value.square()
+    return value, torch.addcmul(value.new_ones(()), value, value, value=-1)
 
 
 def _softplus_with_slope(a: Tensor) -> tuple[Tensor, Tensor]:
@@ -34,7 +34,7 @@ def _softplus_with_slope(a: Tensor) -> tuple[Tensor, Tensor]:
 def _silu_with_slope(a: Tensor) -> tuple[Tensor, Tensor]:
     gate = torch.sigmoid(a)
     value = a * gate
-    return value, gate + value * (1.0 - gate)
+    return value, torch.lerp(value, value.new_ones(()), gate)
 
 
 ACTIVATIONS = {

@@ -64,7 +64,7 @@ class ConcatSquashConvNet(Velocity):
             raise ShapeError(
                 f"ConcatSquashConvNet expects images (..., {self.inputs}, H, W), got shape {tuple(x.shape)}"
             )
-        rows = time.reshape(-1, 1)
+        joined, rows = join_image(x, context, self.context, "ConcatSquashConvNet"), time.reshape(-1, 1)
         gates = torch.sigmoid(self.gates(rows))[..., None, None].split(self._widths, 1)
         shifts = self.shifts(rows)[..., None, None].split(self._widths, 1)
 
@@ -73,4 +73,4 @@ class ConcatSquashConvNet(Velocity):
                 images = self.activation.value(torch.addcmul(shift, layer(images), gate))
             return self.last(images)  # type: ignore[no-any-return]
 
-        return over_batches(network, join_image(x, context, self.context, "ConcatSquashConvNet"))
+        return over_batches(network, joined)

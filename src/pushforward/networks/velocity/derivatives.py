@@ -19,7 +19,8 @@ def pulled_back(field: Field, x: Tensor, direction: Tensor) -> tuple[Tensor, Ten
     Reverse mode, which costs a small network a fraction of what forward mode does, and which every operation has.
 
     Example:
-        >>> pulled_back(lambda x: x**2, torch.tensor([1.0, 3.0]), torch.tensor([1.0, 2.0]))
+        >>> with torch.no_grad():
+        ...     pulled_back(lambda x: x**2, torch.tensor([1.0, 3.0]), torch.tensor([1.0, 2.0]))
         (tensor([1., 9.]), tensor([ 2., 12.]))
     """
     recorded = torch.is_grad_enabled()
@@ -37,7 +38,8 @@ def with_divergence(field: Callable[[Tensor], Tensor], x: Tensor, event_dims: in
     field is called on ``(D, ...)`` copies of the events.
 
     Example:
-        >>> with_divergence(lambda x: x**2, torch.tensor([[1.0, 3.0]]), 1)
+        >>> with torch.no_grad():
+        ...     with_divergence(lambda x: x**2, torch.tensor([[1.0, 3.0]]), 1)
         (tensor([[1., 9.]]), tensor([8.]))
     """
     event = x.shape[x.dim() - event_dims :]

@@ -13,11 +13,11 @@ from pushforward.networks.velocity.base import VelocityFactory, make_velocity
 from pushforward.numerics import batch_shape
 from pushforward.spaces import Reals, as_context
 from pushforward.transforms.base import Transform
-from pushforward.transforms.continuous.drift import Position, PositionAndVolume
+from pushforward.transforms.continuous.drift import Position, PositionAndVolume, PositionVolumeAndEnergy
 from pushforward.transforms.continuous.gradients import Checkpoints, Gradients
 from pushforward.transforms.continuous.solver import DormandPrince, Solver, Statistics
 from pushforward.transforms.continuous.tableau import Drift
-from pushforward.transforms.continuous.trace import ExactTrace, Trace
+from pushforward.transforms.continuous.trace import ExactTrace, Trace, signs
 
 TO_DATA, TO_LATENT = (0.0, 1.0), (1.0, 0.0)
 """The spans of time of the two directions."""
@@ -90,6 +90,22 @@ class Continuous(Transform):
         self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         return self._with_volume(z, context, generator, TO_DATA)
+
+    def forward_with_energy(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        r"""Return what :meth:`forward` does, and two integrals over the way that a training may keep small: the kinetic
+        energy ``int |v|^2 dt`` and an estimate, right in the mean, of ``int |dv/dx|_F^2 dt``."""
+        x, context = self.check(x, context, self.domain)
+        batch, events, given = self._rows(x, context)
+        noise = self.trace.draw(events, generator)
+        noise = signs(events, generator) if noise is None else noise
+        drift = PositionVolumeAndEnergy(self.velocity, self.event_shape, self.trace)
+        start = torch.cat([events.flatten(1), events.new_zeros(len(events), 3)], -1)
+        end = self._solve(drift, start, (given, noise), TO_LATENT, batch)
+        volume, kinetic, jacobian = end[:, -3:].reshape(*batch, 3).unbind(-1)
+        # Time runs backwards here, and an energy does not know.
+        return end[:, :-3].reshape(x.shape), volume, -kinetic, -jacobian
 
     def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         return self._position(x, context, TO_LATENT)

@@ -39,6 +39,13 @@ class Trace(Part):
         """Return the velocity and its divergence."""
         raise NotImplementedError(f"{type(self).__name__} finds no trace: a Trace is abstract")
 
+    def with_product(
+        self, velocity: nn.Module, time: Tensor, x: Tensor, context: Tensor | None, noise: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the velocity, its divergence, and ``e^T dv/dx`` with noise ``e``."""
+        value, divergence = self(velocity, time, x, context, noise)
+        return value, divergence, pulled_back(lambda points: velocity(time, points, context), x, noise)[1]
+
 
 class ExactTrace(Trace):
     r"""The divergence itself, ``sum_i dv_i / dx_i``: in closed form where the velocity knows it
@@ -86,13 +93,21 @@ class Hutchinson(Trace):
         self.noise = noise
 
     def draw(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        if self.noise == "gaussian":
-            return randn(x, x.shape, generator)
-        return torch.where(rand(x, x.shape, generator) < 0.5, -1.0, 1.0).to(x.dtype)
+        return randn(x, x.shape, generator) if self.noise == "gaussian" else signs(x, generator)
 
     def __call__(
         self, velocity: nn.Module, time: Tensor, x: Tensor, context: Tensor | None, noise: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         assert noise is not None
+        return self.with_product(velocity, time, x, context, noise)[:2]
+
+    def with_product(
+        self, velocity: nn.Module, time: Tensor, x: Tensor, context: Tensor | None, noise: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         value, product = pulled_back(lambda points: velocity(time, points, context), x, noise)
-        return value, sum_event(product * noise, x.dim() - time.dim())
+        return value, sum_event(product * noise, x.dim() - time.dim()), product
+
+
+def signs(x: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Signs at random, one for each number of ``x``."""
+    return torch.where(rand(x, x.shape, generator) < 0.5, -1.0, 1.0).to(x.dtype)
