@@ -35,8 +35,7 @@ class FieldOfFlow:
         """Take a flow apart.
 
         Raises:
-            UsageError: if its last transform, the one before the base, is not :class:`~pushforward.transforms
-                .Continuous`.
+            UsageError: if its last transform, the one before the base, is not `Continuous`.
         """
         *before, last = _in_turn(flow.transform)
         if not isinstance(last, Continuous):

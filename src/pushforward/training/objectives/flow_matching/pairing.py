@@ -13,8 +13,8 @@ from pushforward.errors import UsageError
 from pushforward.extras import requires
 
 ROWS = 64
-"""A larger group crosses less, and a smaller one leaves time for more steps: of 64 to 256, this one learned the tables
-of the benchmarks best in the same time."""
+"""In a larger group paths cross less, and a smaller one leaves time for more steps: in the same time, 64 rows learned a
+table of 9 columns better than 128 and 256 did."""
 
 
 class Pairing(Protocol):
