@@ -446,7 +446,7 @@ NETWORK_HELPERS |= {"LipschitzLinear", "LipschitzConvolution", "LipschitzELU", "
 NETWORK_HELPERS |= {"normalised_once"}
 NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS)}
 # Networks of the time too, tested with continuous flows.
-VELOCITIES = {"ConcatSquashConvNet", "ConcatSquashMLP", "VelocityMLP"}
+VELOCITIES = {"ConcatSquashConvNet", "ConcatSquashMLP", "ResidualVelocity", "VelocityMLP"}
 NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS | VELOCITIES)}
 
 # Names in __all__ that are no part of their own: bases, helpers and modules.
@@ -468,6 +468,7 @@ HELPERS = {
     "Checkpoints",
     "DormandPrince",
     "ExactTrace",
+    "FixedSteps",
     "Hutchinson",
     "BernoulliMass",
     "CategoricalMass",

@@ -15,7 +15,8 @@ from pushforward.cli.table_options import TableOptions
 from pushforward.data.dataset import Dataset
 from pushforward.diagnostics.summary import count_parameters
 from pushforward.flows.flow import Flow
-from pushforward.training import FitResult, fit, negative_log_likelihood
+from pushforward.training import FitResult, fit
+from pushforward.training.objectives import objective_for
 from pushforward.training.runs import RunFolder
 from pushforward.training.units import Unit
 
@@ -111,7 +112,7 @@ class Work:
 
     @property
     def _unit(self) -> Unit:
-        return Unit.of(self.flow, negative_log_likelihood)
+        return Unit.of(self.flow, objective_for(self.flow, self.run.training.get("objective")))
 
 
 def seeded_flow(run: Run) -> Flow:

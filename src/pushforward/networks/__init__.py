@@ -27,6 +27,7 @@ from pushforward.networks.mlp import MLP
 from pushforward.networks.velocity.base import Velocity, VelocityFactory
 from pushforward.networks.velocity.convolution import ConcatSquashConvNet
 from pushforward.networks.velocity.dense import ConcatSquashMLP, VelocityMLP
+from pushforward.networks.velocity.residual import ResidualVelocity
 
 __all__ = [
     "CLipSwish",
@@ -44,6 +45,7 @@ __all__ = [
     "ConcatSquashMLP",
     "Velocity",
     "VelocityFactory",
+    "ResidualVelocity",
     "VelocityMLP",
     "OneHotMADE",
     "AttentionConvNet",

@@ -23,10 +23,10 @@ from pushforward.tables.quadrature import inner
 from pushforward.tables.recipes import build_flow, check_recipe
 from pushforward.tables.rows import repeats_for_noise, split_rows
 from pushforward.tables.sizes import Size, suitable_size
-from pushforward.tables.weighting import WeightedFlow, WeightedNegativeLogLikelihood
+from pushforward.tables.weighting import WeightedFlow, objective_of_rows
 from pushforward.tables.whitening import Whitening, fit_whitening
 from pushforward.training import fit
-from pushforward.training.objectives import NegativeLogLikelihood, Objective
+from pushforward.training.objectives import Objective
 
 WIDTH_FOR_THREADS = 1024
 VALIDATIONS = 24
@@ -113,7 +113,7 @@ def train_flow(
     with torch.random.fork_rng(), threads_for(code.features * max(size.hidden)):
         torch.manual_seed(seed)
         flow = build_flow(training.model, training.model_options, size, code.features, contexts.shape[1])
-        objective = WeightedNegativeLogLikelihood(log_volume) if weighted else NegativeLogLikelihood(log_volume)
+        objective = objective_of_rows(flow, log_volume, weighted)
         model = WeightedFlow(flow) if weighted else flow
         flow = _trained(training, size, model, objective, train, held_out, seed)
     if held_out is not None:

@@ -22,6 +22,7 @@ from pushforward.tables.random_states import check_random_state
 from pushforward.tables.sizes import suitable_size
 from pushforward.tables.whitening import Whitening, whitening_of
 from pushforward.training import fit
+from pushforward.training.objectives import objective_of_model
 
 ROWS_FOR_COLUMNS = 200_000
 """The standard error of a quantile of so many rows is below a thousandth of the column's spread."""
@@ -60,6 +61,7 @@ def fit_to_stream(density: Any, stream: ParquetStream) -> None:
         fit(
             flow,
             stream.mapped(_codes(start, whitening, seed)),
+            objective=objective_of_model(density.model, flow),
             max_steps=steps,
             max_time=training.max_time,
             batch_size=_whole(size.batch_size if training.batch_size is None else training.batch_size, stream.shards),

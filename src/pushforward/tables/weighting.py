@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward.flows import Flow
-from pushforward.training.objectives import NegativeLogLikelihood
+from pushforward.training.objectives import FlowMatching, NegativeLogLikelihood, Objective, objective_for
 
 
 class WeightedFlow(Flow):
@@ -35,6 +35,26 @@ class WeightedNegativeLogLikelihood(NegativeLogLikelihood):
     def __call__(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
         assert context is not None
         return self.log_volume - (context[..., -1] * flow.log_prob(x, unweighted(context))).mean()
+
+
+@dataclass(frozen=True)
+class WeightedFlowMatching(FlowMatching):
+    """The flow-matching loss ``w |v - dx_t/dt|^2``, where the last column of the context holds the weights ``w``.
+
+    The pairing is independent: one over a batch of weighted rows would skew the latents to those of the heavy rows.
+    """
+
+    def __call__(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
+        assert context is not None
+        return (context[..., -1] * self.losses(flow, x, unweighted(context))).mean()
+
+
+def objective_of_rows(flow: Flow, log_volume: float, weighted: bool) -> Objective:
+    """Return what a flow is trained by on the rows of a table: what its model is, with ``log_volume`` where that is a
+    likelihood."""
+    if isinstance(own := objective_for(flow), FlowMatching):
+        return WeightedFlowMatching() if weighted else own
+    return WeightedNegativeLogLikelihood(log_volume) if weighted else NegativeLogLikelihood(log_volume)
 
 
 def unweighted(context: Tensor | None) -> Tensor | None:

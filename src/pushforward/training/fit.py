@@ -27,7 +27,7 @@ from pushforward.training.ema import assign, floating_state
 from pushforward.training.inputs import Pair, own_batch_size, read_pair
 from pushforward.training.interruption import interruptible
 from pushforward.training.memory import check_memory, recomputing
-from pushforward.training.objectives import Objective, negative_log_likelihood
+from pushforward.training.objectives import Objective, ObjectiveName, objective_for
 from pushforward.training.outcome import Handover, Outcome
 from pushforward.training.plan import Plan
 from pushforward.training.progress import ProgressLine
@@ -51,7 +51,7 @@ def fit(
     train: Any,
     validation: Any = None,
     *,
-    objective: Objective = negative_log_likelihood,
+    objective: Objective | ObjectiveName | None = None,
     max_time: str | float | None = None,
     max_epochs: int | None = None,
     max_steps: int | None = None,
@@ -81,7 +81,7 @@ def fit(
     seed: int | None = None,
     progress: bool = True,
 ) -> FitResult:
-    """Train a flow in place, by default to the highest likelihood, on the Lightning Trainer.
+    """Train a flow in place, to the highest likelihood or by another objective, on the Lightning Trainer.
 
     Afterwards the flow holds the moving average of its weights, at the best validation where there is one, and is in
     evaluation mode. Data-dependent parts are set from a first batch.
@@ -95,7 +95,8 @@ def fit(
             collates or streams in its own way is gone through once. Only a `ParquetStream` is never in memory as a
             whole; the row groups that it holds out validate.
         validation: the same for validation.
-        objective: the loss of a batch, ``objective(flow, x, context)``.
+        objective: ``"likelihood"`` or ``"flow-matching"``; by default what the model is made for, the likelihood for
+            all but ``cnf``. Or the loss of a batch, ``objective(flow, x, context)``.
         max_time: stop after this time, ``"HH:MM:SS"`` or seconds, counted from the beginning of the run, not of a
             resume.
         max_epochs: stop after so many passes over the data; where nothing limits the training, after 100.
@@ -150,6 +151,7 @@ def fit(
         20
     """
     require_flow("fit", flow)
+    objective = objective_for(flow, objective)
     plan = Plan.of(
         batch_size=own_batch_size(train) if batch_size is None else batch_size,
         learning_rate=learning_rate,

@@ -6,6 +6,7 @@ from pushforward.transforms.base import Bijection, Transform
 from pushforward.transforms.chain import Chain
 from pushforward.transforms.conditioning import ReachWarning
 from pushforward.transforms.continuous.continuous import Continuous
+from pushforward.transforms.continuous.fixed_steps import FixedSteps
 from pushforward.transforms.continuous.gradients import Checkpoints
 from pushforward.transforms.continuous.solver import DormandPrince
 from pushforward.transforms.continuous.trace import ExactTrace, Hutchinson
@@ -44,6 +45,7 @@ __all__ = [
     "Continuous",
     "DormandPrince",
     "ExactTrace",
+    "FixedSteps",
     "Hutchinson",
     "OneHotAutoregressive",
     "Integers",

@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from pushforward.accuracy import worst
 from pushforward.networks.context import Context
 from pushforward.networks.velocity.base import VelocityFactory, make_velocity
 from pushforward.numerics import batch_shape
@@ -15,7 +16,7 @@ from pushforward.spaces import Reals, as_context
 from pushforward.transforms.base import Transform
 from pushforward.transforms.continuous.drift import Position, PositionAndVolume, PositionVolumeAndEnergy
 from pushforward.transforms.continuous.gradients import Checkpoints, Gradients
-from pushforward.transforms.continuous.solver import DormandPrince, Statistics
+from pushforward.transforms.continuous.solver import DormandPrince, Solver, Statistics
 from pushforward.transforms.continuous.tableau import Drift
 from pushforward.transforms.continuous.trace import ExactTrace, Trace, signs
 
@@ -40,7 +41,8 @@ class Continuous(Transform):
             a vector for each event; or a factory of such, called as ``velocity(size, context)``. It is the attribute
             ``velocity``.
         shape: the number of features of vectors, or the shape of images ``(channels, height, width)``.
-        solver: how the equation is solved, and to what tolerance: :class:`DormandPrince` unless another is given.
+        solver: how the equation is solved: :class:`DormandPrince` to a tolerance, unless :class:`FixedSteps` or another
+            is given.
         trace: how the divergence is found: :class:`ExactTrace`, or :class:`Hutchinson` for many dimensions.
         gradients: how a solve is differentiated: by :class:`Checkpoints` unless told otherwise.
         context: a number of features, a shape or a space of what the velocity is told besides; 0 for nothing.
@@ -64,7 +66,7 @@ class Continuous(Transform):
         self,
         velocity: VelocityFactory | nn.Module,
         shape: int | Sequence[int],
-        solver: DormandPrince | None = None,
+        solver: Solver | None = None,
         trace: Trace | None = None,
         gradients: Gradients | None = None,
         context: Context = 0,
@@ -76,7 +78,7 @@ class Continuous(Transform):
         self.velocity = make_velocity(velocity, sizes[0], self.context, "Continuous")
         self.solver, self.trace = solver or DormandPrince(), trace or ExactTrace()
         self.gradients = gradients or Checkpoints()
-        self.accuracy, self.draws = self.trace.accuracy, self.trace.draws
+        self.accuracy, self.draws = worst([self.trace.accuracy, self.solver.accuracy]), self.trace.draws
         self.tolerance = ADDED_UP * self.solver.tolerance
         self.statistics: Statistics | None = None
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.parts import Part
-from pushforward.transforms.continuous.solver import DormandPrince, Statistics, Steps
-from pushforward.transforms.continuous.tableau import Drift, Rows, take_step
+from pushforward.transforms.continuous.solver import Solver, Statistics, Steps
+from pushforward.transforms.continuous.tableau import Drift, Rows
 
 
 class Gradients(Protocol):
@@ -17,7 +17,7 @@ class Gradients(Protocol):
 
     def solve(
         self,
-        solver: DormandPrince,
+        solver: Solver,
         drift: Drift,
         parameters: list[nn.Parameter],
         start: Tensor,
@@ -39,7 +39,7 @@ class Checkpoints(Part):
 
     def solve(
         self,
-        solver: DormandPrince,
+        solver: Solver,
         drift: Drift,
         parameters: list[nn.Parameter],
         start: Tensor,
@@ -53,15 +53,22 @@ class Checkpoints(Part):
         taken: list[Steps] = []
         with torch.no_grad():
             end, statistics = solver.solve(drift, start, rows, span, taken.append)
-        return _Replayed.apply(drift, taken, len(rows), end, start, *rows, *parameters), statistics
+        return _Replayed.apply(solver, drift, taken, len(rows), end, start, *rows, *parameters), statistics
 
 
 class _Replayed(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, drift: Drift, taken: list[Steps], count: int, end: Tensor, start: Tensor, *given: Tensor | None
+        ctx: Any,
+        solver: Solver,
+        drift: Drift,
+        taken: list[Steps],
+        count: int,
+        end: Tensor,
+        start: Tensor,
+        *given: Tensor | None,
     ) -> Tensor:
-        ctx.drift, ctx.taken, ctx.count = drift, taken, count
+        ctx.solver, ctx.drift, ctx.taken, ctx.count = solver, drift, taken, count
         ctx.save_for_backward(*given)
         return end.clone()
 
@@ -70,7 +77,7 @@ class _Replayed(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         given = ctx.saved_tensors
         rows, parameters = given[: ctx.count], given[ctx.count :]
-        wanted = ctx.needs_input_grad[5:]
+        wanted = ctx.needs_input_grad[6:]
         totals = [torch.zeros_like(each) if needed else None for each, needed in zip(given, wanted, strict=True)]
         gradient = gradient.clone()
         for steps in reversed(ctx.taken):
@@ -82,8 +89,7 @@ class _Replayed(torch.autograd.Function):
             ]
             state = steps.state.detach().requires_grad_()
             with torch.enable_grad():
-                slope = ctx.drift(steps.time, state, *leaves)
-                end = take_step(ctx.drift, steps.time, state, steps.step, slope, tuple(leaves))[0]
+                end = ctx.solver.advance(ctx.drift, steps.time, state, steps.step, tuple(leaves))
             inputs = [state, *leaves, *parameters]
             places = [None, *range(len(given))]
             chosen = [
@@ -101,4 +107,4 @@ class _Replayed(torch.autograd.Function):
                     totals[place].index_add_(0, steps.index, change)
                 else:
                     totals[place].add_(change)
-        return None, None, None, None, gradient, *totals
+        return None, None, None, None, None, gradient, *totals

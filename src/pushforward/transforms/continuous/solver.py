@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from pushforward.accuracy import Accuracy
 from pushforward.errors import ConvergenceError, UsageError
 from pushforward.parts import Part
 from pushforward.transforms.continuous.tableau import EVALUATIONS, ORDER, Drift, Rows, error_of, take_step
@@ -18,6 +20,8 @@ SMOOTHING = 0.04
 """How much the last error steadies the next step (Hairer, Norsett, Wanner 1993, IV.2)."""
 SHRINK, GROW = 0.2, 10.0
 """The most that a step changes by from one to the next."""
+AT_START = 2
+"""Evaluations before the first step: its slope, and one that finds its length."""
 LONGEST = 0.25
 """The longest step, as a part of the span: a velocity that starts at zero shows no error however long a step is, and
 its gradient would be that of a coarse rule."""
@@ -31,19 +35,22 @@ class Statistics:
 
     Attributes:
         accepted, rejected: steps.
+        in_step, at_start: evaluations of the velocity in each step, and before the first.
     """
 
     accepted: Tensor
     rejected: Tensor
+    in_step: int
+    at_start: int
 
     @property
     def evaluations(self) -> Tensor:
-        """Of the velocity: one at the start, one to find the first step, and six for each step."""
-        return 2 + EVALUATIONS * (self.accepted + self.rejected)
+        """Of the velocity, all together."""
+        return self.at_start + self.in_step * (self.accepted + self.rejected)
 
     def reshape(self, batch: torch.Size) -> Statistics:
         """The same for rows that are a batch of that shape."""
-        return Statistics(self.accepted.reshape(batch), self.rejected.reshape(batch))
+        return replace(self, accepted=self.accepted.reshape(batch), rejected=self.rejected.reshape(batch))
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,33 @@ class Steps:
     time: Tensor
     step: Tensor
     state: Tensor
+
+
+class Solver(Protocol):
+    """A way to solve equations, row by row.
+
+    Attributes:
+        tolerance: the error of a step.
+        accuracy: of a log-determinant that is found so: exact up to the tolerance, or an estimate.
+    """
+
+    tolerance: float
+    accuracy: Accuracy
+
+    def solve(
+        self,
+        drift: Drift,
+        start: Tensor,
+        rows: Rows,
+        span: tuple[float, float],
+        record: Callable[[Steps], None] | None = None,
+    ) -> tuple[Tensor, Statistics]:
+        """Return the states at the end of a span of time, and what they took; see `DormandPrince.solve`."""
+        ...
+
+    def advance(self, drift: Drift, time: Tensor, state: Tensor, step: Tensor, rows: Rows) -> Tensor:
+        """Return the state one step later, for those who compute a step anew."""
+        ...
 
 
 class DormandPrince(Part):
@@ -78,6 +112,8 @@ class DormandPrince(Part):
         >>> round(end.item(), 5), int(statistics.accepted)
         (0.36788, 4)
     """
+
+    accuracy = Accuracy.EXACT
 
     def __init__(self, tolerance: float = 1e-5, max_steps: int = 1000) -> None:
         if not tolerance > 0 or max_steps < 1:
@@ -116,7 +152,7 @@ class DormandPrince(Part):
         step, before = self._first_step(drift, time, state, slope, rows, end - begin), torch.full_like(time, 1e-4)
         for _ in range(self.max_steps):
             if not len(index):
-                return end_state, Statistics(*counts)
+                return end_state, Statistics(counts[0], counts[1], EVALUATIONS, AT_START)
             remaining = end - time
             step = step.clamp(-longest, longest)
             last = STRETCH * step.abs() >= remaining.abs()
@@ -148,7 +184,11 @@ class DormandPrince(Part):
                 f"{time[0].item():.6g} then ({len(index)} samples in all): the velocity is stiff; raise max_steps= or "
                 f"the tolerance, or regularise the training"
             )
-        return end_state, Statistics(*counts)
+        return end_state, Statistics(counts[0], counts[1], EVALUATIONS, AT_START)
+
+    def advance(self, drift: Drift, time: Tensor, state: Tensor, step: Tensor, rows: Rows) -> Tensor:
+        """Return the state one step later."""
+        return take_step(drift, time, state, step, drift(time, state, *rows), rows)[0]
 
     def _first_step(self, drift: Drift, time: Tensor, state: Tensor, slope: Tensor, rows: Rows, span: float) -> Tensor:
         """A step whose error should be about a hundredth of the tolerance, from how fast state and slope change."""

@@ -1,16 +1,12 @@
-"""What training minimises."""
+"""Maximum likelihood."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from pushforward.flows.flow import Flow
-
-#: An objective takes the flow, a batch of events and their contexts, and returns the loss of the batch, a scalar.
-Objective = Callable[[Flow, Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
@@ -28,5 +24,5 @@ class NegativeLogLikelihood:
         return self.log_volume - flow.log_prob(x, context).mean()
 
 
-#: The objective of a training that is told no other.
+#: The negative log-likelihood of events as they are.
 negative_log_likelihood = NegativeLogLikelihood()

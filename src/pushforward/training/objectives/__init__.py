@@ -1,0 +1,17 @@
+"""What training minimises."""
+
+from pushforward.training.objectives.defaults import OBJECTIVES, ObjectiveName, objective_for, objective_of_model
+from pushforward.training.objectives.flow_matching import FlowMatching
+from pushforward.training.objectives.likelihood import NegativeLogLikelihood, negative_log_likelihood
+from pushforward.training.objectives.objective import Objective
+
+__all__ = [
+    "OBJECTIVES",
+    "FlowMatching",
+    "NegativeLogLikelihood",
+    "Objective",
+    "ObjectiveName",
+    "negative_log_likelihood",
+    "objective_for",
+    "objective_of_model",
+]

@@ -1,0 +1,74 @@
+"""The objectives that have a name, and which one a flow is trained by that is told no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+from pushforward.errors import UsageError
+from pushforward.flows.flow import Flow
+from pushforward.training.objectives.flow_matching import (
+    ConditionalOptimalTransport,
+    FlowMatching,
+    OptimalTransport,
+    Pairing,
+    WithinContexts,
+)
+from pushforward.training.objectives.likelihood import negative_log_likelihood
+from pushforward.training.objectives.objective import Objective
+
+
+def likelihood(flow: Flow) -> Objective:
+    """The likelihood of the data."""
+    return negative_log_likelihood
+
+
+def flow_matching(flow: Flow) -> FlowMatching:
+    """Flow matching with the optimal-transport pairing that is right for the flow's context."""
+    return FlowMatching(pairing=suitable_pairing(flow))
+
+
+def suitable_pairing(flow: Flow) -> Pairing:
+    """Return the optimal-transport pairing that does not skew the latents of a context."""
+    if flow.context is None:
+        return OptimalTransport()
+    return WithinContexts() if flow.context.discrete else ConditionalOptimalTransport()
+
+
+ObjectiveName = Literal["likelihood", "flow-matching"]
+
+OBJECTIVES: dict[str, Callable[[Flow], Objective]] = dict(
+    zip(get_args(ObjectiveName), (likelihood, flow_matching), strict=True)
+)
+"""By name."""
+
+OF_MODELS: dict[str, Callable[[Flow], Objective]] = {"cnf": flow_matching}
+"""Of the models that are not trained by likelihood."""
+
+
+def objective_of_model(model: str | None, flow: Flow) -> Objective:
+    """Return what flows of a model, by its name, are trained by; None is one without a name."""
+    return OF_MODELS.get(model or "", likelihood)(flow)
+
+
+def objective_for(flow: Flow, objective: Objective | ObjectiveName | None = None) -> Objective:
+    """Return the objective that is told, as one or by its name, or else the one that the flow's model is trained by.
+
+    Raises:
+        UsageError: if the name is unknown, or the objective is none of such a flow.
+
+    Example:
+        >>> import pushforward as pf
+        >>> objective_for(pf.models.maf(features=2)), objective_for(pf.models.cnf(features=2)).pairing
+        (NegativeLogLikelihood(log_volume=0.0), OptimalTransport(rows=64))
+    """
+    if objective is None:
+        objective = objective_of_model((flow.recipe or {}).get("model"), flow)
+    elif isinstance(objective, str):
+        if objective not in OBJECTIVES:
+            raise UsageError(f"objective expects one of {', '.join(OBJECTIVES)} or a function, got {objective!r}")
+        objective = OBJECTIVES[objective](flow)
+    check = getattr(objective, "check", None)
+    if check is not None:
+        check(flow)
+    return objective

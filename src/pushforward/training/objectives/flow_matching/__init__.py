@@ -1,0 +1,28 @@
+"""Flow matching and what it is made of: paths, pairings, times."""
+
+from pushforward.training.objectives.flow_matching.objective import FlowMatching
+from pushforward.training.objectives.flow_matching.pairing import (
+    ConditionalOptimalTransport,
+    Independent,
+    OptimalTransport,
+    Pairing,
+    WithinContexts,
+)
+from pushforward.training.objectives.flow_matching.paths import Linear, ProbabilityPath, Trigonometric
+from pushforward.training.objectives.flow_matching.times import LogitNormalTimes, PowerTimes, Times, UniformTimes
+
+__all__ = [
+    "ConditionalOptimalTransport",
+    "FlowMatching",
+    "Independent",
+    "Linear",
+    "LogitNormalTimes",
+    "OptimalTransport",
+    "Pairing",
+    "ProbabilityPath",
+    "PowerTimes",
+    "Times",
+    "Trigonometric",
+    "UniformTimes",
+    "WithinContexts",
+]

@@ -1,0 +1,79 @@
+"""Flow matching: a velocity field is fitted to the velocities of paths from latents to data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from pushforward.flows.flow import Flow
+from pushforward.training.objectives.flow_matching.field import FieldOfFlow
+from pushforward.training.objectives.flow_matching.pairing import Independent, Pairing
+from pushforward.training.objectives.flow_matching.paths import Linear, ProbabilityPath
+from pushforward.training.objectives.flow_matching.times import Times, UniformTimes
+
+
+@dataclass(frozen=True)
+class FlowMatching:
+    r"""The mean of ``|v(t, x_t) - dx_t/dt|^2`` over times ``t``, data ``x`` and latents ``z``, on paths ``x_t`` from
+    ``z`` to ``x``.
+
+    The field that minimises it carries the base to the data; it is found without solving its equation once. What stands
+    before it in the flow (a standardisation, a dequantization, a logit) is applied to the data first, without its
+    log-determinant, and gets no gradients, nor does the base: nothing there is trained. The embedding of a context is.
+
+    The loss is in squared units of the field's events, summed over the dimensions: no likelihood, and never zero. The
+    trained flow has its likelihood all the same, by solving the equation: ``flow.log_prob``.
+
+    Attributes:
+        path: from a latent to an event.
+        pairing: of the latents and the events of a batch.
+        times: at which the field is compared.
+
+    Raises:
+        UsageError: if the last transform of the flow is not continuous, or the pairing is none for its context.
+
+    Source: Lipman et al. (2023), arXiv:2210.02747; Liu, Gong, Liu (2023), arXiv:2209.03003; Albergo, Vanden-Eijnden
+    (2023), arXiv:2209.15571.
+
+    Example:
+        >>> import torch
+        >>> import pushforward as pf
+        >>> flow = pf.models.cnf(features=2, hidden=16)
+        >>> pf.fit(flow, torch.randn(512, 2), objective=FlowMatching(), max_steps=5, progress=False).steps
+        5
+    """
+
+    path: ProbabilityPath = field(default_factory=Linear)
+    pairing: Pairing = field(default_factory=Independent)
+    times: Times = field(default_factory=UniformTimes)
+
+    def check(self, flow: Flow) -> None:
+        """Raise :class:`UsageError` if the flow cannot be trained so."""
+        FieldOfFlow.of(flow, "flow matching")
+
+    def __call__(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
+        return self.losses(flow, x, context).mean()
+
+    def losses(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return the loss of each event of ``x``, ``(N,)``."""
+        parts = FieldOfFlow.of(flow, "flow matching")
+        x, given = flow.check(x, context)
+        x = parts.reached(x, given)
+        z = parts.latents(len(x), given)
+        return squared_errors(parts, self.path, self.times, z[self._paired(flow, z, x, context)], x, given)
+
+    def _paired(self, flow: Flow, z: Tensor, x: Tensor, context: Tensor | None) -> Tensor:
+        # By the context as it is given, since what an embedding makes of it is still being learned.
+        given = None if context is None or flow.context is None else flow.context.features(context).flatten(1)
+        return self.pairing(z.flatten(1), x.flatten(1), given)
+
+
+def squared_errors(
+    parts: FieldOfFlow, path: ProbabilityPath, times: Times, z: Tensor, x: Tensor, context: Tensor | None
+) -> Tensor:
+    """Return ``|v(t, x_t) - dx_t/dt|^2`` at one time of the path of each pair, ``(N,)``."""
+    time = times.draw(x, len(x))
+    at, velocity = path(time.reshape(-1, *[1] * (x.dim() - 1)), z, x)
+    error = parts.velocity(time, at, context).to(velocity.dtype) - velocity
+    return error.square().flatten(1).sum(1)

@@ -1,0 +1,69 @@
+"""The path from a latent to an event, and the velocity along it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from pushforward.errors import UsageError
+
+
+class ProbabilityPath(Protocol):
+    """A path ``x_t`` with ``x_0 = z`` and ``x_1 = x``, or nearly so."""
+
+    def __call__(self, time: Tensor, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``x_t`` and its velocity ``dx_t/dt``; ``time`` broadcasts to the events."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    r"""The straight path ``x_t = (1 - (1 - s) t) z + t x`` of velocity ``x - (1 - s) z``.
+
+    With ``s = 0`` it ends at the data: the rectified flow. A positive ``s`` leaves noise of that width about each event
+    of the data, which keeps the field smooth near the end: the conditional optimal-transport path.
+
+    Attributes:
+        sigma_min: ``s``, in [0, 1).
+
+    Raises:
+        UsageError: if it is not.
+
+    Source: Liu, Gong, Liu (2023), arXiv:2209.03003; Lipman et al. (2023), arXiv:2210.02747.
+
+    Example:
+        >>> import torch
+        >>> Linear()(torch.tensor(0.25), torch.tensor([4.0]), torch.tensor([0.0]))
+        (tensor([3.]), tensor([-4.]))
+    """
+
+    sigma_min: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.sigma_min < 1:
+            raise UsageError(f"Linear expects sigma_min in [0, 1), got {self.sigma_min!r}")
+
+    def __call__(self, time: Tensor, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        velocity = x - (1.0 - self.sigma_min) * z
+        return z + time * velocity, velocity
+
+
+@dataclass(frozen=True)
+class Trigonometric:
+    r"""The path ``x_t = cos(pi t / 2) z + sin(pi t / 2) x``, of the same variance at all times where the data have that
+    of the latents.
+
+    Source: Albergo, Vanden-Eijnden (2023), arXiv:2209.15571.
+
+    Example:
+        >>> import torch
+        >>> Trigonometric()(torch.tensor(1.0), torch.tensor([4.0]), torch.tensor([2.0]))[0]
+        tensor([2.0000])
+    """
+
+    def __call__(self, time: Tensor, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        angle = (0.5 * math.pi) * time
+        cos, sin = angle.cos(), angle.sin()
+        return cos * z + sin * x, (0.5 * math.pi) * (cos * x - sin * z)
