@@ -267,6 +267,36 @@ TRANSFORMS |= {
     "Logit/plane": Case(lambda: transforms.Logit(0.05, event_dims=1), uniform(6, 2), without=SHOWN),
 }
 
+def tilted(features: int, context: int = 0) -> torch.nn.Module:
+    return transforms.TiltedNormal(features, SMALL, context)
+
+
+TRANSFORMS |= {
+    "Relaxation/langevin": Case(
+        lambda: transforms.Relaxation(transforms.Langevin(2, tilted(2, 2), 0.1, 2), steps=3), PAIRS, CONTEXT
+    ),
+    "Relaxation/metropolis": Case(
+        lambda: transforms.Relaxation(
+            transforms.Metropolis(
+                transforms.Langevin(1, transforms.Annealed(distributions.DiagonalNormal((1,)), tilted(1), 0.5), 0.2)
+            ),
+            steps=4,
+        ),
+        normal(6, 1),
+    ),
+    "Relaxation/hamiltonian": Case(
+        lambda: transforms.Relaxation(transforms.Hamiltonian(2, tilted(2), 0.3, leaps=3, persistence=0.5), steps=2),
+        PAIRS,
+    ),
+    "Relaxation/hamiltonian monte carlo": Case(
+        lambda: transforms.Relaxation(
+            transforms.Metropolis(transforms.Hamiltonian(5, tilted(5, 2), 0.3, context=2)), steps=2
+        ),
+        VECTORS,
+        CONTEXT,
+    ),
+}
+
 DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
     "Beta": (lambda: distributions.Beta((3,), 2.0, 3.0), None),
     "ConditionalGaussianMixture": (
@@ -362,6 +392,8 @@ NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS
 
 # Names in __all__ that are no part of their own: bases, helpers and modules.
 ABSTRACT = {
+    "ForceKernel",
+    "Kernel",
     "Conditional",
     "MassFunction",
     "ScalarBijection",
@@ -372,6 +404,12 @@ ABSTRACT = {
     "MaskedNetwork",
 }
 HELPERS = {
+    # Kernels and targets of stochastic layers: Relaxation is their structure.
+    "Annealed",
+    "Hamiltonian",
+    "Langevin",
+    "Metropolis",
+    "TiltedNormal",
     "BernoulliMass",
     "CategoricalMass",
     "DiscretizedLogisticMixture",
