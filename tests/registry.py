@@ -273,19 +273,19 @@ def tilted(features: int, context: int = 0) -> torch.nn.Module:
 
 TRANSFORMS |= {
     "Relaxation/langevin": Case(
-        lambda: transforms.Relaxation(transforms.Langevin(2, tilted(2, 2), 0.1, 2), steps=3), PAIRS, CONTEXT
+        lambda: transforms.Relaxation(transforms.Langevin(2, tilted(2, 2), 0.03, 2), steps=3), PAIRS, CONTEXT
     ),
     "Relaxation/metropolis": Case(
         lambda: transforms.Relaxation(
             transforms.Metropolis(
-                transforms.Langevin(1, transforms.Annealed(distributions.DiagonalNormal((1,)), tilted(1), 0.5), 0.2)
+                transforms.Langevin(1, transforms.Annealed(distributions.DiagonalNormal((1,)), tilted(1), 0.5), 0.1)
             ),
-            steps=4,
+            steps=2,
         ),
         normal(6, 1),
     ),
     "Relaxation/hamiltonian": Case(
-        lambda: transforms.Relaxation(transforms.Hamiltonian(2, tilted(2), 0.3, leaps=3, persistence=0.5), steps=2),
+        lambda: transforms.Relaxation(transforms.Hamiltonian(2, tilted(2), 0.15, leaps=2, persistence=0.8), steps=2),
         PAIRS,
     ),
     "Relaxation/hamiltonian monte carlo": Case(

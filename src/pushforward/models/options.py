@@ -35,6 +35,9 @@ LEAST = {
     "bound": 1e-3,
     "shift_unit": 1e-3,
     "dropout": 0,
+    "steps": 1,
+    "leaps": 1,
+    "persistence": 0,
 }
 """The least value of what an option counts or measures."""
 

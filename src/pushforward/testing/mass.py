@@ -100,7 +100,7 @@ def _check_bound_of_densities(part: Transform | Distribution, x: Tensor, context
         paths = narrow.log_prob(drawn).sum(-1) - log_q
     for weights, what in ((bounds.exp(), "the bound's weights"), (paths.exp(), "the weights of paths")):
         effective = weights.sum().square() / weights.square().sum().clamp_min(1e-300)
-        _assert_one(weights, bool(effective > 0.05 * POINTS_OF_BOUND), what)
+        _assert_one(weights, bool(effective > 0.2 * POINTS_OF_BOUND), what)
 
 
 def _assert_one(weights: Tensor, well_covered: bool, what: str) -> None:

@@ -13,7 +13,7 @@ from pushforward.errors import ShapeError, UsageError
 from pushforward.networks.context import Context, for_network, vector_context
 from pushforward.networks.factory import NetworkFactory, make_network
 from pushforward.networks.mlp import MLP
-from pushforward.numerics import finite_square
+from pushforward.numerics import batch_shape, finite_square
 from pushforward.parts import ModulePart
 
 LogDensity = Callable[..., Tensor]
@@ -98,7 +98,7 @@ def check_log_density(target: Any, owner: str) -> None:
         )
 
 
-def log_density_of(target: Any, x: Tensor, context: Tensor | None) -> Tensor:
+def log_density_of(target: Any, x: Tensor, context: Tensor | None, event_dims: int = 1) -> Tensor:
     """Return the log-density of events, of their batch's shape.
 
     Raises:
@@ -109,9 +109,10 @@ def log_density_of(target: Any, x: Tensor, context: Tensor | None) -> Tensor:
         value = target.score(x, *given)
     else:
         value = target.log_prob(x, *given) if hasattr(target, "log_prob") else target(x, *given)
-    if not isinstance(value, Tensor) or value.shape != x.shape[:-1]:
+    batch = batch_shape(x, event_dims)
+    if not isinstance(value, Tensor) or value.shape != batch:
         got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
         raise ShapeError(
-            f"a log-density returns one number for each event, of the batch's shape {tuple(x.shape[:-1])}, got {got}"
+            f"a log-density returns one number for each event, of the batch's shape {tuple(batch)}, got {got}"
         )
     return value
