@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -67,14 +68,13 @@ class Hamiltonian(ForceKernel):
     def move(
         self, point: Point, context: Tensor | None, generator: torch.Generator | None = None
     ) -> tuple[Point, Tensor]:
-        momentum = randn(point.x, point.x.shape, generator)
-        point, after = self.leap(point, momentum, context)
-        log_ratio = _kinetic_change(momentum, after)
-        for _ in range(self.leaps - 1):
-            momentum = self._refreshed(after, generator)
-            point, after = self.leap(point, momentum, context)
-            log_ratio = log_ratio + _kinetic_change(momentum, after)
+        log_ratio = torch.zeros_like(point.log_density)
+        for leapt, before, after in self._leaps(point, context, generator):
+            point, log_ratio = leapt, log_ratio + _kinetic_change(before, after)
         return point, log_ratio
+
+    def way(self, point: Point, context: Tensor | None, generator: torch.Generator | None = None) -> list[Tensor]:
+        return [leapt.x for leapt, _, _ in self._leaps(point, context, generator)]
 
     def leap(self, point: Point, momentum: Tensor, context: Tensor | None) -> tuple[Point, Tensor]:
         """Return where one leapfrog step leads, events and momentum."""
@@ -82,6 +82,16 @@ class Hamiltonian(ForceKernel):
         momentum = momentum + 0.5 * step * point.force
         point = self.at(point.x + step * momentum, context)
         return point, momentum + 0.5 * step * point.force
+
+    def _leaps(
+        self, point: Point, context: Tensor | None, generator: torch.Generator | None
+    ) -> Iterator[tuple[Point, Tensor, Tensor]]:
+        """Yield where each leap of a move leads, with the momentum before it and after it."""
+        momentum = randn(point.x, point.x.shape, generator)
+        for index in range(self.leaps):
+            before = self._refreshed(momentum, generator) if index else momentum
+            point, momentum = self.leap(point, before, context)
+            yield point, before, momentum
 
     def _refreshed(self, momentum: Tensor, generator: torch.Generator | None) -> Tensor:
         if self.persistence == 1:

@@ -67,6 +67,10 @@ class Kernel(ModulePart):
         """Return the values of a move alone, those of :meth:`move` with the same generator."""
         return self.move(point, context, generator)[0].x
 
+    def way(self, point: Point, context: Tensor | None, generator: torch.Generator | None = None) -> list[Tensor]:
+        """Return the events that a move passes through, the last of them where it leads: to draw them."""
+        return [self.displace(point, context, generator)]
+
 
 class ForceKernel(Kernel):
     r"""A kernel that follows the force of a target, ``grad log f(x)``, with a learned step size in each dimension.
