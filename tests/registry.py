@@ -267,6 +267,7 @@ TRANSFORMS |= {
     "Logit/plane": Case(lambda: transforms.Logit(0.05, event_dims=1), uniform(6, 2), without=SHOWN),
 }
 
+
 def tilted(features: int, context: int = 0) -> torch.nn.Module:
     return transforms.TiltedNormal(features, SMALL, context)
 

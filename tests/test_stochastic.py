@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def test_the_bound_has_the_marginal_density_as_its_mean(kind: str) -> None:
         samples = flow.sample(100_000, generator=seeded(1)).flatten()
         inside = edges[0] + 3 * torch.rand(100_000, 1, generator=seeded(2), dtype=torch.float64)
         weights = 3 * flow.log_prob(inside, generator=seeded(3)).exp()
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         share = ((samples >= low) & (samples < high)).double().mean()
         mine = weights * ((inside[:, 0] >= low) & (inside[:, 0] < high))
         error = (mine.var() / len(mine) + share / len(samples)).sqrt()
@@ -143,7 +144,7 @@ def test_leapfrog_keeps_volume_and_runs_back_with_the_momentum_turned() -> None:
     state = torch.randn(4, generator=seeded(), dtype=torch.float64)
 
     def leap(state: Tensor) -> Tensor:
-        point, momentum = kernel.leap(kernel.at(state[:2], None), state[2:], None)
+        point, momentum = kernel.leap(kernel.at(state[:2], None), state[2:], kernel.step_size, None)
         return torch.cat([point.x, momentum])
 
     jacobian = torch.func.jacrev(leap)(state)
@@ -313,7 +314,7 @@ def test_log_weight_takes_contexts_and_keeps_to_the_seed() -> None:
 
 def test_an_exact_flow_of_integers_has_weights_too() -> None:
     flow = pf.models.discrete_flow(features=2, classes=3, layers=1, hidden=8)
-    x, log_weight = flow.log_weight(lambda x: torch.zeros(x.shape[:-1]), 2000)
+    _, log_weight = flow.log_weight(lambda x: torch.zeros(x.shape[:-1]), 2000)
     estimate = diagnostics.log_normaliser(log_weight)
     assert abs(estimate.value - math.log(9)) < 4 * estimate.error + 1e-3
 
@@ -337,7 +338,7 @@ def test_a_model_learns_data_by_its_bound(name: str) -> None:
     flow = pf.build(name, features=2, layers=2, hidden=16)
     flow.initialise(x)
     before = flow.log_prob(x).mean()
-    pf.fit(flow, x, max_steps=60, learning_rate=1e-2, seed=0, progress=False)
+    pf.fit(flow, x, max_steps=40, learning_rate=1e-2, seed=0, progress=False)
     assert flow.log_prob(x).mean() > before + 0.1
 
 
@@ -353,6 +354,28 @@ def test_path_objectives_train_towards_a_density() -> None:
     assert abs(estimate.value) < 4 * estimate.error + 0.02 and estimate.error < 0.1
 
 
+def test_the_picture_shows_every_leap_over_the_targets_density() -> None:
+    layers = {
+        "langevin": Relaxation(Langevin(2, pf.data.ManyWell(2), 0.01), steps=4),
+        "hamiltonian": Relaxation(Hamiltonian(2, pf.data.ManyWell(2), 0.05, leaps=5), steps=2),
+    }
+    start = torch.randn(3, 2, generator=seeded())
+    figure = pf.plots.relaxation_2d(layers, start, (-3, 3, -3, 3), generator=seeded())
+    assert [axes.get_title() for axes in figure.axes] == list(layers)
+    for axes, stages in zip(figure.axes, (5, 11), strict=True):
+        ways = np.stack([line.get_xydata() for line in axes.lines])
+        assert ways.shape == (3, stages, 2)
+        assert np.allclose(ways[:, 0], start)
+        shown = axes.images[0].get_array()
+        x, y = np.meshgrid(*[np.linspace(-3, 3, 200)] * 2)
+        u = -0.5 * x - 6 * x**2 + x**4 + y**2 / 2
+        assert np.allclose(shown / shown.max(), np.exp(u.min() - u), atol=1e-3)
+    expected = layers["langevin"].encode(start, generator=seeded())
+    assert np.allclose(np.stack([line.get_xydata()[-1] for line in figure.axes[0].lines]), expected.detach(), atol=1e-5)
+    with pytest.raises(UsageError, match="2 features"):
+        pf.plots.relaxation_2d({"three": Relaxation(Langevin(3, StandardNormal((3,))))}, start, (-3, 3, -3, 3))
+
+
 def test_stochastic_layers_tighten_what_couplings_miss() -> None:
     """Between the wells of the double well: annealed acceptance steps raise the effective sample size of a base."""
     torch.manual_seed(0)
@@ -361,7 +384,7 @@ def test_stochastic_layers_tighten_what_couplings_miss() -> None:
     for steps in (1, 10):
         flow = pf.models.snf(layers=5, hidden=4, steps=steps, kernel="metropolis", step_size=0.4, target=target)
         with torch.no_grad():
-            x, log_weight = flow.log_weight(target, 4000)
+            _, log_weight = flow.log_weight(target, 4000)
         share[steps] = diagnostics.effective_sample_size(log_weight) / 4000
         estimate = diagnostics.log_normaliser(log_weight)
         assert abs(estimate.value - target.log_normaliser) < 5 * estimate.error

@@ -2,13 +2,13 @@
 
 The double well of Wu, Koehler, Noe (2020), ``u(x, y) = -0.5 x - 6 x^2 + x^4 + y^2 / 2``. Flows of three layers, with 20
 acceptance steps of Langevin in each or without any, are trained as in the paper, by half the likelihood of samples and
-half the divergence of their own. The samples are as short simulations give them, as many in either well. The error is
-that of the free energy of ``x < 0`` over ``x > 0``, against quadrature: the root of squared bias plus variance of ten
-runs. The paper reports it along ``x`` as 1.44 of its RealNVP and 0.63 with Monte Carlo steps, reweighted.
+half the divergence of their own paths. The samples are as short simulations from either well give them, as many in
+each. The error is that of the free energy of ``x < 0`` over ``x > 0``, against quadrature: the root of squared bias
+plus variance of ten runs. The paper reports 1.44 of its RealNVP, and 0.63 with Monte Carlo steps, reweighted.
 
-The normalisers are of the double well (after the first of these trainings), of ManyWell-32 by annealed Hamiltonian steps
-at 128 temperatures, not trained at all, and of Neal's funnel by a flow that is trained on its own samples. The couplings
-beside them have no steps and are trained on their own samples for the same time.
+The normalisers are of the double well (after the first of these trainings), of ManyWell-32 by annealed Hamiltonian
+steps at 128 temperatures, not trained at all, and of Neal's funnel by a flow that is trained on its own samples. The
+couplings beside them have no steps and are trained for the same time.
 """
 
 from __future__ import annotations
@@ -31,14 +31,12 @@ from pushforward.training.objectives import Objective
 
 RUNS = 10
 SECONDS = {"well": 8.0, "many wells": 30.0, "funnel": 45.0}
-WHOLE = 2 * RUNS * SECONDS["well"] + SECONDS["many wells"] + 2 * SECONDS["funnel"]
-"""What all trainings take together where no budget is given."""
+"""Of each training, where no budget is given; a budget that is given is that of the ten of the double well together."""
 PATHS, AT_ONCE = 20_000, 2_000
 
 
 def run(seconds: float | None, data: Path) -> list[dict[str, object]]:
-    share = 1.0 if seconds is None else seconds / WHOLE
-    budget = {name: share * each for name, each in SECONDS.items()}
+    budget = SECONDS if seconds is None else {**dict.fromkeys(SECONDS, seconds), "well": seconds / RUNS}
     return [*double_well(budget["well"]), many_wells(budget["many wells"]), funnel(budget["funnel"])]
 
 

@@ -7,8 +7,8 @@ writes it to a file.
 from pushforward.diagnostics.calibration import pit_values
 from pushforward.plots.one_dimension import draw_1d, draw_latent_histogram, flow_1d
 from pushforward.plots.pairs import corner
-from pushforward.plots.reliability import calibration
 from pushforward.plots.relaxation import relaxation_2d
+from pushforward.plots.reliability import calibration
 from pushforward.plots.style import save
 from pushforward.plots.two_dimensions import density_2d, flow_2d, scatter_2d, steps_2d, warped_grid
 

@@ -28,7 +28,7 @@ def relaxation_2d(
     *,
     generator: torch.Generator | None = None,
 ) -> Figure:
-    """Draw the way of points through stochastic layers, over the density that each relaxes towards, one picture a layer.
+    """Draw the way of points through stochastic layers, each over the density that it relaxes towards.
 
     A dot is where a point starts, a line its way, leap by leap for a Hamiltonian kernel, and a ring where it ends.
 

@@ -16,15 +16,15 @@ from pushforward.training.objectives import Objective
 
 @dataclass(frozen=True)
 class PathKL:
-    r"""The divergence of the flow from a density known up to a constant, ``E_q [log q(x) - log f(x)]``, on its own paths.
+    r"""The divergence from a density known up to a constant, ``E_q [log q(x) - log f(x)]``, on the flow's own paths.
 
     It is ``KL(q || f / Z) - log Z`` of an exact flow; along paths through stochastic layers it bounds that from above.
     Each step draws as many paths as the batch has rows, or one for each of its contexts; the rows themselves are not
-    looked at, so that ``fit(flow, flow.sample(4096), objective=PathKL(log_density))`` trains without data.
+    looked at, so that ``fit(flow, flow.sample(4096), objective=PathKL(f))`` trains without data.
 
     Attributes:
-        log_density: ``log f``, called as ``log_density(x)``, of a flow with a context as ``log_density(x, context)``; or
-            a distribution.
+        log_density: ``log f`` up to a constant, called as ``log_density(x)``, of a flow with a context as
+            ``log_density(x, context)``; or a distribution.
 
     Source: Rezende, Mohamed (2015), arXiv:1505.05770; Wu, Koehler, Noe (2020), arXiv:2002.06707, equation 10.
 

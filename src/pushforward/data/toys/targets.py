@@ -19,7 +19,7 @@ density no mass (16 standard deviations at scale 5)."""
 
 
 class ManyWell(ModulePart):
-    r"""A product of double wells, ``log f(x) = -sum_k u(x_2k, x_2k+1)`` with ``u(a, b) = -a / 2 - 6 a^2 + a^4 + b^2 / 2``.
+    r"""Double wells side by side, ``log f(x) = -sum_k u(x_2k, x_2k+1)``, ``u(a, b) = -a / 2 - 6 a^2 + a^4 + b^2 / 2``.
 
     Two features are the double well of the literature, 32 the ManyWell-32 with its 65,536 modes. Called with points
     ``(..., D)`` it returns ``(...)`` in nats.

@@ -18,10 +18,10 @@ from pushforward.transforms.stochastic.kernel import ForceKernel, Point
 class Hamiltonian(ForceKernel):
     r"""Hamiltonian dynamics by leapfrog, from a momentum that is drawn anew, ``v ~ N(0, I)``.
 
-    ``v' = v + (e / 2) F(x)``, ``y = x + e v'``, ``w = v' + (e / 2) F(y)`` with ``F = grad log f``: volume preserving and
-    its own inverse with the momentum turned, so that the way back weighs ``log K(x | y) - log K(y | x) = (|v|^2 -
-    |w|^2) / 2`` for each leap. Between the leaps of a move the momentum may be refreshed in part, ``v <- a v + sqrt(1 -
-    a^2) xi``, which leaves ``N(0, I)`` invariant and weighs nothing. As ``e`` becomes small it is the infinitesimal
+    ``v' = v + (e / 2) F(x)``, ``y = x + e v'``, ``w = v' + (e / 2) F(y)`` with ``F = grad log f``. A leap preserves
+    volume and is its own inverse with the momentum turned, so that its way back weighs ``log K(x | y) - log K(y | x) =
+    (|v|^2 - |w|^2) / 2``. Between the leaps of a move the momentum may be refreshed in part, ``v <- a v + sqrt(1 - a^2)
+    xi``, which leaves ``N(0, I)`` invariant and weighs nothing. As ``e`` becomes small it is the infinitesimal
     Hamiltonian flow of Rezende and Mohamed (2015), arXiv:1505.05770, section 3.3, which changes no density along the
     way. The step size has the unit of ``x``; each element of ``F`` is bounded by 1000.
 
@@ -76,9 +76,8 @@ class Hamiltonian(ForceKernel):
     def way(self, point: Point, context: Tensor | None, generator: torch.Generator | None = None) -> list[Tensor]:
         return [leapt.x for leapt, _, _ in self._leaps(point, context, generator)]
 
-    def leap(self, point: Point, momentum: Tensor, context: Tensor | None) -> tuple[Point, Tensor]:
-        """Return where one leapfrog step leads, events and momentum."""
-        step = self.step_size
+    def leap(self, point: Point, momentum: Tensor, step: Tensor, context: Tensor | None) -> tuple[Point, Tensor]:
+        """Return where one leapfrog step of this size leads, events and momentum."""
         momentum = momentum + 0.5 * step * point.force
         point = self.at(point.x + step * momentum, context)
         return point, momentum + 0.5 * step * point.force
@@ -87,10 +86,10 @@ class Hamiltonian(ForceKernel):
         self, point: Point, context: Tensor | None, generator: torch.Generator | None
     ) -> Iterator[tuple[Point, Tensor, Tensor]]:
         """Yield where each leap of a move leads, with the momentum before it and after it."""
-        momentum = randn(point.x, point.x.shape, generator)
+        momentum, step = randn(point.x, point.x.shape, generator), self.step_size
         for index in range(self.leaps):
             before = self._refreshed(momentum, generator) if index else momentum
-            point, momentum = self.leap(point, before, context)
+            point, momentum = self.leap(point, before, step, context)
             yield point, before, momentum
 
     def _refreshed(self, momentum: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -48,15 +48,15 @@ class Langevin(ForceKernel):
     def move(
         self, point: Point, context: Tensor | None, generator: torch.Generator | None = None
     ) -> tuple[Point, Tensor]:
-        noise = randn(point.x, point.x.shape, generator)
-        moved = self.at(self._step(point, noise), context)
+        noise, step = randn(point.x, point.x.shape, generator), self.step_size
+        moved = self.at(_moved(point, noise, step), context)
         # From the noise itself: the difference of two log-densities of normals would cancel.
-        change = (0.5 * self.step_size).sqrt() * (point.force + moved.force)
+        change = (0.5 * step).sqrt() * (point.force + moved.force)
         return moved, -(change * (noise + 0.5 * change)).sum(-1)
 
     def displace(self, point: Point, context: Tensor | None, generator: torch.Generator | None = None) -> Tensor:
-        return self._step(point, randn(point.x, point.x.shape, generator))
+        return _moved(point, randn(point.x, point.x.shape, generator), self.step_size)
 
-    def _step(self, point: Point, noise: Tensor) -> Tensor:
-        step = self.step_size
-        return point.x + step * point.force + (2 * step).sqrt() * noise
+
+def _moved(point: Point, noise: Tensor, step: Tensor) -> Tensor:
+    return point.x + step * point.force + (2 * step).sqrt() * noise

@@ -15,11 +15,11 @@ from pushforward.transforms.stochastic.kernel import Kernel
 class Relaxation(Transform):
     r"""A stochastic layer: steps of a Markov kernel, from data to latent and, drawn anew, from latent to data.
 
-    Both directions relax towards the kernel's target. ``forward`` draws ``z ~ K(z | x)`` and returns ``log K(x | z) -
-    log K(z | x)`` in the place of a log-determinant, ``inverse`` draws ``x ~ K(x | z)`` and returns ``log K(z | x) - log
-    K(x | z)``. With ``a(x)`` the likelihood and ``w`` what ``log_prob`` returns, ``E exp(w) = a(x)``: a lower bound in
-    the mean, which importance weighting tightens; and along paths from the base to the data, ``E exp(log f(x) - log q)``
-    is exactly the normaliser of any ``f``, with ``log q`` of ``rsample_and_log_prob``.
+    Both directions relax towards the kernel's target. ``forward`` draws ``z ~ K(z | x)`` and returns, in the place of
+    a log-determinant, ``log K(x | z) - log K(z | x)``; ``inverse`` draws ``x ~ K(x | z)`` and returns ``log K(z | x) -
+    log K(x | z)``. The exponential of a flow's ``log_prob`` is then the density in the mean, so that ``log_prob`` is a
+    lower bound in the mean, which importance weighting tightens. Along paths from the base to the data, ``E exp(log
+    f(x) - log q)`` is exactly the normaliser of any ``f``, with the ``log q`` of ``rsample_and_log_prob``.
 
     Args:
         kernel: the kernel, such as ``Langevin(...)`` or ``Metropolis(Hamiltonian(...))``.

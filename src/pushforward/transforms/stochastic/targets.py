@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,15 +9,11 @@ from torch import Tensor, nn
 from pushforward.accuracy import Accuracy
 from pushforward.distributions.base import Distribution
 from pushforward.errors import ShapeError, UsageError
-from pushforward.networks.context import Context, for_network, vector_context
+from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory, make_network
 from pushforward.networks.mlp import MLP
 from pushforward.numerics import batch_shape, finite_square
 from pushforward.parts import ModulePart
-
-LogDensity = Callable[..., Tensor]
-"""A function of events ``(..., D)``, and of their contexts where there are some, that returns the logarithm of a density
-up to a constant, ``(...)``; or a distribution."""
 
 
 class Annealed(ModulePart):
