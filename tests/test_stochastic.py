@@ -314,9 +314,11 @@ def test_log_weight_takes_contexts_and_keeps_to_the_seed() -> None:
 
 def test_an_exact_flow_of_integers_has_weights_too() -> None:
     flow = pf.models.discrete_flow(features=2, classes=3, layers=1, hidden=8)
-    _, log_weight = flow.log_weight(lambda x: torch.zeros(x.shape[:-1]), 2000)
+    x, log_weight = flow.log_weight(lambda x: torch.zeros(x.shape[:-1]), 2000)
     estimate = diagnostics.log_normaliser(log_weight)
     assert abs(estimate.value - math.log(9)) < 4 * estimate.error + 1e-3
+    with pytest.raises(UsageError, match="carry gradients"):
+        PathKL(lambda x: torch.zeros(x.shape[:-1]))(flow, x)
 
 
 @pytest.mark.parametrize("name", ["snf", "hamiltonian-vi"])

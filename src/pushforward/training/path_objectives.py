@@ -26,6 +26,9 @@ class PathKL:
         log_density: ``log f`` up to a constant, called as ``log_density(x)``, of a flow with a context as
             ``log_density(x, context)``; or a distribution.
 
+    Raises:
+        UsageError: if the flow's samples carry no gradients, as those of integers.
+
     Source: Rezende, Mohamed (2015), arXiv:1505.05770; Wu, Koehler, Noe (2020), arXiv:2002.06707, equation 10.
 
     Example:
@@ -38,6 +41,10 @@ class PathKL:
     log_density: Any
 
     def __call__(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
+        if not flow.reparametrised:
+            raise UsageError(
+                "PathKL expects a flow whose samples carry gradients to its parameters, not one of integers"
+            )
         _, log_weight = flow.log_weight(self.log_density, len(x) if context is None else (), context)
         return -log_weight.mean()
 
