@@ -206,8 +206,8 @@ class Flow(Distribution):
         r"""Draw samples of the flow with their importance weights, ``x`` and ``log f(x) - log q(x)``, in one pass.
 
         ``E exp(log_weight) = Z``, the normaliser of ``f``, exactly: where the flow is no exact one ``log q`` is that of
-        the path which led to ``x``, and the identity holds for paths. ``pushforward.diagnostics`` makes estimates of
-        the weights. Both carry gradients to the parameters, where ``reparametrised``.
+        the path which led to ``x``. Both carry gradients to the parameters, where the flow is ``reparametrised``;
+        ``pushforward.diagnostics`` makes estimates of the weights.
 
         Args:
             log_density: ``log f`` up to a constant, called as ``log_density(x)``, of a flow with a context as
