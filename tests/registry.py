@@ -343,6 +343,35 @@ TRANSFORMS |= {
         IMAGES[:, :1, :2, :2],
         without=("gradients", "draws", "independence"),
     ),
+
+def tilted(features: int, context: int = 0) -> torch.nn.Module:
+    return transforms.TiltedNormal(features, SMALL, context)
+
+
+TRANSFORMS |= {
+    "Relaxation/langevin": Case(
+        lambda: transforms.Relaxation(transforms.Langevin(2, tilted(2, 2), 0.03, 2), steps=3), PAIRS, CONTEXT
+    ),
+    "Relaxation/metropolis": Case(
+        lambda: transforms.Relaxation(
+            transforms.Metropolis(
+                transforms.Langevin(1, transforms.Annealed(distributions.DiagonalNormal((1,)), tilted(1), 0.5), 0.1)
+            ),
+            steps=2,
+        ),
+        normal(6, 1),
+    ),
+    "Relaxation/hamiltonian": Case(
+        lambda: transforms.Relaxation(transforms.Hamiltonian(2, tilted(2), 0.15, leaps=2, persistence=0.8), steps=2),
+        PAIRS,
+    ),
+    "Relaxation/hamiltonian monte carlo": Case(
+        lambda: transforms.Relaxation(
+            transforms.Metropolis(transforms.Hamiltonian(5, tilted(5, 2), 0.3, context=2)), steps=2
+        ),
+        VECTORS,
+        CONTEXT,
+    ),
 }
 
 DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
@@ -451,6 +480,8 @@ NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS
 
 # Names in __all__ that are no part of their own: bases, helpers and modules.
 ABSTRACT = {
+    "ForceKernel",
+    "Kernel",
     "Conditional",
     "MassFunction",
     "ScalarBijection",
@@ -470,6 +501,12 @@ HELPERS = {
     "ExactTrace",
     "FixedSteps",
     "Hutchinson",
+    # Kernels and targets of stochastic layers: Relaxation is their structure.
+    "Annealed",
+    "Hamiltonian",
+    "Langevin",
+    "Metropolis",
+    "TiltedNormal",
     "BernoulliMass",
     "CategoricalMass",
     "DiscretizedLogisticMixture",

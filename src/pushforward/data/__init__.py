@@ -11,13 +11,15 @@ from pushforward.data.pictures import read_picture
 from pushforward.data.streams import ParquetStream
 from pushforward.data.table_files import TableFile, is_table, open_table
 from pushforward.data.tables import iterate_table, load_table
-from pushforward.data.toys import ENERGIES, TOYS, ImageDensity, ToyDensity, load_toy, toy
+from pushforward.data.toys import ENERGIES, TOYS, Funnel, ImageDensity, ManyWell, ToyDensity, load_toy, toy
 
 __all__ = [
     "ENERGIES",
     "TOYS",
     "Dataset",
+    "Funnel",
     "ImageDensity",
+    "ManyWell",
     "ParquetStream",
     "TableFile",
     "ToyDensity",

@@ -4,3 +4,22 @@ from pushforward.diagnostics.straightness import straightness
 from pushforward.diagnostics.summary import Summary, count_parameters, summary
 
 __all__ = ["Summary", "count_parameters", "straightness", "summary"]
+from pushforward.diagnostics.importance import (
+    Estimate,
+    effective_sample_size,
+    free_energy,
+    free_energy_difference,
+    log_normaliser,
+)
+from pushforward.diagnostics.summary import Summary, count_parameters, summary
+
+__all__ = [
+    "Estimate",
+    "Summary",
+    "count_parameters",
+    "effective_sample_size",
+    "free_energy",
+    "free_energy_difference",
+    "log_normaliser",
+    "summary",
+]

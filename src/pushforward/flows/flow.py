@@ -24,6 +24,7 @@ from pushforward.spaces import Integers, Space
 from pushforward.spaces import as_context as context_space
 from pushforward.transforms.base import Transform
 from pushforward.transforms.chain import Chain, common_context
+from pushforward.transforms.stochastic.targets import log_density_of
 
 
 class Flow(Distribution):
@@ -210,6 +211,42 @@ class Flow(Distribution):
             return value, torch.zeros_like(value)
         values = torch.stack([self.log_prob(x, context, generator) for _ in range(draws)])
         return values.mean(0), values.std(0) / math.sqrt(draws)
+
+    def log_weight(
+        self,
+        log_density: Any,
+        sample_shape: int | Sequence[int] = (),
+        context: Any = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        r"""Draw samples of the flow with their importance weights, ``x`` and ``log f(x) - log q(x)``, in one pass.
+
+        ``E exp(log_weight) = Z``, the normaliser of ``f``, exactly: where the flow is no exact one ``log q`` is that of
+        the path which led to ``x``. Both carry gradients to the parameters, where the flow is ``reparametrised``;
+        ``pushforward.diagnostics`` makes estimates of the weights.
+
+        Args:
+            log_density: ``log f`` up to a constant, called as ``log_density(x)``, of a flow with a context as
+                ``log_density(x, context)``; or a distribution.
+            sample_shape: how many samples, for each context.
+            context: as for ``sample``.
+            generator: of the draws.
+
+        Raises:
+            UsageError: where ``log_prob`` is an estimate, whose exponential is biased.
+            ShapeError: if ``log_density`` does not return one number for each sample.
+
+        Source: Wu, Koehler, Noe (2020), arXiv:2002.06707, section 3.
+        """
+        if self.accuracy is Accuracy.ESTIMATE:
+            raise UsageError("log_weight expects a flow whose weights are right in the mean, and this one's are not")
+        batch, taken = self._batch(sample_shape, context)
+        x, log_q = self.draw_and_score(batch, taken, generator)
+        given = as_context(self, context)
+        if given is not None and self.context is not None:
+            given = given.expand(*batch, *self.context.shape)
+        return x, log_density_of(log_density, x, given, len(self.event_shape)) - log_q
 
     def bits_per_dim(
         self,

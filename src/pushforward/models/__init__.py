@@ -19,6 +19,7 @@ from pushforward.models.vectors.autoregressive import autoregressive, iaf, maf, 
 from pushforward.models.vectors.cdf import cdf_1d, cdf_2d, gaussianization
 from pushforward.models.vectors.coupling import coupling, nsf_coupling
 from pushforward.models.vectors.residual import planar, radial, sylvester
+from pushforward.models.vectors.stochastic import hamiltonian_vi, snf
 
 __all__ = [
     "autoregressive",
@@ -35,6 +36,7 @@ __all__ = [
     "flowpp",
     "gaussianization",
     "glow",
+    "hamiltonian_vi",
     "iaf",
     "idf",
     "idf_vector",
@@ -56,6 +58,7 @@ __all__ = [
     "realnvp",
     "recipe_options",
     "residual_flow",
+    "snf",
     "sylvester",
     "umnn",
 ]

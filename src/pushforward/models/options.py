@@ -36,6 +36,9 @@ LEAST = {
     "shift_unit": 1e-3,
     "dropout": 0,
     "tolerance": 1e-12,
+    "steps": 1,
+    "leaps": 1,
+    "persistence": 0,
 }
 """The least value of what an option counts or measures."""
 

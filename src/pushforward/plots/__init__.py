@@ -7,6 +7,7 @@ writes it to a file.
 from pushforward.diagnostics.calibration import pit_values
 from pushforward.plots.one_dimension import draw_1d, draw_latent_histogram, flow_1d
 from pushforward.plots.pairs import corner
+from pushforward.plots.relaxation import relaxation_2d
 from pushforward.plots.reliability import calibration
 from pushforward.plots.style import save
 from pushforward.plots.trajectories import trajectories
@@ -21,6 +22,7 @@ __all__ = [
     "flow_1d",
     "flow_2d",
     "pit_values",
+    "relaxation_2d",
     "save",
     "scatter_2d",
     "steps_2d",

@@ -47,7 +47,7 @@ def density_2d(density: Density, bounds: Bounds, *, names: Sequence[str] = (), r
     log_prob = log_density(density)
     figure = new_figure(4.6, 4.4)
     axes = figure.subplots()
-    _draw_density(axes, log_prob, bounds, resolution)
+    draw_density(axes, log_prob, bounds, resolution)
     if names:
         from matplotlib.ticker import AutoLocator
 
@@ -106,7 +106,7 @@ def flow_2d(
     first, second, third, fourth, fifth = figure.subplots(1, 5)
     _draw_points(first, x, bounds, "data", DATA)
     _draw_points(second, drawn.sample(len(x), generator), bounds, "samples", MODEL)
-    _draw_density(third, drawn.log_prob, bounds, 200)
+    draw_density(third, drawn.log_prob, bounds, 200)
     third.set_title("density", fontsize=10)
     _draw_grid(fourth, drawn, bounds)
     _draw_points(fifth, z, LATENT_SQUARE if drawn.is_normal else plane_bounds(z), "latents of the data", LATENT)
@@ -158,7 +158,8 @@ def steps_2d(flow: Flow | ConditionedFlow, data: ArrayLike | Tensor, *, columns:
     return figure
 
 
-def _draw_density(axes: Axes, log_prob: Callable[[Tensor], Tensor], bounds: Bounds, resolution: int) -> None:
+def draw_density(axes: Axes, log_prob: Callable[[Tensor], Tensor], bounds: Bounds, resolution: int) -> None:
+    """Draw a density on the plane on axes of one's own."""
     horizontal = torch.linspace(bounds[0], bounds[1], resolution)
     vertical = torch.linspace(bounds[2], bounds[3], resolution)
     mesh = torch.stack(torch.meshgrid(horizontal, vertical, indexing="xy"), -1).reshape(-1, 2)

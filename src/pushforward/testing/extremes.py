@@ -15,6 +15,7 @@ from pushforward.testing.compare import assert_finite
 from pushforward.testing.maps import points_of_codomain
 from pushforward.testing.parameters import randomise, seeded, told
 from pushforward.transforms.base import Transform
+from pushforward.transforms.stochastic.kernel import Kernel
 
 FACTORS = (1.0, 10.0, 50.0, 200.0)
 LARGE = (0.0, 1.0, -1.0, 1e3, 1e6, -1e6)
@@ -94,7 +95,7 @@ def multiply_parameters(network: nn.Module, factor: float) -> None:
 
 def networks_of(part: nn.Module, prefix: str = "") -> dict[str, nn.Module]:
     """Return the networks of a composition by name: the outermost modules with parameters in it that are neither
-    transforms nor distributions.
+    transforms nor distributions, nor kernels of stochastic layers.
 
     Example:
         >>> import pushforward as pf
@@ -104,7 +105,7 @@ def networks_of(part: nn.Module, prefix: str = "") -> dict[str, nn.Module]:
     """
     found: dict[str, nn.Module] = {}
     for name, child in part.named_children():
-        if isinstance(child, Transform | Distribution | nn.ModuleList | nn.ModuleDict):
+        if isinstance(child, Transform | Distribution | Kernel | nn.ModuleList | nn.ModuleDict):
             inner = networks_of(child, f"{prefix}{name}.")
         elif isinstance(child, nn.ParameterList | nn.ParameterDict) or not list(child.parameters()):
             continue

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pushforward.accuracy import Accuracy
 from pushforward.distributions.base import Distribution
+from pushforward.spaces import Reals
 from pushforward.testing.grids import all_points, axes_of
 from pushforward.testing.keeping import as_distribution
 from pushforward.testing.parameters import law, seeded
@@ -18,6 +19,8 @@ SAMPLES = 2000
 DRAWS = 200
 """How often each event's bound is drawn."""
 MOST_WEIGHTS = 2_000_000
+POINTS_OF_BOUND = 20_000
+"""How many points the bound of a density is integrated over."""
 REFINEMENTS = {1: (1, 4, 16), 2: (1, 2, 4, 8)}
 """By the number of dimensions, how much finer a grid is made before a density is said not to integrate to 1."""
 KOLMOGOROV = 2.2
@@ -58,9 +61,19 @@ def check_mass(part: Transform | Distribution, x: Tensor, context: Tensor | None
 @law
 def check_bound(part: Transform | Distribution, x: Tensor, context: Tensor | None = None) -> None:
     """A lower bound is one: the weights ``exp(bound)`` are an unbiased estimate of the likelihood, so that summed over
-    all points of a small discrete space they are 1 in the mean, within the standard error."""
-    if part.accuracy is not Accuracy.LOWER_BOUND or not as_distribution(part, x, context).support.discrete:
+    all points of a small discrete space, or integrated over one or two real dimensions, they are 1 in the mean, within
+    the standard error. Where both directions draw on the reals, weights along the paths of samples are right too:
+    ``E f(x) / q`` of a density ``f`` is 1, with the ``log q`` that is drawn with ``x``."""
+    if part.accuracy is not Accuracy.LOWER_BOUND:
         return
+    space = as_distribution(part, x, context).support
+    if space.discrete:
+        _check_bound_of_masses(part, x, context)
+    elif isinstance(space, Reals) and space.shape in ((1,), (2,)):
+        _check_bound_of_densities(part, x, context)
+
+
+def _check_bound_of_masses(part: Transform | Distribution, x: Tensor, context: Tensor | None) -> None:
     distribution, given, samples = _distribution_and_samples(part, x, context)
     points = all_points(distribution.support, samples)
     if points is None or DRAWS * len(points) > MOST_WEIGHTS:
@@ -68,14 +81,34 @@ def check_bound(part: Transform | Distribution, x: Tensor, context: Tensor | Non
     with torch.no_grad():
         many = points.expand(DRAWS, *points.shape)
         weights = distribution.log_prob(many, given, seeded()).exp()
-    totals = weights.sum(1)
-    mean, error = totals.mean().item(), totals.std().item() / DRAWS**0.5
-    # Few heavy weights are missed more often than not: then the mean is short, and its error unknown.
     effective = (weights.sum(0).square() / weights.square().sum(0).clamp_min(1e-300)).min().item()
-    short = 1 - mean if effective > 0.2 * DRAWS else 0.0
-    assert max(mean - 1, short) < 5 * error + 1e-6, (
-        f"the bound's weights sum to {mean:.5f} +- {error:.5f} over all {len(points)} points, expected 1"
-    )
+    _assert_one(weights.sum(1), effective > 0.2 * DRAWS, f"the bound's weights, summed over all {len(points)} points,")
+
+
+def _check_bound_of_densities(part: Transform | Distribution, x: Tensor, context: Tensor | None) -> None:
+    distribution, given, samples = _distribution_and_samples(part, x, context)
+    center, spread = samples.median(0).values, samples.std(0)
+    # Tails that are wider than the density's where points are drawn, and narrower where they are what is weighed.
+    wide, narrow = torch.distributions.StudentT(3.0, center, spread), torch.distributions.Normal(center, 0.5 * spread)
+    with torch.no_grad(), torch.random.fork_rng():
+        torch.manual_seed(5)
+        points = wide.sample((POINTS_OF_BOUND,))
+        bounds = distribution.log_prob(points, given, seeded()) - wide.log_prob(points).sum(-1)
+        taken = distribution.take_context(given)
+        many = None if taken is None else taken.expand(POINTS_OF_BOUND, *taken.shape)
+        drawn, log_q = distribution.draw_and_score(torch.Size((POINTS_OF_BOUND,)), many, seeded(1))
+        paths = narrow.log_prob(drawn).sum(-1) - log_q
+    for weights, what in ((bounds.exp(), "the bound's weights"), (paths.exp(), "the weights of paths")):
+        effective = weights.sum().square() / weights.square().sum().clamp_min(1e-300)
+        _assert_one(weights, bool(effective > 0.2 * POINTS_OF_BOUND), what)
+
+
+def _assert_one(weights: Tensor, well_covered: bool, what: str) -> None:
+    """The mean of weights is 1 within five standard errors; where few are heavy, not above it."""
+    mean, error = weights.mean().item(), weights.std().item() / len(weights) ** 0.5
+    # Few heavy weights are missed more often than not: then the mean is short, and its error unknown.
+    short = 1 - mean if well_covered else 0.0
+    assert max(mean - 1, short) < 5 * error + 1e-6, f"{what} are {mean:.5f} +- {error:.5f} in the mean, expected 1"
 
 
 @law

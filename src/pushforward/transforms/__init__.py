@@ -35,6 +35,12 @@ from pushforward.transforms.residual.mint import Mint
 from pushforward.transforms.residual.planar import Planar
 from pushforward.transforms.residual.radial import Radial
 from pushforward.transforms.residual.sylvester import Sylvester
+from pushforward.transforms.stochastic.hamiltonian import Hamiltonian
+from pushforward.transforms.stochastic.kernel import ForceKernel, Kernel
+from pushforward.transforms.stochastic.langevin import Langevin
+from pushforward.transforms.stochastic.metropolis import Metropolis
+from pushforward.transforms.stochastic.relaxation import Relaxation
+from pushforward.transforms.stochastic.targets import Annealed, TiltedNormal
 from pushforward.transforms.surjections.categorical_encoding import CategoricalEncoding
 from pushforward.transforms.surjections.dequantization import Dequantization, VariationalDequantization
 from pushforward.transforms.surjections.integers import Integers
@@ -96,4 +102,12 @@ __all__ = [
     "Sylvester",
     "Standardise",
     "ReachWarning",
+    "Annealed",
+    "ForceKernel",
+    "Hamiltonian",
+    "Kernel",
+    "Langevin",
+    "Metropolis",
+    "Relaxation",
+    "TiltedNormal",
 ]

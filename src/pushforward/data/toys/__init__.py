@@ -7,13 +7,16 @@ from pushforward.data.toys.energies import ENERGIES, energy_1, energy_2, energy_
 from pushforward.data.toys.gaussians import Gaussians, Pinwheel
 from pushforward.data.toys.image import ImageDensity
 from pushforward.data.toys.registry import TOYS, load_picture_density, load_toy, toy
+from pushforward.data.toys.targets import Funnel, ManyWell
 
 __all__ = [
     "ENERGIES",
     "TOYS",
     "Checkerboard",
+    "Funnel",
     "Gaussians",
     "ImageDensity",
+    "ManyWell",
     "NoisyCurve",
     "Pinwheel",
     "Rings",
