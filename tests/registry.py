@@ -125,6 +125,15 @@ TRANSFORMS: dict[str, Case] = {
     "Elementwise/diagonal": Case(lambda: transforms.diagonal(5), VECTORS),
     "Planar": Case(lambda: transforms.Planar(5), VECTORS),
     "Planar/context": Case(lambda: transforms.Planar(5, SMALL, 2), VECTORS, CONTEXT),
+    "Mint": Case(lambda: transforms.Mint((5,), 4), VECTORS),
+    "Mint/context": Case(lambda: transforms.Mint((5,), 4, reverse=True, network=SMALL, context=2), VECTORS, CONTEXT),
+    "Mint/images": Case(lambda: transforms.Mint((4, 4, 4), 3), IMAGES),
+    "Mint/images reversed": Case(
+        lambda: transforms.Mint((2, 4, 3), 2, reverse=True, network=SMALL_CONVOLUTIONAL, context=(1, 2, 3)),
+        normal(4, 2, 4, 3),
+        normal(4, 1, 2, 3),
+        without=("graph",),
+    ),
     "Radial": Case(lambda: transforms.Radial(5), VECTORS),
     "Radial/context": Case(lambda: transforms.Radial(5, SMALL, 2), VECTORS, CONTEXT),
     "Sylvester": Case(lambda: transforms.Sylvester(5), VECTORS),
@@ -249,6 +258,7 @@ TRANSFORMS |= {
     ),
     "ActNorm/started": Case(lambda: started(transforms.ActNorm(2), PAIRS), PAIRS, without=SHOWN),
     "Planar/plane": Case(lambda: transforms.Planar(2), PAIRS, without=SHOWN),
+    "Mint/plane": Case(lambda: transforms.Mint((2,), 4), PAIRS, without=SHOWN),
     "Radial/plane": Case(lambda: transforms.Radial(2), PAIRS, without=SHOWN),
     "Sylvester/plane": Case(lambda: transforms.Sylvester(2), PAIRS, without=SHOWN),
     "ConditionalElementwise/plane": Case(
@@ -388,7 +398,7 @@ IMAGE_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "GlowConvNet": partial(networks.GlowConvNet, hidden=8),
 }
 # What wraps or prepares a network; tested where it is used.
-NETWORK_HELPERS = {"OneHotMADE", "ReZero", "Rezeroed", "MaskedChannels", "Joined"}
+NETWORK_HELPERS = {"OneHotMADE", "ReZero", "Rezeroed", "MaskedChannels", "MaskedConvolution", "Joined"}
 NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS)}
 
 # Names in __all__ that are no part of their own: bases, helpers and modules.

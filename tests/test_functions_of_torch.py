@@ -11,9 +11,9 @@ import pushforward as pf
 
 VECTORS = [
     *("maf", "iaf", "nsf", "nsf-coupling", "naf", "umnn", "planar", "radial", "sylvester", "realnvp", "nice"),
-    *("cdf-1d", "cdf-2d", "gaussianization"),
+    *("cdf-1d", "cdf-2d", "gaussianization", "mintnet"),
 ]
-IMAGES = ["multiscale", "glow", "flowpp", "mnist-simple", "mnist-vardeq", "mnist-multiscale"]
+IMAGES = ["multiscale", "glow", "flowpp", "mnist-simple", "mnist-vardeq", "mnist-multiscale", "mintnet"]
 
 
 def vector_flow(name: str) -> pf.Flow:

@@ -8,7 +8,6 @@ from functools import partial
 from torch import nn
 
 from pushforward.distributions import StandardLogistic
-from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.models.contexts import Conditioning, conditioning
 from pushforward.models.images.architecture import (
@@ -18,6 +17,7 @@ from pushforward.models.images.architecture import (
     realnvp_steps,
     standard_prior,
 )
+from pushforward.models.kinds import LEVELS, image_width, only_shape, vector_features
 from pushforward.models.registry import model
 from pushforward.models.vectors.coupling import coupling_layers
 from pushforward.models.vectors.standardised import vector_flow
@@ -25,8 +25,6 @@ from pushforward.networks import GatedConvNet
 from pushforward.networks.context import Context
 from pushforward.scalar import Additive, Affine, Scaling
 from pushforward.transforms import Dequantization, Elementwise, Logit, masks
-
-LEVELS = 256
 
 
 @model("nice")
@@ -64,8 +62,8 @@ def nice(
     """
     given = conditioning(context, embedding)
     if shape is not None:
-        return _nice_image(_only(shape, features), levels, given, layers, _width(hidden))
-    features = _features(features, levels)
+        return _nice_image(only_shape(shape, features), levels, given, layers, image_width(hidden))
+    features = vector_features(features, levels)
     layers_of = coupling_layers(features, Additive(), given, layers, hidden)
     scaling = Elementwise(Scaling(), (features,))
     return vector_flow(features, [*layers_of, scaling], given, StandardLogistic((features,)))
@@ -110,8 +108,8 @@ def realnvp(
     """
     given = conditioning(context, embedding)
     if shape is not None:
-        return _realnvp_image(_only(shape, features), levels, given, layers, _width(hidden), scales)
-    features = _features(features, levels)
+        return _realnvp_image(only_shape(shape, features), levels, given, layers, image_width(hidden), scales)
+    features = vector_features(features, levels)
     return vector_flow(features, coupling_layers(features, Affine(), given, layers, hidden), given)
 
 
@@ -132,23 +130,3 @@ def _realnvp_image(
     step = realnvp_steps(Affine(), network, given.taken, layers)
     start = [Dequantization(levels or LEVELS), Logit(0.05)]
     return multiscale_flow(start, image_shape(shape), scales, step, standard_prior, given)
-
-
-def _features(features: int | None, levels: int | None) -> int:
-    if features is None:
-        raise UsageError("expected features= for vectors or shape=(channels, height, width) for images, got neither")
-    if levels is not None:
-        raise UsageError(f"levels= is for images of integers, which shape= is for; got levels={levels} and features=")
-    return features
-
-
-def _only(shape: Sequence[int], features: int | None) -> Sequence[int]:
-    if features is not None:
-        raise UsageError(f"expected features= or shape=, got both ({features} and {tuple(shape)})")
-    return shape
-
-
-def _width(hidden: int | Sequence[int]) -> int:
-    if isinstance(hidden, int):
-        return hidden
-    raise UsageError(f"an image flow expects one width as hidden=, got {tuple(hidden)}")

@@ -7,6 +7,7 @@ from pushforward.networks.images.attention import AttentionConvNet
 from pushforward.networks.images.convolution import MaskedChannels
 from pushforward.networks.images.gated import GatedConvNet
 from pushforward.networks.images.glow import GlowConvNet
+from pushforward.networks.masked.convolution import MaskedConvolution
 from pushforward.networks.masked.made import MADE, MaskedNetwork, ResidualMADE
 from pushforward.networks.masked.one_hot import OneHotMADE
 from pushforward.networks.mlp import MLP
@@ -18,6 +19,7 @@ __all__ = [
     "GlowConvNet",
     "MLP",
     "MaskedChannels",
+    "MaskedConvolution",
     "Joined",
     "Rezeroed",
     "DenseMLP",

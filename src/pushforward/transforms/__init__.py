@@ -18,6 +18,7 @@ from pushforward.transforms.linear.standardisation import Standardise
 from pushforward.transforms.logit import Logit
 from pushforward.transforms.reshape.interlace import Interlace
 from pushforward.transforms.reshape.squeeze import Squeeze
+from pushforward.transforms.residual.mint import Mint
 from pushforward.transforms.residual.planar import Planar
 from pushforward.transforms.residual.radial import Radial
 from pushforward.transforms.residual.sylvester import Sylvester
@@ -66,6 +67,7 @@ __all__ = [
     "diagonal",
     "lu",
     "qr",
+    "Mint",
     "Planar",
     "Radial",
     "Sylvester",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -45,6 +47,46 @@ class GlobalParameters(nn.Module):
         if self.network is None or context is None:
             return self.offset
         return self.offset + self.network(context)
+
+
+class PlaneParameters(nn.Module):
+    r"""The same for images, whose context may say something else of each pixel: ``theta = offset + network(context)``
+    of shape ``(P, H, W)``, and ``(P, 1, 1)`` without a context.
+
+    Args:
+        start: the offset to begin with, ``(P,)``.
+        plane: the height and the width of the images.
+        network: a factory of networks of images, called as ``network(0, P, context)``.
+        context: the space of the context, a vector or an image; None for none.
+        owner: whose parameters these are, for error messages.
+
+    Example:
+        >>> from pushforward.networks import GatedConvNet
+        >>> from pushforward.spaces import Reals
+        >>> parameters_of = PlaneParameters(torch.zeros(3), (4, 6), GatedConvNet, Reals((1, 8, 12)))
+        >>> parameters_of(torch.ones(5, 1, 8, 12)).shape
+        torch.Size([5, 3, 4, 6])
+    """
+
+    def __init__(
+        self,
+        start: Tensor,
+        plane: Sequence[int],
+        network: NetworkFactory | nn.Module,
+        context: Space | None = None,
+        owner: str = "",
+    ) -> None:
+        super().__init__()
+        self.plane = tuple(plane)
+        self.offset = nn.Parameter(start)
+        self.network = make_network(network, 0, len(start), context, owner) if context is not None else None
+
+    def forward(self, context: Tensor | None = None) -> Tensor:
+        offset = self.offset[:, None, None]
+        if self.network is None or context is None:
+            return offset
+        # No channel but the context's, which the network joins to it.
+        return offset + self.network(context.new_zeros(0, *self.plane), context)
 
 
 def small_normal(count: int) -> Tensor:
