@@ -343,6 +343,8 @@ TRANSFORMS |= {
         IMAGES[:, :1, :2, :2],
         without=("gradients", "draws", "independence"),
     ),
+}
+
 
 def tilted(features: int, context: int = 0) -> torch.nn.Module:
     return transforms.TiltedNormal(features, SMALL, context)

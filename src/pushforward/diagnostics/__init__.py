@@ -11,7 +11,6 @@ from pushforward.diagnostics.importance import (
     free_energy_difference,
     log_normaliser,
 )
-from pushforward.diagnostics.summary import Summary, count_parameters, summary
 
 __all__ = [
     "Estimate",

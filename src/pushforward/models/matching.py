@@ -11,7 +11,7 @@ from pushforward.distributions import StandardNormal
 from pushforward.flows.flow import Flow
 from pushforward.models.contexts import Conditioning, conditioning
 from pushforward.models.images.architecture import image_shape
-from pushforward.models.kinds import LEVELS, image_alone, vector_features
+from pushforward.models.kinds import LEVELS, only_shape, vector_features
 from pushforward.models.registry import model
 from pushforward.models.vectors.standardised import vector_flow
 from pushforward.networks import ConcatSquashConvNet, ResidualVelocity
@@ -59,7 +59,7 @@ def cnf(
     """
     given, solver = conditioning(context, embedding), DormandPrince(tolerance)
     if shape is not None:
-        return _images(image_alone(shape, features), levels or LEVELS, given, hidden or 64, solver)
+        return _images(only_shape(shape, features), levels or LEVELS, given, hidden or 64, solver)
     features = vector_features(features, levels)
     velocity = partial(ResidualVelocity, hidden=hidden or 128)
     return vector_flow(features, [Continuous(velocity, features, solver, context=given.taken)], given)

@@ -5,9 +5,8 @@ from pushforward.training.distillation import match_activations, match_density
 from pushforward.training.evaluate import Evaluation, evaluate
 from pushforward.training.fit import fit
 from pushforward.training.objectives import FlowMatching, negative_log_likelihood
-from pushforward.training.reflow import reflow, solved_by
-from pushforward.training.objectives import negative_log_likelihood
 from pushforward.training.path_objectives import Mixed, PathKL
+from pushforward.training.reflow import reflow, solved_by
 from pushforward.training.result import FitResult
 
 __all__ = [
