@@ -20,59 +20,16 @@ from torch import Tensor, nn
 
 from pushforward.errors import UsageError
 from pushforward.kernels.random_state import random_state
-from pushforward.kernels.replay import HALF, autocast_state, check_precision, replayed, same_buffers
-
-Image = tuple[Tensor, Tensor | None]
-"""What a step returns: the values, and what is summed over the steps, None where values alone are wanted."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One map of a composition.
-
-    Attributes:
-        module: whose parameters take part.
-        run: the map of ``(x, context, generator)``.
-        rebuild: of ``(z, context)``, the input ``x`` as a leaf that requires gradients, and the image of it anew; None
-            where the input cannot be found again from ``z``.
-        at_once: whether ``rebuild`` draws the same random numbers as ``run``, dropout in a network say.
-        full_precision: whether the map is made without autocast, so that ``rebuild`` finds what was rounded nowhere.
-        by_itself: whether ``run`` recomputes what it is made of itself.
-    """
-
-    module: nn.Module
-    run: Callable[[Tensor, Tensor | None, torch.Generator | None], Image]
-    rebuild: Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor, Tensor | None]] | None
-    at_once: bool
-    full_precision: bool
-    by_itself: bool
-
-
-class ReconstructionError:
-    """The worst difference between an activation and what was found again of it, relative where it is above 1."""
-
-    def __init__(self) -> None:
-        self._worst: Tensor | None = None
-
-    def note(self, found: Tensor, exact: Tensor) -> None:
-        """Compare what was found with what it should be, without waiting for the device."""
-        if exact.numel():
-            error = ((found - exact).abs() / exact.abs().clamp(min=1)).amax().detach().float()
-            self._worst = error if self._worst is None else torch.maximum(self._worst, error)
-
-    @property
-    def worst(self) -> float | None:
-        """The worst of all backward passes so far, None before the first."""
-        return None if self._worst is None else self._worst.item()
-
-
-def recomputation_helps() -> bool:
-    """Whether a backward pass may follow that can compute anew: not within ``torch.func`` or forward derivatives, which
-    differentiate as they go."""
-    if not torch.is_grad_enabled():
-        return False
-    inside = torch._C._functorch.peek_interpreter_stack() is not None
-    return not inside and torch.autograd.forward_ad._current_level < 0
+from pushforward.kernels.replay import (
+    HALF,
+    Image,
+    ReconstructionError,
+    Step,
+    autocast_state,
+    check_precision,
+    replayed,
+    same_buffers,
+)
 
 
 @torch.compiler.disable(recursive=False)  # type: ignore[untyped-decorator]

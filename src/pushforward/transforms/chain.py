@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pushforward.accuracy import Draws, worst
 from pushforward.errors import UsageError
-from pushforward.kernels.recomputation import ReconstructionError, recomputation_helps, recomputed
+from pushforward.kernels.replay import ReconstructionError, recomputation_helps
 from pushforward.networks.context import check_context
 from pushforward.spaces import ANY, Space
 from pushforward.transforms.base import Transform
@@ -173,6 +173,9 @@ class Chain(Transform):
     def _recomputed(
         self, way: Way, x: Tensor, context: Tensor | None, generator: torch.Generator | None
     ) -> tuple[Tensor, Tensor | None]:
+        # Here, since it loads the compiler, which it keeps out of.
+        from pushforward.kernels.recomputation import recomputed
+
         return recomputed(steps(self, way), x, context, generator, self._reconstruction)
 
     def _recomputes(self) -> bool:

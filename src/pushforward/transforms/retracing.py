@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward.accuracy import Accuracy
-from pushforward.kernels.recomputation import Image, Step
+from pushforward.kernels.replay import Image, Step
 from pushforward.transforms.base import Transform
 
 Given = tuple[Tensor | None, torch.Generator | None]
