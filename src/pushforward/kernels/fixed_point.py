@@ -69,7 +69,7 @@ def fixed_point(step: Step, start: Tensor, iteration: Iteration) -> Tensor:
         return tuple(torch.where(_like(going, a), a, b) for a, b in zip(following, state, strict=True))
 
     state = iterate(advance, _going, search.start(start.flatten(1)), iteration.limit)
-    return _arrived(state[_BEST], _going(*state)).reshape(start.shape)
+    return _arrived(state[_BEST], _going(*state) | state[_LEAST].isnan()).reshape(start.shape)
 
 
 @torch.no_grad()
@@ -88,7 +88,7 @@ def fixed_point_of_rows(step: Step, start: Tensor, given: Sequence[Tensor], iter
     if is_traced():
         return fixed_point(lambda x: step(x, *given), start, iteration)
     found = start.flatten(1).clone(memory_format=torch.contiguous_format)
-    going = torch.ones(len(found), dtype=torch.bool, device=found.device)
+    lost = torch.ones(len(found), dtype=torch.bool, device=found.device)
     left = torch.arange(len(found), device=found.device)
     state = _Search(step, iteration).start(found)
     for _ in range(iteration.limit):
@@ -99,22 +99,22 @@ def fixed_point_of_rows(step: Step, start: Tensor, given: Sequence[Tensor], iter
         if bool(goes_on.all()):
             continue
         done = left[~goes_on]
-        found[done], going[done] = state[_BEST][~goes_on], False
+        found[done], lost[done] = state[_BEST][~goes_on], state[_LEAST][~goes_on].isnan()
         left, given = left[goes_on], [each[goes_on] for each in given]
         state = tuple(each[goes_on] for each in state)
-    return _arrived(found, going).reshape(start.shape)
+    return _arrived(found, lost).reshape(start.shape)
 
 
-_BEST, _GOING = 1, 4
+_BEST, _LEAST, _GOING = 1, 2, 4
 """Places in the state of a search."""
 
 
 class _Search:
     """One step of the iteration for rows ``(rows, n)``.
 
-    Its state: the point to evaluate next; the image whose residual was least, and that residual's length; how often in
-    turn it was not less; who goes on; the length of the numbers that the map adds up; and with a memory, the residual
-    of the best image and the last changes of image and residual.
+    Its state: the point to evaluate next; the image whose residual was least, and that residual's length, NaN where
+    numbers were not finite; how often in turn it was not less; who goes on; the length of the numbers that the map adds
+    up; and with a memory, the residual of the best image and the last changes of image and residual.
     """
 
     def __init__(self, step: Step, iteration: Iteration) -> None:
@@ -127,8 +127,7 @@ class _Search:
         state = x, x, size, stalled, torch.ones_like(stalled, dtype=torch.bool), length
         if not self.rule.memory:
             return state
-        past = x.new_zeros(len(x), self.rule.memory, x.shape[1])
-        return (*state, torch.zeros_like(x), past, past)
+        return (*state, *[torch.zeros_like(x)] * (1 + 2 * self.rule.memory))
 
     def advance(self, state: State) -> State:
         x, best, least, stalled, _, length, *past = state
@@ -136,13 +135,13 @@ class _Search:
         residual = image - x
         size = torch.linalg.vector_norm(residual, dim=-1)
         fell = size < least
-        stalled = torch.where(fell, 0, stalled + 1)
         following = image
         if self.rule.memory:
             following, past = self._accelerated(image, residual, best, fell, torch.isfinite(least), past)
+        best = torch.where(fell[:, None], image, best)
+        stalled = torch.where(fell, 0, stalled + 1)
         finite = torch.isfinite(size)
-        best = torch.where(finite[:, None], torch.where(fell[:, None], image, best), torch.nan)
-        least = torch.where(fell, size, least)
+        least = torch.where(finite, torch.where(fell, size, least), torch.nan)
         going = finite & ~self._done(best, least, stalled, length)
         return following, best, least, stalled, going, length, *past
 
@@ -150,14 +149,14 @@ class _Search:
         self, image: Tensor, residual: Tensor, best: Tensor, fell: Tensor, begun: Tensor, past: list[Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
         """The next point and memory: where the residual fell, the combination; else the plain step from the best
-        point, and nothing remembered."""
-        before, moves, turns = past
-        learnt = (fell & begun)[:, None, None]
-        kept = fell[:, None, None]
-        moves = torch.where(kept, torch.cat([moves[:, 1:], ((image - best)[:, None] * learnt)], 1), 0.0)
-        turns = torch.where(kept, torch.cat([turns[:, 1:], ((residual - before)[:, None] * learnt)], 1), 0.0)
+        point, and nothing learnt."""
+        before, *changes = past
+        moves, turns = changes[: self.rule.memory], changes[self.rule.memory :]
+        learnt = (fell & begun)[:, None].to(image.dtype)
+        moves = [*moves[1:], (image - best) * learnt]
+        turns = [*turns[1:], (residual - before) * learnt]
         following = torch.where(fell[:, None], mixed(image, residual, moves, turns), best)
-        return following, [torch.where(fell[:, None], residual, before), moves, turns]
+        return following, [torch.where(fell[:, None], residual, before), *moves, *turns]
 
     def _done(self, best: Tensor, least: Tensor, stalled: Tensor, length: Tensor) -> Tensor:
         unit_length = max(best.shape[1], 1) ** 0.5
@@ -180,8 +179,7 @@ def _flat(step: Step, shape: torch.Size, given: Sequence[Tensor] = ()) -> Step:
     return lambda x: step(x.reshape(len(x), *shape), *given).reshape(x.shape)
 
 
-def _arrived(x: Tensor, going: Tensor) -> Tensor:
-    lost = going | ~torch.isfinite(x).all(-1)
+def _arrived(x: Tensor, lost: Tensor) -> Tensor:
     failures = count_true(lost)
     if failures:
         raise ConvergenceError(

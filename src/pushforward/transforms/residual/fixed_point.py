@@ -33,7 +33,7 @@ class FixedPointInverse(Part):
         FixedPointInverse(tolerance=1e-06, memory=0)
     """
 
-    def __init__(self, tolerance: float = TOLERANCE, memory: int = 3, limit: int = 2000) -> None:
+    def __init__(self, tolerance: float = TOLERANCE, memory: int = 2, limit: int = 2000) -> None:
         if tolerance <= 0 or memory < 0 or limit < 1:
             raise UsageError(
                 f"FixedPointInverse expects a positive tolerance and limit and a memory of at least 0, got "
