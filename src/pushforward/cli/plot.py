@@ -13,7 +13,7 @@ from pushforward.cli.configuration import is_table_run
 from pushforward.cli.options import DataSpec, Json, Quiet, RunFolder, Seed, given_path
 from pushforward.cli.terminal import report_file, say
 
-Kind = Literal["density", "samples", "pairs", "calibration"]
+Kind = Literal["density", "samples", "pairs", "calibration", "grid"]
 _ENDINGS = (".png", ".pdf", ".svg")
 _ROWS = 5000
 
@@ -29,7 +29,8 @@ def plot(
         Kind,
         typer.Argument(
             help="density (of two columns), samples (of two columns, or images), pairs (samples over data, each pair "
-            "of columns), calibration (histograms of F(y), reliability).",
+            "of columns), calibration (histograms of F(y), reliability), grid (the latent grid as a flow of two columns "
+            "bends it).",
             show_default=False,
         ),
     ],
