@@ -416,7 +416,7 @@ def test_whole_numbers_are_trained_by_discrete_flows_and_as_tables(
     assert "pushforward train table takes them" in line
 
 
-@pytest.mark.parametrize("kind", ["density", "samples", "pairs", "calibration"])
+@pytest.mark.parametrize("kind", ["density", "samples", "pairs", "calibration", "grid"])
 def test_plots(vectors: Path, table: Path, workplace: Path, tmp_path: Path, kind: str) -> None:
     from PIL import Image
 
@@ -425,7 +425,7 @@ def test_plots(vectors: Path, table: Path, workplace: Path, tmp_path: Path, kind
         assert run("train", "nsf", "-d", "moons", "-o", flow, "--max-steps", 3, "-q", *TINY_TABLE) == 0
         columns = ["--columns", "a,b", "--max-steps", 3]
         assert run("train", "nsf", "-d", table, "-o", two, "-q", *columns, *TINY_TABLE) == 0
-    for folder in (flow, two):
+    for folder in (flow, two) if kind != "grid" else (flow,):
         assert run("plot", folder, kind, "-o", tmp_path / "p.png", "-q") == 0
         with Image.open(tmp_path / "p.png") as picture:
             assert min(picture.size) > 300 and len(picture.convert("L").getcolors(256) or []) > 20
@@ -475,6 +475,7 @@ def test_plots_that_cannot_be(images: Path, vectors: Path, tmp_path: Path, capsy
     out = tmp_path / "p.png"
     assert "two columns" in fails(capsys, 2, "plot", vectors, "density", "-o", out)
     assert "draw pairs" in fails(capsys, 2, "plot", vectors, "samples", "-o", out)
+    assert "two continuous columns" in fails(capsys, 2, "plot", vectors, "grid", "-o", out)
     assert "sample -o x.png shows them" in fails(capsys, 2, "plot", images, "pairs", "-o", out)
     assert "ends in" in fails(capsys, 2, "plot", vectors, "pairs", "-o", tmp_path / "p.doc")
     assert "density" in fails(capsys, 2, "plot", vectors, "portrait", "-o", out)

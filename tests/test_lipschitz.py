@@ -274,3 +274,11 @@ def test_derivatives_along_axes_are_those_of_autograd(network: partial[nn.Module
     torch.testing.assert_close(value, made(x, *given))
     jacobians = torch.func.vmap(torch.func.jacrev(made))(x, *given)
     torch.testing.assert_close(columns.permute(1, 2, 0), jacobians)
+
+
+def test_an_iterated_norm_is_captured_by_the_compiler() -> None:
+    network = pf.testing.randomise(LipschitzMLP(2, 2, hidden=80), 1.0, seeded()).eval()
+    x = torch.randn(4, 2, generator=seeded())
+    torch.compiler.reset()
+    compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x), network(x))

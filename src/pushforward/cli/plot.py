@@ -13,7 +13,7 @@ from pushforward.cli.configuration import is_table_run
 from pushforward.cli.options import DataSpec, Json, Quiet, RunFolder, Seed, given_path
 from pushforward.cli.terminal import report_file, say
 
-Kind = Literal["density", "samples", "pairs", "calibration", "trajectories"]
+Kind = Literal["density", "samples", "pairs", "calibration", "trajectories", "grid"]
 _ENDINGS = (".png", ".pdf", ".svg")
 _ROWS = 5000
 
@@ -30,7 +30,7 @@ def plot(
         typer.Argument(
             help="density (of two columns), samples (of two columns, or images), pairs (samples over data, each pair "
             "of columns), calibration (histograms of F(y), reliability), trajectories (of a continuous flow of two "
-            "columns).",
+            "columns), grid (the latent grid as a flow of two columns bends it).",
             show_default=False,
         ),
     ],

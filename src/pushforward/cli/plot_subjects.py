@@ -16,7 +16,7 @@ from pushforward.cli.table_runs import FittedTable
 from pushforward.errors import DataError, UsageError
 from pushforward.extras import requires
 from pushforward.flows.flow import Flow
-from pushforward.plots import calibration, corner, density_2d, pit_values, scatter_2d, trajectories
+from pushforward.plots import calibration, corner, density_2d, pit_values, scatter_2d, trajectories, warped_grid
 from pushforward.plots.points import plane_bounds, quantile_limits
 from pushforward.sklearn import FlowDensity, FlowRegressor
 
@@ -58,6 +58,7 @@ class FlowSubject:
             "pairs": lambda: pairs(self.data.double().numpy(), self._samples(), names),
             "trajectories": lambda: trajectories(self.flow, self.data.to(self._like)),
             "calibration": lambda: calibration(pit_values(self.flow, self.data.to(self._like)), names),
+            "grid": lambda: self._grid(shape),
         }
         return pictures[kind]()
 
@@ -65,6 +66,11 @@ class FlowSubject:
         if shape != (2,) or self.run.levels is not None:
             raise UsageError(f"density is of two continuous columns, this model has events {shape}; draw its pairs")
         return density_2d(self.flow, plane_bounds(self.data), names=column_names(2, self.run.columns))
+
+    def _grid(self, shape: tuple[int, ...]) -> Figure:
+        if shape != (2,) or self.run.levels is not None:
+            raise UsageError(f"grid is of two continuous columns, this model has events {shape}; draw its pairs")
+        return warped_grid(self.flow, self.data)
 
     def _samples(self) -> Array:
         torch.manual_seed(self.seed)
@@ -99,6 +105,7 @@ class TableSubject:
             "pairs": lambda: pairs(self._data(), self._whole("samples", self._samples()), names),
             "trajectories": self._trajectories,
             "calibration": lambda: calibration(self._whole("rows", self._pit()), names),
+            "grid": _no_grid,
         }
         return pictures[kind]()
 
@@ -152,6 +159,12 @@ class TableSubject:
             chosen = [run.targets.index(name) for name in self._names]
             return np.asarray(pit).reshape(len(self.frame), -1)[:, chosen]
         return estimator.pit(self.frame)
+
+
+def _no_grid() -> Figure:
+    raise UsageError(
+        "grid is of a flow alone: between a table's columns and its flow lie their marginals; draw density"
+    )
 
 
 def whole_rows(what: str, values: Array, say: Callable[[str], None]) -> Array:

@@ -45,7 +45,7 @@ class Product(LinearOperator):
         self.inputs, self.outputs = torch.Size([inputs]), torch.Size([outputs])
 
     def apply(self, weight: Tensor, x: Tensor) -> Tensor:
-        return x @ weight.T
+        return F.linear(x, weight)
 
     def adjoint(self, weight: Tensor, y: Tensor) -> Tensor:
         return y @ weight

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.func import vjp, vmap
 
 from pushforward.accuracy import Accuracy, Draws
+from pushforward.networks.lipschitz.spectral import normalised_once
 from pushforward.parts import ModulePart
 
 
@@ -31,7 +32,9 @@ class Perturbation:
         if hasattr(self.network, "along"):
             value, columns = self.network.along(x, axes, self.context)  # type: ignore[operator]
             return value, columns.flatten(2).permute(1, 2, 0)
-        value, pull_back = vjp(self, x)  # type: ignore[misc]
+        # Weights are normalised outside of the derivative, which need not follow how.
+        with normalised_once(self.network):
+            value, pull_back = vjp(self, x)
         rows = vmap(lambda axis: pull_back(axis.expand_as(x))[0])(axes)
         return value, rows.flatten(2).transpose(0, 1)
 
