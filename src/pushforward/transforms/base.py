@@ -35,6 +35,7 @@ class Transform(ModulePart):
         reads_back: whether ``inverse`` gives back every ``x``, where it does not draw: False where what ``forward``
             draws may be read back as another ``x``, so that only ``decode(encode(x))`` is ``x``.
         tolerance: ``None`` for an analytic inverse, else the error at which an iterative inverse stops.
+        sequential: whether one direction takes a step for each dimension.
         uses_batch: whether, in training mode, an event's image depends on the others of its batch.
     """
 
@@ -45,6 +46,7 @@ class Transform(ModulePart):
     draws: Draws = Draws.NEVER
     reads_back: bool = True
     tolerance: float | None = None
+    sequential: bool = False
     uses_batch: bool = False
 
     def check_made(self) -> None:

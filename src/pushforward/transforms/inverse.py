@@ -50,6 +50,7 @@ class Inverse(Transform):
         self.draws = transform.draws.turned()
         self.accuracy = _turned(transform.accuracy, transform.draws)
         self.tolerance = transform.tolerance
+        self.sequential = transform.sequential
 
     def forward(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
