@@ -35,6 +35,7 @@ class Transform(ModulePart):
         reads_back: whether ``inverse`` gives back every ``x``, where it does not draw: False where what ``forward``
             draws may be read back as another ``x``, so that only ``decode(encode(x))`` is ``x``.
         tolerance: ``None`` for an analytic inverse, else the error at which an iterative inverse stops.
+        sequential: whether one direction takes a step for each dimension.
         uses_batch: whether, in training mode, an event's image depends on the others of its batch.
         capturable: whether ``torch.compile(fullgraph=True)`` can capture it: False where how often something is done
             depends on the data, as in an adaptive solver.
@@ -47,6 +48,7 @@ class Transform(ModulePart):
     draws: Draws = Draws.NEVER
     reads_back: bool = True
     tolerance: float | None = None
+    sequential: bool = False
     uses_batch: bool = False
     capturable: bool = True
 

@@ -52,6 +52,8 @@ class Inverse(Transform):
         self.tolerance = transform.tolerance
         self.capturable = transform.capturable
 
+        self.sequential = transform.sequential
+
     def forward(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:

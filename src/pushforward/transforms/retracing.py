@@ -51,12 +51,12 @@ def given_to(part: Transform, context: Tensor | None, generator: torch.Generator
 def comes_back(part: Transform) -> bool:
     """Whether each end of a part is found again from the other to the last digits, in one go.
 
-    An iterative inverse would take several times as long as the activations that it saves are worth: its steps cost as
-    much as the map itself, and what goes into a part is little beside what its network keeps.
+    An inverse that is iterative or takes the dimensions in turn would make a training several times slower, for the
+    sake of little: what goes into a part is small beside what its network keeps.
     """
     mixes = part.training and any(getattr(module, "uses_batch", False) for module in part.modules())
     exact = part.tolerance is None and part.accuracy is Accuracy.EXACT and part.reads_back
-    return exact and not part.draws and not mixes
+    return exact and not part.draws and not part.sequential and not mixes
 
 
 def _step(part: Transform, way: Way) -> Step:

@@ -58,6 +58,7 @@ class Autoregressive(Bijection):
         (torch.Size([8, 4]), torch.Size([8]), torch.Size([8, 4]))
     """
 
+    sequential = True
     order: Tensor
     inverse_order: Tensor
 

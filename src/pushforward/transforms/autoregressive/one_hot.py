@@ -35,6 +35,8 @@ class OneHotAutoregressive(Bijection):
         tensor([[3, 0, 1]])
     """
 
+    sequential = True
+
     def __init__(
         self, variables: int, operation: ModularAffine, context: Context = 0, *, hidden: Sequence[int] = (64, 64)
     ) -> None:
