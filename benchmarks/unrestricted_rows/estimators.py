@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ class _Plain(nn.Module):
         torch.manual_seed(0)
         sizes = [shape[0], hidden, hidden, shape[0]]
         made = nn.Linear if len(shape) == 1 else partial(nn.Conv2d, kernel_size=3, padding=1)
-        layers = [made(a, b) for a, b in zip(sizes, sizes[1:], strict=False)]
+        layers = [made(a, b) for a, b in pairwise(sizes)]
         for layer in layers:
             layer.weight.data *= lipschitz ** (1 / 3) / _bound(layer.weight)
         self.lipschitz = lipschitz
