@@ -29,8 +29,8 @@ def plot(
         Kind,
         typer.Argument(
             help="density (of two columns), samples (of two columns, or images), pairs (samples over data, each pair "
-            "of columns), calibration (histograms of F(y), reliability), grid (the latent grid as a flow of two columns "
-            "bends it).",
+            "of columns), calibration (histograms of F(y), reliability), grid (the latent grid, as a flow of two "
+            "columns bends it).",
             show_default=False,
         ),
     ],
