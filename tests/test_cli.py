@@ -475,7 +475,7 @@ def test_plots_that_cannot_be(images: Path, vectors: Path, tmp_path: Path, capsy
     out = tmp_path / "p.png"
     assert "two columns" in fails(capsys, 2, "plot", vectors, "density", "-o", out)
     assert "draw pairs" in fails(capsys, 2, "plot", vectors, "samples", "-o", out)
-    assert "two continuous columns" in fails(capsys, 2, "plot", vectors, "grid", "-o", out)
+    assert "grid is of a flow alone" in fails(capsys, 2, "plot", vectors, "grid", "-o", out)
     assert "sample -o x.png shows them" in fails(capsys, 2, "plot", images, "pairs", "-o", out)
     assert "ends in" in fails(capsys, 2, "plot", vectors, "pairs", "-o", tmp_path / "p.doc")
     assert "density" in fails(capsys, 2, "plot", vectors, "portrait", "-o", out)

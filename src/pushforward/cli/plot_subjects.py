@@ -162,9 +162,7 @@ class TableSubject:
 
 
 def _no_grid() -> Figure:
-    raise UsageError(
-        "grid is of a flow alone: between a table's columns and its flow lie their marginals; draw density"
-    )
+    raise UsageError("grid is of a flow alone, and between a table's columns and its flow lie marginals; draw density")
 
 
 def whole_rows(what: str, values: Array, say: Callable[[str], None]) -> Array:

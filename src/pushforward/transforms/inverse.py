@@ -51,7 +51,6 @@ class Inverse(Transform):
         self.accuracy = _turned(transform.accuracy, transform.draws)
         self.tolerance = transform.tolerance
         self.capturable = transform.capturable
-
         self.sequential = transform.sequential
 
     def forward(

@@ -34,7 +34,7 @@ class Perturbation:
             return value, columns.flatten(2).permute(1, 2, 0)
         # Weights are normalised outside of the derivative, which need not follow how.
         with normalised_once(self.network):
-            value, pull_back = vjp(self, x)
+            value, pull_back = vjp(self, x)  # type: ignore[misc]
         rows = vmap(lambda axis: pull_back(axis.expand_as(x))[0])(axes)
         return value, rows.flatten(2).transpose(0, 1)
 
