@@ -153,6 +153,10 @@ def test_a_solver_that_cannot_go_on_says_where() -> None:
         (lambda: VelocityMLP(2, activation="relu"), "tanh, softplus, silu"),
         (lambda: VelocityMLP(2, hidden=()), "at least one hidden layer"),
         (lambda: Continuous(3, 2), "expects a velocity"),  # type: ignore[arg-type]
+        (lambda: pf.models.ffjord(features=2, hidden=()), "at least one hidden layer"),
+        (lambda: pf.models.ffjord(shape=(1, 2, 2), hidden=()), "at least one hidden layer"),
+        (lambda: pf.models.cnf(features=2, hidden=()), "at least one block"),
+        (lambda: pf.models.cnf(shape=(1, 2, 2), hidden=()), "at least one hidden layer"),
         (lambda: Continuous(VelocityMLP, ()), "at least one dimension"),
         (lambda: RegularisedLikelihood().check(pf.models.maf(features=2)), "a Continuous part"),
     ],

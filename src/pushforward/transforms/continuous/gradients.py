@@ -133,13 +133,13 @@ def _through(
     state = steps.state.detach().requires_grad_()
     with torch.enable_grad():
         end = solver.advance(drift, steps.time, state, steps.step, tuple(leaves))
-    chosen = [place for place, total in enumerate(totals) if total is not None]
-    inputs = [state, *([*leaves, *parameters][place] for place in chosen)]
+    places = enumerate(zip([*leaves, *parameters], totals, strict=True))
+    chosen = [(place, each, total) for place, (each, total) in places if each is not None and total is not None]
+    inputs = [state, *(each for _, each, _ in chosen)]
     before, *found = torch.autograd.grad(end, inputs, gradient[steps.index], allow_unused=True)
     gradient[steps.index] = before
-    for place, change in zip(chosen, found, strict=True):
-        total = totals[place]
-        if change is None or total is None:
+    for (place, _, total), change in zip(chosen, found, strict=True):
+        if change is None:
             continue
         if place < len(rows):
             total.index_add_(0, steps.index, change)
