@@ -115,7 +115,7 @@ class Flow(Distribution):
         if context is None or self.context is None or self.embedding is None:
             return context
         features = self.context.features(context)
-        return embedded(self.embedding, features, len(self.context.shape), self.inner_context)
+        return embedded(self.embedding, features, len(self.context.features_shape), self.inner_context)
 
     @property
     def taken_dims(self) -> int:

@@ -67,10 +67,11 @@ def ffjord(
     """
     given, solver = conditioning(context, embedding), DormandPrince(tolerance)
     if shape is not None:
-        return _images(only_shape(shape, features), levels or LEVELS, given, layers, hidden or 32, solver)
-    features = vector_features(features, levels)
-    velocity = partial(ConcatSquashMLP, hidden=widths(hidden or 64))
-    trace = _trace(features, len(widths(hidden or 64)))
+        channels = 32 if hidden is None else hidden
+        return _images(only_shape(shape, features), levels or LEVELS, given, layers, channels, solver)
+    features, inner = vector_features(features, levels), widths(64 if hidden is None else hidden)
+    velocity = partial(ConcatSquashMLP, hidden=inner)
+    trace = _trace(features, len(inner))
     parts = [Continuous(velocity, features, solver, trace, context=given.taken) for _ in range(layers)]
     return vector_flow(features, parts, given)
 

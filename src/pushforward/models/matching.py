@@ -59,9 +59,9 @@ def cnf(
     """
     given, solver = conditioning(context, embedding), DormandPrince(tolerance)
     if shape is not None:
-        return _images(only_shape(shape, features), levels or LEVELS, given, hidden or 64, solver)
+        return _images(only_shape(shape, features), levels or LEVELS, given, 64 if hidden is None else hidden, solver)
     features = vector_features(features, levels)
-    velocity = partial(ResidualVelocity, hidden=hidden or 128)
+    velocity = partial(ResidualVelocity, hidden=128 if hidden is None else hidden)
     return vector_flow(features, [Continuous(velocity, features, solver, context=given.taken)], given)
 
 
