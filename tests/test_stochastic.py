@@ -212,6 +212,17 @@ def test_steep_targets_stay_finite_in_float32() -> None:
             assert bool(gradient.isfinite().all())
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.float32, torch.float64])
+def test_forces_without_bound_are_bounded(kind: torch.dtype) -> None:
+    """A target that falls like an exponential: where it overflows its force is still known to point back."""
+    x = torch.tensor([[-2.0], [5.0], [30.0], [70.0], [90.0], [1000.0]]).to(kind)
+    force = Langevin(1, lambda x: (3 * x - x.exp()).sum(-1)).to(kind).at(x, None).force
+    slope = (3 - x.double().exp()).clamp(min=-1e9)
+    expected = 1000 * slope / (1e6 + slope.square()).sqrt()
+    torch.testing.assert_close(force.double(), expected, rtol=1e-2 if kind == torch.float16 else 1e-3, atol=1e-2)
+    assert bool((force[2:] < -999).all())
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
@@ -219,6 +230,11 @@ def test_steep_targets_stay_finite_in_float32() -> None:
         (lambda: Langevin(2, 3.0), "expects a log-density"),
         (lambda: Langevin(2, pf.models.snf(hidden=4)), "Langevin expects a target whose log-density is exact"),
         (lambda: Langevin(2, wells, 0.0), "step size above 0"),
+        (
+            lambda: Metropolis(Langevin(2, pf.models.snf(hidden=4).condition())),
+            "ConditionedFlow, whose log_prob is a",
+        ),
+        (lambda: Langevin(2, pf.models.snf(hidden=4).log_prob), "got Flow, whose log_prob is a lower bound"),
         (lambda: Hamiltonian(2, wells, leaps=0), "at least 1 leap"),
         (lambda: Metropolis(wells), "expects a kernel"),
         (lambda: Relaxation(wells), "expects a kernel"),
