@@ -370,7 +370,7 @@ def test_rsample_of_a_flow() -> None:
 
 def test_blocks_that_are_compiled() -> None:
     torch.manual_seed(0)
-    flow, x = pf.build("realnvp", features=4, layers=2), torch.randn(16, 4)
+    flow, x = pf.Flow(couplings(3), pf.distributions.StandardNormal((4,))), torch.randn(16, 4)
     expected = torch.autograd.grad(flow.log_prob(x).sum(), list(flow.parameters()))
     with recomputing(flow, "constant"):
         flow.compile_blocks(backend="aot_eager")
