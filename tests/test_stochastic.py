@@ -121,6 +121,22 @@ def test_a_metropolis_kernel_leaves_its_target_as_it_is(kind: str) -> None:
     assert abs(moved.var().item() - 1) < 0.03 and abs(moved.mean().item()) < 0.03
 
 
+@pytest.mark.parametrize("kind", ["mala", "hmc"])
+def test_moves_there_are_as_frequent_as_back_in_equilibrium(kind: str) -> None:
+    """Detailed balance, ``f(x) K(y | x) = f(y) K(x | y)``, between cells of the line."""
+    count, edges = 200_000, torch.tensor([-9.0, -1.2, -0.6, 0.0, 0.6, 1.2, 9.0]).double()
+    grid = torch.linspace(-4, 4, 8001, dtype=torch.float64)
+    cumulative = wells(grid[:, None]).softmax(0).cumsum(0)
+    noise = torch.rand(2, count, generator=seeded(1), dtype=torch.float64)
+    x = (grid[torch.searchsorted(cumulative, noise[0]).clamp(max=8000)] + 1e-3 * (noise[1] - 0.5))[:, None]
+    with torch.no_grad():
+        y = Relaxation(kernels(wells)[kind].double()).decode(x, generator=seeded(2))
+    cells = [torch.bucketize(each[:, 0], edges) - 1 for each in (x, y)]
+    moves = torch.bincount(6 * cells[0] + cells[1], minlength=36).double().view(6, 6)
+    assert bool(((moves - moves.T).abs() < 4 * (moves + moves.T).sqrt() + 1).all())
+    assert 0.2 < float((x != y).double().mean()) < 1
+
+
 def test_the_law_of_bounds_finds_wrong_weights() -> None:
     class Wrong(Langevin):
         def move(self, *arguments: Any) -> Any:

@@ -32,7 +32,8 @@ def effective_sample_size(log_weights: ArrayLike) -> float:
     r"""How many samples of the target itself the weighted ones are worth, ``(sum w)^2 / sum w^2``.
 
     Args:
-        log_weights: of samples, ``(n,)`` or of any shape, as ``flow.log_weight`` gives them.
+        log_weights: of samples, ``(n,)``, as ``flow.log_weight`` gives them; of another shape they count as one set,
+            so that with several contexts each has its own column to ask for.
 
     Raises:
         DataError: if there are none, one is NaN or infinite, or all are zero.
