@@ -397,7 +397,7 @@ def test_trajectories_end_in_the_data() -> None:
     x = 5 + 3 * torch.randn(40, 2)
     flow.initialise(x, torch.randn(40, 3))
     figure = pf.plots.trajectories(flow.condition(torch.randn(3)), x, pictures=3)
-    assert [axes.get_title() for axes in figure.axes] == ["t = 0", "t = 0.5", "t = 1", "ways"]
+    assert [axes.get_title() for axes in figure.axes] == ["t = 0", "t = 0.5", "t = 1", "trajectories"]
     np.testing.assert_allclose(figure.axes[2].collections[0].get_offsets(), x, atol=1e-3)
     np.testing.assert_allclose(figure.axes[3].lines[1].get_xydata()[-1], x[0], atol=1e-3)
     with pytest.raises(UsageError, match="Continuous part"):

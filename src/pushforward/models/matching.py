@@ -16,7 +16,7 @@ from pushforward.models.registry import model
 from pushforward.models.vectors.standardised import vector_flow
 from pushforward.networks import ConcatSquashConvNet, ResidualVelocity
 from pushforward.networks.context import Context
-from pushforward.transforms import Continuous, Dequantization, DormandPrince, Hutchinson, Logit
+from pushforward.transforms import ActNorm, Continuous, Dequantization, DormandPrince, Hutchinson, Logit
 
 
 @model("cnf")
@@ -33,7 +33,7 @@ def cnf(
 
     A velocity field carries a normal to the data. `fit` trains it by flow matching, with optimal-transport pairing,
     which solves no equation; likelihoods and samples come from solving it. Vectors are standardised first, images
-    dequantized and taken through a logit; the likelihood of images is an estimate, by a stochastic trace.
+    dequantized, taken through a logit and normalised; the likelihood of images is an estimate, by a stochastic trace.
 
     Args:
         features: the number of dimensions of a vector; give this or ``shape``.
@@ -68,8 +68,9 @@ def cnf(
 def _images(
     shape: Sequence[int], levels: int, given: Conditioning, hidden: int | Sequence[int], solver: DormandPrince
 ) -> Flow:
-    """A convolutional velocity behind dequantization and logit."""
+    """A convolutional velocity behind dequantization, logit and a normalisation."""
     shape = image_shape(shape)
     velocity = partial(ConcatSquashConvNet, hidden=hidden, activation="silu")
     field = Continuous(velocity, shape, solver, Hutchinson(), context=given.taken)
-    return given.flow([Dequantization(levels), Logit(0.05), field], StandardNormal(shape))
+    start = [Dequantization(levels), Logit(0.05), ActNorm(shape[0], event_dims=3)]
+    return given.flow([*start, field], StandardNormal(shape))
