@@ -59,8 +59,8 @@ def trajectories(flow: Flow | ConditionedFlow, data: ArrayLike | Tensor, *, pict
         axes.scatter(stage[:, 0], stage[:, 1], c=angle, cmap="hsv", s=3, alpha=0.7, linewidths=0)
         plane(axes, bounds, f"t = {share.item():.2g}")
     for way in places[:, :LINES].unbind(1):
-        last.plot(*way[: len(way) // 2 + 1].T.numpy(), color=PALE, linewidth=0.5)
-        last.plot(*way[len(way) // 2 :].T.numpy(), color=LATENT, linewidth=0.5, alpha=0.7)
+        last.plot(*way[: len(way) // 2 + 1].T.numpy(), color=PALE, linewidth=0.9)
+        last.plot(*way[len(way) // 2 :].T.numpy(), color=LATENT, linewidth=0.9, alpha=0.9)
     plane(last, bounds, "trajectories")
     return figure
 
