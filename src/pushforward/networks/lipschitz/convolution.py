@@ -17,7 +17,8 @@ class LipschitzConvolution(Normalised):
     ``f(x) = W min(1, c / |conv_W|) * x + b``, where ``|conv_W|`` is the norm of the convolution itself, with its zero
     padding on the given plane, and not one of the kernel as a matrix. It is exact where the smaller side has at most 64
     dimensions, or the kernel has size 1 and as few channels; else by power iteration with the convolution and its
-    transpose, to a tolerance of 0.2% that the bound allows for.
+    transpose, to a tolerance of 0.2% that the bound allows for; only weights made so are missed by more
+    (`IteratedNorm`).
 
     Args:
         inputs, outputs: channels in and out.
