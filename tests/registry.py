@@ -474,11 +474,9 @@ IMAGE_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
 }
 # What wraps or prepares a network; tested where it is used.
 NETWORK_HELPERS = {"OneHotMADE", "ReZero", "Rezeroed", "MaskedChannels", "MaskedConvolution", "Joined"}
-NETWORK_HELPERS = {"OneHotMADE", "ReZero", "Rezeroed", "MaskedChannels", "Joined"}
 # Layers and activations of Lipschitz networks; tested with them.
 NETWORK_HELPERS |= {"LipschitzLinear", "LipschitzConvolution", "LipschitzELU", "LipSwish", "CLipSwish", "LipschitzSine"}
 NETWORK_HELPERS |= {"normalised_once"}
-NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS)}
 # Networks of the time too, tested with continuous flows.
 VELOCITIES = {"ConcatSquashConvNet", "ConcatSquashMLP", "ResidualVelocity", "VelocityMLP"}
 NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS | VELOCITIES)}

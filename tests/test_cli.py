@@ -479,7 +479,7 @@ def test_plots_that_cannot_be(images: Path, vectors: Path, tmp_path: Path, capsy
     assert "sample -o x.png shows them" in fails(capsys, 2, "plot", images, "pairs", "-o", out)
     assert "ends in" in fails(capsys, 2, "plot", vectors, "pairs", "-o", tmp_path / "p.doc")
     assert "density" in fails(capsys, 2, "plot", vectors, "portrait", "-o", out)
-    assert "events of shape (2,)" in fails(capsys, 2, "plot", vectors, "trajectories", "-o", out)
+    assert "a continuous flow of vectors" in fails(capsys, 2, "plot", vectors, "trajectories", "-o", out)
 
 
 def test_points_of_the_plane_are_a_picture(tmp_path: Path) -> None:
@@ -745,7 +745,7 @@ def test_every_option_of_fit_is_one_of_train(
     from pushforward.cli.training_options import training_options
 
     options = training_options()
-    own = {"flow", "train", "validation", "objective", "out", "resume", "progress", "seed"}
+    own = {"flow", "train", "validation", "out", "resume", "progress", "seed"}
     assert set(options) == set(inspect.signature(pf.fit).parameters) - own
     assert all(option.help for option in options.values()), "an option of fit without a line in its docstring"
     monkeypatch.setenv("COLUMNS", "200")
