@@ -1,9 +1,5 @@
 """What a flow is made of and how well it does."""
 
-from pushforward.diagnostics.straightness import straightness
-from pushforward.diagnostics.summary import Summary, count_parameters, summary
-
-__all__ = ["Summary", "count_parameters", "straightness", "summary"]
 from pushforward.diagnostics.importance import (
     Estimate,
     effective_sample_size,
@@ -11,6 +7,9 @@ from pushforward.diagnostics.importance import (
     free_energy_difference,
     log_normaliser,
 )
+from pushforward.diagnostics.pareto import pareto_shape, smoothed_weights
+from pushforward.diagnostics.straightness import straightness
+from pushforward.diagnostics.summary import Summary, count_parameters, summary
 
 __all__ = [
     "Estimate",
@@ -20,5 +19,8 @@ __all__ = [
     "free_energy",
     "free_energy_difference",
     "log_normaliser",
+    "pareto_shape",
+    "smoothed_weights",
+    "straightness",
     "summary",
 ]
