@@ -72,8 +72,7 @@ def test_parameters_lie_in_their_set_and_know_their_jacobian(name: str) -> None:
         constraint = declared[0] if isinstance(declared, tuple) else declared
         assert bool(constraint.check(value).all())
     jacobian = vmap(jacrev(lambda each: free(coordinates.constrain(each)[0])))
-    if name != "cholesky":
-        torch.testing.assert_close(log_det, torch.linalg.slogdet(jacobian(u)).logabsdet)
+    torch.testing.assert_close(log_det, torch.linalg.slogdet(jacobian(u)).logabsdet)
     torch.testing.assert_close(coordinates.unconstrain(value), u)
 
 
@@ -111,9 +110,8 @@ def shifted_flow() -> pf.Flow:
 @pytest.mark.parametrize("divergence", [ReverseKL(), StickingTheLanding()])
 def test_the_gradient_of_the_reverse_divergence(divergence: inference.Divergence) -> None:
     flow = shifted_flow()
-    exact_flow = flow.rsample_and_log_prob
     torch.manual_seed(2)
-    x, log_q = exact_flow(400_000)
+    x, log_q = flow.rsample_and_log_prob(400_000)
     loss = divergence(flow, target, 400_000)
     torch.testing.assert_close(loss, (log_q - target(x)).mean(), rtol=0.01, atol=0.01)
     torch.testing.assert_close(gradient(flow, loss), gradient(flow, (log_q - target(x)).mean()), rtol=0.02, atol=0.02)
@@ -189,6 +187,8 @@ def test_constrained_parameters_come_back_constrained_with_their_density() -> No
         density = posterior.log_prob({"rate": rate, "share": share}).exp()
     mass = torch.trapezoid(torch.trapezoid(density, share[0], dim=1), rate[:, 0])
     assert mass.item() == pytest.approx(1.0, abs=0.01)
+    outside = {"rate": torch.tensor([1.0, -1.0, 1.0]), "share": torch.tensor([0.5, 0.5, 1.5])}
+    assert posterior.log_prob(outside).isfinite().tolist() == [True, False, False]
 
 
 def test_a_strip_of_an_energy_has_its_normaliser() -> None:
@@ -362,7 +362,7 @@ def log_normal(x: Tensor) -> Tensor:
         (
             lambda x: log_normal(x).sum(),
             ShapeError,
-            r"one number for each of the points, shape \(256,\), got shape \(\)",
+            r"one number for each of .* \(256,\), got shape \(\)",
         ),
         (lambda x: x.square(), ShapeError, r"shape \(256,\), got shape \(256, 2\)"),
         (lambda x: 1.0, ShapeError, r"got float"),

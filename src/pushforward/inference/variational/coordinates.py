@@ -40,6 +40,10 @@ class Coordinates(ABC):
     def unconstrain(self, parameters: Any) -> Tensor:
         """Return the real numbers ``(..., features)`` of parameters."""
 
+    @abstractmethod
+    def contains(self, parameters: Any) -> Tensor:
+        """Return which parameters lie in their sets, of their batch's shape."""
+
 
 class Constrained(Coordinates):
     """One parameter on a set that ``torch.distributions`` knows a bijection to.
@@ -65,6 +69,7 @@ class Constrained(Coordinates):
                 f"a parameter on {constraint} expects its shape, as in (constraint, (3,)), got shape {tuple(shape)}"
             )
         whole = constraints.independent(constraint, further) if further else constraint
+        self.set = whole
         try:
             self.transform: Transform = biject_to(whole)
         except NotImplementedError:
@@ -83,6 +88,9 @@ class Constrained(Coordinates):
     def unconstrain(self, parameters: Any) -> Tensor:
         value = torch.as_tensor(parameters)
         return self.transform.inv(value).reshape(*batch_shape(value, len(self.shape)), self.features)
+
+    def contains(self, parameters: Any) -> Tensor:
+        return self.set.check(torch.as_tensor(parameters))
 
 
 class Named(Coordinates):
@@ -113,6 +121,9 @@ class Named(Coordinates):
             raise UsageError(f"expected a mapping of the parameters {', '.join(self.parts)}, got {got}")
         return torch.cat([part.unconstrain(parameters[name]) for name, part in self.parts.items()], -1)
 
+    def contains(self, parameters: Any) -> Tensor:
+        return torch.stack([part.contains(parameters[name]) for name, part in self.parts.items()]).all(0)
+
 
 class Joined(Coordinates):
     """One vector of parameters whose elements are of several kinds.
@@ -131,8 +142,14 @@ class Joined(Coordinates):
         return torch.cat([value for value, _ in pairs], -1), torch.stack([log_det for _, log_det in pairs]).sum(0)
 
     def unconstrain(self, parameters: Any) -> Tensor:
+        return torch.cat([part.unconstrain(piece) for part, piece in self._pieces(parameters)], -1)
+
+    def contains(self, parameters: Any) -> Tensor:
+        return torch.stack([part.contains(piece) for part, piece in self._pieces(parameters)]).all(0)
+
+    def _pieces(self, parameters: Any) -> list[tuple[Constrained, Tensor]]:
         pieces = torch.as_tensor(parameters).split([part.shape[0] for part in self.parts], -1)
-        return torch.cat([part.unconstrain(piece) for part, piece in zip(self.parts, pieces, strict=True)], -1)
+        return list(zip(self.parts, pieces, strict=True))
 
 
 class Own(Coordinates):
@@ -143,13 +160,16 @@ class Own(Coordinates):
     """
 
     def __init__(self, space: Space) -> None:
-        self.shape, self.features = space.shape, space.dimensions
+        self.space, self.shape, self.features = space, space.shape, space.dimensions
 
     def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
         return u, u.new_zeros(batch_shape(u, len(self.shape)))
 
     def unconstrain(self, parameters: Any) -> Tensor:
         return torch.as_tensor(parameters)
+
+    def contains(self, parameters: Any) -> Tensor:
+        return self.space.contains(torch.as_tensor(parameters))
 
 
 def coordinates_of(parameters: Mapping[str, Declared] | Declared) -> Coordinates:

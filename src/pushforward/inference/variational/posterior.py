@@ -52,13 +52,17 @@ class VariationalPosterior:
             return self.density.coordinates.constrain(self.flow.sample(sample_shape, generator=generator))[0]
 
     def log_prob(self, parameters: Any) -> Tensor:
-        """Return the flow's log-density of parameters, ``log q(u) - log |det dtheta/du|``, in nats.
+        """Return the flow's log-density of parameters, ``log q(u) - log |det dtheta/du|``, in nats; ``-inf`` outside of
+        their sets.
 
         Raises:
             UsageError: if they are not named as declared.
         """
-        u = self.density.coordinates.unconstrain(parameters)
-        return self.flow.log_prob(u) - self.density.coordinates.constrain(u)[1]
+        coordinates = self.density.coordinates
+        u = coordinates.unconstrain(parameters)
+        inside = coordinates.contains(parameters)
+        u = torch.where(inside.reshape(*inside.shape, *[1] * len(self.flow.event_shape)), u, 0.0)
+        return torch.where(inside, self.flow.log_prob(u) - coordinates.constrain(u)[1], -torch.inf)
 
     def weighted_sample(self, count: int, generator: torch.Generator | None = None) -> tuple[Any, Tensor]:
         """Draw parameters with Pareto-smoothed importance weights that sum to 1: estimates by them are of the posterior
