@@ -46,9 +46,9 @@ def run(seconds: float | None, data: Path) -> list[dict[str, object]]:
 def row(energy: str, flow: str, budget: float | None) -> dict[str, object]:
     """One energy by one flow."""
     posterior, exact = fitted(energy, flow, budget), NORMALISERS[energy]
-    divergence = exact - posterior.elbo.value
+    divergence, steps = exact - posterior.elbo.value, len(posterior.history)
     return {
-        "what": f"{energy} by {flow}: log Z, KL, Pareto-k after {len(posterior.history)} steps, {posterior.seconds:.0f} s",
+        "what": f"{energy} by {flow}: log Z, KL, Pareto-k after {steps} steps, {posterior.seconds:.0f} s",
         "ours": f"{posterior.log_normaliser}, {divergence:.3f}, {posterior.pareto_shape:.2f}",
         "other": f"{exact:.6f}",
         "asked": "log Z within 0.02" + (", KL under 0.05" if flow == "nsf" else ""),
