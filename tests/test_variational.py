@@ -12,7 +12,7 @@ import pytest
 import torch
 from scipy import integrate, stats
 from torch import Tensor
-from torch.distributions import Beta, Gamma, MultivariateNormal, StudentT, constraints
+from torch.distributions import Beta, Gamma, MultivariateNormal, constraints
 from torch.func import jacrev, vmap
 
 import pushforward as pf
@@ -87,7 +87,7 @@ def test_named_parameters_are_a_dictionary_and_one_vector() -> None:
 
 # Divergences ----------------------------------------------------------------------------------------------------------
 
-PRECISION = torch.tensor([4.0, 0.5], dtype=torch.float64)
+PRECISION = torch.tensor([4.0, 2.0], dtype=torch.float64)
 
 
 def target(x: Tensor) -> Tensor:
@@ -195,9 +195,10 @@ def test_a_strip_of_an_energy_has_its_normaliser() -> None:
     """The second energy of Rezende and Mohamed on ``|z_1| <= 4``: ``log Z = 2.082714`` by quadrature."""
     strip = pf.spaces.Product(pf.spaces.Interval(-4.0, 4.0, (1,)), pf.spaces.Reals((1,)))
     energy = ENERGIES["energy-2"]
-    posterior = fit_posterior(
-        lambda z: -energy(z), normal_flow(2), parameters=strip, steps=300, learning_rate=2e-2, draws=50_000, seed=0
-    )
+    torch.manual_seed(0)
+    flow = pf.models.maf(features=2, layers=2, hidden=32)
+    options: dict[str, Any] = {"steps": 300, "learning_rate": 1e-2, "batch_size": 128, "draws": 20_000, "seed": 0}
+    posterior = fit_posterior(lambda z: -energy(z), flow, parameters=strip, **options)
     assert posterior.log_normaliser.value == pytest.approx(2.082714, abs=0.05)
     assert posterior.sample(1000)[:, 0].abs().max() <= 4
 
@@ -281,9 +282,10 @@ def test_the_error_of_the_effective_sample_size_is_its_spread() -> None:
 
 
 def test_a_flow_that_is_too_narrow_is_warned_of() -> None:
-    heavy = StudentT(1.5)
+    """Independent dimensions for dependent ones: the divergence that prefers modes leaves out the most."""
+    diagonal = MultivariateNormal(torch.zeros(2), torch.tensor([[1.0, 0.99], [0.99, 1.0]]))
     with pytest.warns(UserWarning, match=r"Pareto-k of the importance weights is .*, above 0\.7"):
-        posterior = fit_posterior(lambda x: heavy.log_prob(x[..., 0]), diagonal_flow(1), steps=100, seed=0)
+        posterior = fit_posterior(diagonal, diagonal_flow(2), steps=300, learning_rate=3e-2, seed=0)
     assert posterior.pareto_shape > 0.7
     with warnings.catch_warnings():
         warnings.simplefilter("error")
