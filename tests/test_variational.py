@@ -53,7 +53,7 @@ DECLARED: dict[str, tuple[Any, Callable[[Tensor], Tensor]]] = {
     "from above": (pf.spaces.Interval(-math.inf, 3.0, (2,)), torch.flatten),
     "simplex": ((constraints.simplex, 4), lambda value: value[:-1]),
     "ordered": ((inference.ordered_vector, (4,)), torch.flatten),
-    "cholesky": ((constraints.lower_cholesky, (3, 3)), lambda value: value[torch.ones(3, 3).tril().bool()]),
+    "correlations": ((constraints.corr_cholesky, (3, 3)), lambda value: value[[1, 2, 2], [0, 0, 1]]),
     "reals": (pf.spaces.Reals((3,)), torch.flatten),
     "product": (pf.spaces.Product(pf.spaces.Interval(0.0, 1.0, (2,)), pf.spaces.Reals((1,))), torch.flatten),
 }
