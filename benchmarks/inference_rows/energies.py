@@ -80,7 +80,9 @@ def radial(density: UnconstrainedDensity) -> pf.Flow:
 def nice(density: UnconstrainedDensity) -> pf.Flow:
     """Eight additive couplings."""
     kept = masks.halves(2)
-    return of_layers(*[Coupling(~kept if layer % 2 else kept, pf.scalar.Additive(), pf.networks.MLP) for layer in range(8)])
+    return of_layers(
+        *[Coupling(~kept if layer % 2 else kept, pf.scalar.Additive(), pf.networks.MLP) for layer in range(8)]
+    )
 
 
 def of_layers(*layers: pf.transforms.Transform) -> pf.Flow:
