@@ -541,6 +541,19 @@ def test_exact_flows_need_no_draws(vectors: Path, capsys: pytest.CaptureFixture[
     assert "no bound to tighten: --importance-samples changes nothing" in capsys.readouterr().err
 
 
+def test_evaluate_tells_the_error_of_an_estimate_over_its_draws(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x, out = np.random.default_rng(0).normal(size=(300, 10)).astype(np.float32), tmp_path / "run"
+    np.save(tmp_path / "x.npy", x)
+    options = ["--set", "layers=1", "--set", "hidden=8", "--max-steps", 3, "-q"]
+    assert run("train", "residual-flow", "-d", tmp_path / "x.npy", "-o", out, *options) == 0
+    found = json_of(capsys, "evaluate", out, "--draws", 4)
+    assert found["accuracy"] == "estimate" and found["draws"] == 4 and found["nats_draws_error"] > 0
+    assert run("evaluate", out) == 0 and "over the draws)" in capsys.readouterr().out
+    assert "--draws" in fails(capsys, 2, "evaluate", out, "--draws", 1)
+
+
 def test_a_score_is_told_in_four_decimals(
     vectors: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

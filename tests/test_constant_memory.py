@@ -24,7 +24,9 @@ from pushforward.transforms import (
     Coupling,
     Inverse,
     InvertibleConvolutionLU,
+    Langevin,
     Planar,
+    Relaxation,
     Squeeze,
     Standardise,
     Transform,
@@ -175,11 +177,23 @@ class Noisy(nn.Module):
         return self.layers(x)
 
 
-@pytest.mark.parametrize("wrapped", [False, True])
-def test_dropout_hides_the_same_units_again(wrapped: bool) -> None:
-    mask, found = masks.halves(4), []
-    layers: list[Transform] = [Coupling(~mask if i % 2 else mask, Affine(), Noisy) for i in range(4)]
-    chain, x = Chain([Inverse(each) for each in layers] if wrapped else layers), torch.randn(6, 4, requires_grad=True)
+def made_of(network: Callable[..., nn.Module], count: int = 4) -> list[Transform]:
+    mask = masks.halves(4)
+    return [Coupling(~mask if i % 2 else mask, Affine(), network) for i in range(count)]
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda layers: layers,
+        lambda layers: [Inverse(each) for each in layers],
+        lambda layers: [ActNorm(4), Inverse(Chain(layers)), Inverse(Inverse(Chain(layers))), flip(4)],
+    ],
+    ids=["couplings", "turned", "turned chains"],
+)
+def test_dropout_hides_the_same_units_again(wrap: Callable[[list[Transform]], list[Transform]]) -> None:
+    torch.manual_seed(0)
+    chain, x, found = Chain(wrap(made_of(Noisy))), torch.randn(6, 4, requires_grad=True), []
     for recompute in (False, True):
         torch.manual_seed(3)
         chain.recompute = recompute
@@ -212,6 +226,53 @@ def test_running_statistics_count_a_batch_once() -> None:
         ((z**4).sum() + log_det.sum()).backward()
         found.append([*(weight.grad for weight in chain.parameters()), *chain.buffers()])
     assert_same(found[1], found[0], 1e-4)
+
+
+class Normalised(nn.Module):
+    """A network with PyTorch's own batch normalisation, whose average is cumulative, or spectral normalisation."""
+
+    def __init__(self, inputs: int, outputs: int, context: object = 0, *, spectral: bool = False) -> None:
+        super().__init__()
+        inner = nn.utils.parametrizations.spectral_norm(nn.Linear(inputs, 16)) if spectral else nn.Linear(inputs, 16)
+        norm = nn.Identity() if spectral else nn.BatchNorm1d(16, momentum=None)
+        self.layers = nn.Sequential(inner, norm, nn.Tanh(), nn.Linear(16, outputs))
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        return self.layers(x)
+
+
+@pytest.mark.parametrize("spectral", [False, True])
+def test_buffers_of_networks_are_those_of_the_forward_pass(spectral: bool) -> None:
+    x, found = torch.randn(32, 4).double(), []
+    for recompute in (False, True):
+        torch.manual_seed(1)
+        chain = Chain(made_of(partial(Normalised, spectral=spectral)), recompute=recompute).double().train()
+        for _ in range(2):
+            z, log_det = chain(x)
+            ((z**4).sum() + log_det.sum()).backward()
+        found.append([*(weight.grad for weight in chain.parameters()), *(each.double() for each in chain.buffers())])
+    assert_same(found[1], found[0], 1e-9)
+
+
+def test_the_mode_is_that_of_the_forward_pass() -> None:
+    chain, x, found = Chain(made_of(Noisy)).double(), torch.randn(6, 4).double(), []
+    for recompute in (False, True):
+        torch.manual_seed(3)
+        chain.recompute = recompute
+        log_det = chain.train()(x)[1].sum()
+        chain.eval()
+        found.append([*torch.autograd.grad(log_det, list(chain.parameters()))])
+        assert not any(module.training for module in chain.modules())
+    assert_same(found[1], found[0], 1e-9)
+
+
+def test_parameters_that_no_part_owns_are_refused() -> None:
+    network = MLP(4, 1)
+    drift = Langevin(4, lambda x: network(x)[..., 0] - x.square().sum(-1))
+    chain = Chain([Relaxation(drift), ActNorm(4)], recompute=True)
+    loss = chain(torch.randn(3, 4))[1].sum()
+    with pytest.raises(UsageError, match="parameters that a part owns"):
+        loss.backward()
 
 
 def test_autocast_to_bfloat16_stays_with_the_backward_pass() -> None:
@@ -309,7 +370,7 @@ def test_rsample_of_a_flow() -> None:
 
 def test_blocks_that_are_compiled() -> None:
     torch.manual_seed(0)
-    flow, x = pf.build("realnvp", features=4, layers=2), torch.randn(16, 4)
+    flow, x = pf.Flow(couplings(3), pf.distributions.StandardNormal((4,))), torch.randn(16, 4)
     expected = torch.autograd.grad(flow.log_prob(x).sum(), list(flow.parameters()))
     with recomputing(flow, "constant"):
         flow.compile_blocks(backend="aot_eager")

@@ -118,6 +118,17 @@ def test_probabilities_of_terms_are_those_drawn() -> None:
     assert PoissonTerms(2.0).survival(4) == pytest.approx(poisson)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_the_number_of_terms_follows_its_distribution_whatever_the_type_of_the_events(dtype: torch.dtype) -> None:
+    # A uniform number of few bits is 0 now and then, and of 24 bits after 2^24 draws.
+    x, rule, generator = torch.zeros(1, 3, dtype=dtype), RussianRoulette(exact_terms=0), seeded()
+    counts = torch.tensor([len(rule.probe(x, generator).weights) for _ in range(4000)])
+    assert counts.max() <= 53 and (counts > 9).double().mean().item() == pytest.approx(
+        2**-9, abs=4 * 2**-4.5 / 4000**0.5
+    )
+    assert GeometricTerms(0.5).draw(2**-53) == 53 and len(counts) == 4000
+
+
 def test_gradients_in_the_forward_pass_are_those_of_the_series() -> None:
     g, x = contraction(), points(5).requires_grad_()
     series = RussianRoulette(exact_terms=6)
@@ -262,6 +273,35 @@ def test_gradients_pass_the_inverse() -> None:
             values.append(layer.decode(z).square().sum())
             weight[0, 0] -= sign * 1e-6
     assert 1e9 * found[0, 0].item() == pytest.approx((values[0] - values[1]).item() / 2e-6, rel=1e-5)
+
+
+def test_second_derivatives_of_the_inverse_are_refused() -> None:
+    layer, z = Contractive(contraction().network, 3), points(4).requires_grad_()
+    # With and without a way around the inverse, which alone would be taken.
+    for loss in (layer.decode(z).square().sum(), (layer.decode(z) + z**3).square().sum()):
+        (first,) = torch.autograd.grad(loss, z, create_graph=True)
+        with pytest.raises(UsageError, match="differentiable once"):
+            torch.autograd.grad(first.sum(), z)
+    weight = layer.network.body.layers[0].weight
+    (first,) = torch.autograd.grad(layer.decode(points(4)).sum(), weight, create_graph=True)
+    with pytest.raises(UsageError, match="differentiable once"):
+        torch.autograd.grad(first.sum(), weight)
+
+
+@pytest.mark.parametrize("name", ["truncated", "Neumann", "in forward"])
+def test_estimates_are_computed_in_inference_mode(name: str) -> None:
+    layer = Contractive(partial(LipschitzMLP, hidden=(8,)), 3, SERIES[name], context=2)
+    randomise(layer, 1.0, seeded())
+    x, context = points(4).float(), points(4, 2).float()
+    expected = layer(x, context, seeded(1))
+    with torch.inference_mode():
+        inside = x.clone()
+        found = layer(inside, context.clone(), seeded(1))
+        back, _ = layer.inverse(found[0], context.clone(), seeded(1))
+    torch.testing.assert_close(found, tuple(each.detach() for each in expected))
+    torch.testing.assert_close(back, x, atol=1e-5, rtol=0.0)
+    # What inference mode has left behind is taken outside of it too.
+    torch.testing.assert_close(layer(inside, context, seeded(1)), expected)
 
 
 def test_images_are_estimated_and_inverted() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -11,9 +12,10 @@ from training_helpers import moons, small_flow
 import pushforward as pf
 from pushforward.accuracy import Accuracy
 from pushforward.distributions import StandardNormal
+from pushforward.networks import LipschitzMLP
 from pushforward.scalar import Affine
 from pushforward.training.evaluate import default_batch_size, log_probs
-from pushforward.transforms import Dequantization, Elementwise
+from pushforward.transforms import Contractive, Dequantization, Elementwise, ExactLogDeterminant, RussianRoulette
 
 
 def test_evaluate_is_the_mean_over_all_events() -> None:
@@ -42,6 +44,29 @@ def test_importance_samples_tighten_the_bound() -> None:
     truth = (normal.cdf(high) - normal.cdf(low)).log().sum((1, 2, 3)).mean().item()
     assert one.log_prob < many.log_prob - 0.5 and many.accuracy is Accuracy.LOWER_BOUND
     assert many.log_prob == pytest.approx(truth, abs=0.1)
+
+
+def test_an_estimate_is_averaged_and_the_error_of_its_draws_is_told() -> None:
+    flow = pf.Flow(
+        Contractive(partial(LipschitzMLP, hidden=(8,)), 3, RussianRoulette(exact_terms=0, evaluation_terms=0)),
+        StandardNormal((3,)),
+    )
+    pf.testing.randomise(flow, 2.0, torch.Generator().manual_seed(0))
+    x = torch.randn(100, 3, generator=torch.Generator().manual_seed(1))
+    exact = pf.Flow(Contractive(flow.transform.network, 3, ExactLogDeterminant()), flow.base)
+    truth = pf.evaluate(exact, x)
+    # Two batches, whose events share a number of terms each.
+    found = [pf.evaluate(flow, x, draws=5, batch_size=50, seed=seed) for seed in range(30)]
+    assert truth.draws == 1 and truth.log_prob_draws_error == truth.bits_per_dim_draws_error == 0.0
+    errors = torch.tensor([each.log_prob_draws_error for each in found])
+    off = torch.tensor([each.log_prob for each in found]) - truth.log_prob
+    assert off.std().item() == pytest.approx(errors.square().mean().sqrt().item(), rel=0.4)
+    assert abs(off.mean().item()) < 4 * off.std().item() / math.sqrt(30)
+    assert found[0].bits_per_dim_draws_error == pytest.approx(found[0].log_prob_draws_error / (3 * math.log(2)))
+    assert found[0].draws == 5 and found[0] == pf.evaluate(flow, x, draws=5, batch_size=50)
+    for draws in (1, 2.5):
+        with pytest.raises(pf.errors.UsageError, match="at least 2"):
+            pf.evaluate(flow, x, draws=draws)  # type: ignore[arg-type]
 
 
 def test_the_batch_size_changes_nothing_but_the_memory() -> None:

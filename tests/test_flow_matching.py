@@ -18,11 +18,11 @@ from training_helpers import fit, moons
 import pushforward as pf
 from pushforward.cli import main as cli
 from pushforward.distributions import DiagonalNormal, StandardNormal
-from pushforward.errors import ShapeError, UsageError
+from pushforward.errors import DataError, ShapeError, UsageError
 from pushforward.networks import ResidualVelocity, VelocityMLP
 from pushforward.networks.velocity.base import Velocity
 from pushforward.scalar import Affine
-from pushforward.spaces import Categories
+from pushforward.spaces import Categories, Reals, Space
 from pushforward.training import FlowMatching, reflow, solved_by
 from pushforward.training.objectives import objective_for
 from pushforward.training.objectives.flow_matching import (
@@ -194,6 +194,40 @@ def test_neither_what_stands_before_nor_the_base_gets_gradients() -> None:
     FlowMatching()(flow, torch.randn(8, 2)).backward()
     assert all(weight.grad is None for part in (before, flow.base) for weight in part.parameters())
     assert any(weight.grad is not None for weight in field.parameters())
+
+
+@pytest.mark.parametrize("context", [None, Categories(3), Reals((2,))])
+def test_events_of_any_batch_are_matched(context: Space | None) -> None:
+    flow = pf.models.cnf(features=2, hidden=[4], context=context or 0)
+    given = None if context is None else torch.zeros(context.shape)
+    objective = objective_for(flow)
+    for batch in ((), (3,), (2, 3), (0,)):
+        assert objective.losses(flow, torch.randn(*batch, 2), given).shape == batch
+    # The field starts at zero, so that the loss is that of the paths alone, whichever the shape of the batch.
+    x = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
+    losses = []
+    for batch in ((6,), (2, 3)):
+        torch.manual_seed(0)
+        losses.append(objective.losses(flow, x.reshape(*batch, 2), given).flatten())
+    assert torch.equal(*losses)
+
+
+def test_a_pairing_of_what_is_not_finite_is_refused() -> None:
+    with pytest.raises(DataError, match="finite"):
+        OptimalTransport()(torch.zeros(2, 1), torch.tensor([[math.nan], [0.0]]), None)
+
+
+@pytest.mark.parametrize("times", [UniformTimes(), LogitNormalTimes(), PowerTimes(2.0)])
+def test_times_of_half_precision_are_those_of_single_rounded(times: Times) -> None:
+    torch.manual_seed(0)
+    fine = times.draw(torch.zeros(()), 1000)
+    torch.manual_seed(0)
+    assert torch.equal(times.draw(torch.zeros((), dtype=torch.bfloat16), 1000), fine.bfloat16())
+
+
+def test_another_solver_leaves_the_mode() -> None:
+    assert not solved_by(small_flow().eval(), FixedSteps(2)).training
+    assert solved_by(small_flow().train(), FixedSteps(2)).transform[-1].training
 
 
 def test_an_embedding_is_trained() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,6 +73,35 @@ def test_estimates_refuse_what_is_no_weight() -> None:
     with pytest.raises(ShapeError, match="booleans"):
         diagnostics.free_energy(torch.zeros(3), torch.ones(3))
     assert diagnostics.log_normaliser(torch.tensor([2.0])).error == math.inf
+
+
+@pytest.mark.parametrize("wrong", [pf.data.ManyWell, "well", 3.0])
+def test_what_is_no_log_density_is_told(wrong: object) -> None:
+    flow = pf.models.realnvp(features=2, layers=1, hidden=4)
+    with pytest.raises(UsageError, match="log_weight expects a log-density"):
+        flow.log_weight(wrong, 3)
+    with pytest.raises(UsageError, match="log_weight expects a log-density"):
+        PathKL(wrong)(flow, torch.zeros(3, 2))
+
+
+def test_weights_and_regions_may_be_arrays() -> None:
+    x, log_weight = np.array([-1.0, 1.0, 2.0]), np.log([2.0, 1.0, 3.0])
+    assert diagnostics.effective_sample_size(log_weight) == pytest.approx(36 / 14)
+    assert diagnostics.free_energy_difference(log_weight, x < 0, x > 0).value == pytest.approx(math.log(2))
+    assert diagnostics.free_energy(list(log_weight), x > 0).value == pytest.approx(-math.log(4 / 3))
+
+
+@pytest.mark.parametrize(
+    "target", [pf.data.ManyWell(2), torch.distributions.MultivariateNormal(torch.zeros(2), torch.eye(2))]
+)
+def test_a_target_without_a_context_weighs_a_flow_with_one(target: Any) -> None:
+    flow = pf.models.snf(features=2, context=3, layers=1, hidden=4, target=pf.data.ManyWell(2))
+    context = torch.randn(4, 3)
+    x, log_weight = flow.log_weight(target, 5, context, generator=seeded())
+    density = target if isinstance(target, pf.data.ManyWell) else target.log_prob
+    _, with_context = flow.log_weight(lambda x, context: density(x), 5, context, generator=seeded())
+    torch.testing.assert_close(log_weight, with_context)
+    assert PathKL(target)(flow, x[0], context).isfinite()
 
 
 # Flows ----------------------------------------------------------------------------------------------------------------

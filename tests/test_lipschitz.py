@@ -139,6 +139,42 @@ def test_a_second_direction_that_overtakes_the_first_is_followed() -> None:
         assert torch.linalg.matrix_norm(layer.normalised_weight().double(), 2) <= 1 + ROUNDING
 
 
+def test_directions_that_the_kept_vectors_have_lost_are_found() -> None:
+    layer, half = LipschitzLinear(100, 100), torch.full((50,), 0.0)
+    with torch.no_grad():
+        layer.weight.copy_(torch.diag(torch.cat([torch.linspace(2, 3, 50), half])))
+        for _ in range(3):
+            layer.normalised_weight()
+        layer.weight.copy_(torch.diag(torch.cat([half + 1, half + 5])))
+        assert torch.linalg.matrix_norm(layer.normalised_weight().double(), 2) <= 1 + ROUNDING
+
+
+@pytest.mark.parametrize("rate", [0.01, 1.0])
+def test_convolutions_keep_their_bound_in_training_however_far_the_weights_jump(rate: float) -> None:
+    torch.manual_seed(0)
+    layer = LipschitzConvolution(2, 8, 3, (5, 7))
+    optimiser = torch.optim.Adam(layer.parameters(), rate)
+    for _ in range(20):
+        x = torch.randn(8, 2, 5, 7)
+        optimiser.zero_grad()
+        (layer(x) - torch.sin(3 * x).repeat(1, 4, 1, 1)).square().mean().backward()
+        optimiser.step()
+        with torch.no_grad():
+            assert torch.linalg.matrix_norm(dense(layer, layer.normalised_weight(), 2), 2) <= 1 + ROUNDING
+
+
+@pytest.mark.parametrize("size", [3, 100])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_make_nan_and_leave_no_trace(size: int, value: float) -> None:
+    layer = LipschitzLinear(size, size)
+    with torch.no_grad():
+        before = layer.weight.clone()
+        layer.weight[0, 0] = value
+        assert layer(torch.ones(size)).isnan().all()
+        layer.weight.copy_(before)
+        assert torch.linalg.matrix_norm(layer.normalised_weight(), 2) <= 1 + ROUNDING
+
+
 def test_vectors_that_are_kept_save_iterations() -> None:
     operator, calls = Product(200, 200), []
     operator.apply = lambda weight, x: calls.append(1) or x @ weight.T  # type: ignore[method-assign]
@@ -277,8 +313,8 @@ def test_derivatives_along_axes_are_those_of_autograd(network: partial[nn.Module
 
 
 def test_an_iterated_norm_is_captured_by_the_compiler() -> None:
-    network = pf.testing.randomise(LipschitzMLP(2, 2, hidden=80), 1.0, seeded()).eval()
-    x = torch.randn(4, 2, generator=seeded())
+    layer = pf.testing.randomise(LipschitzLinear(70, 70), 1.0, seeded()).eval()
+    x = torch.randn(4, 70, generator=seeded())
     torch.compiler.reset()
-    compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(compiled(x), network(x))
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x), layer(x))

@@ -65,7 +65,8 @@ def assert_comes_back(flow: pf.Flow, x: torch.Tensor, context: torch.Tensor | No
     """What is decoded from an encoding is what was encoded, unless both directions draw values."""
     back = flow.decode(flow.encode(x, context), context)
     same = torch.allclose(back.double(), x.double(), atol=1e-3 if flow.levels is None else 0)
-    draws_values = not torch.equal(flow.encode(x, context), flow.encode(x, context))
+    once, again = (flow.latents(*flow.check(x, context)) for _ in range(2))
+    draws_values = not all(torch.equal(*pair) for pair in zip(once, again, strict=True))
     assert same or (flow.transform.draws is Draws.BOTH and draws_values)
 
 
@@ -141,6 +142,18 @@ def test_a_context_of_numbers_and_categories_is_standardised_where_it_is_numbers
     assert taken.shape == (2000, 5)
     assert bool((taken[:, :2].std(0) - 1).abs().max() < 0.1) and bool(taken[:, :2].median(0).values.abs().max() < 0.05)
     assert torch.equal(taken[:, 2:], torch.eye(3)[context[:, 2].long()])
+
+
+@pytest.mark.parametrize("name", ["maf", "nsf", "ffjord"])
+def test_a_category_without_a_shape_is_a_context_like_one_in_a_vector(name: str) -> None:
+    """As many events as there are categories, whose features could be taken for more batch dimensions."""
+    flows = [getattr(pf.models, name)(features=2, context=Categories(3, shape)) for shape in ((), (1,))]
+    testing.randomise(flows[0], 0.3)
+    flows[1].load_state_dict(flows[0].state_dict())
+    x, context = torch.randn(3, 2), torch.tensor([0, 1, 2])
+    scores = [flow.log_prob(x, given) for flow, given in zip(flows, (context, context[:, None]), strict=True)]
+    assert scores[0].shape == (3,) and torch.allclose(*scores)
+    assert flows[0].sample(5, context).shape == (5, 3, 2)
 
 
 def test_an_embedding_stays_in_the_mode_that_it_was_in() -> None:

@@ -147,6 +147,13 @@ def test_what_cannot_be_drawn_is_named(conditional_flow: Flow, points_1d: Tensor
         plots.pit_values(conditional_flow.condition(torch.zeros(3)), points_2d, torch.zeros(3))
 
 
+def test_a_grid_has_no_image_under_a_flow_that_draws(points_2d: Tensor) -> None:
+    flow = pf.models.snf(features=2, layers=1, steps=1, hidden=4)
+    for picture in (plots.flow_2d, plots.warped_grid):
+        with pytest.raises(UsageError, match="Relaxation draws on the way"):
+            picture(flow, points_2d)
+
+
 def test_flows_in_double_precision_are_drawn_and_left_as_they_are(points_2d: Tensor) -> None:
     flow = affine_flow(2).double()
     for picture in (plots.flow_2d, plots.warped_grid, plots.steps_2d):

@@ -121,6 +121,22 @@ def test_a_metropolis_kernel_leaves_its_target_as_it_is(kind: str) -> None:
     assert abs(moved.var().item() - 1) < 0.03 and abs(moved.mean().item()) < 0.03
 
 
+@pytest.mark.parametrize("kind", ["mala", "hmc"])
+def test_moves_there_are_as_frequent_as_back_in_equilibrium(kind: str) -> None:
+    """Detailed balance, ``f(x) K(y | x) = f(y) K(x | y)``, between cells of the line."""
+    count, edges = 200_000, torch.tensor([-9.0, -1.2, -0.6, 0.0, 0.6, 1.2, 9.0]).double()
+    grid = torch.linspace(-4, 4, 8001, dtype=torch.float64)
+    cumulative = wells(grid[:, None]).softmax(0).cumsum(0)
+    noise = torch.rand(2, count, generator=seeded(1), dtype=torch.float64)
+    x = (grid[torch.searchsorted(cumulative, noise[0]).clamp(max=8000)] + 1e-3 * (noise[1] - 0.5))[:, None]
+    with torch.no_grad():
+        y = Relaxation(kernels(wells)[kind].double()).decode(x, generator=seeded(2))
+    cells = [torch.bucketize(each[:, 0], edges) - 1 for each in (x, y)]
+    moves = torch.bincount(6 * cells[0] + cells[1], minlength=36).double().view(6, 6)
+    assert bool(((moves - moves.T).abs() < 4 * (moves + moves.T).sqrt() + 1).all())
+    assert 0.2 < float((x != y).double().mean()) < 1
+
+
 def test_the_law_of_bounds_finds_wrong_weights() -> None:
     class Wrong(Langevin):
         def move(self, *arguments: Any) -> Any:
@@ -212,6 +228,17 @@ def test_steep_targets_stay_finite_in_float32() -> None:
             assert bool(gradient.isfinite().all())
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.float32, torch.float64])
+def test_forces_without_bound_are_bounded(kind: torch.dtype) -> None:
+    """A target that falls like an exponential: where it overflows its force is still known to point back."""
+    x = torch.tensor([[-2.0], [5.0], [30.0], [70.0], [90.0], [1000.0]]).to(kind)
+    force = Langevin(1, lambda x: (3 * x - x.exp()).sum(-1)).to(kind).at(x, None).force
+    slope = (3 - x.double().exp()).clamp(min=-1e9)
+    expected = 1000 * slope / (1e6 + slope.square()).sqrt()
+    torch.testing.assert_close(force.double(), expected, rtol=1e-2 if kind == torch.float16 else 1e-3, atol=1e-2)
+    assert bool((force[2:] < -999).all())
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
@@ -219,6 +246,11 @@ def test_steep_targets_stay_finite_in_float32() -> None:
         (lambda: Langevin(2, 3.0), "expects a log-density"),
         (lambda: Langevin(2, pf.models.snf(hidden=4)), "Langevin expects a target whose log-density is exact"),
         (lambda: Langevin(2, wells, 0.0), "step size above 0"),
+        (
+            lambda: Metropolis(Langevin(2, pf.models.snf(hidden=4).condition())),
+            "ConditionedFlow, whose log_prob is a",
+        ),
+        (lambda: Langevin(2, pf.models.snf(hidden=4).log_prob), "got Flow, whose log_prob is a lower bound"),
         (lambda: Hamiltonian(2, wells, leaps=0), "at least 1 leap"),
         (lambda: Metropolis(wells), "expects a kernel"),
         (lambda: Relaxation(wells), "expects a kernel"),

@@ -25,7 +25,8 @@ def bounded(raw: Tensor, limit: float) -> Tensor:
     """
     if raw.dtype == torch.float16:
         # Half precision has no room for the square of what a network may emit.
-        raw = raw.clamp(-100.0 * limit, 100.0 * limit)
+        farthest = min(100.0 * limit, torch.finfo(raw.dtype).max)
+        raw = raw.clamp(-farthest, farthest)
     # Nothing is clamped: in compiled code the masks of a clamp make each run of numbers wait for the one before.
     return raw * torch.rsqrt(1.0 + (raw / limit).square())
 

@@ -167,14 +167,24 @@ def _show_model(name: str, options: dict[str, Option]) -> None:
     source = section(model_named(name), "Source")
     if source:
         print(f"Source: {_plain(source)}")
-    print(f"Example: pushforward train {name} --data {_example_data(options)} --out RUN{_example_setting(options)}")
+    print(
+        f"Example: pushforward train {name} --data {_example_data(name, options)} --out RUN{_example_setting(options)}"
+    )
 
 
-def _example_data(options: dict[str, Option]) -> str:
+def _example_data(name: str, options: dict[str, Option]) -> str:
     """Data of the kind that a model with these options takes."""
+    from pushforward.distributions import StandardNormal
+    from pushforward.models import build
+
     if "shape" in options:
         return "digits"
-    return "integers.npy" if {"levels", "classes"} & set(options) else "table.csv"
+    if {"levels", "classes"} & set(options):
+        return "integers.npy"
+    # Columns of tables are brought to normal numbers, so that the flow between has a standard normal base.
+    if isinstance(build(name).base, StandardNormal):
+        return "table.csv"
+    return "moons" if options["features"].default == 2 else "numbers.npy"
 
 
 def _example_setting(options: dict[str, Option]) -> str:

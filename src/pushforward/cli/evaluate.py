@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,15 +12,27 @@ from pushforward.cli.samples import check_shape
 from pushforward.cli.terminal import print_json, print_table, progress, say
 from pushforward.errors import UsageError
 
-DRAWS = 64
-Draws = Annotated[
+if TYPE_CHECKING:
+    from pushforward.training import Evaluation
+    from pushforward.training.units import Unit
+
+SAMPLES = 64
+ImportanceSamples = Annotated[
     int | None,
     typer.Option(
         "--importance-samples",
         "-m",
         min=1,
         help="Draws that tighten the bound of a dequantized flow.",
-        show_default=str(DRAWS),
+        show_default=str(SAMPLES),
+    ),
+]
+Draws = Annotated[
+    int | None,
+    typer.Option(
+        min=2,
+        help="Draws that are averaged where the likelihood is an estimate; their standard error is told.",
+        show_default="8",
     ),
 ]
 
@@ -32,7 +44,8 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     folder: RunFolder,
-    importance_samples: Draws = None,
+    importance_samples: ImportanceSamples = None,
+    draws: Draws = None,
     data: DataSpec = None,
     part: Annotated[str, typer.Option(help="Which part of the data: train, validation or test.")] = "test",
     batch_size: BatchSize = None,
@@ -56,40 +69,52 @@ def evaluate(
     from pushforward.cli.runs import open_run
     from pushforward.training import evaluate as measure
     from pushforward.training import negative_log_likelihood
+    from pushforward.training.evaluate import DRAWS
     from pushforward.training.units import Unit
 
     run, flow = open_run(folder, device)
     x = run_data(run, data).parts()[part]
     check_shape(flow, x, data or run.data)
     accuracy, unit = flow.accuracy, Unit.of(flow, negative_log_likelihood)
-    bound = accuracy is Accuracy.LOWER_BOUND
+    bound, estimate = accuracy is Accuracy.LOWER_BOUND, accuracy is Accuracy.ESTIMATE
+    kind = accuracy.describe() if accuracy is Accuracy.EXACT else f"a{'n' * estimate} {accuracy.describe()}"
     if not bound and importance_samples is not None:
-        reason = f"log p(x) of this flow is {'exact' if accuracy is Accuracy.EXACT else 'an estimate'}, not a bound"
-        say(f"{reason}: --importance-samples changes nothing", quiet or as_json)
-    found: dict[str, dict[str, float]] = {}
-    for draws in dict.fromkeys([1, importance_samples or DRAWS] if bound else [1]):
-        with progress(quiet or as_json, len(x), f"{draws} draw{'s' * (draws > 1)}") as advance:
-            value = measure(
+        say(f"log p(x) of this flow is {kind}, not a bound: --importance-samples changes nothing", quiet or as_json)
+    if not estimate and draws is not None:
+        say(f"log p(x) of this flow is {kind}, not an estimate: --draws changes nothing", quiet or as_json)
+    values: dict[int, Evaluation] = {}
+    for samples in dict.fromkeys([1, importance_samples or SAMPLES] if bound else [1]):
+        with progress(quiet or as_json, len(x), f"{samples} draw{'s' * (samples > 1)}") as advance:
+            values[samples] = measure(
                 flow,
                 x,
-                importance_samples=draws,
+                importance_samples=samples,
+                draws=draws or DRAWS,
                 batch_size=batch_size,
                 seed=seed or 0,
                 progress=advance,
             )
-        found[str(draws)] = {
-            unit.name: unit.value(-value.log_prob),
-            f"{unit.name}_error": unit.value(value.log_prob_error),
-        }
     if as_json:
         facts = {"run": str(folder), "part": part, "events": len(x), "accuracy": accuracy.describe()}
-        print_json({**facts, **found[max(found, key=int)], "importance_samples": found})
+        found = {str(samples): _numbers(value, unit) for samples, value in values.items()}
+        print_json({**facts, **found[str(max(values))], "importance_samples": found})
         return
     # What bounds the log-density from below bounds its negative from above.
     what = {Accuracy.EXACT: "", Accuracy.LOWER_BOUND: ", upper bound", Accuracy.ESTIMATE: ", estimate"}[accuracy]
-    rows = [
-        (draws, f"{value[unit.name]:.4f} ± {value[f'{unit.name}_error']:.4f}{unit.suffix}")
-        for draws, value in found.items()
-    ]
+    rows = [(max(samples, value.draws), _text(value, unit)) for samples, value in values.items()]
     heading = f"negative log-likelihood{what}"
     print_table(("draws", heading), rows, title=f"{run.model} on {len(x):,} events ({part}) of {data or run.data}")
+
+
+def _numbers(value: Evaluation, unit: Unit) -> dict[str, float]:
+    """The score with its standard error over the events, and of an estimate over the draws."""
+    found = {unit.name: unit.value(-value.log_prob), f"{unit.name}_error": unit.value(value.log_prob_error)}
+    if value.draws == 1:
+        return found
+    return {**found, f"{unit.name}_draws_error": unit.value(value.log_prob_draws_error), "draws": value.draws}
+
+
+def _text(value: Evaluation, unit: Unit) -> str:
+    score, error, of_draws = map(unit.value, (-value.log_prob, value.log_prob_error, value.log_prob_draws_error))
+    drawn = "" if value.draws == 1 else f" (± {of_draws:.4f} over the draws)"
+    return f"{score:.4f} ± {error:.4f}{unit.suffix}{drawn}"

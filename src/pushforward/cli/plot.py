@@ -30,7 +30,7 @@ def plot(
         typer.Argument(
             help="density (of two columns), samples (of two columns, or images), pairs (samples over data, each pair "
             "of columns), calibration (histograms of F(y), reliability), trajectories (of a continuous flow of two "
-            "columns), grid (the latent grid as a flow of two columns bends it).",
+            "columns), grid (the latent grid as a bijection of two columns bends it).",
             show_default=False,
         ),
     ],
@@ -43,8 +43,8 @@ def plot(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Draw a trained model: its density, its samples (pairs: over the data), its calibration on test data, or the ways
-    of a continuous one."""
+    """Draw a trained model: its density, its samples (pairs: over the data), its calibration on test data, the
+    trajectories of a continuous flow, or the latent grid as it is bent."""
     from pushforward.files import choose_writer
     from pushforward.plots import save
 

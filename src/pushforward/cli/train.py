@@ -91,8 +91,8 @@ def train(
 ) -> None:
     """Train a model on data; with --resume, go on with the run in --out.
 
-    MODEL is a name from pushforward models, or table, for tables with columns of any kind. Continuous models of vectors
-    take tables too, with the same columns and defaults.
+    MODEL is a name from pushforward models, or table, for tables with columns of any kind. Models of real vectors take
+    tables too, with the same columns and defaults.
     """
     from pushforward.cli.resuming import resumed
     from pushforward.cli.starting import refuse_run, started

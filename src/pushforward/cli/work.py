@@ -99,9 +99,11 @@ class Work:
             )
         loss = result.best_validation
         best = "" if loss is None else f", best validation {self._unit.format(loss)}"
-        return (
+        told = (
             f"{result.steps:,} steps in {result.seconds:.0f} s (stopped by {result.stopped}){best}; saved in {self.out}"
         )
+        # A loss says nothing by itself; the likelihood takes a while, and is measured where it is asked for.
+        return f"{told}; its likelihood: pushforward evaluate {self.out}" if self._unit.name == "loss" else told
 
     def _way_on(self, result: FitResult) -> str:
         if result.stopped == "time":

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from pushforward.errors import DataError, ShapeError
@@ -27,11 +28,12 @@ class Estimate:
         return f"{self.value:.4g} +- {self.error:.2g}"
 
 
-def effective_sample_size(log_weights: Tensor) -> float:
+def effective_sample_size(log_weights: ArrayLike) -> float:
     r"""How many samples of the target itself the weighted ones are worth, ``(sum w)^2 / sum w^2``.
 
     Args:
-        log_weights: of samples, ``(n,)`` or of any shape, as ``flow.log_weight`` gives them.
+        log_weights: of samples, ``(n,)``, as ``flow.log_weight`` gives them; of another shape they count as one set,
+            so that with several contexts each has its own column to ask for.
 
     Raises:
         DataError: if there are none, one is NaN or infinite, or all are zero.
@@ -46,7 +48,7 @@ def effective_sample_size(log_weights: Tensor) -> float:
     return (weights.sum().square() / weights.square().sum()).item()
 
 
-def log_normaliser(log_weights: Tensor) -> Estimate:
+def log_normaliser(log_weights: ArrayLike) -> Estimate:
     r"""The logarithm of the target's normaliser, ``log Z = log 1/n sum w``, in nats.
 
     The standard error is ``std(w) / (sqrt(n) mean(w))``. The estimate of ``Z`` is unbiased, and that of its logarithm
@@ -71,7 +73,7 @@ def log_normaliser(log_weights: Tensor) -> Estimate:
     return Estimate(largest + mean.log().item(), error)
 
 
-def free_energy(log_weights: Tensor, region: Tensor | None = None) -> Estimate:
+def free_energy(log_weights: ArrayLike, region: ArrayLike | None = None) -> Estimate:
     r"""The free energy of a region ``A``, ``F_A = -log int_A f(x) dx``, in units of the temperature (nats).
 
     Args:
@@ -92,7 +94,7 @@ def free_energy(log_weights: Tensor, region: Tensor | None = None) -> Estimate:
     return Estimate(-estimate.value, estimate.error)
 
 
-def free_energy_difference(log_weights: Tensor, first: Tensor, second: Tensor) -> Estimate:
+def free_energy_difference(log_weights: ArrayLike, first: ArrayLike, second: ArrayLike) -> Estimate:
     r"""``F_A - F_B`` of two regions, ``log (sum_B w / sum_A w)``, in units of the temperature (nats).
 
     The standard error counts that both sums are of the same samples: ``sqrt(sum w^2 (1_A / S_A - 1_B / S_B)^2)``.
@@ -116,7 +118,8 @@ def free_energy_difference(log_weights: Tensor, first: Tensor, second: Tensor) -
     return Estimate(difference, (shares[0] - shares[1]).square().sum().sqrt().item())
 
 
-def _within(log_weights: Tensor, region: Tensor) -> Tensor:
+def _within(log_weights: ArrayLike, region: ArrayLike) -> Tensor:
+    log_weights, region = torch.as_tensor(log_weights), torch.as_tensor(region)
     if region.shape != log_weights.shape or region.dtype != torch.bool:
         raise ShapeError(
             f"a region is booleans of the weights' shape {tuple(log_weights.shape)}, got {region.dtype} of shape "
@@ -125,13 +128,13 @@ def _within(log_weights: Tensor, region: Tensor) -> Tensor:
     return torch.where(region, log_weights, -torch.inf)
 
 
-def scaled_weights(log_weights: Tensor) -> tuple[Tensor, float]:
+def scaled_weights(log_weights: ArrayLike) -> tuple[Tensor, float]:
     """Return the weights over the largest one, in float64, and its logarithm.
 
     Raises:
         DataError: if there are none, one is NaN or infinite, or all are zero.
     """
-    values = log_weights.detach().flatten().double()
+    values = torch.as_tensor(log_weights).detach().flatten().double()
     if not len(values) or bool((values.isnan() | (values == torch.inf)).any()) or bool((values == -torch.inf).all()):
         raise DataError(
             f"expected logarithms of weights, finite or minus infinity and not all of them that, got {len(values)}, of "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from pushforward.diagnostics.importance import scaled_weights
@@ -20,7 +21,7 @@ LEAST_TAIL = 5
 """How many weights a tail is fitted to at least."""
 
 
-def pareto_shape(log_weights: Tensor) -> float:
+def pareto_shape(log_weights: ArrayLike) -> float:
     r"""Return Pareto-k, the shape of the weights' tail: below 0.5 the weights have a variance, above 0.7 estimates by
     importance sampling are not to be relied on.
 
@@ -43,7 +44,7 @@ def pareto_shape(log_weights: Tensor) -> float:
     return math.inf if excess is None else fit_generalised_pareto(excess)[0]
 
 
-def smoothed_weights(log_weights: Tensor) -> Tensor:
+def smoothed_weights(log_weights: ArrayLike) -> Tensor:
     """Return weights that sum to 1, of which the largest are replaced by the quantiles of the Pareto tail fitted to
     them, at most the largest one: estimates by them have less variance.
 
@@ -69,7 +70,7 @@ def smoothed_weights(log_weights: Tensor) -> Tensor:
             start = ordered[-count - 1]
             weights = weights.clone()
             weights[places[-count:]] = (start + _quantiles(levels, shape, scale)).clamp(max=tail[-1])
-    return (weights / weights.sum()).reshape(log_weights.shape)
+    return (weights / weights.sum()).reshape(torch.as_tensor(log_weights).shape)
 
 
 def fit_generalised_pareto(excess: Tensor) -> tuple[float, float]:

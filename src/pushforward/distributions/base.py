@@ -98,7 +98,7 @@ class Distribution(ModulePart):
     @property
     def taken_dims(self) -> int:
         """How many dimensions of a context, as it is taken, are not its batch."""
-        return 0 if self.context is None else len(self.context.shape)
+        return 0 if self.context is None else len(self.context.features_shape)
 
     def rsample(
         self,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from pushforward.accuracy import Accuracy
 from pushforward.distributions.inputs import as_events
 from pushforward.numerics import check_event
 
@@ -51,6 +52,11 @@ class ConditionedFlow(torch.distributions.Distribution):
     def support(self) -> constraints.Constraint:
         """The flow's own support."""
         return self.flow.support.constraint
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """The flow's own: what ``log_prob`` is."""
+        return self.flow.accuracy
 
     def expand(self, batch_shape: Sequence[int], _instance: Any = None) -> ConditionedFlow:
         """Return the same distribution for a larger batch."""

@@ -44,7 +44,7 @@ def _check_features(embedding: nn.Module, context: Space, inner: Space | None) -
     example = torch.zeros(2, *context.shape) if like is None else like.new_zeros(2, *context.shape)
     try:
         with evaluating(embedding):
-            embedded(embedding, context.features(example), len(context.shape), inner)
+            embedded(embedding, context.features(example), len(context.features_shape), inner)
     except ShapeError as error:
         raise UsageError(str(error)) from None
     except (RuntimeError, TypeError, ValueError, IndexError) as error:

@@ -24,7 +24,7 @@ from pushforward.spaces import Integers, Space
 from pushforward.spaces import as_context as context_space
 from pushforward.transforms.base import Transform
 from pushforward.transforms.chain import Chain, common_context
-from pushforward.transforms.stochastic.targets import log_density_of
+from pushforward.transforms.stochastic.targets import check_log_density, log_density_of, sees_context
 
 
 class Flow(Distribution):
@@ -115,7 +115,7 @@ class Flow(Distribution):
         if context is None or self.context is None or self.embedding is None:
             return context
         features = self.context.features(context)
-        return embedded(self.embedding, features, len(self.context.shape), self.inner_context)
+        return embedded(self.embedding, features, len(self.context.features_shape), self.inner_context)
 
     @property
     def taken_dims(self) -> int:
@@ -228,22 +228,24 @@ class Flow(Distribution):
 
         Args:
             log_density: ``log f`` up to a constant, called as ``log_density(x)``, of a flow with a context as
-                ``log_density(x, context)``; or a distribution.
+                ``log_density(x, context)``; or a distribution, or a module, without the context where its own
+                ``context`` is None.
             sample_shape: how many samples, for each context.
             context: as for ``sample``.
             generator: of the draws.
 
         Raises:
-            UsageError: where ``log_prob`` is an estimate, whose exponential is biased.
+            UsageError: where ``log_prob`` is an estimate, whose exponential is biased, or ``log_density`` none.
             ShapeError: if ``log_density`` does not return one number for each sample.
 
         Source: Wu, Koehler, Noe (2020), arXiv:2002.06707, section 3.
         """
         if self.accuracy is Accuracy.ESTIMATE:
             raise UsageError("log_weight expects a flow whose weights are right in the mean, and this one's are not")
+        check_log_density(log_density, "log_weight")
         batch, taken = self._batch(sample_shape, context)
         x, log_q = self.draw_and_score(batch, taken, generator)
-        given = as_context(self, context)
+        given = as_context(self, context) if sees_context(log_density) else None
         if given is not None and self.context is not None:
             given = given.expand(*batch, *self.context.shape)
         return x, log_density_of(log_density, x, given, len(self.event_shape)) - log_q

@@ -28,7 +28,8 @@ from pushforward.kernels.replay import (
     autocast_state,
     check_precision,
     replayed,
-    same_buffers,
+    restored,
+    setting_of,
 )
 
 
@@ -94,9 +95,10 @@ class _Recomputed(torch.autograd.Function):
     def forward(ctx: Any, work: _Work, x: Tensor, context: Tensor | None, *parameters: Tensor) -> Image:
         ctx.work, ctx.autocast = work, autocast_state(x.device.type)
         ctx.set_materialize_grads(False)
-        ctx.states, kept, z, total = [], [], x, None
+        ctx.states, ctx.settings, kept, z, total = [], [], [], x, None
         before = random_state(x.device, work.generator)
         for index, step in enumerate(work.steps):
+            ctx.settings.append(setting_of(step.module))
             with torch.autocast(**ctx.autocast):
                 image, term = _call(step, step.run, z, context, work.generator)
             after = random_state(x.device, work.generator)
@@ -124,13 +126,13 @@ class _Recomputed(torch.autograd.Function):
         z, context, *kept = ctx.saved_tensors
         own = [_trained(step.module) for step in work.steps]
         _check_same(ctx.parameters, ctx.versions, _each_once(own))
-        gradients = _Gradients()
+        gradients, new = _Gradients(), work.error.is_new
         for index in reversed(range(len(work.steps))):
             step, source = work.steps[index], kept[index]
             given = None if context is None else context.detach().requires_grad_(ctx.needs_input_grad[2])
             state = ctx.states[index]
             numbers = nullcontext() if state is None else replayed(state, z.device, work.generator)
-            with torch.enable_grad(), torch.autocast(**ctx.autocast), numbers, same_buffers(step.module):
+            with torch.enable_grad(), torch.autocast(**ctx.autocast), numbers, restored(ctx.settings[index]):
                 if source is None:
                     assert step.rebuild is not None
                     x, *image = _call(step, step.rebuild, z, given)
@@ -138,6 +140,9 @@ class _Recomputed(torch.autograd.Function):
                     x = source.detach().requires_grad_(source.is_floating_point() and (index > 0 or ctx.needs_x))
                     image = [*_call(step, step.run, x, given, work.generator)]
                     work.error.note(z, image[0].detach())
+                if new:
+                    # Once: going through a graph takes a while.
+                    _check_owned(image, own[index])
                 dz, d_given, *rest = _pulled_back(image, (dz, d_total), (x, given, *own[index]))
             gradients.add(context, d_given)
             for parameter, gradient in zip(own[index], rest, strict=True):
@@ -177,6 +182,25 @@ def _pulled_back(
     ends, starts = zip(*pairs, strict=True)
     found = iter(torch.autograd.grad(ends, wanted, starts, allow_unused=True))
     return [next(found) if each is not None and each.requires_grad else None for each in inputs]
+
+
+def _check_owned(outputs: Sequence[Tensor | None], own: Sequence[Tensor]) -> None:
+    """Raise :class:`UsageError` where outputs are made of parameters which no gradient would reach."""
+    known = set(map(id, own))
+    seen = {output.grad_fn for output in outputs if output is not None and output.grad_fn is not None}
+    waiting = list(seen)
+    while waiting:
+        node = waiting.pop()
+        variable = getattr(node, "variable", None)
+        if isinstance(variable, nn.Parameter) and id(variable) not in known:
+            raise UsageError(
+                f"recomputation finds the gradients of parameters that a part owns, and one depends on another's, of "
+                f"shape {tuple(variable.shape)}, through a function that closes over it, say: make what it belongs to "
+                f"a submodule of the part, or take recompute=False"
+            )
+        after = {each for each, _ in node.next_functions if each is not None} - seen
+        seen.update(after)
+        waiting.extend(after)
 
 
 def _call(step: Step, function: Callable[..., Any], x: Tensor, *given: Any) -> Any:

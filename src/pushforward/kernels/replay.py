@@ -54,6 +54,11 @@ class ReconstructionError:
             self._worst = error if self._worst is None else torch.maximum(self._worst, error)
 
     @property
+    def is_new(self) -> bool:
+        """Whether nothing has been compared yet."""
+        return self._worst is None
+
+    @property
     def worst(self) -> float | None:
         """The worst of all backward passes so far, None before the first."""
         return None if self._worst is None else self._worst.item()
@@ -87,16 +92,56 @@ def replayed(state: list[Tensor], device: torch.device, generator: torch.Generat
         set_random_state(now, generator)
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What a run of a module depends on besides its input and parameters.
+
+    Attributes:
+        modes: each module in it, and whether it was in training.
+        buffers: the module, the name and a copy of each buffer that training may change, such as running statistics.
+            Masks do not, nor what is in no state dict.
+    """
+
+    modes: list[tuple[nn.Module, bool]]
+    buffers: list[tuple[nn.Module, str, Tensor]]
+
+
+def setting_of(module: nn.Module) -> Setting:
+    """The present setting of a module.
+
+    Example:
+        >>> [(name, kept) for _, name, kept in setting_of(nn.BatchNorm1d(1)).buffers]
+        [('running_mean', tensor([0.])), ('running_var', tensor([1.])), ('num_batches_tracked', tensor(0))]
+    """
+    modes = [(each, each.training) for each in module.modules()]
+    buffers = [
+        (each, name, buffer.clone())
+        for each, training in modes
+        if training
+        for name, buffer in each._buffers.items()
+        if buffer is not None and buffer.dtype != torch.bool and name not in each._non_persistent_buffers_set
+    ]
+    return Setting(modes, buffers)
+
+
 @contextmanager
-def same_buffers(module: nn.Module) -> Iterator[None]:
-    """Put the buffers of a module in training back afterwards: running statistics count a batch once."""
-    buffers = [each for each in module.buffers() if each.is_floating_point()] if module.training else []
-    before = [(buffer, buffer.clone(), buffer._version) for buffer in buffers]
-    yield
-    with torch.no_grad():
-        for buffer, value, version in before:
-            if buffer._version != version:
-                buffer.copy_(value)
+def restored(setting: Setting) -> Iterator[None]:
+    """Run a module in a setting, with copies of its buffers, and afterwards leave it as it is now: running statistics
+    count a batch once."""
+    modes = [(module, module.training) for module, _ in setting.modes]
+    buffers = [(module, name, module._buffers[name]) for module, name, _ in setting.buffers]
+    _put(setting.modes, [(module, name, value.clone()) for module, name, value in setting.buffers])
+    try:
+        yield
+    finally:
+        _put(modes, buffers)
+
+
+def _put(modes: list[tuple[nn.Module, bool]], buffers: Sequence[tuple[nn.Module, str, Tensor | None]]) -> None:
+    for module, training in modes:
+        module.training = training
+    for module, name, buffer in buffers:
+        module._buffers[name] = buffer
 
 
 def autocast_state(kind: str) -> dict[str, Any]:

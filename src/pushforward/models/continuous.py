@@ -16,7 +16,7 @@ from pushforward.models.registry import model
 from pushforward.models.vectors.standardised import vector_flow, widths
 from pushforward.networks import ConcatSquashConvNet, ConcatSquashMLP
 from pushforward.networks.context import Context
-from pushforward.transforms import Continuous, Dequantization, DormandPrince, ExactTrace, Hutchinson, Logit
+from pushforward.transforms import ActNorm, Continuous, Dequantization, DormandPrince, ExactTrace, Hutchinson, Logit
 from pushforward.transforms.continuous.trace import Trace
 
 CHEAP_LAYERS = 2
@@ -40,7 +40,7 @@ def ffjord(
 
     Velocities are concatsquash networks. The log-density of vectors is exact, to the solver's tolerance, as long as
     the velocity has two hidden layers or the vectors eight dimensions; else, and for images, it is an estimate.
-    Vectors are standardised first, images dequantized and taken through a logit.
+    Vectors are standardised first, images dequantized, taken through a logit and normalised.
 
     Args:
         features: the number of dimensions of a vector; give this or ``shape``.
@@ -67,10 +67,11 @@ def ffjord(
     """
     given, solver = conditioning(context, embedding), DormandPrince(tolerance)
     if shape is not None:
-        return _images(only_shape(shape, features), levels or LEVELS, given, layers, hidden or 32, solver)
-    features = vector_features(features, levels)
-    velocity = partial(ConcatSquashMLP, hidden=widths(hidden or 64))
-    trace = _trace(features, len(widths(hidden or 64)))
+        channels = 32 if hidden is None else hidden
+        return _images(only_shape(shape, features), levels or LEVELS, given, layers, channels, solver)
+    features, inner = vector_features(features, levels), widths(64 if hidden is None else hidden)
+    velocity = partial(ConcatSquashMLP, hidden=inner)
+    trace = _trace(features, len(inner))
     parts = [Continuous(velocity, features, solver, trace, context=given.taken) for _ in range(layers)]
     return vector_flow(features, parts, given)
 
@@ -88,8 +89,9 @@ def _images(
     hidden: int | Sequence[int],
     solver: DormandPrince,
 ) -> Flow:
-    """Convolutional velocities behind dequantization and logit."""
+    """Convolutional velocities behind dequantization, logit and a normalisation."""
     shape = image_shape(shape)
     velocity = partial(ConcatSquashConvNet, hidden=hidden)
     parts = [Continuous(velocity, shape, solver, Hutchinson(), context=given.taken) for _ in range(layers)]
-    return given.flow([Dequantization(levels), Logit(0.05), *parts], StandardNormal(shape))
+    start = [Dequantization(levels), Logit(0.05), ActNorm(shape[0], event_dims=3)]
+    return given.flow([*start, *parts], StandardNormal(shape))

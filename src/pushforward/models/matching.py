@@ -16,7 +16,7 @@ from pushforward.models.registry import model
 from pushforward.models.vectors.standardised import vector_flow
 from pushforward.networks import ConcatSquashConvNet, ResidualVelocity
 from pushforward.networks.context import Context
-from pushforward.transforms import Continuous, Dequantization, DormandPrince, Hutchinson, Logit
+from pushforward.transforms import ActNorm, Continuous, Dequantization, DormandPrince, Hutchinson, Logit
 
 
 @model("cnf")
@@ -33,7 +33,7 @@ def cnf(
 
     A velocity field carries a normal to the data. `fit` trains it by flow matching, with optimal-transport pairing,
     which solves no equation; likelihoods and samples come from solving it. Vectors are standardised first, images
-    dequantized and taken through a logit; the likelihood of images is an estimate, by a stochastic trace.
+    dequantized, taken through a logit and normalised; the likelihood of images is an estimate, by a stochastic trace.
 
     Args:
         features: the number of dimensions of a vector; give this or ``shape``.
@@ -59,17 +59,18 @@ def cnf(
     """
     given, solver = conditioning(context, embedding), DormandPrince(tolerance)
     if shape is not None:
-        return _images(only_shape(shape, features), levels or LEVELS, given, hidden or 64, solver)
+        return _images(only_shape(shape, features), levels or LEVELS, given, 64 if hidden is None else hidden, solver)
     features = vector_features(features, levels)
-    velocity = partial(ResidualVelocity, hidden=hidden or 128)
+    velocity = partial(ResidualVelocity, hidden=128 if hidden is None else hidden)
     return vector_flow(features, [Continuous(velocity, features, solver, context=given.taken)], given)
 
 
 def _images(
     shape: Sequence[int], levels: int, given: Conditioning, hidden: int | Sequence[int], solver: DormandPrince
 ) -> Flow:
-    """A convolutional velocity behind dequantization and logit."""
+    """A convolutional velocity behind dequantization, logit and a normalisation."""
     shape = image_shape(shape)
     velocity = partial(ConcatSquashConvNet, hidden=hidden, activation="silu")
     field = Continuous(velocity, shape, solver, Hutchinson(), context=given.taken)
-    return given.flow([Dequantization(levels), Logit(0.05), field], StandardNormal(shape))
+    start = [Dequantization(levels), Logit(0.05), ActNorm(shape[0], event_dims=3)]
+    return given.flow([*start, field], StandardNormal(shape))

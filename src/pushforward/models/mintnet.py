@@ -32,9 +32,9 @@ def mintnet(
 ) -> Flow:
     """MintNet: sums of masked convolutions with a triangular Jacobian, for vectors or images.
 
-    Layers whose variables depend on those before them, and on those behind them, take turns. Vectors are standardised
-    first, images dequantized and taken through a logit; of images each layer comes after an activation normalisation,
-    and at each scale a squeeze comes first and half of the channels are factored out.
+    Layers whose variables depend on those before them, and on those behind them, take turns, each between activation
+    normalisations. Vectors are standardised first, images dequantized and taken through a logit; at each scale of an
+    image a squeeze comes first and half of the channels are factored out.
 
     Args:
         features: the number of dimensions of a vector; give this or ``shape``.
@@ -71,8 +71,12 @@ def mintnet(
 def mint_layers(
     shape: Sequence[int], units: int, network: NetworkFactory, context: Context, count: int
 ) -> list[Transform]:
-    """Mint layers whose orders take turns."""
-    return [Mint(shape, units, reverse=index % 2 == 1, network=network, context=context) for index in range(count)]
+    """Mint layers whose orders take turns, between activation normalisations: each stretches what it is given."""
+    parts: list[Transform] = [ActNorm(shape[0], event_dims=len(shape))]
+    for index in range(count):
+        layer = Mint(shape, units, reverse=index % 2 == 1, network=network, context=context)
+        parts += [layer, ActNorm(shape[0], event_dims=len(shape))]
+    return parts
 
 
 def _image(
@@ -89,9 +93,7 @@ def _image(
     def step(shape: Sequence[int]) -> list[Transform]:
         parts: list[Transform] = [Squeeze()] if squeezable(image_shape(shape)) else []
         shape = Chain(parts).forward_shape(shape) if parts else shape
-        for layer in mint_layers(shape, units, network, given.taken, layers):
-            parts += [ActNorm(shape[0], event_dims=3), layer]
-        return parts
+        return parts + mint_layers(shape, units, network, given.taken, layers)
 
     start = [Dequantization(levels or LEVELS), Logit(0.05)]
     return multiscale_flow(start, image_shape(shape), scales, step, standard_prior, given)

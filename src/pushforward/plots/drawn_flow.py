@@ -10,11 +10,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.accuracy import Accuracy, Draws
 from pushforward.diagnostics.subjects import flow_and_context, innermost_base
 from pushforward.distributions import Distribution, StandardNormal, Uniform
 from pushforward.errors import ShapeError, UsageError
 from pushforward.flows import ConditionedFlow, Flow
 from pushforward.transforms import Chain
+from pushforward.transforms.chain import parts_in_turn
+
+DRAWS_OF_A_BOUND = 4
+"""For each point of a picture of a density."""
 
 Density = Flow | ConditionedFlow | torch.distributions.Distribution | Callable[[Tensor], Tensor]
 
@@ -73,13 +78,28 @@ class DrawnFlow:
         """Whether the latents are standard normal."""
         return isinstance(self.base, StandardNormal)
 
+    def check_repeatable(self) -> None:
+        """Refuse a flow whose inverse draws: a line of latents has no image under it, but a cloud.
+
+        Raises:
+            UsageError: if it is one.
+        """
+        drawing = [type(part).__name__ for part in parts_in_turn(self.flow.transform) if part.draws & Draws.INVERSE]
+        if drawing:
+            raise UsageError(
+                f"this picture shows where a grid of latents goes, and {drawing[0]} draws on the way: draw the flow's "
+                f"samples, or, in Python, its layers by plots.relaxation_2d"
+            )
+
     def contexts(self, count: int) -> Tensor | None:
         """The context, once for each of ``count`` events."""
         return None if self.context is None else self.context.expand(count, *self.context.shape)
 
     @torch.no_grad()
     def log_prob(self, x: Tensor) -> Tensor:
-        """Return the log-density of events ``(n, D)``."""
+        """Return the log-density of events ``(n, D)``; of a bound several draws, so that it is less speckled."""
+        if self.flow.accuracy is Accuracy.LOWER_BOUND:
+            return self.flow.importance_log_prob(x, self.contexts(len(x)), importance_samples=DRAWS_OF_A_BOUND)
         return self.flow.log_prob(x, self.contexts(len(x)))
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""The ways of a continuous flow from the latent to the data."""
+"""The trajectories of a continuous flow from the latent to the data."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ LINES = 150
 
 
 def trajectories(flow: Flow | ConditionedFlow, data: ArrayLike | Tensor, *, pictures: int = 5) -> Figure:
-    """Draw the ways on which a continuous flow carries latents to the data: the points at several times, coloured by
-    the angle at which they begin, and the ways of some of them as lines, from pale to dark.
+    """Draw the trajectories on which a continuous flow carries latents to the data: the points at several times,
+    coloured by the angle at which they begin, and the trajectories of some of them as lines, from pale to dark.
 
     All of it is in the plane of the data. Where there are several continuous parts, one is gone through after the
     other.
 
     Args:
         flow: a flow with events of shape ``(2,)`` and a :class:`Continuous` part, or ``flow.condition(context)``.
-        data: ``(n, 2)``, where the ways end.
+        data: ``(n, 2)``, where the trajectories end.
         pictures: how many times are shown.
 
     Raises:
@@ -61,7 +61,7 @@ def trajectories(flow: Flow | ConditionedFlow, data: ArrayLike | Tensor, *, pict
     for way in places[:, :LINES].unbind(1):
         last.plot(*way[: len(way) // 2 + 1].T.numpy(), color=PALE, linewidth=0.5)
         last.plot(*way[len(way) // 2 :].T.numpy(), color=LATENT, linewidth=0.5, alpha=0.7)
-    plane(last, bounds, "ways")
+    plane(last, bounds, "trajectories")
     return figure
 
 
@@ -70,7 +70,7 @@ def ways(drawn: DrawnFlow, z: Tensor) -> Tensor:
     """Return the places of latents ``(n, 2)`` on their way to the data, ``(stops, n, 2)``, in the data's plane."""
     parts = list(parts_in_turn(drawn.flow.transform))
     if not any(isinstance(part, Continuous) for part in parts):
-        raise UsageError("trajectories expects a flow with a Continuous part, such as ffjord, got one without")
+        raise UsageError("trajectories expects a flow with a Continuous part, such as ffjord or cnf, got one without")
     given = drawn.flow.take_context(drawn.contexts(len(z)))
     times = torch.linspace(0, 1, STOPS).tolist()
     found = []

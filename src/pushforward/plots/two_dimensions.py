@@ -96,9 +96,10 @@ def flow_2d(
 
     Raises:
         ShapeError: if the flow's events are not of shape ``(2,)``, or it is at several contexts.
-        UsageError: for what is no flow.
+        UsageError: for what is no flow, or a stochastic one, whose inverse draws.
     """
     drawn = DrawnFlow.of(flow, 2)
+    drawn.check_repeatable()
     x = points(data, 2)[:DATA_ONLY]
     bounds = plane_bounds(x)
     z = drawn.encode(x)
@@ -120,6 +121,7 @@ def warped_grid(flow: Flow | ConditionedFlow, data: ArrayLike | Tensor) -> Figur
         ShapeError, UsageError: as :func:`flow_2d`.
     """
     drawn = DrawnFlow.of(flow, 2)
+    drawn.check_repeatable()
     x = points(data, 2)[:DATA_ONLY]
     figure = new_figure(4.6, 4.6)
     axes = figure.subplots()

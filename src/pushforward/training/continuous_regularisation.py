@@ -38,13 +38,16 @@ class RegularisedLikelihood:
     kinetic: float = 0.01
     jacobian: float = 0.01
 
-    def __call__(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
-        parts = list(parts_in_turn(flow.transform))
-        if not any(isinstance(part, Continuous) for part in parts):
+    def check(self, flow: Flow) -> None:
+        """Raise :class:`UsageError` if the flow cannot be trained so."""
+        if not any(isinstance(part, Continuous) for part in parts_in_turn(flow.transform)):
             raise UsageError("RegularisedLikelihood expects a flow with a Continuous part in its chain, got none")
+
+    def __call__(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
+        self.check(flow)
         z, given = flow.check(x, context)
         total = torch.zeros((), dtype=x.dtype, device=x.device)
-        for part in parts:
+        for part in parts_in_turn(flow.transform):
             told = given if part.context is not None else None
             if isinstance(part, Continuous):
                 z, log_det, kinetic, jacobian = part.forward_with_energy(z, told)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -20,6 +21,8 @@ from pushforward.training.inputs import read_pair
 # Elements that are scored together by default, which bounds the memory, and rows, for what is gained by many.
 _ELEMENTS = 2**17
 _LEAST_ROWS, _MOST_ROWS = 32, 8192
+DRAWS = 8
+"""How many draws of a log-likelihood that is an estimate are averaged, by default."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,10 @@ class Evaluation:
         bits_per_dim_error: its standard error.
         accuracy: what the flow's log-likelihood is: exact, a lower bound or an estimate.
         events: how many events were scored.
+        draws: how many draws of an estimate were averaged; 1 of all else.
+        log_prob_draws_error: the standard error of an estimate's ``log_prob`` over its draws, which more events do not
+            lessen where they share what is drawn; 0 of all else.
+        bits_per_dim_draws_error: that of ``bits_per_dim``.
     """
 
     log_prob: float
@@ -41,6 +48,9 @@ class Evaluation:
     bits_per_dim_error: float
     accuracy: Accuracy
     events: int
+    draws: int = 1
+    log_prob_draws_error: float = 0.0
+    bits_per_dim_draws_error: float = 0.0
 
 
 def evaluate(
@@ -49,6 +59,7 @@ def evaluate(
     context: Any = None,
     *,
     importance_samples: int = 1,
+    draws: int = DRAWS,
     batch_size: int | None = None,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
@@ -60,12 +71,14 @@ def evaluate(
         x: events ``(N, ...)``, in every form that `fit` takes; of a `Dataset` of Pushforward, the test part.
         context: contexts ``(N, ...)``, where the flow is conditional and ``x`` does not bring them.
         importance_samples: how many draws tighten the bound of a flow that is not exact.
+        draws: how many draws are averaged, at least 2, of a flow whose log-likelihood is an estimate.
         batch_size: how many events at a time; by default so many that little memory is needed.
         seed: of the draws; the global random state is left as it was.
         progress: called with the number of events done.
 
     Raises:
-        UsageError: a context is missing, or there is one too many, or the seed is none.
+        UsageError: a context is missing, or there is one too many, or the seed is none, or an estimate's draws are
+            fewer than two.
         ShapeError, DataError: the data do not fit the flow, or hold NaN or infinite values, or no rows.
 
     Example:
@@ -74,22 +87,30 @@ def evaluate(
         >>> round(evaluate(flow, torch.zeros(5, 2)).log_prob, 4) == round(-math.log(2 * math.pi), 4)
         True
     """
-    values = log_probs(
+    estimated = flow.accuracy is Accuracy.ESTIMATE
+    if estimated and (not isinstance(draws, Integral) or draws < 2):
+        raise UsageError(f"evaluate expects draws to be a whole number of at least 2, got {draws!r}")
+    drawn = _drawn_log_probs(
         flow,
         x,
         context,
         importance_samples=importance_samples,
+        draws=draws if estimated else 1,
         batch_size=batch_size,
         seed=seed,
         progress=progress,
     )
-    unit = math.log(2) * flow.support.dimensions
+    values = drawn.mean(0)
     mean = values.mean().item()
     error = values.std(unbiased=False).item() / math.sqrt(len(values))
-    return Evaluation(mean, error, -mean / unit, error / unit, flow.accuracy, len(values))
+    # Events of a batch may share what is drawn, and so their errors: draws of the whole mean tell them.
+    of_draws = drawn.mean(1).std().item() / math.sqrt(len(drawn)) if estimated else 0.0
+    unit = math.log(2) * flow.support.dimensions
+    return Evaluation(
+        mean, error, -mean / unit, error / unit, flow.accuracy, len(values), len(drawn), of_draws, of_draws / unit
+    )
 
 
-@torch.no_grad()
 def log_probs(
     flow: Flow,
     x: Any,
@@ -100,7 +121,34 @@ def log_probs(
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Tensor:
-    """``log p(x)`` of every event in float64, ``(N,)``, in batches; arguments and errors as in `evaluate`."""
+    """``log p(x)`` of every event in float64, ``(N,)``, in batches, of an estimate one draw; arguments and errors as in
+    `evaluate`."""
+    drawn = _drawn_log_probs(
+        flow,
+        x,
+        context,
+        importance_samples=importance_samples,
+        draws=1,
+        batch_size=batch_size,
+        seed=seed,
+        progress=progress,
+    )
+    return drawn[0]
+
+
+@torch.no_grad()
+def _drawn_log_probs(
+    flow: Flow,
+    x: Any,
+    context: Any,
+    *,
+    importance_samples: int,
+    draws: int,
+    batch_size: int | None,
+    seed: int,
+    progress: Callable[[int], None] | None,
+) -> Tensor:
+    """Several draws of ``log p(x)`` of every event, ``(draws, N)``."""
     if context is not None and isinstance(x, tuple):
         raise UsageError("expected contexts in a pair (events, contexts) or as context, got both")
     seed = check_seed("seed", seed)
@@ -116,13 +164,16 @@ def log_probs(
             for rows in torch.arange(len(events)).split(rows_at_once):
                 batch, given, _ = take(events, contexts, rows, like.dtype)
                 given = None if given is None else given.to(like.device)
-                scores = flow.importance_log_prob(batch.to(like.device), given, importance_samples=importance_samples)
-                values.append(scores.double().cpu())
+                batch = batch.to(like.device)
+                scores = [
+                    flow.importance_log_prob(batch, given, importance_samples=importance_samples) for _ in range(draws)
+                ]
+                values.append(torch.stack(scores).double().cpu())
                 if progress is not None:
                     progress(int(rows[-1]) + 1)
     finally:
         flow.train(training)
-    return torch.cat(values)
+    return torch.cat(values, 1)
 
 
 def default_batch_size(dimensions: int) -> int:

@@ -95,8 +95,8 @@ def fit(
             collates or streams in its own way is gone through once. Only a `ParquetStream` is never in memory as a
             whole; the row groups that it holds out validate.
         validation: the same for validation.
-        objective: ``"likelihood"`` or ``"flow-matching"``; by default what the model is made for, the likelihood for
-            all but ``cnf``. Or the loss of a batch, ``objective(flow, x, context)``.
+        objective: ``"likelihood"`` or ``"flow-matching"``, by default what the model is made for, the likelihood for
+            all but ``cnf``; in Python also the loss of a batch, ``objective(flow, x, context)``.
         max_time: stop after this time, ``"HH:MM:SS"`` or seconds, counted from the beginning of the run, not of a
             resume.
         max_epochs: stop after so many passes over the data; where nothing limits the training, after 100.

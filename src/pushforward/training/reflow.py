@@ -96,7 +96,10 @@ def solved_by(flow: Flow, solver: Solver) -> Flow:
     field: Continuous = make(type(parts.continuous), arguments_of(parts.continuous) | {"solver": solver})
     field.load_state_dict(parts.continuous.state_dict())
     field.to(next(parts.continuous.parameters(), torch.zeros(())))
-    return Flow([*parts.before, field], own.base, context=own.context or 0, embedding=own.embedding)
+    field.train(parts.continuous.training)
+    solved = Flow([*parts.before, field], own.base, context=own.context or 0, embedding=own.embedding)
+    solved.training = own.training
+    return solved
 
 
 class PairedFlow(Flow):

@@ -20,6 +20,8 @@ class Unit:
     Example:
         >>> Unit("bits_per_dim", 64 * math.log(2)).format(64.0)
         '1.4427 bits/dim'
+        >>> Unit("loss").format(0.5)
+        'loss 0.5000'
     """
 
     name: str
@@ -39,8 +41,9 @@ class Unit:
         return loss / self.nats
 
     def format(self, loss: float) -> str:
-        """A loss with its unit."""
-        return f"{self.value(loss):.4f}{self.suffix}"
+        """A loss with its unit; one that has none is called a loss."""
+        number = f"{self.value(loss):.4f}{self.suffix}"
+        return f"loss {number}" if self.name == "loss" else number
 
     @property
     def suffix(self) -> str:

@@ -170,7 +170,7 @@ class Transform(ModulePart):
         if context is None or self.context is None:
             return x, None
         context = self.context.features(context)
-        return broadcast(x, len(space.shape), context, len(self.context.shape), owner), context
+        return broadcast(x, len(space.shape), context, len(self.context.features_shape), owner), context
 
     def _check_space(self, space: Space, own: Space, fits: bool, verb: str) -> None:
         owner = type(self).__name__

@@ -11,6 +11,7 @@ from torch import Tensor
 from pushforward.accuracy import Accuracy
 from pushforward.kernels.replay import Image, Step
 from pushforward.transforms.base import Transform
+from pushforward.transforms.inverse import Inverse
 
 Given = tuple[Tensor | None, torch.Generator | None]
 
@@ -28,6 +29,8 @@ FORWARD = Way(lambda part, x, *given: part(x, *given), "reconstruct", backwards=
 ENCODE = Way(lambda part, x, *given: (part.encode(x, *given), None), "reconstruct", backwards=False)
 INVERSE = Way(lambda part, z, *given: part.inverse(z, *given), "reconstruct_inverse", backwards=True)
 DECODE = Way(lambda part, z, *given: (part.decode(z, *given), None), "reconstruct_inverse", backwards=True)
+
+OPPOSITE = {"reconstruct": "reconstruct_inverse", "reconstruct_inverse": "reconstruct"}
 
 
 def steps(parts: Iterable[Transform], way: Way) -> list[Step]:
@@ -71,10 +74,17 @@ def _step(part: Transform, way: Way) -> Step:
         module=part,
         run=run,
         rebuild=rebuild if comes_back(part) else None,
-        at_once=getattr(type(part), way.again) is not getattr(Transform, way.again),
+        at_once=_goes_once(part, way.again),
         full_precision=not _has_network(part),
         by_itself=any(getattr(module, "recompute", False) for module in part.modules()),
     )
+
+
+def _goes_once(part: Transform, again: str) -> bool:
+    """Whether what goes through a part again runs it once, and so draws what the part drew."""
+    while isinstance(part, Inverse):
+        part, again = part.transform, OPPOSITE[again]
+    return getattr(type(part), again) is not getattr(Transform, again)
 
 
 def _has_network(part: Transform) -> bool:

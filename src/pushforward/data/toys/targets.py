@@ -43,6 +43,8 @@ class ManyWell(ModulePart):
         (tensor([3.5000]), 10.2935)
     """
 
+    context = None
+
     def __init__(self, features: int = 2) -> None:
         super().__init__()
         if features < 2 or features % 2:
@@ -80,6 +82,7 @@ class Funnel(ModulePart):
         True
     """
 
+    context = None
     log_normaliser = 0.0
 
     def __init__(self, features: int = 10, scale: float = 3.0) -> None:

@@ -17,12 +17,15 @@ from pushforward.parts import ModulePart
 EXACT_UP_TO = 64
 """A map whose smaller side has so many dimensions has its norm by an eigenvalue problem: as fast as an iteration."""
 BLOCK = 4
-"""How many vectors are iterated together, so that a second singular value that overtakes the first is seen."""
+"""How many vectors are kept and iterated together, so that a second singular value that overtakes the first is seen."""
+FRESH = 2
+"""How many vectors from the start join those that are kept: these may have lost a direction altogether, as all that a
+map was blind to, before its weights moved on."""
 TOLERANCE = 2e-3
 """The relative error of an iterated norm."""
 LIMIT = 2000
-"""The most iterations, behind which the error is below the tolerance whatever the spectrum is (``ln n / 4k``; Kuczynski
-and Wozniakowski 1992)."""
+"""The most iterations, behind which the error is below the tolerance whatever the spectrum is (``ln n / 4k`` in the
+mean over starts; Kuczynski and Wozniakowski 1992)."""
 
 
 class LinearOperator(Protocol):
@@ -93,9 +96,12 @@ class IteratedNorm(nn.Module):
         \theta, x = \text{largest Ritz pair of } Q, \quad \text{until } |A' A x - \theta x| \le 2 \tau \theta,
 
     when an eigenvalue of ``A' A`` lies so near to ``theta`` that its root is within ``tau``. The estimate is a lower
-    bound; what is returned is ``(1 + tau)`` times as much, with the gradient of ``|A x|``. In training mode the vectors
-    are kept, so that the next call, at weights that are nearly the same, is done after an iteration or two; in
-    evaluation mode they stay as they are and the norm is a function of the weights.
+    bound; what is returned is ``(1 + tau)`` times as much, with the gradient of ``|A x|``. It is the largest eigenvalue
+    that lies there, unless one a few per cent larger belongs to a direction that the vectors hardly have a part in: of
+    weights that are made so, as an orthogonal matrix of a thousand dimensions with one direction stretched by 3%.
+
+    In training mode the vectors are kept, so that the next call, at weights that are nearly the same, is done after an
+    iteration or two; in evaluation mode they stay as they are and the norm is a function of the weights.
 
     Args:
         operator: the map.
@@ -106,14 +112,18 @@ class IteratedNorm(nn.Module):
     """
 
     basis: Tensor
+    fresh: Tensor
 
     def __init__(self, operator: LinearOperator, tolerance: float = TOLERANCE) -> None:
         super().__init__()
         self.operator, self.tolerance = operator, tolerance
         dimensions = operator.inputs.numel()
         # A start of its own, so that a norm does not depend on the global seed.
-        start = torch.randn(min(BLOCK, dimensions), dimensions, generator=torch.Generator().manual_seed(0))
-        self.register_buffer("basis", orthonormal(start))
+        generator = torch.Generator().manual_seed(0)
+        kept = min(BLOCK, dimensions)
+        self.register_buffer("basis", orthonormal(torch.randn(kept, dimensions, generator=generator)))
+        fresh = torch.randn(min(FRESH, dimensions - kept), dimensions, generator=generator)
+        self.register_buffer("fresh", fresh, persistent=False)
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the norm of the map that ``weight`` decides, at most ``1 + 2 tolerance`` times too large."""
@@ -126,21 +136,26 @@ class IteratedNorm(nn.Module):
         return (1.0 + self.tolerance) * scale * torch.linalg.vector_norm(image)
 
     def _ritz(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the vectors ``(BLOCK, n)`` at the end and the unit vector of the largest Ritz value."""
+        """Return the leading vectors ``(BLOCK, n)`` at the end and the unit vector of the largest Ritz value."""
 
         def step(remaining: Tensor, basis: Tensor, vector: Tensor, residual: Tensor) -> tuple[Tensor, ...]:
             basis = orthonormal(basis)
             images = self._gram(weight, basis)
             values, vectors = torch.linalg.eigh(basis @ images.T)
-            value, top = values[-1], vectors[:, -1]
-            vector = top @ basis
-            error = torch.linalg.vector_norm(top @ images - value * vector) - 2.0 * self.tolerance * value
+            # The largest Ritz value first: the rows that follow are those to keep.
+            value, turn = values[-1], vectors.flip(1).T
+            basis, images = turn @ basis, turn @ images
+            error = torch.linalg.vector_norm(images[0] - value * basis[0]) - 2.0 * self.tolerance * value
             # A map that is zero leaves no vectors to go on from.
-            return torch.where(value > 0, images, basis), vector, error
+            return torch.where(value > 0, images, basis), basis[0], error
 
-        start = (self.basis.clone(), torch.zeros_like(self.basis[0]), torch.ones_like(self.basis[0, 0]))
+        start = (
+            torch.cat([self.basis, self.fresh]),
+            torch.zeros_like(self.basis[0]),
+            torch.ones_like(self.basis[0, 0]),
+        )
         basis, vector, _ = iterate(step, lambda basis, vector, error: error > 0, start, LIMIT)
-        return orthonormal(basis), vector
+        return orthonormal(basis)[: len(self.basis)], vector
 
     def _gram(self, weight: Tensor, x: Tensor) -> Tensor:
         images = self.operator.apply(weight, x.unflatten(1, self.operator.inputs))
@@ -210,9 +225,10 @@ def check_bound(lipschitz: float, owner: str) -> None:
 
 
 def scaled(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Return weights whose largest is 1, so that no square of them overflows, and the scale that was taken off."""
+    """Return weights whose largest is 1, so that no square of them overflows, and the scale that was taken off. Where
+    weights are not finite it is the scale that says so, and the others are zero: eigenvalues are of finite numbers."""
     scale = weight.detach().abs().amax().clamp(min=torch.finfo(weight.dtype).tiny)
-    return weight / scale, scale
+    return torch.where(torch.isfinite(scale), weight / scale, 0.0), scale
 
 
 def orthonormal(rows: Tensor) -> Tensor:

@@ -18,9 +18,17 @@ class Velocity(ModulePart):
 
     ``time`` has the batch's shape, one time for each event, ``x`` is ``batch_shape + event_shape`` and so is what comes
     back. To write one, derive from this class and write :meth:`forward`; any other module that is called like this does
-    too. It should be smooth, since solvers take short steps at kinks, and treat the events of a batch apart. Where the
-    divergence is known in closed form, write :meth:`with_divergence` too.
+    too. It should be smooth, since solvers take short steps at kinks, and treat the events of a batch apart.
+
+    Where the divergence is known in closed form, write :meth:`with_divergence` too: a class that writes :meth:`forward`
+    alone does not inherit one, which would be that of another field. The closed form does not go through ``forward``,
+    so that hooks on the velocity do not act on what :class:`ExactTrace` computes.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "forward" in vars(cls) and "with_divergence" not in vars(cls):
+            cls.with_divergence = Velocity.with_divergence  # type: ignore[method-assign]
 
     def forward(self, time: Tensor, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return ``v(t, x | context)``."""

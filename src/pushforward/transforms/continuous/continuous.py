@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.accuracy import worst
+from pushforward.errors import UsageError
 from pushforward.networks.context import Context
 from pushforward.networks.velocity.base import VelocityFactory, make_velocity
 from pushforward.numerics import batch_shape
 from pushforward.spaces import Reals, as_context
 from pushforward.transforms.base import Transform
 from pushforward.transforms.continuous.drift import Position, PositionAndVolume, PositionVolumeAndEnergy
-from pushforward.transforms.continuous.gradients import Checkpoints, Gradients
+from pushforward.transforms.continuous.gradients import Checkpoints, Gradients, in_full_precision
 from pushforward.transforms.continuous.solver import DormandPrince, Solver, Statistics
 from pushforward.transforms.continuous.tableau import Drift
 from pushforward.transforms.continuous.trace import ExactTrace, Trace, signs
@@ -47,7 +48,10 @@ class Continuous(Transform):
         gradients: how a solve is differentiated: by :class:`Checkpoints` unless told otherwise.
         context: a number of features, a shape or a space of what the velocity is told besides; 0 for nothing.
 
+    Under autocast a solve is made in the precision of the weights all the same.
+
     Raises:
+        UsageError: for the shape of numbers, ().
         ShapeError: if the events or the context do not have the declared shape.
         ConvergenceError: if the solver cannot go on, with the sample and the time.
 
@@ -73,6 +77,8 @@ class Continuous(Transform):
     ) -> None:
         super().__init__()
         sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+        if not sizes:
+            raise UsageError("Continuous expects events of at least one dimension, got shape=()")
         self.domain = self.codomain = Reals(sizes)
         self.context = as_context(context)
         self.velocity = make_velocity(velocity, sizes[0], self.context, "Continuous")
@@ -149,10 +155,12 @@ class Continuous(Transform):
         """The batch's shape, and events and contexts as rows."""
         batch = batch_shape(x, self.event_dims)
         events = x.reshape(batch.numel(), *self.event_shape)
+        if torch.is_autocast_enabled(x.device.type) and x.dtype.itemsize < torch.float32.itemsize:
+            events = events.float()
         if context is None:
             return batch, events, None
         assert self.context is not None
-        shape = context.shape[context.dim() - len(self.context.shape) :]
+        shape = self.context.features_shape
         return batch, events, context.expand(*batch, *shape).reshape(batch.numel(), *shape).to(x.dtype)
 
     def _solve(
@@ -163,7 +171,7 @@ class Continuous(Transform):
             with torch.inference_mode(False), torch.no_grad():
                 rows = tuple(None if each is None else each.clone() for each in rows)
                 return self._solve(drift, start.clone(), rows, span, batch)
-        learned = [each for each in self.velocity.parameters() if each.requires_grad]
-        end, statistics = self.gradients.solve(self.solver, drift, learned, start, rows, span)
+        with in_full_precision(start):
+            end, statistics = self.gradients.solve(self.solver, drift, self.velocity, start, rows, span)
         self.statistics = statistics.reshape(batch)
         return end

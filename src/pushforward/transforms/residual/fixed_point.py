@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd import Function
 
 from pushforward.errors import UsageError
 from pushforward.kernels.fixed_point import Iteration, fixed_point, fixed_point_of_rows
@@ -76,9 +80,35 @@ class FixedPointInverse(Part):
 
             return unit * fixed_point(step, right, self._iteration(g))
 
-        if x.requires_grad:
-            x.register_hook(solved)
-        return x
+        return _WithGradient.apply(x, solved)  # type: ignore[no-any-return]
 
     def _iteration(self, g: Perturbation) -> Iteration:
         return Iteration(g.lipschitz / (1.0 - g.lipschitz), self.tolerance, self.limit, self.memory)
+
+
+class _WithGradient(Function):
+    """The same numbers, of whose gradients a function is taken on the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+        ctx.change = change
+        ctx.save_for_backward(x)
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        with torch.no_grad():
+            changed = ctx.change(gradient)
+        return _NotDifferentiable.apply(changed, gradient, *ctx.saved_tensors), None
+
+
+class _NotDifferentiable(Function):
+    """What was computed of other tensors without a graph, which says so if derivatives in them are asked for."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, *made_of: Tensor) -> Tensor:
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, ...]:  # type: ignore[override]
+        raise UsageError("the fixed-point inverse of a residual layer is differentiable once, not twice")

@@ -14,11 +14,12 @@ from pushforward.networks.context import Context, vector_context
 from pushforward.numerics import bounded
 from pushforward.parts import ModulePart
 from pushforward.spaces import Space
-from pushforward.transforms.stochastic.targets import check_log_density, log_density_of
+from pushforward.transforms.stochastic.targets import check_exact, log_density_of
 
 MAX_FORCE = 1000.0
 """The bound of each element of a force. A kernel may have any drift, as its density is known, and steep targets do not
 throw a step out of float32; the truncation is that of Roberts and Tweedie (1996), Bernoulli 2, 341-363."""
+STEEPEST = 50 * MAX_FORCE
 MAX_LOG_STEP = 3.0
 """How far a learned step size may move from where it starts, as a logarithm: a factor of 20 up and down."""
 
@@ -89,7 +90,7 @@ class ForceKernel(Kernel):
     def __init__(self, features: int, target: Any, step_size: float, context: Context = 0) -> None:
         super().__init__()
         owner = type(self).__name__
-        check_log_density(target, owner)
+        check_exact(target, owner)
         if features < 1 or not 0 < step_size < math.inf:
             raise UsageError(
                 f"{owner} expects at least 1 feature and a step size above 0, got {features} and {step_size}"
@@ -106,4 +107,5 @@ class ForceKernel(Kernel):
 
     def at(self, x: Tensor, context: Tensor | None) -> Point:
         log_density, force = value_and_gradient(lambda x: log_density_of(self.target, x, context), x)
-        return Point(x, log_density, bounded(force, MAX_FORCE))
+        # Infinite forces too: cut off where the bound is as good as reached, before a square that would overflow.
+        return Point(x, log_density, bounded(force.clamp(-STEEPEST, STEEPEST), MAX_FORCE))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from pushforward.accuracy import Accuracy
@@ -43,8 +44,8 @@ class Annealed(ModulePart):
         super().__init__()
         if not 0 < share <= 1:
             raise UsageError(f"Annealed expects a share above 0 and at most 1, got {share}: 0 is the base itself")
-        check_log_density(base, "Annealed")
-        check_log_density(target, "Annealed")
+        check_exact(base, "Annealed")
+        check_exact(target, "Annealed")
         self.base, self.target, self.share = base, target, share
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -79,18 +80,34 @@ class TiltedNormal(ModulePart):
 
 
 def check_log_density(target: Any, owner: str) -> None:
-    """Raise :class:`UsageError` unless this is a function, a module, or what has a ``log_prob`` that is exact."""
+    """Raise :class:`UsageError` unless this is a function, a module, or what has a ``log_prob``."""
     if isinstance(target, type) or not (callable(target) or hasattr(target, "log_prob")):
         what = f"the class {target.__name__}" if isinstance(target, type) else type(target).__name__
         raise UsageError(
             f"{owner} expects a log-density, a function of events (..., D) that returns (...), or a distribution, got "
             f"{what}"
         )
-    if isinstance(target, Distribution) and target.accuracy is not Accuracy.EXACT:
+
+
+def check_exact(target: Any, owner: str) -> None:
+    """Raise :class:`UsageError` unless this is a log-density, and, as far as it tells, an exact one."""
+    check_log_density(target, owner)
+    # The log_prob of a flow is as exact as the flow.
+    told = getattr(target, "__self__", target)
+    accuracy = getattr(told, "accuracy", Accuracy.EXACT)
+    if isinstance(accuracy, Accuracy) and accuracy is not Accuracy.EXACT:
         raise UsageError(
-            f"{owner} expects a target whose log-density is exact, got {type(target).__name__}, whose log_prob is "
-            f"{'an' if target.accuracy is Accuracy.ESTIMATE else 'a'} {target.accuracy}"
+            f"{owner} expects a target whose log-density is exact, got {type(told).__name__}, whose log_prob is "
+            f"{'an' if accuracy is Accuracy.ESTIMATE else 'a'} {accuracy}"
         )
+
+
+def sees_context(target: Any) -> bool:
+    """Whether a log-density is called with a context, where there is one: functions are, and what says that it takes
+    one."""
+    if isinstance(target, torch.distributions.Distribution):
+        return False
+    return getattr(target, "context", target) is not None
 
 
 def log_density_of(target: Any, x: Tensor, context: Tensor | None, event_dims: int = 1) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,8 @@ from pushforward.distributions.inputs import as_context
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.kernels.modes import evaluating
-from pushforward.transforms import Chain, Continuous, Transform
+from pushforward.transforms import Continuous, Transform
+from pushforward.transforms.chain import parts_in_turn
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class FieldOfFlow:
         Raises:
             UsageError: if its last transform, the one before the base, is not `Continuous`.
         """
-        *before, last = _in_turn(flow.transform)
+        *before, last = parts_in_turn(flow.transform)
         if not isinstance(last, Continuous):
             raise UsageError(
                 f"{owner} expects a flow whose transform is Continuous, or a chain that ends in one, got "
@@ -84,10 +86,14 @@ def contexts_for(flow: Flow, context: Any, count: int) -> Tensor | None:
     return rows[torch.arange(count, device=rows.device) % len(rows)]
 
 
-def _in_turn(transform: Transform) -> Iterator[Transform]:
-    """The parts of a chain, of those in it too."""
-    if not isinstance(transform, Chain):
-        yield transform
-        return
-    for part in transform:
-        yield from _in_turn(part)
+def as_rows(context: Tensor | None, batch: Sequence[int], dims: int) -> Tensor | None:
+    """Return the contexts of a batch, which broadcast to it, one row for each event; None of none.
+
+    Example:
+        >>> as_rows(torch.zeros(3, 2), (4, 3), 1).shape
+        torch.Size([12, 2])
+    """
+    if context is None:
+        return None
+    own = context.shape[context.dim() - dims :]
+    return context.expand(*batch, *own).reshape(math.prod(batch), *own)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from pushforward.flows.flow import Flow
-from pushforward.training.objectives.flow_matching.field import FieldOfFlow
+from pushforward.numerics import batch_shape
+from pushforward.training.objectives.flow_matching.field import FieldOfFlow, as_rows
 from pushforward.training.objectives.flow_matching.pairing import Independent, Pairing
 from pushforward.training.objectives.flow_matching.paths import Linear, ProbabilityPath
 from pushforward.training.objectives.flow_matching.times import Times, UniformTimes
@@ -56,17 +58,24 @@ class FlowMatching:
         return self.losses(flow, x, context).mean()
 
     def losses(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return the loss of each event of ``x``, ``(N,)``."""
+        """Return the loss of each event of ``x``, of the batch's shape."""
         parts = FieldOfFlow.of(flow, "flow matching")
         x, given = flow.check(x, context)
+        batch = batch_shape(x, len(flow.event_shape))
+        x, given = x.reshape(-1, *flow.event_shape), as_rows(given, batch, flow.taken_dims)
         x = parts.reached(x, given)
         z = parts.latents(len(x), given)
-        return squared_errors(parts, self.path, self.times, z[self._paired(flow, z, x, context)], x, given)
+        z = z[self.pairing(z.flatten(1), x.flatten(1), _compared(flow, context, batch))]
+        return squared_errors(parts, self.path, self.times, z, x, given).reshape(batch)
 
-    def _paired(self, flow: Flow, z: Tensor, x: Tensor, context: Tensor | None) -> Tensor:
-        # By the context as it is given, since what an embedding makes of it is still being learned.
-        given = None if context is None or flow.context is None else flow.context.features(context).flatten(1)
-        return self.pairing(z.flatten(1), x.flatten(1), given)
+
+def _compared(flow: Flow, context: Tensor | None, batch: torch.Size) -> Tensor | None:
+    """The contexts by which events are paired: as they are given, since what an embedding makes of them is still being
+    learned."""
+    if context is None or flow.context is None:
+        return None
+    rows = as_rows(flow.context.features(context), batch, len(flow.context.features_shape))
+    return None if rows is None else rows.flatten(1)
 
 
 def squared_errors(

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from pushforward.errors import UsageError
+from pushforward.errors import DataError, UsageError
 from pushforward.extras import requires
 
 ROWS = 64
@@ -148,6 +148,8 @@ def by_groups(pair: Callable[..., Tensor], rows: int, *batch: Tensor) -> Tensor:
         >>> by_groups(lambda z: torch.tensor([1, 0]), 2, torch.zeros(4))
         tensor([1, 0, 3, 2])
     """
+    if not len(batch[0]):
+        return torch.arange(0, device=batch[0].device)
     starts = range(0, len(batch[0]), rows)
     groups = [pair(*parts) for parts in zip(*(each.split(rows) for each in batch), strict=True)]
     return torch.cat([start + order for start, order in zip(starts, groups, strict=True)])
@@ -181,8 +183,13 @@ def assignment(cost: Tensor) -> Tensor:
     """Return the permutation ``p`` that minimises ``sum_i cost[i, p(i)]``.
 
     Raises:
+        DataError: if a cost is not a number.
         MissingExtraError: SciPy is not installed.
     """
+    if bool(cost.isnan().any()):
+        raise DataError(
+            "an optimal-transport pairing expects events and latents that are finite, got some that are not"
+        )
     with requires("train", purpose="optimal-transport pairing"):
         from scipy.optimize import linear_sum_assignment
     return torch.as_tensor(linear_sum_assignment(cost.double().cpu().numpy())[1], device=cost.device)
@@ -205,5 +212,5 @@ def _given(context: Tensor | None, pairing: Pairing) -> Tensor:
 
 def _in_units_of_spread(context: Tensor) -> Tensor:
     values = context.float() if not context.is_floating_point() else context
-    spread = values.std(0, unbiased=False)
+    spread = (values - values.mean(0)).square().mean(0).sqrt()
     return values / torch.where(spread > 0, spread, 1.0)

@@ -48,7 +48,18 @@ class PowerSeries(LogDeterminant):
     draws = Draws.BOTH
 
     def forward(self, g: Perturbation, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        if torch.is_inference_mode_enabled() or x.is_inference():
+            return self._outside_of_inference_mode(g, x, generator)
         return self.evaluate(g, x, self.probe(x, generator))
+
+    def _outside_of_inference_mode(
+        self, g: Perturbation, x: Tensor, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        """The same where inference mode, which knows nothing of the derivatives that a series is made of, is off."""
+        wanted = torch.is_grad_enabled()
+        with torch.inference_mode(False), torch.set_grad_enabled(wanted):
+            context = None if g.context is None else g.context.clone()
+            return self.forward(Perturbation(g.network, context), x.clone(), generator)
 
     def probe(self, x: Tensor, generator: torch.Generator | None) -> Probe:
         """Draw what the estimates of some rows depend on."""
@@ -150,7 +161,7 @@ class RussianRoulette(PowerSeries):
 
     def probe(self, x: Tensor, generator: torch.Generator | None) -> Probe:
         noise = self.noise(x, generator)
-        further = self.distribution.draw(rand(x, (), generator).item())
+        further = self.distribution.draw(_uniform(x, generator))
         exact = self.exact_terms if self.training else self.evaluation_terms
         weights = [1.0 / self.distribution.survival(count) for count in range(1, further + 1)]
         return Probe(noise, [1.0] * exact + weights)
@@ -167,6 +178,12 @@ def products(shift: Tensor, x: Tensor, probe: Probe, *, create_graph: bool) -> I
 def traces(product: Tensor, probe: Probe) -> Tensor:
     """The estimates ``v^T A v`` of the traces of each row, from ``A^T v``."""
     return (product * probe.noise).flatten(1).sum(-1)
+
+
+def _uniform(like: Tensor, generator: torch.Generator | None) -> float:
+    """A number in (0, 1) of 53 bits, whatever the type of the events: coarser ones are 0 now and then, behind which a
+    geometric number has no end, and of bfloat16 one in 256 is."""
+    return torch.randint(1, 2**53, (), device=like.device, generator=generator).item() / 2**53
 
 
 def _noise(name: str, owner: str) -> Callable[[Tensor, torch.Generator | None], Tensor]:

@@ -14,7 +14,7 @@ class TermCount(Part):
     """A distribution of whole numbers from 1, of which every one is possible."""
 
     def draw(self, uniform: float) -> int:
-        """The number at a uniform number in [0, 1)."""
+        """The number at a uniform number in (0, 1)."""
         count = 1
         while self.survival(count + 1) > uniform:
             count += 1
@@ -54,8 +54,10 @@ class GeometricTerms(TermCount):
 class PoissonTerms(TermCount):
     r"""One term and a Poisson number of further ones, ``N - 1 ~ Poisson(rate)`` (Chen et al. 2019, arXiv:1906.02735).
 
-    Its tail falls faster than any power, so that late terms, hardly ever drawn, weigh much: of few estimates the spread
-    looks smaller than it is.
+    Its tail falls faster than any power ``rho^k``, by which the terms fall for a spectral radius ``rho`` of the
+    Jacobian, so that late terms, hardly ever drawn, weigh much: Russian roulette is right in the mean, but its variance
+    ``~ sum_k rho^(2k) / (k^2 P(N >= k))`` is infinite for every ``rho > 0``, and of few estimates the spread looks
+    smaller than it is. Prefer `GeometricTerms`.
 
     Args:
         rate: the mean number of further terms, positive.
