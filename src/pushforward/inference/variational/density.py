@@ -11,7 +11,7 @@ from torch import Tensor
 from pushforward.errors import DataError, ShapeError, UsageError
 from pushforward.flows.flow import Flow
 from pushforward.inference.variational.coordinates import Coordinates, Declared, Own, coordinates_of
-from pushforward.transforms.stochastic.targets import check_log_density
+from pushforward.transforms.stochastic.targets import check_exact
 
 
 class UnconstrainedDensity:
@@ -41,7 +41,7 @@ class UnconstrainedDensity:
     """
 
     def __init__(self, log_density: Any, parameters: Mapping[str, Declared] | Declared | Coordinates) -> None:
-        check_log_density(log_density, "the posterior")
+        check_exact(log_density, "the posterior")
         self.log_density = getattr(log_density, "log_prob", log_density)
         self.coordinates = parameters if isinstance(parameters, Coordinates) else coordinates_of(parameters)
 
