@@ -142,7 +142,7 @@ def test_the_gradient_of_the_forward_divergence_is_that_of_the_likelihood() -> N
 # Posteriors in closed form --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("divergence", [None, ReverseKL(), AlphaDivergence(0.5), ForwardKL()])
+@pytest.mark.parametrize("divergence", [None, ReverseKL(), AlphaDivergence(0.5), ForwardKL()], ids=str)
 def test_a_regression_has_the_posterior_of_the_textbook(divergence: inference.Divergence | None) -> None:
     generator = torch.Generator().manual_seed(0)
     inputs = torch.cat([torch.ones(20, 1), torch.randn(20, 2, generator=generator)], 1)
@@ -153,7 +153,7 @@ def test_a_regression_has_the_posterior_of_the_textbook(divergence: inference.Di
         return prior + torch.distributions.Normal(weights @ inputs.T, 0.7).log_prob(outputs).sum(-1)
 
     posterior = fit_posterior(
-        log_joint, normal_flow(3), divergence=divergence, steps=500, learning_rate=3e-2, batch_size=128, seed=0
+        log_joint, normal_flow(3), divergence=divergence, steps=800, learning_rate=3e-2, batch_size=128, seed=0
     )
     covariance = torch.linalg.inv(inputs.T @ inputs / 0.49 + torch.eye(3) / 4)
     mean = covariance @ inputs.T @ outputs / 0.49
@@ -164,7 +164,7 @@ def test_a_regression_has_the_posterior_of_the_textbook(divergence: inference.Di
     assert posterior.effective_sample_size.value > 0.95 * posterior.draws
     samples = posterior.sample(100_000, torch.Generator().manual_seed(1))
     torch.testing.assert_close(samples.mean(0), mean, rtol=0.02, atol=0.02)
-    torch.testing.assert_close(samples.T.cov(), covariance, rtol=0.05, atol=0.003)
+    torch.testing.assert_close(samples.T.cov(), covariance, rtol=0.02, atol=0.001)
 
 
 def test_constrained_parameters_come_back_constrained_with_their_density() -> None:
@@ -213,15 +213,15 @@ def test_standardised_by_a_start_a_model_reaches_what_is_far_away() -> None:
     assert posterior.effective_sample_size.value > 0.8 * posterior.draws
 
 
-def test_annealing_finds_the_other_mode() -> None:
+def test_an_annealed_fit_has_both_modes() -> None:
     def two_modes(x: Tensor) -> Tensor:
-        return torch.logaddexp(*(-0.5 * ((x[..., 0] - mode) / 0.3).square() for mode in (-2.0, 2.0)))
+        return torch.logaddexp(*(-0.5 * ((x[..., 0] - mode) / 0.4).square() for mode in (-1.5, 1.5)))
 
     torch.manual_seed(0)
     spline = pf.transforms.Elementwise(pf.scalar.RationalQuadraticSpline(8, 5.0), (1,))
     flow = pf.Flow([spline], pf.distributions.StandardNormal((1,)))
     posterior = fit_posterior(two_modes, flow, annealing=0.5, steps=500, learning_rate=3e-2, batch_size=128, seed=0)
-    exact = math.log(2 * 0.3) + 0.5 * math.log(2 * math.pi)
+    exact = math.log(2 * 0.4) + 0.5 * math.log(2 * math.pi)
     assert posterior.log_normaliser.value == pytest.approx(exact, abs=0.05)
     share = (posterior.sample(10_000)[:, 0] > 0).float().mean().item()
     assert share == pytest.approx(0.5, abs=0.1)

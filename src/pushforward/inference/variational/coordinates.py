@@ -81,7 +81,7 @@ class Constrained(Coordinates):
         self.features = self.free_shape.numel()
 
     def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        free = u.reshape(*u.shape[:-1], *self.free_shape)
+        free = u.reshape((*u.shape[:-1], *self.free_shape))
         value = self.transform(free)
         return value, self.transform.log_abs_det_jacobian(free, value)
 
