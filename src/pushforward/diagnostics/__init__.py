@@ -7,6 +7,7 @@ from pushforward.diagnostics.importance import (
     free_energy_difference,
     log_normaliser,
 )
+from pushforward.diagnostics.pareto import pareto_shape, smoothed_weights
 from pushforward.diagnostics.straightness import straightness
 from pushforward.diagnostics.summary import Summary, count_parameters, summary
 
@@ -18,6 +19,8 @@ __all__ = [
     "free_energy",
     "free_energy_difference",
     "log_normaliser",
+    "pareto_shape",
+    "smoothed_weights",
     "straightness",
     "summary",
 ]

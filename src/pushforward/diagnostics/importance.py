@@ -44,7 +44,7 @@ def effective_sample_size(log_weights: ArrayLike) -> float:
         >>> effective_sample_size(torch.tensor([0.0, 0.0, -torch.inf, -torch.inf]))
         2.0
     """
-    weights, _ = _scaled(log_weights)
+    weights, _ = scaled_weights(log_weights)
     return (weights.sum().square() / weights.square().sum()).item()
 
 
@@ -66,7 +66,7 @@ def log_normaliser(log_weights: ArrayLike) -> Estimate:
         >>> round(estimate.value, 4) == round(math.log(2.0), 4), round(estimate.error, 4)
         (True, 0.5)
     """
-    weights, largest = _scaled(log_weights)
+    weights, largest = scaled_weights(log_weights)
     mean = weights.mean()
     deviation = (weights / mean - 1).square().sum().sqrt() / max(len(weights) * (len(weights) - 1), 1) ** 0.5
     error = deviation.item() if len(weights) > 1 else math.inf
@@ -112,7 +112,7 @@ def free_energy_difference(log_weights: ArrayLike, first: ArrayLike, second: Arr
         >>> round(free_energy_difference(torch.zeros(4), x < 0, x > 0).value, 4) == round(math.log(3.0), 4)
         True
     """
-    (one, top_one), (other, top_other) = (_scaled(_within(log_weights, region)) for region in (first, second))
+    (one, top_one), (other, top_other) = (scaled_weights(_within(log_weights, region)) for region in (first, second))
     shares = one / one.sum(), other / other.sum()
     difference = top_other - top_one + (other.sum() / one.sum()).log().item()
     return Estimate(difference, (shares[0] - shares[1]).square().sum().sqrt().item())
@@ -128,8 +128,12 @@ def _within(log_weights: ArrayLike, region: ArrayLike) -> Tensor:
     return torch.where(region, log_weights, -torch.inf)
 
 
-def _scaled(log_weights: ArrayLike) -> tuple[Tensor, float]:
-    """Weights over the largest one, in float64, and its logarithm."""
+def scaled_weights(log_weights: ArrayLike) -> tuple[Tensor, float]:
+    """Return the weights over the largest one, in float64, and its logarithm.
+
+    Raises:
+        DataError: if there are none, one is NaN or infinite, or all are zero.
+    """
     values = torch.as_tensor(log_weights).detach().flatten().double()
     if not len(values) or bool((values.isnan() | (values == torch.inf)).any()) or bool((values == -torch.inf).all()):
         raise DataError(
