@@ -1,9 +1,5 @@
-"""What a flow is made of and how well it does."""
+"""What a flow is made of, how well it does, and whether posteriors can be believed."""
 
-from pushforward.diagnostics.straightness import straightness
-from pushforward.diagnostics.summary import Summary, count_parameters, summary
-
-__all__ = ["Summary", "count_parameters", "straightness", "summary"]
 from pushforward.diagnostics.importance import (
     Estimate,
     effective_sample_size,
@@ -11,14 +7,49 @@ from pushforward.diagnostics.importance import (
     free_energy_difference,
     log_normaliser,
 )
+from pushforward.diagnostics.posteriors import (
+    Coverage,
+    Discrepancy,
+    LocalTest,
+    Misspecification,
+    PredictiveCheck,
+    RankCalibration,
+    TwoSampleTest,
+    c2st,
+    expected_coverage,
+    local_c2st,
+    misspecification,
+    mmd,
+    posterior_predictive,
+    sbc,
+    tarp,
+)
+from pushforward.diagnostics.straightness import straightness
+from pushforward.diagnostics.summary import Summary, count_parameters, summary
 
 __all__ = [
+    "Coverage",
+    "Discrepancy",
     "Estimate",
+    "LocalTest",
+    "Misspecification",
+    "PredictiveCheck",
+    "RankCalibration",
     "Summary",
+    "TwoSampleTest",
+    "c2st",
     "count_parameters",
     "effective_sample_size",
+    "expected_coverage",
     "free_energy",
     "free_energy_difference",
+    "local_c2st",
     "log_normaliser",
+    "misspecification",
+    "mmd",
+    "posterior_predictive",
+    "sbc",
+    "straightness",
     "summary",
+    "tarp",
 ]
