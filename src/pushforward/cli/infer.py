@@ -67,6 +67,7 @@ def infer(
         int, typer.Option(min=50, help="How many simulations calibrate; at most a fifth of them.")
     ] = 500,
     max_time: Annotated[str, typer.Option(help="How long to train: HH:MM:SS, or like 90s, 20m, 2h.")] = "00:05:00",
+    max_steps: Annotated[int | None, typer.Option(min=1, help="How many steps at most.", show_default=False)] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what a run has left in --out.")] = False,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -92,6 +93,7 @@ def infer(
         draws,
         held_out,
         max_time,
+        max_steps,
         seed or 0,
     )
     with plain_warnings():

@@ -50,6 +50,7 @@ class Request:
     draws: int
     held_out: int
     max_time: str
+    max_steps: int | None
     seed: int
 
 
@@ -117,7 +118,7 @@ def infer_posterior(request: Request, out: Path, progress: bool) -> Inference:
     observed, truth = observation(request, simulations)
     make_folder(out)
     training, held_out = divide(simulations, request, truth is not None)
-    posterior = learn_posterior(training.theta, training.x, request.max_time, request.seed, progress)
+    posterior = learn_posterior(training, request, progress)
     torch.manual_seed(request.seed)
     drawn = posterior.sample(request.draws, observed)
     tests = diagnose(posterior, held_out, observed, request.seed)
@@ -135,21 +136,23 @@ def infer_posterior(request: Request, out: Path, progress: bool) -> Inference:
     return Inference(summary, {name: str(result) for name, result in tests.named().items()}, facts)
 
 
-def learn_posterior(theta: Tensor, x: Tensor, max_time: str, seed: int, progress: bool) -> Flow:
+def learn_posterior(simulations: Simulations, request: Request, progress: bool) -> Flow:
     """A neural posterior, ``q(theta | x)``, of pairs of the prior and the simulator."""
     from pushforward.models import nsf
     from pushforward.training import fit
 
-    torch.manual_seed(seed)
-    held = max(1, round(_VALIDATION * len(theta)))
+    theta, x = simulations.theta, simulations.x
+    torch.manual_seed(request.seed)
     flow = nsf(features=theta.shape[1], context=x.shape[1])
+    held = max(1, round(_VALIDATION * len(theta)))
     fit(
         flow,
         (theta[held:], x[held:]),
         (theta[:held], x[:held]),
-        max_time=max_time,
+        max_time=request.max_time,
+        max_steps=request.max_steps,
         patience=_PATIENCE,
-        seed=seed,
+        seed=request.seed,
         progress=progress,
     )
     return flow
@@ -214,8 +217,7 @@ def describe(drawn: Tensor, names: tuple[str, ...]) -> list[tuple[str, float, fl
 
 
 def _numbers(table: TableFile, columns: tuple[str, ...]) -> Tensor:
-    values = numeric(table.path, table.choose(columns).read(), columns, np.float64)
-    return torch.from_numpy(values).to(torch.get_default_dtype())
+    return torch.from_numpy(numeric(table.path, table.choose(columns).read(), columns, np.float64))
 
 
 def _check_row(source: object, row: int, count: int) -> None:
