@@ -119,11 +119,30 @@ def test_coverage_by_density_does_not_tell_the_prior_and_random_points_do() -> N
     assert diagnostics.tarp(RIGHT, theta, x, references=lambda given: given.square()).p_value > 0.02
 
 
-def test_draws_a_function_and_an_object_are_the_same_posterior() -> None:
+class Counted:
+    """A distribution whose sample shapes may be a number."""
+
+    def __init__(self, distribution: torch.distributions.Distribution) -> None:
+        self.distribution, self.log_prob = distribution, distribution.log_prob
+
+    def sample(self, n: int) -> Tensor:
+        return self.distribution.sample((n,))
+
+
+class Estimator:
+    """Gives a distribution for each batch of observations."""
+
+    def posterior(self, x: Tensor) -> Counted:
+        normal = torch.distributions.Normal(SHRINKAGE * x, WIDTH)
+        return Counted(torch.distributions.Independent(normal, 1))
+
+
+def test_draws_a_function_an_object_and_an_estimator_are_the_same_posterior() -> None:
     theta, x = pairs(50)
     first = diagnostics.sbc(RIGHT, theta, x, seed=3)
     second = diagnostics.sbc(RIGHT.sample, theta, x, seed=3)
     assert first.ranks.equal(second.ranks) and first.p_value == second.p_value
+    assert diagnostics.expected_coverage(Estimator(), theta, x).p_value > 0.01
     assert diagnostics.tarp(RIGHT.sample(30, x), theta, x).draws == 30
 
 

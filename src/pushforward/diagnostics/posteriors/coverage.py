@@ -9,7 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.diagnostics.posteriors.draws import Posterior, Sampler, check_pairs, plain, posterior_draws, ranks_of
+from pushforward.diagnostics.posteriors.draws import (
+    Estimator,
+    Given,
+    Posterior,
+    as_posterior,
+    check_pairs,
+    plain,
+    posterior_draws,
+    ranks_of,
+)
 from pushforward.diagnostics.posteriors.standardised import standardised_rows
 from pushforward.diagnostics.posteriors.uniformity import Array, Uniformity, seeds, uniformity
 from pushforward.errors import DataError, ShapeError, UsageError
@@ -69,14 +78,17 @@ class Coverage:
         return f"coverage - level {self.excess:+.3f} +- {self.excess_error:.3f}, p = {self.p_value:.3g}"
 
 
-def expected_coverage(posterior: Posterior, theta: Tensor, x: Tensor, *, draws: int = 199, seed: int = 0) -> Coverage:
+def expected_coverage(
+    posterior: Posterior | Estimator, theta: Tensor, x: Tensor, *, draws: int = 199, seed: int = 0
+) -> Coverage:
     r"""How often regions of highest posterior density hold the truth.
 
     The region of level ``a`` at ``x`` holds the share ``a`` of the posterior where it is densest; the expected coverage
     is the share of pairs whose ``theta`` lies inside. A posterior that ignores ``x``, the prior, passes.
 
     Args:
-        posterior: with ``sample(n, x)`` and ``log_prob(theta, x)``, a conditional flow for instance.
+        posterior: with ``sample(n, x)`` and ``log_prob(theta, x)``, a conditional flow for instance; or an estimator
+            with ``posterior(x)``.
         theta: parameters ``(N, D)`` of the prior.
         x: an observation for each, ``(N, ...)``.
         draws: for each observation.
@@ -97,7 +109,7 @@ def expected_coverage(posterior: Posterior, theta: Tensor, x: Tensor, *, draws: 
         True
     """
     check_pairs("expected_coverage", theta, x)
-    log_prob = getattr(posterior, "log_prob", None)
+    log_prob = getattr(as_posterior("expected_coverage", posterior), "log_prob", None)
     if log_prob is None:
         raise UsageError(
             f"expected_coverage expects a posterior with log_prob(theta, x), got {type(posterior).__name__}: tarp "
@@ -113,7 +125,7 @@ def expected_coverage(posterior: Posterior, theta: Tensor, x: Tensor, *, draws: 
 
 
 def tarp(
-    posterior: Posterior | Sampler | Tensor,
+    posterior: Given | Tensor,
     theta: Tensor,
     x: Tensor,
     *,
@@ -129,8 +141,8 @@ def tarp(
     a posterior that ignores it fails; where every function of ``x`` passes, the posterior is right.
 
     Args:
-        posterior: with ``sample(n, x)``, a conditional flow for instance; a function of ``n`` and ``x``; or draws
-            ``(n, N, D)``.
+        posterior: with ``sample(n, x)``, a conditional flow for instance; an estimator with ``posterior(x)``; a
+            function of ``n`` and ``x``; or draws ``(n, N, D)``.
         theta: parameters ``(N, D)`` of the prior.
         x: an observation for each, ``(N, ...)``.
         draws: for each observation.

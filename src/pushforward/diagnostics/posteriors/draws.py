@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from pushforward.errors import DataError, ShapeError, UsageError
 
 Sampler = Callable[[int, Tensor], Tensor]
-"""Draws ``(n, N, D)`` at observations ``(N, ...)``: ``lambda n, x: npe.posterior(x).sample(n)``, say."""
+"""Draws ``(n, N, D)`` at observations ``(N, ...)``, of ``n`` and these."""
 
 
 class Posterior(Protocol):
@@ -22,6 +23,57 @@ class Posterior(Protocol):
 
     def log_prob(self, x: Any, context: Any, /) -> Tensor:
         """The log-density of parameters ``(..., N, D)`` at observations ``(N, ...)``, ``(..., N)``."""
+
+
+class Estimator(Protocol):
+    """What gives a distribution for observations ``(N, ...)``, with ``sample(n)`` and ``log_prob(theta)``."""
+
+    def posterior(self, x: Any, /) -> Any:
+        """The distribution of the parameters at observations."""
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """The posterior of an estimator, as a function of parameters and observations."""
+
+    estimator: Estimator
+
+    def sample(self, sample_shape: int, context: Any, /) -> Tensor:
+        """Draw ``(n, N, D)``."""
+        return self.estimator.posterior(context).sample(sample_shape)
+
+    def log_prob(self, x: Any, context: Any, /) -> Tensor:
+        """The log-density, ``(..., N)``."""
+        return self.estimator.posterior(context).log_prob(x)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A posterior of which there are draws alone."""
+
+    sample: Sampler
+
+
+Given = Posterior | Estimator | Sampler
+"""A posterior, as people have it."""
+
+
+def as_posterior(owner: str, subject: Given) -> Any:
+    """What has ``sample(n, x)`` and, where the subject knows densities, ``log_prob(theta, x)``.
+
+    Raises:
+        UsageError: if the subject is no posterior.
+    """
+    if callable(getattr(subject, "posterior", None)):
+        return Estimated(subject)  # type: ignore[arg-type]
+    if callable(getattr(subject, "sample", None)):
+        return subject
+    if callable(subject):
+        return Sampled(subject)
+    raise UsageError(
+        f"{owner} expects a posterior with sample(n, x), an estimator with posterior(x), a function of n and x, or "
+        f"draws (n, N, D), got {type(subject).__name__}"
+    )
 
 
 def check_pairs(owner: str, theta: Tensor, x: Tensor) -> None:
@@ -42,7 +94,7 @@ def check_pairs(owner: str, theta: Tensor, x: Tensor) -> None:
 
 def posterior_draws(
     owner: str,
-    posterior: Posterior | Sampler | Tensor,
+    posterior: Given | Tensor,
     count: int,
     x: Tensor,
     seed: int,
@@ -52,7 +104,7 @@ def posterior_draws(
 
     Args:
         owner: who asks, for errors.
-        posterior: with ``sample(n, x)``, or such a function, or its draws.
+        posterior: with ``sample(n, x)``, or an estimator, or a function, or its draws.
         count: how many for each observation.
         x: the observations.
         seed: of the draws; the global state of random numbers is left as it was.
@@ -88,16 +140,11 @@ def plain(values: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _drawn(owner: str, posterior: Posterior | Sampler, count: int, x: Tensor, seed: int) -> Tensor:
-    sample: Any = getattr(posterior, "sample", posterior)
-    if not callable(sample):
-        raise UsageError(
-            f"{owner} expects a posterior with sample(n, x), a function of n and x, or draws (n, N, D), got "
-            f"{type(posterior).__name__}"
-        )
+def _drawn(owner: str, posterior: Given, count: int, x: Tensor, seed: int) -> Tensor:
+    subject = as_posterior(owner, posterior)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return torch.as_tensor(sample(count, x)).detach()
+        return torch.as_tensor(subject.sample(count, x)).detach()
 
 
 def ranks_of(truth: Tensor, draws: Tensor, seed: int) -> Tensor:

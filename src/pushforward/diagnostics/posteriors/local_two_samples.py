@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pushforward.diagnostics.posteriors.draws import Posterior, Sampler, check_pairs, posterior_draws
+from pushforward.diagnostics.posteriors.draws import Given, check_pairs, posterior_draws
 from pushforward.diagnostics.posteriors.label_classifiers import fit_classifiers
 from pushforward.diagnostics.posteriors.standardised import standardised_rows
 from pushforward.diagnostics.posteriors.uniformity import seeds
@@ -42,7 +42,7 @@ class LocalTest:
 
 
 def local_c2st(
-    posterior: Posterior | Sampler,
+    posterior: Given,
     theta: Tensor,
     x: Tensor,
     observed: Tensor,
@@ -60,7 +60,8 @@ def local_c2st(
     all of them are trained together.
 
     Args:
-        posterior: with ``sample(n, x)``, a conditional flow for instance, or a function of ``n`` and ``x``.
+        posterior: with ``sample(n, x)``, a conditional flow for instance; an estimator with ``posterior(x)``; or a
+            function of ``n`` and ``x``.
         theta: parameters ``(N, D)`` of the prior, that the posterior was not trained on.
         x: an observation for each, ``(N, ...)``.
         observed: one observation, ``(...)``.

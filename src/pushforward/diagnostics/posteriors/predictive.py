@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward.diagnostics.posteriors.distances import Mahalanobis
-from pushforward.diagnostics.posteriors.draws import Posterior, Sampler, plain, posterior_draws
+from pushforward.diagnostics.posteriors.draws import Given, plain, posterior_draws
 from pushforward.diagnostics.posteriors.uniformity import seeds
 from pushforward.errors import DataError, ShapeError
 
@@ -46,7 +46,7 @@ class PredictiveCheck:
 
 
 def posterior_predictive(
-    posterior: Posterior | Sampler,
+    posterior: Given,
     simulator: Callable[[Tensor], Tensor],
     observed: Tensor,
     *,
@@ -57,7 +57,8 @@ def posterior_predictive(
     r"""Simulate with draws of the posterior at an observation, and say how far out the observation lies.
 
     Args:
-        posterior: with ``sample(n, x)``, a conditional flow for instance, or a function of ``n`` and ``x``.
+        posterior: with ``sample(n, x)``, a conditional flow for instance; an estimator with ``posterior(x)``; or a
+            function of ``n`` and ``x``.
         simulator: from parameters ``(n, D)`` to observations ``(n, ...)``.
         observed: one observation, ``(...)``.
         draws: of the posterior.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pushforward.diagnostics.posteriors.draws import Posterior, Sampler, check_pairs, plain, posterior_draws, ranks_of
+from pushforward.diagnostics.posteriors.draws import Given, check_pairs, plain, posterior_draws, ranks_of
 from pushforward.diagnostics.posteriors.uniformity import Uniformity, seeds, uniformity
 from pushforward.errors import ShapeError
 
@@ -40,7 +40,7 @@ class RankCalibration:
 
 
 def sbc(
-    posterior: Posterior | Sampler | Tensor,
+    posterior: Given | Tensor,
     theta: Tensor,
     x: Tensor,
     *,
@@ -57,8 +57,8 @@ def sbc(
     `local_c2st`.
 
     Args:
-        posterior: with ``sample(n, x)``, a conditional flow for instance; a function of ``n`` and ``x``; or draws
-            ``(n, N, D)``. Draws must be independent: thin those of a Markov chain.
+        posterior: with ``sample(n, x)``, a conditional flow for instance; an estimator with ``posterior(x)``; a
+            function of ``n`` and ``x``; or draws ``(n, N, D)``. Draws must be independent: thin those of a Markov chain.
         theta: parameters ``(N, D)`` of the prior.
         x: an observation for each, ``(N, ...)``.
         draws: for each observation.
