@@ -58,7 +58,7 @@ def sbc(
 
     Args:
         posterior: with ``sample(n, x)``, a conditional flow for instance; an estimator with ``posterior(x)``; a
-            function of ``n`` and ``x``; or draws ``(n, N, D)``. Draws must be independent: thin those of a Markov chain.
+            function of ``n`` and ``x``; or draws ``(n, N, D)``, independent ones: thin those of a Markov chain.
         theta: parameters ``(N, D)`` of the prior.
         x: an observation for each, ``(N, ...)``.
         draws: for each observation.
