@@ -77,7 +77,8 @@ def infer(
 
     The table has a simulation in each row: parameters of the prior and what the simulator gave for them.
     """
-    from pushforward.cli.inference import FILES, Request, infer_posterior
+    from pushforward.cli.inference import FILES, REPORT, Request, infer_posterior
+    from pushforward.cli.inference_report import write_report
     from pushforward.training.plan import parse_duration
 
     parse_duration(max_time)
@@ -97,18 +98,16 @@ def infer(
         seed or 0,
     )
     with plain_warnings():
-        result = infer_posterior(request, out, progress=not (quiet or as_json))
+        inference = infer_posterior(request, out, progress=not (quiet or as_json))
+    write_report(out / REPORT, request, inference)
     if as_json:
-        print_json(result.facts)
+        print_json({"out": str(out), **inference.facts()})
         return
-    print_table(("parameter", "mean", "deviation", "5 %", "95 %"), [_rounded(row) for row in result.posterior])
-    print_table(("test", "result"), list(result.tests.items()))
-    say(f"Everything is in {out}: start with {out / 'report.html'}", quiet)
+    headings = ("parameter", "mean", "deviation", "5 %", "95 %")
+    print_table(headings, [(name, *(f"{value:.4g}" for value in row)) for name, *row in inference.summary()])
+    print_table(("test", "result"), list(inference.tests.named().items()))
+    say(f"Everything is in {out}: start with {out / REPORT}", quiet)
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _rounded(row: tuple[object, ...]) -> list[str]:
-    return [f"{value:.4g}" if isinstance(value, float) else str(value) for value in row]

@@ -94,26 +94,44 @@ class Inference:
     """What came of it.
 
     Attributes:
-        posterior: for each parameter its name, mean, deviation, and 5 and 95 % quantiles.
-        tests: what each diagnostic says, by its name.
-        facts: for programs.
+        training, held_out: the simulations that were learned from and those that the tests were made with.
+        draws: of the posterior, ``(n, D)``.
+        truth: the parameters of the observation, where they are known.
+        tests: what they say.
     """
 
-    posterior: list[tuple[str, float, float, float, float]]
-    tests: dict[str, str]
-    facts: dict[str, Any]
+    training: Simulations
+    held_out: Simulations
+    draws: Tensor
+    truth: Tensor | None
+    tests: Tests
+
+    def summary(self) -> list[tuple[str, float, float, float, float]]:
+        """Each parameter's name, mean, deviation, and 5 and 95 % quantiles."""
+        values = self.draws.double()
+        low, high = values.quantile(torch.tensor([0.05, 0.95], dtype=torch.float64), dim=0)
+        columns = [each.tolist() for each in (values.mean(0), values.std(0), low, high)]
+        return list(zip(self.training.parameters, *columns, strict=True))
+
+    def facts(self) -> dict[str, Any]:
+        """What came out, for programs."""
+        posterior = {name: dict(zip(("mean", "deviation", "q5", "q95"), row)) for name, *row in self.summary()}
+        return {
+            "simulations": len(self.training.theta),
+            "held_out": len(self.held_out.theta),
+            "posterior": posterior,
+            "p_values": {name: result.p_value for name, result in self.tests.named().items()},
+        }
 
 
 def infer_posterior(request: Request, out: Path, progress: bool) -> Inference:
-    """Learn, draw, test, and leave everything in the folder ``out``.
+    """Learn, draw and test; the model and the draws are left in the folder ``out``.
 
     Raises:
         DataError: a table cannot be read, misses a column, or has too few rows.
         UsageError: no columns are left to infer from, or there is no such row.
         FileError: the folder cannot be written.
     """
-    from pushforward.cli.inference_report import write_report
-
     simulations = read_simulations(request)
     observed, truth = observation(request, simulations)
     make_folder(out)
@@ -121,19 +139,9 @@ def infer_posterior(request: Request, out: Path, progress: bool) -> Inference:
     posterior = learn_posterior(training, request, progress)
     torch.manual_seed(request.seed)
     drawn = posterior.sample(request.draws, observed)
-    tests = diagnose(posterior, held_out, observed, request.seed)
     save(posterior, out / MODEL)
     write_events(out / SAMPLES, drawn, columns=simulations.parameters)
-    summary = describe(drawn, simulations.parameters)
-    write_report(out / REPORT, request, training, len(held_out.theta), drawn, truth, summary, tests)
-    facts = {
-        "out": str(out),
-        "simulations": len(training.theta),
-        "held_out": len(held_out.theta),
-        "posterior": {name: dict(zip(("mean", "deviation", "q5", "q95"), row)) for name, *row in summary},
-        "p_values": {name: result.p_value for name, result in tests.named().items()},
-    }
-    return Inference(summary, {name: str(result) for name, result in tests.named().items()}, facts)
+    return Inference(training, held_out, drawn, truth, diagnose(posterior, held_out, observed, request.seed))
 
 
 def learn_posterior(simulations: Simulations, request: Request, progress: bool) -> Flow:
@@ -206,14 +214,6 @@ def divide(simulations: Simulations, request: Request, simulated: bool) -> tuple
     order = order[order != request.row] if simulated else order
     held_out = min(request.held_out, len(order) // 5)
     return simulations.at(order[held_out:]), simulations.at(order[:held_out])
-
-
-def describe(drawn: Tensor, names: tuple[str, ...]) -> list[tuple[str, float, float, float, float]]:
-    """Each parameter's mean, deviation, and 5 and 95 % quantiles."""
-    values = drawn.double()
-    low, high = values.quantile(torch.tensor([0.05, 0.95], dtype=torch.float64), dim=0)
-    columns = [each.tolist() for each in (values.mean(0), values.std(0), low, high)]
-    return list(zip(names, *columns, strict=True))
 
 
 def _numbers(table: TableFile, columns: tuple[str, ...]) -> Tensor:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from torch import Tensor
 
 from pushforward.plots import against_chance, corner, coverage, ranks, save
 from pushforward.report import Report, Table
 
 if TYPE_CHECKING:
-    from pushforward.cli.inference import Request, Simulations, Tests
+    from pushforward.cli.inference import Inference, Request
 
 _MOST_COLUMNS = 12
 _SUSPICIOUS = 0.01
@@ -27,32 +25,29 @@ CAPTIONS = {
 }
 
 
-def write_report(
-    path: Path,
-    request: Request,
-    training: Simulations,
-    held_out: int,
-    drawn: Tensor,
-    truth: Tensor | None,
-    summary: Sequence[tuple[object, ...]],
-    tests: Tests,
-) -> None:
+def write_report(path: Path, request: Request, inference: Inference) -> None:
     """Draw the pictures beside ``path`` and write the page there."""
+    theta, truth = inference.training.theta, inference.truth
     source = "a simulation, which was kept out of the training" if request.observed is None else str(request.observed)
     text = (
-        f"A neural posterior of {len(training.theta):,} simulations of {request.simulations}, tested on {held_out:,} "
-        f"others, and {len(drawn):,} draws of it for row {request.row} of {source}. {verdict(tests.named())}"
+        f"A neural posterior of {len(theta):,} simulations of {request.simulations}, tested on "
+        f"{len(inference.held_out.theta):,} others, and {len(inference.draws):,} draws of it for row {request.row} of "
+        f"{source}. {verdict(inference.tests.named())}"
     )
-    prior = [("mean of the prior", training.theta.mean(0)), ("its deviation", training.theta.std(0))]
-    known = [*prior, *([] if truth is None else [("truth", truth)])]
-    rows = [[*row, *(values[index].item() for _, values in known)] for index, row in enumerate(summary)]
-    headings = ["parameter", "mean", "deviation", "5 %", "95 %", *(name for name, _ in known)]
-    results = [[name, str(result), result.p_value] for name, result in tests.named().items()]
+    known = {"mean of the prior": theta.mean(0), "its deviation": theta.std(0)}
+    known |= {} if truth is None else {"truth": truth}
+    rows = [
+        [*row, *(values[index].item() for values in known.values())] for index, row in enumerate(inference.summary())
+    ]
+    tests = [[name, str(result), result.p_value] for name, result in inference.tests.named().items()]
     Report(
         title="The posterior, and whether to believe it",
         text=text,
-        tables=[Table(headings, rows, "Posterior"), Table(["test", "result", "p"], results, "Tests")],
-        pictures=_pictures(path.parent, training, drawn, tests),
+        tables=[
+            Table(["parameter", "mean", "deviation", "5 %", "95 %", *known], rows, "Posterior"),
+            Table(["test", "result", "p"], tests, "Tests"),
+        ],
+        pictures=_pictures(path.parent, inference),
         configuration={name: value for name, value in vars(request).items() if value not in (None, ())},
     ).write(path)
 
@@ -71,12 +66,13 @@ def verdict(results: Mapping[str, Any]) -> str:
     return f"No test speaks against it (all p above {_SUSPICIOUS})."
 
 
-def _pictures(folder: Path, training: Simulations, drawn: Tensor, tests: Tests) -> list[tuple[Path, str]]:
-    names = training.parameters[:_MOST_COLUMNS]
-    shown = len(names)
+def _pictures(folder: Path, inference: Inference) -> list[tuple[Path, str]]:
+    names, tests = inference.training.parameters, inference.tests
+    shown = names[:_MOST_COLUMNS]
+    prior, posterior = (each[:_DRAWN, : len(shown)] for each in (inference.training.theta, inference.draws))
     figures = {
-        "posterior.png": corner(training.theta[:_DRAWN, :shown], drawn[:_DRAWN, :shown], names),
-        "ranks.png": ranks(tests.calibration, training.parameters),
+        "posterior.png": corner(prior, posterior, shown),
+        "ranks.png": ranks(tests.calibration, names),
         "coverage.png": coverage({"highest density": tests.coverage, "random points": tests.random_points}),
         "observation.png": against_chance(
             {"local two-sample test": tests.local, "misspecification": tests.misspecification}
