@@ -30,6 +30,7 @@ ROOMS = {
     "sklearn": ["tables"],
     "partitions": ["cluster"],
     "codec": ["codec"],
+    "diagnostics": ["diagnostics"],
     "plots": ["plots"],
     "cli": ["cli", "cluster", "plots", "tables"],
 }

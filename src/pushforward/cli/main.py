@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli import codec, describe, evaluate, impute, interpolate, plot, sample, score, train
+from pushforward.cli import codec, describe, evaluate, impute, infer, interpolate, plot, sample, score, train
 from pushforward.cli.options import Json, Quiet
 from pushforward.cli.terminal import FAILURE, INTERRUPTED, USAGE, fail, print_json, print_table, say
 from pushforward.errors import PushforwardError, UsageError
@@ -44,7 +44,7 @@ def shared(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Normalizing flows: train, evaluate, sample, score, plot, compress."""
+    """Normalizing flows: train, evaluate, sample, score, infer, plot, compress."""
 
 
 def main() -> None:
@@ -114,7 +114,7 @@ def demo(
     say(f"Everything is in {out}: start with {out / 'report.html'}", quiet)
 
 
-for room in (train, evaluate, sample, interpolate, score, impute, describe, plot, codec):
+for room in (train, evaluate, sample, interpolate, score, impute, infer, describe, plot, codec):
     room.register(app)
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a flow is made of and how well it does."""
+"""What a flow is made of, how well it does, and whether posteriors can be believed."""
 
 from pushforward.diagnostics.importance import (
     Estimate,
@@ -8,19 +8,51 @@ from pushforward.diagnostics.importance import (
     log_normaliser,
 )
 from pushforward.diagnostics.pareto import pareto_shape, smoothed_weights
+from pushforward.diagnostics.posteriors import (
+    Coverage,
+    Discrepancy,
+    LocalTest,
+    Misspecification,
+    PredictiveCheck,
+    RankCalibration,
+    TwoSampleTest,
+    c2st,
+    expected_coverage,
+    local_c2st,
+    misspecification,
+    mmd,
+    posterior_predictive,
+    sbc,
+    tarp,
+)
 from pushforward.diagnostics.straightness import straightness
 from pushforward.diagnostics.summary import Summary, count_parameters, summary
 
 __all__ = [
+    "Coverage",
+    "Discrepancy",
     "Estimate",
+    "LocalTest",
+    "Misspecification",
+    "PredictiveCheck",
+    "RankCalibration",
     "Summary",
+    "TwoSampleTest",
+    "c2st",
     "count_parameters",
     "effective_sample_size",
+    "expected_coverage",
     "free_energy",
     "free_energy_difference",
+    "local_c2st",
     "log_normaliser",
     "pareto_shape",
     "smoothed_weights",
+    "misspecification",
+    "mmd",
+    "posterior_predictive",
+    "sbc",
     "straightness",
     "summary",
+    "tarp",
 ]

@@ -1,4 +1,5 @@
-"""Pictures of flows on vectors: one dimension, two dimensions, tables, and calibration.
+"""Pictures of flows on vectors: one dimension, two dimensions, tables, calibration,
+and diagnostics of posteriors.
 
 Each function returns a matplotlib ``Figure`` that belongs to no window, so it works without a display; :func:`save`
 writes it to a file.
@@ -7,6 +8,7 @@ writes it to a file.
 from pushforward.diagnostics.calibration import pit_values
 from pushforward.plots.one_dimension import draw_1d, draw_latent_histogram, flow_1d
 from pushforward.plots.pairs import corner
+from pushforward.plots.posteriors import against_chance, classifier, coverage, predictive, ranks
 from pushforward.plots.relaxation import relaxation_2d
 from pushforward.plots.reliability import calibration
 from pushforward.plots.style import save
@@ -14,14 +16,19 @@ from pushforward.plots.trajectories import trajectories
 from pushforward.plots.two_dimensions import density_2d, flow_2d, scatter_2d, steps_2d, warped_grid
 
 __all__ = [
+    "against_chance",
     "calibration",
+    "classifier",
     "corner",
+    "coverage",
     "density_2d",
     "draw_1d",
     "draw_latent_histogram",
     "flow_1d",
     "flow_2d",
     "pit_values",
+    "predictive",
+    "ranks",
     "relaxation_2d",
     "save",
     "scatter_2d",

@@ -1,0 +1,103 @@
+"""Whether a posterior's parameters give what was observed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pushforward.diagnostics.posteriors.distances import Mahalanobis
+from pushforward.diagnostics.posteriors.draws import Given, plain, posterior_draws
+from pushforward.diagnostics.posteriors.uniformity import seeds
+from pushforward.errors import DataError, ShapeError
+
+
+@dataclass(frozen=True)
+class PredictiveCheck:
+    """What the posterior's parameters give beside what was observed.
+
+    Attributes:
+        simulations: ``(n, F)``, of draws of the posterior.
+        observed: ``(F,)``.
+        value: the Mahalanobis distance of the observation from the simulations.
+        null: those of the simulations themselves, ``(n,)``.
+    """
+
+    simulations: Tensor
+    observed: Tensor
+    value: float
+    null: Tensor
+
+    @property
+    def p_value(self) -> float:
+        """The share of simulations as far out; small where the posterior does not give what was observed."""
+        return (1 + int((self.null >= self.value).sum())) / (1 + len(self.null))
+
+    @property
+    def p_values(self) -> Tensor:
+        """Of each feature alone, two-sided, ``(F,)``."""
+        below, above = (each.sum(0) for each in (self.simulations <= self.observed, self.simulations >= self.observed))
+        return (2.0 * (1 + torch.minimum(below, above)) / (1 + len(self.simulations))).clamp(max=1.0)
+
+    def __str__(self) -> str:
+        return f"distance {self.value:.3g} (simulations {float(self.null.median()):.3g}), p = {self.p_value:.3g}"
+
+
+def posterior_predictive(
+    posterior: Given,
+    simulator: Callable[[Tensor], Tensor],
+    observed: Tensor,
+    *,
+    draws: int = 1000,
+    summary: Callable[[Tensor], Tensor] | None = None,
+    seed: int = 0,
+) -> PredictiveCheck:
+    r"""Simulate with draws of the posterior at an observation, and say how far out the observation lies.
+
+    Args:
+        posterior: with ``sample(n, x)``, a conditional flow for instance; an estimator with ``posterior(x)``; or a
+            function of ``n`` and ``x``.
+        simulator: from parameters ``(n, D)`` to observations ``(n, ...)``.
+        observed: one observation, ``(...)``.
+        draws: of the posterior.
+        summary: of observations ``(n, ...)``, ``(n, F)``, that is compared; by default all numbers of them.
+        seed: of the draws and, where it draws by torch's global state, of the simulator.
+
+    Raises:
+        ShapeError: if the simulations are not of the observation's shape.
+        DataError: if a simulation is not finite.
+
+    Source: Gelman, Meng, Stern (1996), Statistica Sinica 6, 733-807.
+
+    Example:
+        >>> simulator = lambda theta: theta + torch.randn_like(theta)
+        >>> right = lambda n, x: x / 2 + 0.5**0.5 * torch.randn(n, *x.shape)
+        >>> far = lambda n, x: x + 9 + torch.randn(n, *x.shape)
+        >>> observed = torch.tensor([1.0])
+        >>> [posterior_predictive(each, simulator, observed).p_value > 0.05 for each in (right, far)]
+        [True, False]
+    """
+    first, second = seeds(seed, 2)
+    theta = posterior_draws("posterior_predictive", posterior, draws, observed[None], first)[:, 0]
+    with torch.no_grad(), torch.random.fork_rng():
+        torch.manual_seed(second)
+        simulated = torch.as_tensor(simulator(theta))
+    if simulated.shape != (draws, *observed.shape):
+        raise ShapeError(
+            f"posterior_predictive expects simulations of shape {(draws, *observed.shape)}, got "
+            f"{tuple(simulated.shape)}"
+        )
+    rows, given = (_features(each, summary) for each in (simulated, observed[None]))
+    wrong = int((~rows.isfinite()).sum() + (~given.isfinite()).sum())
+    if wrong:
+        raise DataError(f"posterior_predictive expects finite simulations and observations, got {wrong} other numbers")
+    distance = Mahalanobis.of(rows)
+    return PredictiveCheck(rows, given[0], float(distance(given)[0]), distance(rows))
+
+
+def _features(values: Tensor, summary: Callable[[Tensor], Tensor] | None) -> Tensor:
+    with torch.no_grad():
+        chosen = values if summary is None else summary(values)
+    return plain(chosen).flatten(1)

@@ -1,0 +1,122 @@
+"""Whether observations are of the kind that a simulator gives, so that a posterior that learned from it can be
+believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pushforward.diagnostics.posteriors.distances import Mahalanobis
+from pushforward.diagnostics.posteriors.kernel_discrepancy import (
+    SCALES,
+    gaussian_kernels,
+    median_square,
+    squared_distances,
+)
+from pushforward.diagnostics.posteriors.standardised import check_samples, standardised_rows
+from pushforward.errors import DataError
+
+
+@dataclass(frozen=True)
+class Misspecification:
+    """How far observations are from simulations, and how far simulations are from each other.
+
+    Attributes:
+        value: the maximum mean discrepancy between the observations and simulations.
+        null: the same of as many simulations, drawn anew for each trial, ``(trials,)``.
+        distances: of each observation, the Mahalanobis distance from the simulations, ``(M,)``.
+        usual_distances: those of simulations.
+    """
+
+    value: float
+    null: Tensor
+    distances: Tensor
+    usual_distances: Tensor
+
+    @property
+    def p_value(self) -> float:
+        """The share of sets of simulations as far out; small where the simulator does not give such observations."""
+        return (1 + int((self.null >= self.value).sum())) / (1 + len(self.null))
+
+    @property
+    def p_values(self) -> Tensor:
+        """Of each observation alone, by its distance, ``(M,)``."""
+        farther = (self.usual_distances >= self.distances[:, None]).sum(1)
+        return (1.0 + farther) / (1 + len(self.usual_distances))
+
+    def __str__(self) -> str:
+        return f"MMD {self.value:.3g} (simulations {float(self.null.median()):.3g}), p = {self.p_value:.3g}"
+
+
+def misspecification(
+    observed: Tensor,
+    simulated: Tensor,
+    *,
+    summary: Callable[[Tensor], Tensor] | None = None,
+    scales: Sequence[float] = SCALES,
+    trials: int = 500,
+    seed: int = 0,
+) -> Misspecification:
+    r"""Test whether observations are such as the simulator gives, in the space of their summaries.
+
+    ``MMD^2 = 1/M^2 sum k(o, o') + 1/S^2 sum k(s, s') - 2/(MS) sum k(o, s)`` of the observations and half of the
+    simulations, beside that of ``M`` of the other half; works for a single observation. Features are standardised by
+    the simulations.
+
+    Args:
+        observed: ``(M, ...)``.
+        simulated: ``(S, ...)`` of the prior and the simulator, a few thousand at most.
+        summary: of observations; the ``embedding`` of a posterior, where it has one. By default all numbers of them.
+        scales: widths of the Gaussian kernels, in medians of the simulations' distances.
+        trials: how many sets of simulations.
+        seed: of the halves and the sets.
+
+    Raises:
+        ShapeError: if observations and simulations differ in shape.
+        DataError: if a number is not finite, or there are fewer simulations than two for each observation.
+
+    Source: Schmitt et al. (2021), arXiv:2112.08866.
+
+    Example:
+        >>> simulated = torch.randn(400, 3, generator=torch.Generator().manual_seed(0))
+        >>> observed = torch.randn(1, 3, generator=torch.Generator().manual_seed(1))
+        >>> [misspecification(each, simulated).p_value > 0.05 for each in (observed, observed + 5)]
+        [True, False]
+    """
+    check_samples("misspecification", observed, simulated, 1)
+    if len(simulated) < max(4, 2 * len(observed)):
+        raise DataError(
+            f"misspecification expects at least two simulations for each of {len(observed)} observations, and four in "
+            f"all, got {len(simulated)}"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        found, usual = (each if summary is None else summary(each) for each in (observed, simulated))
+    rows, seen = standardised_rows(usual, usual), standardised_rows(found, usual)
+    order = torch.randperm(len(rows), generator=generator)
+    learned, others = rows[order].tensor_split(2)
+    median = median_square(squared_distances(learned, learned))
+
+    def kernel(first: Tensor, second: Tensor) -> Tensor:
+        return gaussian_kernels(squared_distances(first, second), median, scales)
+
+    chosen = torch.rand(trials, len(others), generator=generator).argsort(1)[:, : len(seen)]
+    within = kernel(others, others)[chosen[:, :, None], chosen[:, None, :]].mean((1, 2))
+    towards = kernel(learned, others).mean(0)[chosen].mean(1)
+    own = kernel(learned, learned).mean()
+    value = kernel(seen, seen).mean() + own - 2 * kernel(learned, seen).mean()
+    distance = Mahalanobis.of(learned)
+    return Misspecification(
+        # Rounding may leave a tiny number below zero.
+        _root(value).item(),
+        _root(within + own - 2 * towards),
+        distance(seen),
+        distance(others),
+    )
+
+
+def _root(square: Tensor) -> Tensor:
+    return square.clamp(min=0.0).sqrt()

@@ -1,0 +1,347 @@
+"""Diagnostics of posteriors on conjugate normal models, where the right posterior is known: it passes, and those that
+are over-confident, too wide, shifted or that ignore the observation fail in the way that they should."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor
+
+import pushforward as pf
+from pushforward import diagnostics
+from pushforward.diagnostics.posteriors.kernel_discrepancy import SCALES
+from pushforward.diagnostics.posteriors.uniformity import uniformity
+from pushforward.errors import DataError, ShapeError, UsageError
+
+NOISE = 0.5
+# Of theta given x, where theta ~ N(0, I) and x ~ N(theta, NOISE^2 I).
+SHRINKAGE, WIDTH = 1 / (1 + NOISE**2), NOISE / (1 + NOISE**2) ** 0.5
+
+
+class Conjugate:
+    """``N(mean + shift, (scale width)^2)`` with the mean and the width of the right posterior."""
+
+    def __init__(self, scale: float = 1.0, shift: float = 0.0) -> None:
+        self.scale, self.shift = scale * WIDTH, shift * WIDTH
+
+    def sample(self, n: int, x: Tensor) -> Tensor:
+        return SHRINKAGE * x + self.shift + self.scale * torch.randn(n, *x.shape)
+
+    def log_prob(self, theta: Tensor, x: Tensor) -> Tensor:
+        return torch.distributions.Normal(SHRINKAGE * x + self.shift, self.scale).log_prob(theta).sum(-1)
+
+
+class Prior:
+    def sample(self, n: int, x: Tensor) -> Tensor:
+        return torch.randn(n, *x.shape)
+
+    def log_prob(self, theta: Tensor, x: Tensor) -> Tensor:
+        return torch.distributions.Normal(torch.zeros_like(x), 1.0).log_prob(theta).sum(-1)
+
+
+RIGHT, NARROW, WIDE, SHIFTED, PRIOR = Conjugate(), Conjugate(0.6), Conjugate(1.6), Conjugate(shift=0.6), Prior()
+
+
+def pairs(count: int, features: int = 2, seed: int = 0) -> tuple[Tensor, Tensor]:
+    theta, noise = torch.randn(2, count, features, generator=torch.Generator().manual_seed(seed))
+    return theta, theta + NOISE * noise
+
+
+def log_likelihood(theta: Tensor, x: Tensor) -> Tensor:
+    return -(x - theta).square().sum(-1)
+
+
+def test_ranks_of_the_right_posterior_are_uniform_and_others_have_their_shapes() -> None:
+    theta, x = pairs(400)
+    right, narrow, wide, shifted = (diagnostics.sbc(each, theta, x) for each in (RIGHT, NARROW, WIDE, SHIFTED))
+    assert right.p_value > 0.05 and max(each.p_value for each in (narrow, wide, shifted)) < 0.01
+    spread = (200**2 / 12) ** 0.5
+    assert abs(right.ranks.double().std() / spread - 1) < 0.05
+    # A bowl, a hump, and a slope.
+    assert narrow.ranks.double().std() > 1.1 * spread > 0.9 * spread > wide.ranks.double().std()
+    assert shifted.ranks.double().mean() < 0.8 * 100
+
+
+def test_ranks_of_the_prior_are_uniform_and_only_a_quantity_of_the_observation_tells() -> None:
+    theta, x = pairs(400)
+    assert diagnostics.sbc(PRIOR, theta, x).p_value > 0.05
+    assert diagnostics.sbc(PRIOR, theta, x, quantity=log_likelihood).p_value < 0.01
+    assert diagnostics.sbc(RIGHT, theta, x, quantity=log_likelihood).p_value > 0.05
+
+
+def test_the_p_value_of_ranks_is_uniform_and_the_band_holds_its_share() -> None:
+    random = torch.Generator().manual_seed(0)
+    tests = [uniformity(torch.randint(0, 51, (100, 20), generator=random), 50, seed=seed) for seed in range(10)]
+    p_values = np.concatenate([each.p_values for each in tests])
+    assert stats.kstest(p_values, "uniform").pvalue > 0.01
+    outside = [((each.shares < each.low[:, None]) | (each.shares > each.high[:, None])).any(0).mean() for each in tests]
+    assert abs(np.mean(outside) - 0.05) < 0.04
+
+
+def test_ties_are_broken_by_chance() -> None:
+    theta = torch.zeros(500, 1)
+    assert diagnostics.sbc(torch.zeros(60, 500, 1), theta, theta).p_value > 0.01
+
+
+def test_coverage_is_that_of_the_normal_law() -> None:
+    theta, x = pairs(1000, features=1)
+    right, narrow = (diagnostics.expected_coverage(each, theta, x) for each in (RIGHT, NARROW))
+    assert right.p_value > 0.05 and narrow.p_value < 0.01
+    assert right.calibration_error < 0.02 < narrow.calibration_error
+    # Regions of a normal that is too narrow by a factor hold the right one's share of an interval.
+    expected = 2 * stats.norm.cdf(0.6 * stats.norm.ppf(0.5 + narrow.levels / 2)) - 1
+    np.testing.assert_allclose(narrow.coverage, expected, atol=0.05)
+
+
+def test_coverage_falls_short_of_the_over_confident_and_exceeds_that_of_the_wide() -> None:
+    theta, x = pairs(400)
+    for test in (diagnostics.expected_coverage, diagnostics.tarp):
+        right, narrow, wide = (test(each, theta, x) for each in (RIGHT, NARROW, WIDE))
+        assert abs(right.excess) < 3 * right.excess_error and right.p_value > 0.02
+        assert max(each.p_value for each in (narrow, wide)) < 0.01
+    hpd = [diagnostics.expected_coverage(each, theta, x) for each in (NARROW, WIDE, SHIFTED)]
+    assert hpd[0].excess < -3 * hpd[0].excess_error and hpd[1].excess > 3 * hpd[1].excess_error
+    assert hpd[2].excess < 0
+
+
+def test_coverage_by_density_does_not_tell_the_prior_and_random_points_do() -> None:
+    theta, x = pairs(400)
+    assert diagnostics.expected_coverage(PRIOR, theta, x).p_value > 0.02
+    assert diagnostics.tarp(PRIOR, theta, x).p_value < 0.01
+    fixed = torch.zeros_like(theta)
+    assert diagnostics.tarp(PRIOR, theta, x, references=fixed).p_value > 0.02
+    assert diagnostics.tarp(RIGHT, theta, x, references=lambda given: given.square()).p_value > 0.02
+
+
+class Counted:
+    """A distribution whose sample shapes may be a number."""
+
+    def __init__(self, distribution: torch.distributions.Distribution) -> None:
+        self.distribution, self.log_prob = distribution, distribution.log_prob
+
+    def sample(self, n: int) -> Tensor:
+        return self.distribution.sample((n,))
+
+
+class Estimator:
+    """Gives a distribution for each batch of observations."""
+
+    def posterior(self, x: Tensor) -> Counted:
+        normal = torch.distributions.Normal(SHRINKAGE * x, WIDTH)
+        return Counted(torch.distributions.Independent(normal, 1))
+
+
+def test_draws_a_function_an_object_and_an_estimator_are_the_same_posterior() -> None:
+    theta, x = pairs(50)
+    first = diagnostics.sbc(RIGHT, theta, x, seed=3)
+    second = diagnostics.sbc(RIGHT.sample, theta, x, seed=3)
+    assert first.ranks.equal(second.ranks) and first.p_value == second.p_value
+    assert diagnostics.expected_coverage(Estimator(), theta, x).p_value > 0.01
+    assert diagnostics.tarp(RIGHT.sample(30, x), theta, x).draws == 30
+
+
+def test_the_global_random_state_stays() -> None:
+    theta, x = pairs(50)
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    diagnostics.sbc(RIGHT, theta, x)
+    assert torch.rand(1).equal(expected)
+
+
+def test_a_classifier_finds_the_shift_of_normals_as_often_as_anyone_can() -> None:
+    generator = torch.Generator().manual_seed(0)
+    first, second, third = torch.randn(3, 600, 1, generator=generator)
+    same, shifted = diagnostics.c2st(first, second), diagnostics.c2st(third + 2, second)
+    assert same.p_value > 0.05 and abs(same.value - 0.5) < 0.06
+    # The best possible accuracy between N(0, 1) and N(2, 1) is Phi(1).
+    assert abs(shifted.value - stats.norm.cdf(1)) < 0.03 and shifted.p_value < 1e-6
+    assert float(shifted) == shifted.value
+
+
+def test_the_classifier_is_that_of_the_benchmark() -> None:
+    from sklearn.model_selection import KFold, cross_val_score
+    from sklearn.neural_network import MLPClassifier
+
+    samples, reference = torch.randn(2, 60, 2, generator=torch.Generator().manual_seed(0)).double()
+    rows = torch.cat([(each - reference.mean(0)) / reference.std(0) for each in (reference, samples)]).numpy()
+    labels = np.repeat([0, 1], 60)
+    network = MLPClassifier(hidden_layer_sizes=(20, 20), max_iter=1000, solver="adam", random_state=1)
+    folds = KFold(n_splits=5, shuffle=True, random_state=1)
+    expected = cross_val_score(network, rows, labels, cv=folds, scoring="accuracy").mean()
+    assert diagnostics.c2st(samples, reference).value == pytest.approx(expected)
+
+
+def test_the_local_test_tells_at_one_observation() -> None:
+    theta, x = pairs(800, features=1)
+    observed = torch.tensor([1.0])
+    p_values = {
+        name: diagnostics.local_c2st(each, theta, x, observed, draws=300, trials=39, steps=150).p_value
+        for name, each in {"right": RIGHT, "prior": PRIOR, "shifted": Conjugate(shift=1.5)}.items()
+    }
+    assert p_values["right"] > 0.05 and p_values["prior"] <= 0.05 and p_values["shifted"] <= 0.05
+
+
+def test_the_discrepancy_is_the_sum_over_pairs() -> None:
+    first, second = torch.randn(7, 2).double(), torch.randn(9, 2).double() + 1
+    found = diagnostics.mmd(first, second, permutations=19)
+    one, other = ((each - second.mean(0)) / second.std(0) for each in (first, second))
+    rows = torch.cat([one, other])
+    squares = (rows[:, None] - rows).square().sum(-1)
+    median = squares[squares > 0].median()
+    kernel = sum((-squares / (2 * scale**2 * median)).exp() for scale in SCALES) / len(SCALES)
+    within = [kernel[part, part] for part in (slice(7), slice(7, 16))]
+    means = [(each.sum() - each.trace()) / (len(each) * (len(each) - 1)) for each in within]
+    expected = means[0] + means[1] - 2 * kernel[:7, 7:].mean()
+    assert found.value == pytest.approx(expected.item())
+
+
+def test_the_discrepancy_is_unbiased_and_tells_a_shift() -> None:
+    generator = torch.Generator().manual_seed(0)
+    results = [diagnostics.mmd(*torch.randn(2, 60, 2, generator=generator), permutations=99) for _ in range(60)]
+    values = np.array([each.value for each in results])
+    assert abs(values.mean()) < 3 * values.std() / 60**0.5
+    assert stats.kstest([each.p_value for each in results], "uniform").pvalue > 0.01
+    first, second = torch.randn(2, 200, 2, generator=generator)
+    assert diagnostics.mmd(first + 0.5, second).p_value < 0.01
+
+
+def test_predictions_of_the_right_posterior_hold_the_observation() -> None:
+    observed = torch.tensor([2.0, -1.0])
+
+    def simulator(theta: Tensor) -> Tensor:
+        return theta + NOISE * torch.randn_like(theta)
+
+    right = diagnostics.posterior_predictive(RIGHT, simulator, observed)
+    far = diagnostics.posterior_predictive(Conjugate(shift=8.0), simulator, observed)
+    assert right.p_value > 0.1 and far.p_value < 0.01
+    # Of one feature the predictive is N(SHRINKAGE x, WIDTH^2 + NOISE^2).
+    spread = (WIDTH**2 + NOISE**2) ** 0.5
+    expected = 2 * stats.norm.sf((1 - SHRINKAGE) * observed.abs().numpy() / spread)
+    np.testing.assert_allclose(right.p_values.numpy(), expected, atol=0.08)
+
+
+def test_observations_that_the_simulator_does_not_give_are_told() -> None:
+    simulated = pairs(400, features=3)[1]
+    usual, several = pairs(8, features=3, seed=1)[1], pairs(8, features=3, seed=2)[1]
+    assert diagnostics.misspecification(usual[:1], simulated).p_value > 0.05
+    assert diagnostics.misspecification(several, simulated).p_value > 0.05
+    assert diagnostics.misspecification(usual[:1] + 6, simulated).p_value < 0.01
+    # A shift that one observation would not show.
+    assert diagnostics.misspecification(several + 1.5, simulated).p_value < 0.01
+    by_sum = diagnostics.misspecification(usual + 6, simulated, summary=lambda x: x.sum(-1, keepdim=True))
+    assert by_sum.p_values.shape == (8,) and bool((by_sum.p_values < 0.01).all())
+
+
+def test_every_result_is_drawn() -> None:
+    theta, x = pairs(100)
+    calibration = diagnostics.sbc(RIGHT, theta, x)
+    figure = pf.plots.ranks(calibration, ["a", "b"])
+    assert sum(bar.get_height() for bar in figure.axes[0].patches[:-1]) == 100 and len(figure.axes) == 4
+    difference = figure.axes[2].lines[1].get_ydata()
+    np.testing.assert_allclose(difference, calibration.test.shares[:, 0] - calibration.test.levels)
+    covered = diagnostics.tarp(RIGHT, theta, x)
+    np.testing.assert_allclose(pf.plots.coverage(covered).axes[0].lines[1].get_ydata(), covered.coverage)
+    found = diagnostics.mmd(theta, x, permutations=50)
+    assert pf.plots.against_chance({"mmd": found}).axes[0].lines[0].get_xdata()[0] == found.value
+    told = pf.plots.classifier(diagnostics.c2st(theta + 3, x)).axes[0]
+    assert told.get_title().startswith("accuracy 0.9") or told.get_title().startswith("accuracy 1.0")
+    check = diagnostics.posterior_predictive(RIGHT, lambda theta: theta, x[0], draws=100)
+    assert len(pf.plots.predictive(check).axes) == 2
+    with pytest.raises(UsageError, match="at least one result"):
+        pf.plots.against_chance({})
+
+
+def test_what_is_wrong_is_told_in_a_sentence() -> None:
+    theta, x = pairs(20)
+    with pytest.raises(ShapeError, match=r"sbc expects parameters \(N, D\) and as many observations"):
+        diagnostics.sbc(RIGHT, theta, x[:10])
+    with pytest.raises(ShapeError, match=r"draws \(5, 20, 2\) of the posterior, got \(5, 20, 3\)"):
+        diagnostics.tarp(lambda n, x: torch.zeros(n, len(x), 3), theta, x, draws=5)
+    with pytest.raises(DataError, match="finite draws"):
+        diagnostics.sbc(torch.full((5, 20, 2), torch.nan), theta, x)
+    with pytest.raises(UsageError, match="sample"):
+        diagnostics.sbc("posterior", theta, x)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="log_prob"):
+        diagnostics.expected_coverage(RIGHT.sample, theta, x)  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match="one observation"):
+        diagnostics.local_c2st(RIGHT, theta, x, x)
+    with pytest.raises(ShapeError, match="simulations of shape"):
+        diagnostics.posterior_predictive(RIGHT, lambda theta: theta[:, :1], x[0])
+    with pytest.raises(DataError, match="finite numbers"):
+        diagnostics.mmd(theta * torch.nan, theta)
+    with pytest.raises(DataError, match="two simulations"):
+        diagnostics.misspecification(x, x)
+
+
+@pytest.fixture(scope="module")
+def simulations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    theta, x = pairs(600)
+    path = tmp_path_factory.mktemp("infer") / "simulations.csv"
+    columns = {"mass": theta[:, 0], "age": 100 * theta[:, 1] + 500, "flux": x[:, 0], "colour": x[:, 1]}
+    pd.DataFrame({name: values.numpy() for name, values in columns.items()}).to_csv(path, index=False)
+    return path
+
+
+def run(*arguments: object) -> int:
+    from pushforward.cli.main import run as run_command
+
+    return run_command([str(argument) for argument in arguments])
+
+
+def test_the_command_infers_and_reports(simulations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    observed = tmp_path / "observed.csv"
+    observed.write_text("colour,flux\n-1.0,1.0\n")
+    out = tmp_path / "run"
+    arguments = ["infer", simulations, "-p", "mass,age", "-o", out, "--observed", observed, "--max-steps", "150"]
+    assert run(*arguments, "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["held_out"] == 120 and facts["simulations"] == 480
+    mass, age = facts["posterior"]["mass"], facts["posterior"]["age"]
+    assert abs(mass["mean"] - SHRINKAGE) < 0.4 and 0.6 < mass["deviation"] / WIDTH < 1.6
+    assert abs(age["mean"] - (500 - 100 * SHRINKAGE)) < 40 and 0.6 < age["deviation"] / (100 * WIDTH) < 1.6
+    drawn = pd.read_csv(out / "samples.csv")
+    assert list(drawn) == ["mass", "age"] and len(drawn) == 10_000
+    assert drawn["mass"].mean() == pytest.approx(mass["mean"], rel=1e-3)
+    flow = pf.load(out / "model.safetensors")
+    assert flow.sample(3, torch.tensor([1.0, -1.0])).shape == (3, 2)
+    page = (out / "report.html").read_text()
+    assert page.count("<img ") == 4 and "mass" in page and "random points" in page
+    assert run(*arguments, "-q") == 2
+    assert "--force" in capsys.readouterr().err
+
+
+def test_a_row_that_stands_for_an_observation_is_not_learned_from(simulations: Path) -> None:
+    from pushforward.cli.inference import Request, divide, observation, read_simulations
+
+    request = Request(str(simulations), ("mass", "age"), (), None, 7, 100, 500, "1s", None, 0)
+    table = read_simulations(request)
+    observed, truth = observation(request, table)
+    assert observed.equal(table.x[7]) and truth is not None and truth.equal(table.theta[7])
+    parts = divide(table, request, True)
+    assert [len(part.x) for part in parts] == [480, 119]
+    assert all(not bool((part.x == observed).all(1).any()) for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["-p", "mass,nothing"], "expected a column 'nothing'"),
+        (["-p", "mass", "--observations", "mass"], "expected columns of parameters and others of observations"),
+        (["-p", "mass", "--row", "600"], "expected --row below 600"),
+        (["-p", "mass", "--max-time", "soon"], "soon"),
+    ],
+)
+def test_the_command_says_what_is_wrong(
+    simulations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], told: str
+) -> None:
+    assert run("infer", simulations, "-o", tmp_path / "none", *more) in (1, 2)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and told in lines[0]
+    assert not (tmp_path / "none").exists()
