@@ -13,7 +13,7 @@ LogDensity = Callable[[Tensor], Tensor]
 """From points ``(n, B, D)`` to ``(n, B)``, for ``B`` densities at once."""
 
 # Between modes as far as from each other: steps of the whole difference, now and then.
-_JUMPS = 0.2
+_JUMPS = 0.3
 _JITTER = 1e-3
 _MOVES = 4
 _MOST_TEMPERATURES = 60
@@ -24,7 +24,7 @@ class ChainDiagnostics:
     """Whether chains have reached their density, the worst over all parameters.
 
     Attributes:
-        r_hat: the split R-hat; below 1.01 is good, above 1.05 not to be believed.
+        r_hat: the split R-hat; near 1 is good, above 1.1 not to be believed.
         effective_sample_size: how many independent samples the chains are worth.
         acceptance: the share of moves that were accepted.
     """

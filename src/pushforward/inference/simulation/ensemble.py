@@ -59,7 +59,7 @@ class Training:
         UsageError: if there is no member, or no share between 0 and 1.
     """
 
-    members: int = 3
+    members: int = 2
     validation: float = 0.1
     max_steps: int | None = None
     batch_size: int | None = None
@@ -87,9 +87,7 @@ class Training:
         seed = int(torch.randint(2**31, ())) if self.seed is None else self.seed
         return Ensemble([self._member(make, events, contexts, seed + index) for index in range(self.members)])
 
-    def _member(
-        self, make: Callable[[], tuple[Flow, Objective]], events: Tensor, contexts: Tensor, seed: int
-    ) -> Flow:
+    def _member(self, make: Callable[[], tuple[Flow, Objective]], events: Tensor, contexts: Tensor, seed: int) -> Flow:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             order = torch.randperm(len(events))
@@ -138,8 +136,8 @@ def warn_if_unconverged(result: FitResult) -> None:
     before = min(losses[: -len(losses) // 5])
     if before - min(losses) > _STILL_FALLING:
         warnings.warn(
-            f"the fit has not converged: its validation loss still fell by {before - min(losses):.2f} in the last fifth "
-            f"of {result.steps} steps: give it a larger max_steps (or max_time), or call fit with more members later",
+            f"the fit has not converged, its validation loss still fell by {before - min(losses):.2f} in the last fifth of "
+            f"{result.steps} steps: give it a larger max_steps (or max_time)",
             RuntimeWarning,
             stacklevel=5,
         )

@@ -25,8 +25,9 @@ from pushforward.training.objectives.defaults import objective_for
 HIDDEN = 64
 """The widths of the default flow's hidden layers."""
 
-_CHAINS, _BURN, _THIN = 500, 50, 5
-_LARGEST_R_HAT = 1.05
+# Chains long enough for R-hat to tell something, whatever is asked for.
+_CHAINS, _LEAST_DRAWS, _BURN, _THIN = 400, 40, 50, 10
+_LARGEST_R_HAT = 1.1
 
 
 class NLE:
@@ -110,7 +111,9 @@ class NLE:
             DataError: if the observation is none of the simulator's.
         """
         if self._ensemble is None:
-            raise UsageError("a posterior expects a fitted estimator: call append_simulations(theta, x) and fit() first")
+            raise UsageError(
+                "a posterior expects a fitted estimator: call append_simulations(theta, x) and fit() first"
+            )
         x = torch.as_tensor(x).detach().to(torch.get_default_dtype())
         event_shape = self._ensemble.flows[0].event_shape
         if x.shape[-1:] != event_shape or not bool(torch.isfinite(x).all()):
@@ -170,10 +173,10 @@ class LikelihoodPosterior(torch.distributions.Distribution):
         """Draw parameters, ``sample_shape + batch_shape + (D,)``, by chains; see ``diagnostics``.
 
         Warns:
-            RuntimeWarning: if the chains do not agree, R-hat above 1.05.
+            RuntimeWarning: if the chains do not agree, R-hat above 1.1.
         """
         shape = as_batch(sample_shape)
-        draws = max(4, -(-shape.numel() // _CHAINS))
+        draws = max(_LEAST_DRAWS, -(-shape.numel() // _CHAINS))
         start = self._unbounded.encode(self._prior.sample((_CHAINS, self.batch_shape.numel())))
         particles = tempered(start, self._log_prior_of_latents, self._log_likelihood_of_latents)
         z, self.diagnostics = chains(particles, self._log_density_of_latents, _BURN, draws, _THIN)

@@ -42,7 +42,9 @@ class Observations:
         rows = x.movedim(self._axis, 0).flatten(1)
         known = [row[~torch.isnan(row)] for row in rows]
         if not all(len(row) for row in known):
-            raise DataError("simulations expect every number to be there in at least one of them, got one that never is")
+            raise DataError(
+                "simulations expect every number to be there in at least one of them, got one that never is"
+            )
         found = [robust_location_and_scale(row[None], "the simulations") for row in known]
         sizes = (len(known), *[1] * (-1 - self._axis))
         self.location = torch.cat([location for location, _ in found]).view(sizes)

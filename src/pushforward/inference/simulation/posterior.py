@@ -90,7 +90,7 @@ class NPE:
     def fit(
         self,
         *,
-        members: int = 3,
+        members: int = 2,
         validation: float = 0.1,
         max_steps: int | None = None,
         batch_size: int | None = None,
@@ -126,7 +126,9 @@ class NPE:
             ShapeError, DataError: if the observation is none of the simulator's.
         """
         if self._ensemble is None or self._observations is None:
-            raise UsageError("a posterior expects a fitted estimator: call append_simulations(theta, x) and fit() first")
+            raise UsageError(
+                "a posterior expects a fitted estimator: call append_simulations(theta, x) and fit() first"
+            )
         seen = self._observations(torch.as_tensor(x).detach().to(torch.get_default_dtype()))
         dims = len(self._observations.shape)
         if self._embedding is None:

@@ -111,7 +111,9 @@ class _Part:
         drawn = distribution.sample(torch.Size([2]))
         if not isinstance(drawn, Tensor) or drawn.dim() > 2 or len(drawn) != 2 or not drawn.is_floating_point():
             got = tuple(drawn.shape) if isinstance(drawn, Tensor) else type(drawn).__name__
-            raise UsageError(f"a prior expects a continuous distribution of vectors, got samples {got} for a shape (2,)")
+            raise UsageError(
+                f"a prior expects a continuous distribution of vectors, got samples {got} for a shape (2,)"
+            )
         self.distribution = distribution
         self.width = drawn[0].numel()
         self._scalar = drawn.dim() == 1

@@ -114,7 +114,9 @@ class _Kept:
             self._save(path, draw())
         theta = load_file(path)["values"]
         if len(theta) != count:
-            raise UsageError(f"{self._folder} holds {len(theta)} parameters, and {count} are wanted: use another folder")
+            raise UsageError(
+                f"{self._folder} holds {len(theta)} parameters, and {count} are wanted: use another folder"
+            )
         return theta
 
     def read(self, batch: int, rows: int) -> Tensor | None:
@@ -124,7 +126,9 @@ class _Kept:
             return None
         x = load_file(path)["values"]
         if len(x) != rows:
-            raise UsageError(f"{path} holds {len(x)} simulations and not {rows}: keep batch_size and workers as they were")
+            raise UsageError(
+                f"{path} holds {len(x)} simulations and not {rows}: keep batch_size and workers as they were"
+            )
         return x
 
     def write(self, batch: int, x: Tensor) -> None:
@@ -157,7 +161,7 @@ def _simulated(
     if workers == 1:
         results: Iterator[Tensor | str] = (_call(*call) for call in calls)
     else:
-        with requires("tables", purpose="simulating on several processors"):
+        with requires("inference", purpose="simulating on several processors"):
             from joblib import Parallel, delayed
         results = Parallel(n_jobs=workers, return_as="generator")(delayed(_call)(*call) for call in calls)
     for x in known:
@@ -177,7 +181,9 @@ def _call(simulator: Simulator, theta: Tensor, seed: int) -> Tensor | str:
         finally:
             np.random.set_state(before)
     if x.dim() == 0 or len(x) != len(theta):
-        return f"it returned the shape {tuple(x.shape)} for {len(theta)} vectors of parameters, one row for each expected"
+        return (
+            f"it returned the shape {tuple(x.shape)} for {len(theta)} vectors of parameters, one row for each expected"
+        )
     # A number for each simulation is a vector of one.
     x = x.detach().to(torch.get_default_dtype())
     return x[:, None] if x.dim() == 1 else x

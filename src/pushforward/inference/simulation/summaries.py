@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -105,7 +106,9 @@ class ImageSummary(ModulePart):
     def __init__(self, shape: Sequence[int], indicators: int = 0, outputs: int = 16, hidden: int = 32) -> None:
         super().__init__()
         if len(shape) != 3:
-            raise UsageError(f"ImageSummary expects observations of shape (channels, height, width), got {tuple(shape)}")
+            raise UsageError(
+                f"ImageSummary expects observations of shape (channels, height, width), got {tuple(shape)}"
+            )
         channels = [shape[0], hidden, hidden, hidden]
         self.convolutions = _strided(nn.Conv2d, channels, nn.AdaptiveAvgPool2d(4))
         self.last = nn.Linear(16 * hidden, outputs)
@@ -126,6 +129,6 @@ def padded(sets: Sequence[Tensor]) -> Tensor:
 
 def _strided(kind: type[nn.Module], channels: Sequence[int], pool: nn.Module) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for index, (before, after) in enumerate(zip(channels, channels[1:])):
+    for index, (before, after) in enumerate(pairwise(channels)):
         layers += [kind(before, after, 3, stride=2 if index else 1, padding=1), nn.SiLU()]
     return nn.Sequential(*layers, pool)

@@ -1,4 +1,4 @@
-"""Simulators whose posteriors are known, to judge methods by: the tasks of Lueckmann et al. (2021), arXiv:2101.04653."""
+"""Simulators whose posteriors are known, the tasks of Lueckmann et al. (2021), arXiv:2101.04653."""
 
 from pushforward.inference.simulation.tasks.bernoulli import BernoulliGLM
 from pushforward.inference.simulation.tasks.gaussian import GaussianLinear, GaussianLinearUniform, GaussianMixture
