@@ -342,7 +342,16 @@ def test_rounds_come_nearer_to_the_observation(make: type[NPE] | type[NLE]) -> N
     seen = torch.tensor([0.5, 2.0])
     inference = make(BOX, "maf", layers=2, hidden=16)
     simulate_in_rounds(
-        inference, noisy, seen, rounds=2, simulations=300, seed=0, progress=False, members=1, max_steps=150
+        inference,
+        noisy,
+        seen,
+        rounds=2,
+        simulations=300,
+        seed=0,
+        progress=False,
+        members=1,
+        max_steps=150,
+        learning_rate=1e-2,
     )
     first, second = inference.simulations.theta.split(300)
     assert len(inference.simulations) == 600
