@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from functools import partial
 from pathlib import Path
 
@@ -25,12 +26,12 @@ from pushforward.inference import (
     NLE,
     NPE,
     ImageSummary,
+    OneByOne,
     Prior,
     SeriesSummary,
     SetSummary,
     TruncatedPrior,
     Unbounded,
-    one_by_one,
     simulate,
     simulate_in_rounds,
 )
@@ -188,6 +189,13 @@ def test_flow_matching_makes_a_posterior_inside_of_the_prior() -> None:
     posterior = inference.posterior(torch.tensor([0.5, 1.0]))
     samples = posterior.sample((50,))
     assert bool(torch.isfinite(BOX.log_prob(samples)).all() & torch.isfinite(posterior.log_prob(samples)).all())
+
+
+def test_a_fitted_estimator_is_pickled_with_its_flows() -> None:
+    inference = fitted()
+    again = pickle.loads(pickle.dumps(inference))
+    theta, seen = torch.tensor([0.3, 1.0]), torch.tensor([0.5, 1.0])
+    assert torch.equal(again.posterior(seen).log_prob(theta), inference.posterior(seen).log_prob(theta))
 
 
 # Observations ---------------------------------------------------------------------------------------------------------
@@ -393,7 +401,7 @@ def test_another_shape_is_told(wrong: object) -> None:
 
 
 def test_a_simulator_of_one_vector_and_a_number_for_each() -> None:
-    theta, x = simulate(one_by_one(lambda theta: theta.sum()), BOX, 30, seed=0, progress=False)
+    theta, x = simulate(OneByOne(lambda theta: theta.sum()), BOX, 30, seed=0, progress=False)
     assert torch.allclose(x, theta.sum(-1, keepdim=True))
 
 

@@ -5,7 +5,7 @@ from pushforward.inference.simulation.likelihood import NLE, LikelihoodPosterior
 from pushforward.inference.simulation.posterior import NPE, FlowPosterior
 from pushforward.inference.simulation.prior import Prior
 from pushforward.inference.simulation.rounds import simulate_in_rounds
-from pushforward.inference.simulation.simulate import one_by_one, simulate
+from pushforward.inference.simulation.simulate import OneByOne, simulate
 from pushforward.inference.simulation.summaries import ImageSummary, SeriesSummary, SetSummary, padded
 from pushforward.inference.simulation.truncation import TruncatedPrior
 from pushforward.inference.simulation.unbounded import Unbounded
@@ -17,12 +17,12 @@ __all__ = [
     "FlowPosterior",
     "ImageSummary",
     "LikelihoodPosterior",
+    "OneByOne",
     "Prior",
     "SeriesSummary",
     "SetSummary",
     "TruncatedPrior",
     "Unbounded",
-    "one_by_one",
     "padded",
     "simulate",
     "simulate_in_rounds",

@@ -136,8 +136,8 @@ def warn_if_unconverged(result: FitResult) -> None:
     before = min(losses[: -len(losses) // 5])
     if before - min(losses) > _STILL_FALLING:
         warnings.warn(
-            f"the fit has not converged, its validation loss still fell by {before - min(losses):.2f} in the last fifth of "
-            f"{result.steps} steps: give it a larger max_steps or max_time",
+            f"the fit has not converged, its validation loss still fell by {before - min(losses):.2f} in the last "
+            f"fifth of {result.steps} steps: give it a larger max_steps or max_time",
             RuntimeWarning,
             stacklevel=5,
         )

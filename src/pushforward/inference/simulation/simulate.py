@@ -38,7 +38,7 @@ def simulate(
 
     Args:
         simulator: called as ``simulator(theta)`` with parameters ``(n, D)``; gives ``(n, ...)``, NaN for what is
-            missing. See `one_by_one` for one that takes a single vector.
+            missing. See `OneByOne` for one that takes a single vector.
         proposal: the prior, or what else has ``sample((count,))``.
         count: how many simulations.
         batch_size: parameters in one call; by default all in 20 calls of each worker.
@@ -85,11 +85,11 @@ def simulate(
 
 
 @dataclass(frozen=True)
-class one_by_one:
+class OneByOne:
     """A simulator of batches, from one that takes a single vector of parameters.
 
     Example:
-        >>> one_by_one(lambda theta: theta.sum())(torch.ones(3, 2))
+        >>> OneByOne(lambda theta: theta.sum())(torch.ones(3, 2))
         tensor([2., 2., 2.])
     """
 
