@@ -90,7 +90,7 @@ class NPE:
     def fit(
         self,
         *,
-        members: int = 2,
+        members: int | None = None,
         validation: float = 0.1,
         max_steps: int | None = None,
         batch_size: int | None = None,
