@@ -91,10 +91,9 @@ def moved(z: Tensor, value: Tensor, log_density: LogDensity) -> tuple[Tensor, Te
     (2006), Statistics and Computing 16.
     """
     half = len(z) // 2
-    one, two = (z[:half], value[:half]), (z[half:], value[half:])
-    *one, first = _half_moved(*one, two[0], log_density)
-    *two, second = _half_moved(*two, one[0], log_density)
-    return torch.cat([one[0], two[0]]), torch.cat([one[1], two[1]]), 0.5 * (first + second)
+    one, one_value, first = _half_moved(z[:half], value[:half], z[half:], log_density)
+    two, two_value, second = _half_moved(z[half:], value[half:], one, log_density)
+    return torch.cat([one, two]), torch.cat([one_value, two_value]), 0.5 * (first + second)
 
 
 def _half_moved(z: Tensor, value: Tensor, others: Tensor, log_density: LogDensity) -> tuple[Tensor, Tensor, float]:

@@ -10,18 +10,16 @@ from torch.distributions import Independent, Uniform
 
 
 class Task(Protocol):
-    """A prior of parameters and a simulator of observations.
+    """A prior of parameters and a simulator of observations."""
 
-    Attributes:
-        prior: of vectors of parameters.
-    """
-
-    prior: torch.distributions.Distribution
+    @property
+    def prior(self) -> torch.distributions.Distribution:
+        """Of vectors of parameters."""
 
     def __call__(self, theta: Tensor) -> Tensor:
         """Simulate an observation for each of the parameters ``(n, D)``."""
 
 
-def cube(features: int, bound: float) -> Independent:
+def cube(features: int, bound: float) -> Independent[Uniform]:
     """The uniform distribution on ``[-bound, bound]^features``."""
     return Independent(Uniform(-bound * torch.ones(features), bound * torch.ones(features)), 1)
