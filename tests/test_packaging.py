@@ -29,6 +29,7 @@ ROOMS = {
     "tables": ["tables"],
     "sklearn": ["tables"],
     "partitions": ["cluster"],
+    "inference": ["inference"],
     "codec": ["codec"],
     "diagnostics": ["diagnostics"],
     "plots": ["plots"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class PushforwardError(Exception):
     """Base of every error that Pushforward raises on purpose."""
@@ -33,6 +35,18 @@ class TrainingError(PushforwardError):
 
 class ConvergenceError(PushforwardError):
     """An iterative inverse did not reach its stated tolerance."""
+
+
+class SimulationError(PushforwardError):
+    """A simulator raised, or returned something of another shape.
+
+    Attributes:
+        theta, x: the parameters and observations of the simulations that were done before; ``x`` is None for none.
+    """
+
+    def __init__(self, message: str, theta: Any = None, x: Any = None) -> None:
+        super().__init__(message)
+        self.theta, self.x = theta, x
 
 
 class CodecError(PushforwardError):

@@ -26,4 +26,32 @@ __all__ = [
     "fit_posterior",
     "neutra",
     "ordered_vector",
+"""Inference: posteriors of a simulator's parameters."""
+
+from pushforward.inference.simulation.chains import ChainDiagnostics
+from pushforward.inference.simulation.likelihood import NLE, LikelihoodPosterior
+from pushforward.inference.simulation.posterior import NPE, FlowPosterior
+from pushforward.inference.simulation.prior import Prior
+from pushforward.inference.simulation.rounds import simulate_in_rounds
+from pushforward.inference.simulation.simulate import OneByOne, simulate
+from pushforward.inference.simulation.summaries import ImageSummary, SeriesSummary, SetSummary, padded
+from pushforward.inference.simulation.truncation import TruncatedPrior
+from pushforward.inference.simulation.unbounded import Unbounded
+
+__all__ = [
+    "NLE",
+    "NPE",
+    "ChainDiagnostics",
+    "FlowPosterior",
+    "ImageSummary",
+    "LikelihoodPosterior",
+    "OneByOne",
+    "Prior",
+    "SeriesSummary",
+    "SetSummary",
+    "TruncatedPrior",
+    "Unbounded",
+    "padded",
+    "simulate",
+    "simulate_in_rounds",
 ]

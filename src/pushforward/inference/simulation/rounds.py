@@ -1,0 +1,72 @@
+"""Sequential inference: each round simulates where the posterior of the round before has its mass."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeVar
+
+from pushforward.errors import SimulationError
+from pushforward.inference.simulation.simulate import Simulator, simulate
+
+
+class Estimator(Protocol):
+    """What can be improved in rounds: `NPE` by the truncated prior, `NLE` by its posterior."""
+
+    def append_simulations(self, theta: Any, x: Any) -> Any:
+        """Add simulations."""
+
+    def fit(self, **options: Any) -> Any:
+        """Train on all simulations."""
+
+    def proposal(self, x: Any) -> Any:
+        """What to simulate next for an observation."""
+
+
+Improved = TypeVar("Improved", bound=Estimator)
+
+
+def simulate_in_rounds(
+    estimator: Improved,
+    simulator: Simulator,
+    x: Any,
+    *,
+    rounds: int = 5,
+    simulations: int = 2000,
+    workers: int = 1,
+    seed: int | None = None,
+    progress: bool = True,
+    **options: Any,
+) -> Improved:
+    """Improve an estimator for one observation, in rounds of simulations that its own ``proposal(x)`` chooses.
+
+    With `NPE` this is TSNPE, with `NLE` SNLE. If the simulator raises, the simulations of that round so far and of
+    all rounds before are kept: the estimator holds them, and the same call goes on.
+
+    Args:
+        estimator: fitted before or not.
+        simulator: as for `simulate`.
+        x: the observation.
+        rounds: how many times to simulate and fit.
+        simulations: in each round.
+        workers, progress: as for `simulate`.
+        seed: of the first round; the others follow.
+        options: of ``estimator.fit``.
+
+    Raises:
+        SimulationError: the simulator raises or returns another shape.
+
+    Source: Deistler, Goncalves, Macke (2022), arXiv:2210.04815; Papamakarios, Sterratt, Murray (2019),
+    arXiv:1805.07226.
+    """
+    for index in range(rounds):
+        own = None if seed is None else seed + index
+        try:
+            pairs = simulate(
+                simulator, estimator.proposal(x), simulations, workers=workers, seed=own, progress=progress
+            )
+        except SimulationError as error:
+            if error.x is not None:
+                estimator.append_simulations(error.theta, error.x)
+            raise
+        estimator.append_simulations(*pairs)
+        estimator.fit(progress=progress, seed=own, **options)
+    return estimator

@@ -1,0 +1,79 @@
+"""The prior where a posterior has its mass, to simulate more of there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.distributions.inputs import as_batch
+from pushforward.errors import ConvergenceError
+from pushforward.inference.simulation.prior import Prior
+
+_DRAWS = 10_000
+# Candidates for one sample, beyond which the posterior's region is not found any more.
+_PATIENCE = 2_000
+_BATCH = 20_000
+
+
+class TruncatedPrior:
+    r"""The prior restricted to the posterior's region of highest density, ``p(theta) 1[q(theta | x) > tau]``.
+
+    ``tau`` is a low quantile of the posterior's densities, so the region holds all but that share of its mass. Since
+    within the region the proposal is the prior, a posterior fitted to its simulations needs no correction. Candidates
+    come from the prior in the smallest box around the posterior's samples, where the parameters are independent.
+
+    Args:
+        prior: the prior.
+        posterior: of one observation, with ``sample`` and ``log_prob``.
+        quantile: the share of the posterior's mass that is left out.
+
+    Source: Deistler, Goncalves, Macke (2022), arXiv:2210.04815.
+    """
+
+    def __init__(self, prior: Any, posterior: Any, quantile: float = 1e-4) -> None:
+        self._prior, self._posterior = Prior.of(prior), posterior
+        samples = posterior.sample((_DRAWS,))
+        with torch.no_grad():
+            self._threshold = torch.quantile(posterior.log_prob(samples), quantile)
+        self._box = _box(self._prior, samples)
+
+    @torch.no_grad()
+    def sample(self, sample_shape: int | Sequence[int] = ()) -> Tensor:
+        """Draw parameters, ``sample_shape + (D,)``.
+
+        Raises:
+            ConvergenceError: if 2000 candidates for each sample were not enough.
+        """
+        shape = as_batch(sample_shape)
+        wanted, tried, found = shape.numel(), 0, [torch.empty(0, self._prior.features)]
+        while sum(map(len, found)) < wanted:
+            if tried >= _PATIENCE * wanted + _BATCH:
+                raise ConvergenceError(
+                    f"the truncated prior found {sum(map(len, found))} of {wanted} samples among {tried} candidates: "
+                    f"the posterior is too narrow for its prior; simulate fewer rounds"
+                )
+            candidates = self._candidates(_BATCH)
+            found.append(candidates[self._posterior.log_prob(candidates) > self._threshold])
+            tried += _BATCH
+        return torch.cat(found)[:wanted].reshape(*shape, -1)
+
+    def _candidates(self, count: int) -> Tensor:
+        if self._box is None:
+            return self._prior.sample(count)
+        low, high = self._box
+        theta = self._prior.icdf(low + (high - low) * torch.rand(count, self._prior.features))
+        assert theta is not None
+        return self._prior.inside(theta)
+
+
+def _box(prior: Prior, samples: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Where the samples are, with a margin, in the prior's cumulative probabilities; None where there are none."""
+    shares = prior.cdf(samples)
+    if shares is None or prior.icdf(shares[:1]) is None:
+        return None
+    low, high = shares.amin(0), shares.amax(0)
+    margin = 0.05 * (high - low)
+    return (low - margin).clamp_min(0.0), (high + margin).clamp_max(1.0)
