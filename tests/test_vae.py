@@ -126,7 +126,7 @@ def test_the_bound_is_below_by_the_divergence_and_importance_weights_close_the_g
     tightened = flow.importance_log_prob(x, importance_samples=2000, generator=seeded())
     assert (exact - tightened).abs().max() < 0.1
     few = flow.importance_log_prob(x.expand(200, *x.shape), importance_samples=5, generator=seeded()).mean(0)
-    assert bool((few > mean).all()) and bool((few < exact).all())
+    assert mean.mean() < few.mean() < exact.mean()
 
 
 @pytest.mark.usefixtures("double")
@@ -202,7 +202,10 @@ def value(objective: object, flow: pf.Flow, x: Tensor, context: Tensor | None = 
 
 @pytest.mark.parametrize("context", [0, 2])
 def test_the_bound_alone_is_the_likelihoods_objective(context: int) -> None:
-    for flow, x in ((small(context=context), bits(16)), (pf.models.vae(features=3, context=context), torch.randn(16, 3))):
+    for flow, x in (
+        (small(context=context), bits(16)),
+        (pf.models.vae(features=3, context=context), torch.randn(16, 3)),
+    ):
         randomise(flow, 0.2)
         given = torch.randn(16, context, generator=seeded()) if context else None
         likelihood = value(pf.training.negative_log_likelihood, flow, x, given)

@@ -35,6 +35,8 @@ class GivenParameters(Distribution):
         tensor([0.0625, 0.0625, 0.0625, 0.0625, 0.0625])
     """
 
+    like: Tensor
+
     def __init__(self, family: Conditional, event_shape: Sequence[int]) -> None:
         super().__init__()
         self.family = family
@@ -42,6 +44,8 @@ class GivenParameters(Distribution):
         channels, *positions = self.event_shape
         self.context = Reals((family.num_parameters * channels, *positions))
         self.reparametrised = getattr(family, "reparametrised", False)
+        # There is no parameter: this follows .double(), .half() and .to(device).
+        self.register_buffer("like", torch.zeros(()), persistent=False)
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         parameters = self._by_element(context)

@@ -108,8 +108,8 @@ class ConditionalFullNormal(_CorrelatedNormal):
 
 
 class ConditionalFactorNormal(_CorrelatedNormal):
-    r"""A normal whose covariance is diagonal plus one factor, ``x = mu(c) + sigma(c) e + a(c) e_0``: the neural Gaussian
-    copula of Wang and Wang, ``Sigma = diag(w) + a a^T`` with ``w = sigma^2``.
+    r"""A normal whose covariance is diagonal plus one factor, ``x = mu(c) + sigma(c) e + a(c) e_0``: as the neural
+    Gaussian copula of Wang and Wang has it, ``Sigma = diag(w) + a a^T`` with ``w = sigma^2``.
 
     With ``b = a / sigma``, the determinant is ``prod_d sigma_d^2 (1 + |b|^2)`` and the inverse ``I - b b^T / (1 +
     |b|^2)`` in units of ``sigma``, so that nothing is factorised: drawing and scoring cost what a diagonal normal's do.

@@ -96,7 +96,7 @@ def vae(
     networks = Networks(elements.support, taken_shape(given), hidden, center, unit)
     encode = networks.encoder(encoder)
     sizes = Sizes(latents, networks.features(encode), layers, units, hidden)
-    decode = networks.decoder(decoder, latents, elements.context.shape)
+    decode = networks.decoder(decoder, latents, elements.context_shape or ())
     layer = VariationalEncoding(encode, posterior_named(posterior, sizes), decode, elements, given.taken)
     return given.flow([*start, layer], prior_named(prior, latents, hidden))
 

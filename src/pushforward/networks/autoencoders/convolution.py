@@ -28,8 +28,8 @@ class Gated(nn.Module):
 
 
 class GatedConvEncoder(ModulePart):
-    r"""Images to vectors: four gated convolutions of 5 x 5 pixels, every second one of which halves the plane, and one as
-    large as what is left of it.
+    r"""Images to vectors: four gated convolutions of 5 x 5 pixels, every second one of which halves the plane, and one
+    as large as what is left of it.
 
     Args:
         shape: channels, height and width.

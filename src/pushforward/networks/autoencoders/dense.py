@@ -16,7 +16,7 @@ from pushforward.parts import ModulePart
 class DenseEncoder(ModulePart):
     r"""Events to vectors, ``h = f((x - center) / unit, context)``: linear layers with an activation behind each.
 
-    The last layer starts like the others and not at zero, as what reads ``h`` does that: both at zero would never learn.
+    The last layer starts like the others and not at zero, as what reads ``h`` does: both at zero would never learn.
 
     Args:
         shape: the shape of one event.
