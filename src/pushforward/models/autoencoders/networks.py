@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
 from pushforward.errors import UsageError
@@ -62,8 +61,7 @@ class Networks:
         Raises:
             UsageError: if it does not give vectors, or does not take the events.
         """
-        like = next((each for each in encoder.parameters() if each.is_floating_point()), torch.zeros(()))
-        given = emitted_shape(encoder, self.events, context_space(self.context or 0), like)
+        given = emitted_shape(encoder, self.events, context_space(self.context or 0))
         if len(given) != 1:
             raise UsageError(f"encoder expects a module that gives vectors (batch, features), got {tuple(given)}")
         return given[0]

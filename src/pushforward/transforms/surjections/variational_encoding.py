@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pushforward.accuracy import Accuracy, Draws, worst
 from pushforward.distributions.base import Distribution
 from pushforward.errors import ShapeError, UsageError
+from pushforward.kernels.example import example_of
 from pushforward.kernels.modes import evaluating
 from pushforward.networks.context import Context
 from pushforward.spaces import Space
@@ -91,8 +92,8 @@ class VariationalEncoding(Transform):
         self.accuracy = worst([Accuracy.LOWER_BOUND, likelihood.accuracy])
         # Integers carry no floating-point type of their own: this follows .double(), .half() and .to(device).
         self.register_buffer("like", torch.zeros(()), persistent=False)
-        _check_network("encoder", encoder, self.domain, self.context, posterior, self.like)
-        _check_network("decoder", decoder, self.codomain, self.context, likelihood, self.like)
+        _check_network("encoder", encoder, self.domain, self.context, posterior)
+        _check_network("decoder", decoder, self.codomain, self.context, likelihood)
 
     def forward(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
@@ -156,12 +157,14 @@ class VariationalEncoding(Transform):
         return emitted.reshape(*batch, *emitted.shape[1:])
 
 
-def emitted_shape(network: nn.Module, space: Space, context: Space | None, like: Tensor) -> torch.Size:
+def emitted_shape(network: nn.Module, space: Space, context: Space | None) -> torch.Size:
     """Return the shape of what a network emits for one event of ``space``, by running it once, on zeros.
 
     Raises:
         UsageError: if it does not take such events, or emits no tensor.
     """
+    found = example_of(network)
+    like = torch.zeros(()) if found is None else found
     inputs = [like.new_zeros(2, *each.features_shape) for each in (space, context) if each is not None]
     try:
         with torch.no_grad(), evaluating(network):
@@ -174,10 +177,8 @@ def emitted_shape(network: nn.Module, space: Space, context: Space | None, like:
     return emitted.shape[1:]
 
 
-def _check_network(
-    name: str, network: nn.Module, space: Space, context: Space | None, reader: Distribution, like: Tensor
-) -> None:
-    emitted, expected = emitted_shape(network, space, context, like), reader.context_shape
+def _check_network(name: str, network: nn.Module, space: Space, context: Space | None, reader: Distribution) -> None:
+    emitted, expected = emitted_shape(network, space, context), reader.context_shape
     if emitted != expected:
         raise UsageError(
             f"VariationalEncoding expects of its {name} what {type(reader).__name__} takes as its context, of shape "
@@ -187,9 +188,11 @@ def _check_network(
 
 def _check_distributions(posterior: Distribution, likelihood: Distribution) -> None:
     for name, part in (("posterior", posterior), ("likelihood", likelihood)):
+        got = type(part).__name__
         if not isinstance(part, Distribution) or part.context is None:
-            raise UsageError(f"VariationalEncoding expects as its {name} a distribution with a context, got {part!r}")
+            raise UsageError(f"VariationalEncoding expects as its {name} a distribution with a context, got {got}")
         if not part.support.discrete and not part.reparametrised:
-            raise UsageError(f"VariationalEncoding expects a {name} whose draws carry gradients, got {part!r}")
+            raise UsageError(f"VariationalEncoding expects a {name} whose draws carry gradients, got {got}")
     if posterior.accuracy is not Accuracy.EXACT or posterior.support.discrete or len(posterior.event_shape) != 1:
-        raise UsageError(f"VariationalEncoding expects an exact posterior of vectors of reals, got {posterior!r}")
+        got = type(posterior).__name__
+        raise UsageError(f"VariationalEncoding expects an exact posterior of vectors of reals, got {got}")
