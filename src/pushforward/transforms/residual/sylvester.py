@@ -22,9 +22,9 @@ class Sylvester(Bijection):
     arXiv:1803.05649).
 
     ``Q`` has ``M`` orthonormal columns; ``R`` and ``R'`` are upper triangular with diagonals inside ``(-1, 1)``, so
-    that ``r_i r'_i > -1`` and the map is invertible (theorem 2). ``log_det = sum_i log(1 + r_i r'_i tanh'(.)_i)``. In the
-    coordinates ``Q^T x`` the equations are triangular, so the inverse solves ``M`` equations in one unknown, the last
-    first, each by guarded Newton steps; gradients through it are by implicit differentiation.
+    that ``r_i r'_i > -1`` and the map is invertible (theorem 2). ``log_det = sum_i log(1 + r_i r'_i tanh'(.)_i)``. In
+    the coordinates ``Q^T x`` the equations are triangular, so the inverse solves ``M`` equations in one unknown, the
+    last first, each by guarded Newton steps; gradients through it are by implicit differentiation.
 
     Args:
         features: the number of dimensions ``D``.
