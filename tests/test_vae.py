@@ -58,9 +58,8 @@ class LinearGaussian:
     """``x = W z + b + scale e``, whose likelihood and posterior are known."""
 
     def __init__(self) -> None:
-        generator = seeded(4)
-        self.weight = torch.randn(DIMENSIONS, LATENTS, generator=generator).double()
-        self.mean = torch.randn(DIMENSIONS, generator=generator).double()
+        self.weight = torch.tensor([[1.0, 0.8], [0.5, 1.0], [0.3, 0.9]]).double()
+        self.mean = torch.tensor([0.5, -1.0, 2.0]).double()
         covariance = self.weight @ self.weight.mT + SCALE**2 * torch.eye(DIMENSIONS).double()
         self.marginal = MultivariateNormal(self.mean, covariance)
         self.covariance = torch.linalg.inv(torch.eye(LATENTS).double() + self.weight.mT @ self.weight / SCALE**2)
@@ -79,8 +78,8 @@ class LinearGaussian:
         return ConditionalFullNormal((LATENTS,), Fixed(mean, raw), context=LATENTS)
 
     def diagonal_posterior(self) -> pf.distributions.Distribution:
-        """The best diagonal one: of the precision's own diagonal."""
-        log_scale = -0.5 * torch.linalg.inv(self.covariance).diagonal().log()
+        """That of the true marginals, whose importance weights have a variance."""
+        log_scale = 0.5 * self.covariance.diagonal().log()
         raw = torch.cat([torch.zeros(LATENTS).double(), raw_log_scale(log_scale)])
         return ConditionalNormal((LATENTS,), Fixed(torch.eye(2 * LATENTS, LATENTS).double(), raw), context=LATENTS)
 
@@ -119,12 +118,12 @@ def test_the_bound_is_below_by_the_divergence_and_importance_weights_close_the_g
     exact = model.marginal.log_prob(x)
     mean, error = flow.log_prob_with_error(x, draws=2000, generator=seeded())
     true = MultivariateNormal(torch.zeros(LATENTS), model.covariance)
-    diagonal = MultivariateNormal(torch.zeros(LATENTS), torch.diag(1 / torch.linalg.inv(model.covariance).diagonal()))
+    diagonal = MultivariateNormal(torch.zeros(LATENTS), torch.diag(model.covariance.diagonal()))
     gap = torch.distributions.kl_divergence(diagonal, true)
-    assert gap > 0.05
+    assert gap > 0.5
     assert bool(((exact - mean - gap).abs() < 5 * error).all())
     tightened = flow.importance_log_prob(x, importance_samples=2000, generator=seeded())
-    assert (exact - tightened).abs().max() < 0.1
+    assert (exact - tightened).mean().abs() < 0.03
     few = flow.importance_log_prob(x.expand(200, *x.shape), importance_samples=5, generator=seeded()).mean(0)
     assert mean.mean() < few.mean() < exact.mean()
 
