@@ -73,6 +73,7 @@ IMAGES = normal(4, 4, 4, 4)
 SCALARS: dict[str, tuple[Callable[[], ScalarBijection], Tensor]] = {
     "Additive": (scalar.Additive, normal(8)),
     "Affine": (Affine, normal(8)),
+    "GatedAffine": (scalar.GatedAffine, normal(8)),
     "LearnedBoundAffine": (scalar.LearnedBoundAffine, normal(8)),
     "Scaling": (scalar.Scaling, normal(8)),
     "RationalQuadraticSpline": (scalar.RationalQuadraticSpline, 3 * normal(8)),
@@ -143,7 +144,17 @@ TRANSFORMS: dict[str, Case] = {
     "Radial": Case(lambda: transforms.Radial(5), VECTORS),
     "Radial/context": Case(lambda: transforms.Radial(5, SMALL, 2), VECTORS, CONTEXT),
     "Sylvester": Case(lambda: transforms.Sylvester(5), VECTORS),
-    "Sylvester/context": Case(lambda: transforms.Sylvester(5, 3, 2, SMALL, 2), VECTORS, CONTEXT),
+    "Sylvester/context": Case(
+        lambda: transforms.Sylvester(5, 3, transforms.HouseholderBasis(2), SMALL, 2), VECTORS, CONTEXT
+    ),
+    "Sylvester/orthogonal": Case(
+        lambda: transforms.Sylvester(5, 3, transforms.OrthogonalBasis(first=4), SMALL, 2), VECTORS, CONTEXT
+    ),
+    "Sylvester/triangular": Case(
+        lambda: transforms.Sylvester(3, None, transforms.PermutationBasis(backwards=True), SMALL, 2),
+        normal(6, 3),
+        CONTEXT,
+    ),
     "Elementwise": Case(lambda: transforms.Elementwise(Affine(), (5,)), VECTORS),
     "ConditionalElementwise": Case(
         lambda: transforms.ConditionalElementwise(Affine(), 5, SMALL, context=2), VECTORS, CONTEXT
@@ -379,6 +390,34 @@ TRANSFORMS |= {
     ),
 }
 
+LINEAR = partial(MLP, hidden=())
+
+
+def autoencoder(likelihood: Distribution, latents: int, context: int = 0) -> Transform:
+    """A variational autoencoder of vectors, which sees a context of so many numbers."""
+    given = (context,) if context else ()
+    return transforms.VariationalEncoding(
+        networks.DenseEncoder(likelihood.event_shape, 8, given),
+        distributions.ConditionalNormal((latents,), LINEAR, 8),
+        networks.DenseDecoder(latents, likelihood.context_shape or (), given, hidden=(8,)),
+        likelihood,
+        context,
+    )
+
+
+TRANSFORMS |= {
+    "VariationalEncoding": Case(
+        lambda: autoencoder(distributions.GivenParameters(distributions.BernoulliMass(), (3,)), 2, context=2),
+        integers(2, 6, 3).float(),
+        CONTEXT,
+    ),
+    "VariationalEncoding/plane": Case(
+        lambda: autoencoder(distributions.GivenParameters(distributions.GaussianConditional(), (2,)), 1),
+        PAIRS,
+        without=SHOWN,
+    ),
+}
+
 DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
     "Beta": (lambda: distributions.Beta((3,), 2.0, 3.0), None),
     "ConditionalGaussianMixture": (
@@ -420,6 +459,12 @@ DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
     "OneHotCategorical": (lambda: distributions.OneHotCategorical(3, 4), None),
     "StandardNormal": (lambda: distributions.StandardNormal((3,)), None),
     "ConditionalNormal": (lambda: distributions.ConditionalNormal((3,), SMALL, context=2), CONTEXT),
+    "ConditionalFullNormal": (lambda: distributions.ConditionalFullNormal((3,), SMALL, context=2), CONTEXT),
+    "ConditionalFactorNormal": (lambda: distributions.ConditionalFactorNormal((3,), SMALL, context=2), CONTEXT),
+    "GivenParameters": (
+        lambda: distributions.GivenParameters(distributions.CategoricalMass(4), (2, 2, 1)),
+        normal(6, 8, 2, 1),
+    ),
 }
 
 DISTRIBUTIONS |= {
@@ -449,6 +494,18 @@ DISTRIBUTIONS |= {
     "StudentT/line": (lambda: distributions.StudentT((1,), 4.0), None),
     "Uniform/plane": (lambda: distributions.Uniform((2,)), None),
     "StandardNormal/plane": (lambda: distributions.StandardNormal((2,)), None),
+    "ConditionalFullNormal/plane": (
+        lambda: distributions.ConditionalFullNormal((2,), SMALL, context=2),
+        CONTEXT,
+    ),
+    "ConditionalFactorNormal/plane": (
+        lambda: distributions.ConditionalFactorNormal((2,), SMALL, context=2),
+        CONTEXT,
+    ),
+    "GivenParameters/plane": (
+        lambda: distributions.GivenParameters(distributions.GaussianConditional(), (2,)),
+        normal(6, 4),
+    ),
     "ConditionalNormal/plane": (lambda: distributions.ConditionalNormal((2,), SMALL, context=2), CONTEXT),
     "RNADE/plane": (lambda: distributions.RNADE(2, 2, SMALL_MADE, 2, [1, 0]), CONTEXT),
     "DiscretizedLogistic/line": (lambda: distributions.DiscretizedLogistic((1,), 2, unit=3.0), None),
@@ -477,6 +534,9 @@ NETWORK_HELPERS = {"OneHotMADE", "ReZero", "Rezeroed", "MaskedChannels", "Masked
 # Layers and activations of Lipschitz networks; tested with them.
 NETWORK_HELPERS |= {"LipschitzLinear", "LipschitzConvolution", "LipschitzELU", "LipSwish", "CLipSwish", "LipschitzSine"}
 NETWORK_HELPERS |= {"normalised_once"}
+# Of events to vectors and back, whose inputs and outputs differ in shape; tested with the autoencoders.
+NETWORK_HELPERS |= {"DenseEncoder", "DenseDecoder", "GatedConvEncoder", "GatedConvDecoder"}
+NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS)}
 # Networks of the time too, tested with continuous flows.
 VELOCITIES = {"ConcatSquashConvNet", "ConcatSquashMLP", "ResidualVelocity", "VelocityMLP"}
 NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS | VELOCITIES)}
@@ -496,6 +556,7 @@ ABSTRACT = {
     "VelocityFactory",
     "MaskedNetwork",
     "LogDeterminant",
+    "OrthonormalBasis",
 }
 HELPERS = {
     # Of Continuous: how its equation is solved, differentiated, and its divergence found.
@@ -516,7 +577,12 @@ HELPERS = {
     "bipartite",
     "multipartite",
     "quadripartite",
+    "GaussianConditional",
     "GaussianMixtureConditional",
+    # How a Sylvester flow's orthonormal columns are made.
+    "HouseholderBasis",
+    "OrthogonalBasis",
+    "PermutationBasis",
     "diagonal",
     "lu",
     "qr",

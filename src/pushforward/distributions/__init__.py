@@ -10,6 +10,7 @@ from pushforward.distributions.autoregressive.masked import (
 )
 from pushforward.distributions.base import Distribution
 from pushforward.distributions.continuous.beta import Beta
+from pushforward.distributions.continuous.correlated_normal import ConditionalFactorNormal, ConditionalFullNormal
 from pushforward.distributions.continuous.learned_normal import DiagonalNormal, FullNormal
 from pushforward.distributions.continuous.logistic import StandardLogistic
 from pushforward.distributions.continuous.mixture import ConditionalGaussianMixture, GaussianMixture
@@ -26,6 +27,7 @@ from pushforward.distributions.discrete.one_hot import (
     OneHotAutoregressiveCategorical,
     OneHotCategorical,
 )
+from pushforward.distributions.elements import GaussianConditional, GivenParameters
 from pushforward.distributions.from_torch import FromTorch
 
 __all__ = [
@@ -56,7 +58,11 @@ __all__ = [
     "DiscretizedLogisticMixture",
     "GroupedDiscrete",
     "MassFunction",
+    "ConditionalFactorNormal",
+    "ConditionalFullNormal",
     "ConditionalNormal",
+    "GaussianConditional",
+    "GivenParameters",
     "Distribution",
     "StandardNormal",
 ]

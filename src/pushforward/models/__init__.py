@@ -4,6 +4,7 @@ Each is a function of plain options that returns a flow, ``pf.models.nsf(feature
 is its alias for programs and the command line.
 """
 
+from pushforward.models.autoencoders.vae import vae
 from pushforward.models.categories import categorical_flow, discrete_flow
 from pushforward.models.continuous import ffjord
 from pushforward.models.contractive import densenet_flow, iresnet, residual_flow
@@ -61,4 +62,5 @@ __all__ = [
     "snf",
     "sylvester",
     "umnn",
+    "vae",
 ]

@@ -27,6 +27,7 @@ LEAST = {
     "bins": 2,
     "components": 1,
     "units": 1,
+    "latents": 1,
     "dimensions": 1,
     "groups": 1,
     "last_groups": 1,

@@ -1,6 +1,8 @@
 """Networks: how the parameters are computed. Plain torch modules that know nothing of flows."""
 
 from pushforward.kernels.first_calls import make_first_calls
+from pushforward.networks.autoencoders.convolution import GatedConvDecoder, GatedConvEncoder
+from pushforward.networks.autoencoders.dense import DenseDecoder, DenseEncoder
 from pushforward.networks.dense import DenseMLP, DenseNet, ReZero, Rezeroed
 from pushforward.networks.factory import Joined, NetworkFactory
 from pushforward.networks.images.attention import AttentionConvNet
@@ -56,6 +58,10 @@ __all__ = [
     "MaskedConvolution",
     "Joined",
     "Rezeroed",
+    "DenseDecoder",
+    "DenseEncoder",
+    "GatedConvDecoder",
+    "GatedConvEncoder",
     "DenseMLP",
     "DenseNet",
     "MADE",

@@ -1,7 +1,7 @@
 """Scalar bijections: what happens to one number, given parameters."""
 
 from pushforward.kernels.first_calls import make_first_calls
-from pushforward.scalar.affine import Additive, Affine, LearnedBoundAffine, Scaling
+from pushforward.scalar.affine import Additive, Affine, GatedAffine, LearnedBoundAffine, Scaling
 from pushforward.scalar.base import ScalarBijection
 from pushforward.scalar.composition import Composition, ConicalCombination
 from pushforward.scalar.elementary import Exp, LeakyReLU, Logit, Sigmoid, Softplus, Tanh
@@ -34,6 +34,7 @@ __all__ = [
     "GaussianMixtureCDF",
     "IntegralNetwork",
     "LeakyReLU",
+    "GatedAffine",
     "LearnedBoundAffine",
     "LinearSpline",
     "LogisticMixtureCDF",

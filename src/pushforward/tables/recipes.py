@@ -56,8 +56,9 @@ def build_flow(model: str, model_options: Mapping[str, Any] | None, size: Size, 
 
 
 def models_rows(flow: Flow, features: int) -> bool:
-    """Whether the flow takes rows of real numbers to standard normal latents."""
-    return isinstance(flow.base, StandardNormal) and tuple(flow.event_shape) == (features,) and flow.levels is None
+    """Whether the flow takes rows of real numbers to standard normal latents, as many of them."""
+    shapes = {tuple(flow.event_shape), tuple(flow.base.event_shape)}
+    return isinstance(flow.base, StandardNormal) and shapes == {(features,)} and flow.levels is None
 
 
 def suitable_models(conditional: bool) -> list[str]:

@@ -22,7 +22,7 @@ from pushforward.training.ema import MovingAverage
 from pushforward.training.failure import step_failure
 from pushforward.training.gradients import clip_, largest_limit, scaled_norm
 from pushforward.training.memory import ReconstructionWatch
-from pushforward.training.objectives import Objective
+from pushforward.training.objectives import Objective, objective_at
 from pushforward.training.outcome import Handover, Outcome
 from pushforward.training.plan import Plan
 from pushforward.training.processes import from_first_process, mean_over_processes
@@ -166,7 +166,7 @@ class FlowTraining(L.LightningModule):
         x, context = shifted(batch[0], batch[1], self.plan.shift)
         state = random_state(self.device)
         self._set_rate()
-        loss = self.objective(self.flow, x, context)
+        loss = objective_at(self.objective, self._step)(self.flow, x, context)
         self._optimizer.zero_grad()
         self.manual_backward(loss)
         gradients = [weight.grad for weight in self._weights if weight.grad is not None]
@@ -199,7 +199,7 @@ class FlowTraining(L.LightningModule):
         return self._earlier_seconds + time.monotonic() - self._began
 
     def _failure(self, batch: Batch, state: list[Tensor]) -> TrainingError:
-        error = step_failure(self.flow, self.objective, batch, self._step + 1, state)
+        error = step_failure(self.flow, objective_at(self.objective, self._step), batch, self._step + 1, state)
         if self._handover.in_worker:
             # Whichever process fails first: the others are ended, and their averages are the same.
             self._handover.leave(self.outcome(error))

@@ -32,6 +32,12 @@ from pushforward.transforms.residual.log_determinants.neumann import NeumannGrad
 from pushforward.transforms.residual.log_determinants.series import RussianRoulette, TruncatedSeries
 from pushforward.transforms.residual.log_determinants.terms import GeometricTerms, PoissonTerms
 from pushforward.transforms.residual.mint import Mint
+from pushforward.transforms.residual.orthonormal import (
+    HouseholderBasis,
+    OrthogonalBasis,
+    OrthonormalBasis,
+    PermutationBasis,
+)
 from pushforward.transforms.residual.planar import Planar
 from pushforward.transforms.residual.radial import Radial
 from pushforward.transforms.residual.sylvester import Sylvester
@@ -44,8 +50,10 @@ from pushforward.transforms.stochastic.targets import Annealed, TiltedNormal
 from pushforward.transforms.surjections.categorical_encoding import CategoricalEncoding
 from pushforward.transforms.surjections.dequantization import Dequantization, VariationalDequantization
 from pushforward.transforms.surjections.integers import Integers
+from pushforward.transforms.surjections.variational_encoding import VariationalEncoding
 
 __all__ = [
+    "VariationalEncoding",
     "CategoricalEncoding",
     "Checkpoints",
     "Continuous",
@@ -99,6 +107,10 @@ __all__ = [
     "TruncatedSeries",
     "Planar",
     "Radial",
+    "HouseholderBasis",
+    "OrthogonalBasis",
+    "OrthonormalBasis",
+    "PermutationBasis",
     "Sylvester",
     "Standardise",
     "ReachWarning",

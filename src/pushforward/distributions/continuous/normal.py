@@ -88,6 +88,15 @@ class ConditionalNormal(Distribution):
         mean, log_scale = self._mean_and_log_scale(context)
         return mean + temperature * torch.exp(log_scale) * randn(mean, mean.shape, generator)
 
+    def draw_and_score(
+        self, batch: torch.Size, context: Tensor | None, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        mean, log_scale = self._mean_and_log_scale(context)
+        noise = randn(mean, mean.shape, generator)
+        dims = tuple(range(-len(self.event_shape), 0))
+        log_prob = (-0.5 * finite_square(noise) - log_scale - LOG_SQRT_TWO_PI).sum(dims)
+        return mean + torch.exp(log_scale) * noise, log_prob
+
     def _mean_and_log_scale(self, context: Tensor | None) -> tuple[Tensor, Tensor]:
         mean, raw = self.network(context).chunk(2, dim=-len(self.event_shape))
         return mean, bounded(raw, MAX_LOG_SCALE)

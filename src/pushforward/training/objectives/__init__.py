@@ -1,17 +1,20 @@
 """What training minimises."""
 
 from pushforward.training.objectives.defaults import OBJECTIVES, ObjectiveName, objective_for, objective_of_model
+from pushforward.training.objectives.evidence import ELBO
 from pushforward.training.objectives.flow_matching import FlowMatching
 from pushforward.training.objectives.likelihood import NegativeLogLikelihood, negative_log_likelihood
-from pushforward.training.objectives.objective import Objective
+from pushforward.training.objectives.objective import Objective, objective_at
 
 __all__ = [
+    "ELBO",
     "OBJECTIVES",
     "FlowMatching",
     "NegativeLogLikelihood",
     "Objective",
     "ObjectiveName",
     "negative_log_likelihood",
+    "objective_at",
     "objective_for",
     "objective_of_model",
 ]

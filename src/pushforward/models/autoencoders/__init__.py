@@ -1,0 +1,1 @@
+"""Variational autoencoders: a likelihood, a posterior and a prior."""

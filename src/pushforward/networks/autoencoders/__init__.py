@@ -1,0 +1,1 @@
+"""Networks of autoencoders: encoders make a vector of an event, decoders an event's parameters of a vector."""
