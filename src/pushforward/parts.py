@@ -25,7 +25,7 @@ Class = TypeVar("Class", bound=type)
 
 _MEMORY = "_made_with"
 # Whose modules enter names when they are imported, and which a file may name before anyone has imported them.
-_ROOMS = ("data", "distributions", "flows", "networks", "scalar", "spaces", "transforms")
+_ROOMS = ("data", "distributions", "flows", "inference", "networks", "scalar", "spaces", "transforms")
 _by_name: dict[str, Callable[..., Any]] = {}
 _models: dict[str, Callable[..., Any]] = {}
 _names: dict[Any, str] = {}

@@ -41,11 +41,13 @@ from pushforward.transforms.stochastic.langevin import Langevin
 from pushforward.transforms.stochastic.metropolis import Metropolis
 from pushforward.transforms.stochastic.relaxation import Relaxation
 from pushforward.transforms.stochastic.targets import Annealed, TiltedNormal
+from pushforward.transforms.surjections.augmentation import Augmentation
 from pushforward.transforms.surjections.categorical_encoding import CategoricalEncoding
 from pushforward.transforms.surjections.dequantization import Dequantization, VariationalDequantization
 from pushforward.transforms.surjections.integers import Integers
 
 __all__ = [
+    "Augmentation",
     "CategoricalEncoding",
     "Checkpoints",
     "Continuous",
