@@ -1,4 +1,4 @@
-"""The maximum mean discrepancy as a loss: how far the means of two samples are, of all functions that a kernel makes."""
+"""The maximum mean discrepancy as a loss: how far the means of two samples are, of all functions of a kernel."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class InverseMultiquadric:
     widths: tuple[float, ...] = (0.1, 0.3, 1.0)
 
     def __call__(self, squares: Tensor) -> Tensor:
-        kernels = [width**2 / (width**2 + squares) for width in self.widths]
-        return torch.stack(kernels).sum(0)
+        first, *others = (width**2 / (width**2 + squares) for width in self.widths)
+        return sum(others, first)
 
 
 def maximum_mean_discrepancy(x: Tensor, y: Tensor, kernel: Kernel) -> Tensor:
@@ -59,6 +59,6 @@ def maximum_mean_discrepancy(x: Tensor, y: Tensor, kernel: Kernel) -> Tensor:
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     """Between all pairs of rows, ``(n, m)``."""
-    # Differences, not the product of the two: that loses what is close to each other, and cdist's square root has no
-    # derivative at 0.
-    return (x.unsqueeze(1) - y.unsqueeze(0)).square().sum(-1)
+    # From differences: the product of the two, which cdist else takes, loses what is close to each other. Its derivative
+    # at 0 is 0, as the square's is.
+    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square()

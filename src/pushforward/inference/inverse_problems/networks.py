@@ -19,10 +19,12 @@ from pushforward.transforms import Augmentation, Householder, Multipartite, Stan
 
 HIDDEN = (64, 64)
 """The widths of the networks' hidden layers, by default."""
+AFFINE = Affine(bound=2.0)
+"""What couplings do by default."""
 
 
 def two_way_coupling(
-    features: int, network: NetworkFactory = MLP, context: Context = 0, scalar: ScalarBijection = Affine(2.0)
+    features: int, network: NetworkFactory = MLP, context: Context = 0, scalar: ScalarBijection = AFFINE
 ) -> Multipartite:
     r"""A coupling that changes both halves ``u_1, u_2`` of a vector, the second as the changed first one decides,
 
@@ -101,7 +103,7 @@ def invertible_flow(
         )
     padding = [Augmentation(features, width - features, noise)] if width > features else []
     base = ObservationAndLatent(given.taken, latent, width - given.taken - latent, noise)
-    return given.flow([Standardise(features), *padding, *_couplings(width, layers, hidden, 0, Affine(2.0))], base)
+    return given.flow([Standardise(features), *padding, *_couplings(width, layers, hidden, 0, AFFINE)], base)
 
 
 def conditional_invertible_flow(
@@ -110,7 +112,7 @@ def conditional_invertible_flow(
     *,
     layers: int = 6,
     hidden: int | Sequence[int] = HIDDEN,
-    scalar: ScalarBijection = Affine(2.0),
+    scalar: ScalarBijection = AFFINE,
 ) -> Flow:
     """Conditional invertible network: a flow of the parameters whose couplings see the observation.
 

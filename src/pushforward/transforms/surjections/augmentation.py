@@ -15,7 +15,7 @@ _LOG_SQRT_TWO_PI = 0.9189385332046727
 
 
 class Augmentation(Transform):
-    r"""Normal noise beside the data, ``z = [x, u]`` with ``u ~ N(0, scale^2 I)``: a wider space, whose maps can do more.
+    r"""Normal noise beside the data, ``z = [x, u]`` with ``u ~ N(0, scale^2 I)``: a wider space, whose maps do more.
 
     ``log_det = -log q(u)``; the flow behind it models ``p(x, u)``, and ``log p(x) >= E [log p(x, u) - log q(u)]``: a
     lower bound, as ``accuracy`` says. The inverse drops ``u``; ``inverse(forward(x)) = x``.
