@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from torch import nn
+
 from pushforward.distributions import StandardNormal
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
@@ -64,7 +66,8 @@ def invertible_flow(
     """Invertible network of an inverse problem: from parameters ``x`` to ``[y, z]``, the observation and a normal.
 
     It is a flow of ``x`` whose context is ``y``; the couplings do not see it, the base is `ObservationAndLatent`.
-    Standardised parameters are padded with noise up to ``width``, then come two-way couplings and learned rotations.
+    Standardised parameters are padded with noise up to ``width``, then come two-way couplings, each with a learned
+    reflection behind it where the paper has a random permutation.
 
     Args:
         features: the number of parameters.
@@ -110,6 +113,7 @@ def conditional_invertible_flow(
     features: int,
     observation: Context,
     *,
+    embedding: nn.Module | None = None,
     layers: int = 6,
     hidden: int | Sequence[int] = HIDDEN,
     scalar: ScalarBijection = AFFINE,
@@ -119,6 +123,7 @@ def conditional_invertible_flow(
     Args:
         features: the number of parameters, at least 2.
         observation: what is observed: a number of features, a shape or a space; it is the flow's context.
+        embedding: a network that makes a vector of the observation, as of an image, and is trained with the flow.
         layers: how many two-way couplings.
         hidden: widths of the networks' hidden layers; one number stands for two layers.
         scalar: the couplings' scalar bijection; a spline makes more of few layers.
@@ -135,7 +140,7 @@ def conditional_invertible_flow(
         torch.Size([3])
     """
     check_counts("conditional_invertible_flow", layers=layers)
-    given = conditioning(observation, None)
+    given = conditioning(observation, embedding)
     parts = _couplings(features, layers, hidden, given.taken, scalar)
     return given.flow([Standardise(features), *parts], StandardNormal((features,)))
 
@@ -144,5 +149,5 @@ def _couplings(
     width: int, layers: int, hidden: int | Sequence[int], context: Context, scalar: ScalarBijection
 ) -> list[Transform]:
     network = partial(MLP, hidden=hidden)
-    pairs = [(two_way_coupling(width, network, context, scalar), Householder(width)) for _ in range(layers)]
+    pairs = [(two_way_coupling(width, network, context, scalar), Householder(width, 1)) for _ in range(layers)]
     return [part for pair in pairs for part in pair]

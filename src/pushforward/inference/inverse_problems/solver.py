@@ -98,7 +98,7 @@ class ConditionalInvertibleNetwork(InverseSolver):
     Args:
         features: the number of parameters, at least 2.
         observation: what is observed: a number of features, a shape or a space.
-        options: of `conditional_invertible_flow`: ``layers``, ``hidden``, ``scalar``.
+        options: of `conditional_invertible_flow`: ``embedding``, ``layers``, ``hidden``, ``scalar``.
 
     Raises:
         UsageError: if a size does not fit.
