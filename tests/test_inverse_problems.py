@@ -1,4 +1,4 @@
-"""Inverse problems: the two-way coupling, the networks and their losses, the problems, and how posteriors are judged."""
+"""Inverse problems: the two-way coupling, the networks and their losses, the problems, how posteriors are judged."""
 
 from __future__ import annotations
 

@@ -59,6 +59,6 @@ def maximum_mean_discrepancy(x: Tensor, y: Tensor, kernel: Kernel) -> Tensor:
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     """Between all pairs of rows, ``(n, m)``."""
-    # From differences: the product of the two, which cdist else takes, loses what is close to each other. Its derivative
-    # at 0 is 0, as the square's is.
+    # From differences: the product of the two, which cdist else takes, loses what is close to each other. Its
+    # derivative at 0 is 0, as the square's is.
     return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square()
