@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from pushforward.accuracy import Accuracy, Draws
+from pushforward.distributions.continuous.normal import LOG_SQRT_TWO_PI
 from pushforward.numerics import finite_square, randn
 from pushforward.scalar.arguments import check_counts, check_positive
 from pushforward.spaces import Reals
 from pushforward.transforms.base import Transform
-
-_LOG_SQRT_TWO_PI = 0.9189385332046727
 
 
 class Augmentation(Transform):
@@ -65,13 +67,13 @@ class Augmentation(Transform):
         self.check(z, context, self.codomain)
         return z[..., : self.event_shape[0]]
 
-    def forward_shape(self, shape: torch.Size) -> torch.Size:  # type: ignore[override]
+    def forward_shape(self, shape: Sequence[int]) -> torch.Size:
         return self.codomain.shape
 
-    def inverse_shape(self, shape: torch.Size) -> torch.Size:  # type: ignore[override]
+    def inverse_shape(self, shape: Sequence[int]) -> torch.Size:
         return self.domain.shape
 
     def _log_density(self, noise: Tensor) -> Tensor:
         """``log q(u)`` of noise in standard deviations."""
-        constant = self.extra * (_LOG_SQRT_TWO_PI + torch.tensor(self.scale, dtype=torch.float64).log().item())
+        constant = self.extra * (LOG_SQRT_TWO_PI + math.log(self.scale))
         return -0.5 * finite_square(noise).sum(-1) - constant
