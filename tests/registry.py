@@ -277,6 +277,7 @@ TRANSFORMS |= {
     "OneHotAutoregressive": Case(
         lambda: transforms.OneHotAutoregressive(3, scalar.ModularAffine(4), 2, hidden=(8,)), one_hot(4, 6, 3), CONTEXT
     ),
+    "Augmentation": Case(lambda: transforms.Augmentation(2, 1, 0.5), PAIRS),
     "CategoricalEncoding": Case(lambda: transforms.CategoricalEncoding(2, 3), integers(3, 6, 2)),
     "Dequantization/vectors": Case(lambda: transforms.Dequantization(3, event_dims=1), integers(3, 6, 2)),
     "Inverse/dequantization": Case(

@@ -15,6 +15,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 @pytest.mark.parametrize(
     "program, options, expected",
     [
+        ("colourisation.py", ["--patches", "300"], ["colours", "from those of the photograph", "between two draws"]),
         ("realnvp_textbook.py", [], ["test, 64 draws: ", "(lower bound)", "samples: "]),
         ("idf_textbook.py", ["--parts", "2"], ["bits/dim (exact)", "every image came back: True", "samples: "]),
         ("idf_textbook.py", ["--parts", "4"], ["bits/dim (exact)", "every image came back: True", "samples: "]),
@@ -35,4 +36,4 @@ def test_a_program_runs(
 
 def test_every_program_is_tested() -> None:
     programs = {path.name for path in EXAMPLES.glob("*.py")}
-    assert programs == {"realnvp_textbook.py", "idf_textbook.py"}
+    assert programs == {"colourisation.py", "realnvp_textbook.py", "idf_textbook.py"}

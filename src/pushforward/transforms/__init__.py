@@ -47,6 +47,7 @@ from pushforward.transforms.stochastic.langevin import Langevin
 from pushforward.transforms.stochastic.metropolis import Metropolis
 from pushforward.transforms.stochastic.relaxation import Relaxation
 from pushforward.transforms.stochastic.targets import Annealed, TiltedNormal
+from pushforward.transforms.surjections.augmentation import Augmentation
 from pushforward.transforms.surjections.categorical_encoding import CategoricalEncoding
 from pushforward.transforms.surjections.dequantization import Dequantization, VariationalDequantization
 from pushforward.transforms.surjections.integers import Integers
@@ -54,6 +55,7 @@ from pushforward.transforms.surjections.variational_encoding import VariationalE
 
 __all__ = [
     "VariationalEncoding",
+    "Augmentation",
     "CategoricalEncoding",
     "Checkpoints",
     "Continuous",

@@ -1,0 +1,1 @@
+"""Inverse problems: from what was observed back to what it was observed of."""
