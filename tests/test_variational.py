@@ -203,6 +203,14 @@ def test_a_strip_of_an_energy_has_its_normaliser() -> None:
     assert posterior.sample(1000)[:, 0].abs().max() <= 4
 
 
+@pytest.mark.parametrize("name", ENERGIES)
+def test_energies_have_second_derivatives_far_out(name: str) -> None:
+    z = (4 * torch.randn(500, 2, generator=torch.Generator().manual_seed(0))).requires_grad_()
+    (force,) = torch.autograd.grad(ENERGIES[name](z).sum(), z, create_graph=True)
+    (second,) = torch.autograd.grad(force.sum(), z)
+    assert bool(second.isfinite().all())
+
+
 def test_standardised_by_a_start_a_model_reaches_what_is_far_away() -> None:
     where, spread = torch.tensor([500.0, -3.0]), torch.tensor([40.0, 0.01])
     log_density = torch.distributions.Independent(torch.distributions.Normal(where, spread), 1).log_prob
