@@ -153,7 +153,7 @@ def test_a_regression_has_the_posterior_of_the_textbook(divergence: inference.Di
         return prior + torch.distributions.Normal(weights @ inputs.T, 0.7).log_prob(outputs).sum(-1)
 
     posterior = fit_posterior(
-        log_joint, normal_flow(3), divergence=divergence, steps=800, learning_rate=3e-2, batch_size=128, seed=0
+        log_joint, normal_flow(3), divergence=divergence, steps=1000, learning_rate=3e-2, batch_size=128, seed=0
     )
     covariance = torch.linalg.inv(inputs.T @ inputs / 0.49 + torch.eye(3) / 4)
     mean = covariance @ inputs.T @ outputs / 0.49
@@ -164,7 +164,7 @@ def test_a_regression_has_the_posterior_of_the_textbook(divergence: inference.Di
     assert posterior.effective_sample_size.value > 0.95 * posterior.draws
     samples = posterior.sample(100_000, torch.Generator().manual_seed(1))
     torch.testing.assert_close(samples.mean(0), mean, rtol=0.02, atol=0.02)
-    torch.testing.assert_close(samples.T.cov(), covariance, rtol=0.02, atol=0.001)
+    torch.testing.assert_close(samples.T.cov(), covariance, rtol=0.02, atol=0.0015)
 
 
 def test_constrained_parameters_come_back_constrained_with_their_density() -> None:
@@ -203,12 +203,20 @@ def test_a_strip_of_an_energy_has_its_normaliser() -> None:
     assert posterior.sample(1000)[:, 0].abs().max() <= 4
 
 
+@pytest.mark.parametrize("name", ENERGIES)
+def test_energies_have_second_derivatives_far_out(name: str) -> None:
+    z = (4 * torch.randn(500, 2, generator=torch.Generator().manual_seed(0))).requires_grad_()
+    (force,) = torch.autograd.grad(ENERGIES[name](z).sum(), z, create_graph=True)
+    (second,) = torch.autograd.grad(force.sum(), z)
+    assert bool(second.isfinite().all())
+
+
 def test_standardised_by_a_start_a_model_reaches_what_is_far_away() -> None:
     where, spread = torch.tensor([500.0, -3.0]), torch.tensor([40.0, 0.01])
     log_density = torch.distributions.Independent(torch.distributions.Normal(where, spread), 1).log_prob
     start = where + 2 * spread * torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
     flow = pf.models.maf(features=2, layers=2, hidden=16)
-    posterior = fit_posterior(log_density, flow, start=start, steps=200, batch_size=64, seed=0)
+    posterior = fit_posterior(log_density, flow, start=start, steps=400, batch_size=64, learning_rate=1e-2, seed=0)
     assert abs(posterior.log_normaliser.value) < 0.05
     assert posterior.effective_sample_size.value > 0.8 * posterior.draws
 
