@@ -318,3 +318,19 @@ def test_an_iterated_norm_is_captured_by_the_compiler() -> None:
     torch.compiler.reset()
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(x), layer(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("features", [2, 5])
+def test_half_precision_gives_what_single_precision_does(dtype: torch.dtype, features: int) -> None:
+    torch.manual_seed(0)
+    # Wider than what has its norm by an eigenvalue problem.
+    flow = pf.testing.randomise(pf.models.iresnet(features=features, layers=2, hidden=80), 0.5).eval()
+    x = torch.randn(6, features)
+    expected = flow.log_prob(x)
+    found = flow.to(dtype).log_prob(x.to(dtype))
+    assert found.dtype == dtype
+    # Of numbers with eight bits.
+    torch.testing.assert_close(found.float(), expected, rtol=0.02, atol=0.05)
+    weights = [each.normalised_weight().float() for each in flow.modules() if isinstance(each, LipschitzLinear)]
+    assert max(torch.linalg.matrix_norm(each, 2).item() for each in weights) <= 1.0

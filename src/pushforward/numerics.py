@@ -162,3 +162,13 @@ def _deviation_of_most(rows: Tensor, median: Tensor) -> Tensor:
     distance = (rows - median[:, None]).abs().sort(1).values
     most = distance[:, : max(1, round(0.995 * distance.shape[1]))].square().mean(1).sqrt()
     return torch.where(most > 0, most, distance.square().mean(1).sqrt())
+
+
+def at_least_single(x: Tensor) -> Tensor:
+    """Return numbers in single precision where they are in half: torch factorises no matrices of less.
+
+    Example:
+        >>> at_least_single(torch.ones(2, dtype=torch.bfloat16)).dtype, at_least_single(torch.ones(2).double()).dtype
+        (torch.float32, torch.float64)
+    """
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from pushforward.errors import UsageError
 from pushforward.kernels.iteration import iterate
+from pushforward.numerics import at_least_single
 from pushforward.parts import ModulePart
 
 EXACT_UP_TO = 64
@@ -149,10 +150,11 @@ class IteratedNorm(nn.Module):
             # A map that is zero leaves no vectors to go on from.
             return torch.where(value > 0, images, basis), basis[0], error
 
+        basis = self.basis.to(weight.dtype)
         start = (
-            torch.cat([self.basis, self.fresh]),
-            torch.zeros_like(self.basis[0]),
-            torch.ones_like(self.basis[0, 0]),
+            torch.cat([basis, self.fresh.to(weight.dtype)]),
+            torch.zeros_like(basis[0]),
+            torch.ones_like(basis[0, 0]),
         )
         basis, vector, _ = iterate(step, lambda basis, vector, error: error > 0, start, LIMIT)
         return orthonormal(basis)[: len(self.basis)], vector
@@ -192,9 +194,11 @@ class Normalised(ModulePart):
         if self._held is not None:
             return self._held
         with torch.autocast(self.weight.device.type, enabled=False):
+            weight = at_least_single(self.weight)
             # So much more than the norm that rounding does not take it over the bound.
-            norm = self.norm(self.weight) * (1.0 + 32.0 * torch.finfo(self.weight.dtype).eps)
-            return self.weight * (self.lipschitz / norm.clamp(min=self.lipschitz))
+            rounding = max(32.0 * torch.finfo(weight.dtype).eps, torch.finfo(self.weight.dtype).eps)
+            norm = self.norm(weight) * (1.0 + rounding)
+            return (weight * (self.lipschitz / norm.clamp(min=self.lipschitz))).to(self.weight.dtype)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pushforward.numerics import at_least_single
 from pushforward.transforms.residual.log_determinants.base import LogDeterminant, Perturbation
 
 
@@ -40,8 +41,9 @@ def log_determinant(jacobian: Tensor) -> Tensor:
     """
     size = jacobian.shape[-1]
     if size > 3:
-        identity = torch.eye(size, dtype=jacobian.dtype, device=jacobian.device)
-        return torch.linalg.slogdet(identity + jacobian).logabsdet
+        matrices = at_least_single(jacobian)
+        identity = torch.eye(size, dtype=matrices.dtype, device=matrices.device)
+        return torch.linalg.slogdet(identity + matrices).logabsdet.to(jacobian.dtype)
     entries = [row.unbind(-1) for row in jacobian.unbind(-2)]
     minors = [entries[i][i] for i in range(size)]
     minors += [entries[i][i] * entries[j][j] - entries[i][j] * entries[j][i] for j in range(size) for i in range(j)]
