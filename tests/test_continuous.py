@@ -392,7 +392,6 @@ def test_ways_lead_from_the_latent_to_the_data() -> None:
 
 
 def test_trajectories_end_in_the_data() -> None:
-    pytest.importorskip("matplotlib")
     flow = testing.randomise(pf.models.ffjord(features=2, hidden=8, layers=2, context=3), 0.3)
     x = 5 + 3 * torch.randn(40, 2)
     flow.initialise(x, torch.randn(40, 3))

@@ -10,8 +10,6 @@ import pushforward as pf
 from pushforward.tables.calibrating import WORTH, calibrated
 from pushforward.tables.sizes import suitable_size
 
-pytest.importorskip("sklearn")
-
 
 def test_more_rows_get_no_smaller_flows_and_no_shorter_trainings() -> None:
     for conditional in (False, True):

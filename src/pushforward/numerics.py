@@ -14,6 +14,9 @@ from pushforward.errors import DataError, ShapeError
 NORMAL_QUANTILES = (0.5, 0.15865525, 0.84134475)
 """The median, and where a normal is one standard deviation below and above it."""
 
+HALF = (torch.float16, torch.bfloat16)
+"""The types of half precision."""
+
 
 def bounded(raw: Tensor, limit: float) -> Tensor:
     """Squash smoothly into ``(-limit, limit)``: nearly the identity up to half the limit, and beyond it a gradient that
@@ -171,4 +174,4 @@ def at_least_single(x: Tensor) -> Tensor:
         >>> at_least_single(torch.ones(2, dtype=torch.bfloat16)).dtype, at_least_single(torch.ones(2).double()).dtype
         (torch.float32, torch.float64)
     """
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    return x.float() if x.dtype in HALF else x

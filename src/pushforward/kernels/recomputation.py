@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from pushforward.errors import UsageError
 from pushforward.kernels.random_state import random_state
 from pushforward.kernels.replay import (
-    HALF,
     Image,
     ReconstructionError,
     Step,
@@ -31,6 +30,7 @@ from pushforward.kernels.replay import (
     restored,
     setting_of,
 )
+from pushforward.numerics import HALF, at_least_single
 
 
 @torch.compiler.disable(recursive=False)  # type: ignore[untyped-decorator]
@@ -208,7 +208,7 @@ def _call(step: Step, function: Callable[..., Any], x: Tensor, *given: Any) -> A
     if not (step.full_precision and torch.is_autocast_enabled(x.device.type)):
         return function(x, *given)
     with torch.autocast(x.device.type, enabled=False):
-        return function(x.float() if x.dtype in HALF else x, *given)
+        return function(at_least_single(x), *given)
 
 
 def _first_with_gradients(steps: Sequence[Step], x: Tensor, context: Tensor | None) -> int:

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from pushforward.errors import UsageError
 from pushforward.kernels.random_state import random_state, set_random_state
-
-HALF = (torch.float16, torch.bfloat16)
+from pushforward.numerics import HALF
 
 Image = tuple[Tensor, Tensor | None]
 """What a step returns: the values, and what is summed over the steps, None where values alone are wanted."""

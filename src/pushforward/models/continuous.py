@@ -7,16 +7,15 @@ from functools import partial
 
 from torch import nn
 
-from pushforward.distributions import StandardNormal
 from pushforward.flows.flow import Flow
-from pushforward.models.contexts import Conditioning, conditioning
-from pushforward.models.images.architecture import image_shape
+from pushforward.models.contexts import conditioning
+from pushforward.models.images.continuous import continuous_images
 from pushforward.models.kinds import LEVELS, only_shape, vector_features
 from pushforward.models.registry import model
 from pushforward.models.vectors.standardised import vector_flow, widths
 from pushforward.networks import ConcatSquashConvNet, ConcatSquashMLP
 from pushforward.networks.context import Context
-from pushforward.transforms import ActNorm, Continuous, Dequantization, DormandPrince, ExactTrace, Hutchinson, Logit
+from pushforward.transforms import Continuous, DormandPrince, ExactTrace, Hutchinson
 from pushforward.transforms.continuous.trace import Trace
 
 CHEAP_LAYERS = 2
@@ -68,30 +67,15 @@ def ffjord(
     given, solver = conditioning(context, embedding), DormandPrince(tolerance)
     if shape is not None:
         channels = 32 if hidden is None else hidden
-        return _images(only_shape(shape, features), levels or LEVELS, given, layers, channels, solver)
+        velocity = partial(ConcatSquashConvNet, hidden=channels)
+        return continuous_images(only_shape(shape, features), levels or LEVELS, velocity, layers, given, solver)
     features, inner = vector_features(features, levels), widths(64 if hidden is None else hidden)
-    velocity = partial(ConcatSquashMLP, hidden=inner)
     trace = _trace(features, len(inner))
-    parts = [Continuous(velocity, features, solver, trace, context=given.taken) for _ in range(layers)]
+    network = partial(ConcatSquashMLP, hidden=inner)
+    parts = [Continuous(network, features, solver, trace, context=given.taken) for _ in range(layers)]
     return vector_flow(features, parts, given)
 
 
 def _trace(features: int, hidden_layers: int) -> Trace:
     """The exact one where it costs little."""
     return ExactTrace() if hidden_layers <= CHEAP_LAYERS or features <= FEW else Hutchinson()
-
-
-def _images(
-    shape: Sequence[int],
-    levels: int,
-    given: Conditioning,
-    layers: int,
-    hidden: int | Sequence[int],
-    solver: DormandPrince,
-) -> Flow:
-    """Convolutional velocities behind dequantization, logit and a normalisation."""
-    shape = image_shape(shape)
-    velocity = partial(ConcatSquashConvNet, hidden=hidden)
-    parts = [Continuous(velocity, shape, solver, Hutchinson(), context=given.taken) for _ in range(layers)]
-    start = [Dequantization(levels), Logit(0.05), ActNorm(shape[0], event_dims=3)]
-    return given.flow([*start, *parts], StandardNormal(shape))

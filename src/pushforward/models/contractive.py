@@ -12,7 +12,7 @@ from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.models.contexts import conditioning
 from pushforward.models.images.contractive import contractive_images
-from pushforward.models.kinds import image_width, only_shape, vector_features
+from pushforward.models.kinds import LEVELS, image_width, only_shape, vector_features
 from pushforward.models.registry import model
 from pushforward.models.vectors.contractive import contractive_vectors
 from pushforward.networks import (
@@ -33,11 +33,9 @@ from pushforward.transforms import (
     RussianRoulette,
     TruncatedSeries,
 )
+from pushforward.transforms.residual.contractive import MOST_EXACT
 
-LEVELS = 256
 ACTIVATIONS = {"elu": LipschitzELU, "lipswish": LipSwish, "clipswish": CLipSwish, "sine": LipschitzSine}
-MOST_EXACT = 8
-"""Up to how many features ``log_det="auto"`` is exact: the Jacobian costs less there than the terms of a series."""
 
 
 @model("iresnet")

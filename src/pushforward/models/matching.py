@@ -7,16 +7,15 @@ from functools import partial
 
 from torch import nn
 
-from pushforward.distributions import StandardNormal
 from pushforward.flows.flow import Flow
-from pushforward.models.contexts import Conditioning, conditioning
-from pushforward.models.images.architecture import image_shape
+from pushforward.models.contexts import conditioning
+from pushforward.models.images.continuous import continuous_images
 from pushforward.models.kinds import LEVELS, only_shape, vector_features
 from pushforward.models.registry import model
 from pushforward.models.vectors.standardised import vector_flow
 from pushforward.networks import ConcatSquashConvNet, ResidualVelocity
 from pushforward.networks.context import Context
-from pushforward.transforms import ActNorm, Continuous, Dequantization, DormandPrince, Hutchinson, Logit
+from pushforward.transforms import Continuous, DormandPrince
 
 
 @model("cnf")
@@ -59,18 +58,8 @@ def cnf(
     """
     given, solver = conditioning(context, embedding), DormandPrince(tolerance)
     if shape is not None:
-        return _images(only_shape(shape, features), levels or LEVELS, given, 64 if hidden is None else hidden, solver)
+        network = partial(ConcatSquashConvNet, hidden=64 if hidden is None else hidden, activation="silu")
+        return continuous_images(only_shape(shape, features), levels or LEVELS, network, 1, given, solver)
     features = vector_features(features, levels)
     velocity = partial(ResidualVelocity, hidden=128 if hidden is None else hidden)
     return vector_flow(features, [Continuous(velocity, features, solver, context=given.taken)], given)
-
-
-def _images(
-    shape: Sequence[int], levels: int, given: Conditioning, hidden: int | Sequence[int], solver: DormandPrince
-) -> Flow:
-    """A convolutional velocity behind dequantization, logit and a normalisation."""
-    shape = image_shape(shape)
-    velocity = partial(ConcatSquashConvNet, hidden=hidden, activation="silu")
-    field = Continuous(velocity, shape, solver, Hutchinson(), context=given.taken)
-    start = [Dequantization(levels), Logit(0.05), ActNorm(shape[0], event_dims=3)]
-    return given.flow([*start, field], StandardNormal(shape))

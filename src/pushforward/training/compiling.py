@@ -11,7 +11,7 @@ from pushforward.kernels.compilation import compiled_form, set_compiled_form
 from pushforward.kernels.compile_cost import compile_cost
 from pushforward.kernels.compiler import has_compiler, is_compiler_failure, quiet_compiler
 from pushforward.training.batches import Batch
-from pushforward.training.objectives import FlowMatching, Objective
+from pushforward.training.objectives import Objective
 from pushforward.training.stopping import Limits
 from pushforward.training.warning import warn
 
@@ -27,9 +27,7 @@ SHARE_SAVED = 0.25
 """The share of a time limit that is counted on to be saved."""
 
 
-def compiles(
-    choice: Compile, flow: Flow, objective: Objective, rows: int, limits: Limits, device: torch.device
-) -> bool:
+def compiles(choice: Compile, flow: Flow, rows: int, limits: Limits, device: torch.device) -> bool:
     """Whether a training by batches of ``rows`` is to be compiled: as told, or where it surely pays.
 
     The answer follows from the flow, the batch and the limits alone, never from how fast the machine is just now, so
@@ -37,8 +35,8 @@ def compiles(
     """
     if choice != "auto":
         return choice
-    if isinstance(objective, FlowMatching):
-        # What compiling saves is counted from the likelihood, which is never computed there.
+    if not flow.transform.capturable:
+        # The steps of an adaptive solver stay as they are, and they are nearly all of the work.
         return False
     cost = compile_cost(flow, rows, device.type)
     if cost is None:

@@ -90,7 +90,7 @@ class FlowTraining(L.LightningModule):
             self._reconstruction = ReconstructionWatch(self.flow, self.plan.precision)
         self._steps_per_epoch = batches.steps_per_epoch
         self._limits = Limits(self.plan.last_step(self._steps_per_epoch), self.plan.max_seconds, self.plan.patience)
-        if compiles(self.plan.compile, self.flow, self.objective, batches.batch_size, self._limits, self.device):
+        if compiles(self.plan.compile, self.flow, batches.batch_size, self._limits, self.device):
             with self.trainer.precision_plugin.forward_context():
                 self._compiled = Compiled(self.flow, self.objective, next(batches.stream(0)), self.device)
         self._interval = self.plan.validation_interval(self._steps_per_epoch)
