@@ -184,7 +184,7 @@ def _labels(names: Sequence[str] | None, count: int, letter: str) -> list[str]:
 
 
 def _draw_ranks(axes: Axes, values: NDArray[Any], edges: NDArray[Any], outcomes: int) -> None:
-    axes.hist(values, bins=edges, color=PALE)
+    axes.hist(values, bins=edges.tolist(), color=PALE)
     # Bins may hold different numbers of outcomes.
     axes.stairs(np.diff(edges) * len(values) / outcomes, edges, color=DATA, linewidth=0.8, linestyle="--")
     axes.set(xlim=(edges[0], edges[-1]), yticks=[], xlabel="rank")

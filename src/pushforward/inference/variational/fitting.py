@@ -207,7 +207,7 @@ def _train(
 
 def _compiled(flow: Flow, objective: OfSamples, plan: Plan, compile: Compile, device: torch.device) -> Compiled | None:
     """The flow compiled for the length of the fit, None where that does not pay."""
-    if not compiles(compile, flow, objective, plan.batch_size, plan.limits, device):
+    if not compiles(compile, flow, plan.batch_size, plan.limits, device):
         return None
     rows = torch.arange(plan.batch_size)
     return Compiled(flow, objective, (torch.zeros(plan.batch_size, *flow.event_shape), None, rows), device)

@@ -6,7 +6,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.distributions import Independent, Normal
+from torch.distributions import Distribution, Independent, Normal
 
 from pushforward.inference.simulation.tasks.task import cube
 
@@ -24,7 +24,7 @@ class GaussianLinear:
     """
 
     def __init__(self) -> None:
-        self.prior = Independent(Normal(torch.zeros(10), _DEVIATION), 1)
+        self.prior: Distribution = Independent(Normal(torch.zeros(10), _DEVIATION), 1)
 
     def __call__(self, theta: Tensor) -> Tensor:
         return theta + _DEVIATION * torch.randn_like(theta)
