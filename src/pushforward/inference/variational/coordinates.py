@@ -1,7 +1,8 @@
 r"""Constrained parameters in coordinates of the reals: ``theta = c(u)`` and ``log |det dtheta/du|``.
 
-Positive numbers pass an exponential, intervals a sigmoid, simplexes the breaking of a stick, ordered vectors the
-exponentials of their steps: the bijections of ``torch.distributions`` (Kucukelbir et al. 2017, arXiv:1603.00788).
+Positive numbers pass an exponential, simplexes the breaking of a stick, ordered vectors the exponentials of their steps:
+the bijections of ``torch.distributions`` (Kucukelbir et al. 2017, arXiv:1603.00788). Intervals pass the normal's
+distribution function, so that what is uniform is a normal, as the base of a flow is.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.distributions import biject_to, constraints
-from torch.distributions.transforms import Transform
+from torch.distributions.transforms import IndependentTransform, Transform
 
 from pushforward.errors import UsageError
+from pushforward.inference.variational.interval import ToInterval
 from pushforward.numerics import batch_shape
 from pushforward.spaces import Product, Space
 
@@ -46,7 +48,7 @@ class Coordinates(ABC):
 
 
 class Constrained(Coordinates):
-    """One parameter on a set that ``torch.distributions`` knows a bijection to.
+    """One parameter on a set that a bijection leads to from the reals.
 
     Args:
         constraint: the set.
@@ -71,7 +73,7 @@ class Constrained(Coordinates):
         whole = constraints.independent(constraint, further) if further else constraint
         self.set = whole
         try:
-            self.transform: Transform = biject_to(whole)
+            self.transform = _bijection_to(whole)
         except NotImplementedError:
             raise UsageError(
                 f"a parameter expects a set that a bijection leads to from the reals, such as positive numbers, an "
@@ -203,6 +205,15 @@ def _declared(what: str, declared: Any) -> Coordinates:
         f"{what} expects a space of pushforward.spaces, a constraint of torch.distributions, or a pair of a constraint "
         f"and a shape, got {declared!r}"
     )
+
+
+def _bijection_to(constraint: constraints.Constraint) -> Transform:
+    if isinstance(constraint, constraints.independent):
+        base = _bijection_to(constraint.base_constraint)
+        return IndependentTransform(base, constraint.reinterpreted_batch_ndims)
+    if isinstance(constraint, (constraints.interval, constraints.half_open_interval)):
+        return ToInterval(constraint.lower_bound, constraint.upper_bound)
+    return biject_to(constraint)
 
 
 def _shape_of_bounds(constraint: constraints.Constraint) -> torch.Size:

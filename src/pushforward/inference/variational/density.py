@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.errors import DataError, ShapeError, UsageError
+from pushforward.errors import DataError, PushforwardError, ShapeError, TrainingError, UsageError
 from pushforward.flows.flow import Flow
 from pushforward.inference.variational.coordinates import Coordinates, Declared, Own, coordinates_of
 from pushforward.transforms.stochastic.targets import check_exact
@@ -29,9 +30,11 @@ class UnconstrainedDensity:
         coordinates: the map ``c`` between the real numbers and the parameters.
 
     Raises:
-        UsageError: if the parameters are not declared so; or, when it is called, if no gradient leads back to them.
+        UsageError: if the parameters are not declared so; or, when it is called, if ``log_density`` raises, or no
+            gradient leads back to the parameters.
         ShapeError: if ``log_density`` does not return one number for each point.
-        DataError: if it returns NaN or plus infinity.
+        DataError: if it returns NaN or plus infinity, with the first point where it does.
+        TrainingError: if ``u`` is not finite, and so comes of a flow that is none any more.
 
     Example:
         >>> from torch.distributions import Gamma, constraints
@@ -46,15 +49,38 @@ class UnconstrainedDensity:
         self.coordinates = parameters if isinstance(parameters, Coordinates) else coordinates_of(parameters)
 
     def __call__(self, u: Tensor) -> Tensor:
+        if not bool(u.isfinite().all()):
+            raise TrainingError("the flow's samples are not finite any more: try a lower learning_rate, or start=")
         parameters, log_det = self.coordinates.constrain(u)
-        value = self.log_density(parameters)
-        _check_values(value, log_det.shape)
+        value = self._value(parameters)
+        _check_shape(value, log_det.shape)
+        _check_numbers(value, parameters)
         if u.requires_grad and torch.is_grad_enabled() and not value.requires_grad:
             raise UsageError(
                 "log_density returned numbers without a gradient to the parameters: compute them with torch throughout "
                 "(no .item(), .numpy() or no_grad), or take divergence=ForwardKL(), which needs no gradient"
             )
         return value + log_det
+
+    def reaches(self, u: Tensor) -> Tensor:
+        """Return which points are finite and have finite parameters: far out, where no sample is, numbers overflow."""
+        parameters, log_det = self.coordinates.constrain(u)
+        values = parameters.values() if isinstance(parameters, Mapping) else [parameters]
+        finite = [value.reshape(*log_det.shape, -1).isfinite().all(-1) for value in (*values, u)]
+        return torch.stack([*finite, log_det.isfinite()]).all(0)
+
+    def _value(self, parameters: Any) -> Any:
+        try:
+            return self.log_density(parameters)
+        except PushforwardError:
+            raise
+        except Exception as error:
+            reason = next(iter(str(error).splitlines()), "no message")
+            raise UsageError(
+                f"log_density raised {type(error).__name__} ({reason}) when it was called with {_shapes(parameters)}: "
+                f"it expects to take a batch of parameters, and a function of a single point becomes one of many by "
+                f"torch.func.vmap"
+            ) from error
 
 
 class Tempered:
@@ -79,7 +105,10 @@ def coordinates_for(owner: str, flow: Flow, parameters: Mapping[str, Declared] |
         UsageError: if the flow has a context, or its events are not the parameters' free dimensions.
     """
     if flow.context is not None:
-        raise UsageError(f"{owner} expects a flow without a context: a log-density is of one posterior")
+        raise UsageError(
+            f"{owner} expects a flow without a context, as a log-density is of one posterior: a posterior for every "
+            f"observation is what pushforward.inference.NPE learns, from simulations"
+        )
     if parameters is None:
         return Own(flow.support)
     coordinates = coordinates_of(parameters)
@@ -91,17 +120,38 @@ def coordinates_for(owner: str, flow: Flow, parameters: Mapping[str, Declared] |
     return coordinates
 
 
-def _check_values(value: Any, batch: torch.Size) -> None:
+def _check_shape(value: Any, batch: torch.Size) -> None:
     if not isinstance(value, Tensor) or value.shape != batch:
         got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
         raise ShapeError(
             f"log_density expects to return one number for each of the points, shape {tuple(batch)}, got {got}: sum "
             f"over the parameters alone; a function of a single point becomes one of many by torch.func.vmap"
         )
+
+
+def _check_numbers(value: Tensor, parameters: Any) -> None:
     wrong = value.isnan() | (value == torch.inf)
-    if bool(wrong.any()):
-        what = "NaN" if bool(value.isnan().any()) else "plus infinity"
-        raise DataError(
-            f"log_density returned {what} at {int(wrong.sum())} of {wrong.numel()} points: return -inf where the "
-            f"density is zero, and declare bounded parameters by parameters="
-        )
+    if not bool(wrong.any()):
+        return
+    first = tuple(wrong.nonzero()[0].tolist())
+    what = "NaN" if bool(value.isnan().any()) else "plus infinity"
+    raise DataError(
+        f"log_density returned {what} at {int(wrong.sum())} of {wrong.numel()} points, the first of them "
+        f"{_point(parameters, first)}: return -inf where the density is zero, and declare bounded parameters by "
+        f"parameters="
+    )
+
+
+def _shapes(parameters: Any) -> str:
+    """The shapes of parameters, by their names where they have some."""
+    if isinstance(parameters, Mapping):
+        return "{" + ", ".join(f"{name!r}: {_shapes(value)}" for name, value in parameters.items()) + "}"
+    return f"a tensor of shape {tuple(parameters.shape)}"
+
+
+def _point(parameters: Any, place: tuple[int, ...]) -> Any:
+    """The parameters at one place of the batch, with four digits."""
+    if isinstance(parameters, Mapping):
+        return {name: _point(value, place) for name, value in parameters.items()}
+    digits = np.vectorize(lambda number: float(f"{number:.4g}"))
+    return digits(parameters[place].detach().cpu().double().numpy()).tolist()

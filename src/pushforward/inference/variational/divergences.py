@@ -16,6 +16,8 @@ from torch import Tensor
 from pushforward.accuracy import Accuracy
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
+from pushforward.transforms import Inverse, Transform
+from pushforward.transforms.retracing import leaves
 
 LogDensity = Callable[[Tensor], Tensor]
 
@@ -133,9 +135,16 @@ class ForwardKL:
         return -(share * flow.log_prob(x)).sum()
 
 
-def suitable_divergence(flow: Flow) -> Divergence:
-    """Return the reverse divergence with the gradient of least variance that the flow allows."""
-    return StickingTheLanding() if flow.accuracy is Accuracy.EXACT else ReverseKL()
+def reverse_divergence(flow: Flow) -> Divergence:
+    """Return the reverse divergence with the gradient that suits a flow: that of paths, whose variance vanishes at the
+    optimum, where the flow is exact and has its latents in one pass, which path gradients take beside the samples'."""
+    quick = flow.accuracy is Accuracy.EXACT and not any(_slow_to_latent(part) for part in leaves([flow.transform]))
+    return StickingTheLanding() if quick else ReverseKL()
+
+
+def _slow_to_latent(part: Transform) -> bool:
+    inner = [module for module in part.modules() if isinstance(module, Transform)]
+    return isinstance(part, Inverse) and any(each.sequential or each.tolerance is not None for each in inner)
 
 
 def _paths(flow: Flow, log_density: LogDensity, draws: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -17,7 +17,7 @@ from pushforward.flows.expected import require_flow
 from pushforward.flows.flow import Flow
 from pushforward.inference.variational.coordinates import Declared
 from pushforward.inference.variational.density import Tempered, UnconstrainedDensity, coordinates_for
-from pushforward.inference.variational.divergences import Divergence, LogDensity, suitable_divergence
+from pushforward.inference.variational.divergences import Divergence, LogDensity, reverse_divergence
 from pushforward.inference.variational.posterior import VariationalPosterior, assess
 from pushforward.seeds import check_seed
 from pushforward.training.compiling import Compile, Compiled, compiles
@@ -62,7 +62,7 @@ def fit_posterior(
             constraint of more than one number is a pair with its shape, ``(constraints.simplex, (3,))``. Log-densities
             are of the parameters themselves: the Jacobian is seen to. By default the flow's own events.
         divergence: what is minimised, `StickingTheLanding`, `ReverseKL`, `AlphaDivergence` or `ForwardKL`; by default
-            the reverse divergence, by path gradients where the flow is exact.
+            the reverse divergence, by path gradients where the flow is exact and has its latents in one pass.
         steps: how many steps of the optimiser.
         max_time: seconds after which the fit ends, if that is sooner.
         batch_size: samples of the flow in each step.
@@ -98,7 +98,7 @@ def fit_posterior(
     """
     _check_trainable(flow)
     coordinates = coordinates_for("fit_posterior", flow, parameters)
-    divergence = suitable_divergence(flow) if divergence is None else divergence
+    divergence = reverse_divergence(flow) if divergence is None else divergence
     plan = Plan(Limits(steps, max_time, None), batch_size, learning_rate, annealing)
     if draws < 100:
         raise UsageError(f"draws expects at least 100 samples to judge by, got {draws}")
@@ -186,8 +186,9 @@ def _train(
 ) -> list[float]:
     """Minimise the divergence; return the loss of each step."""
     weights = [weight for weight in flow.parameters() if weight.requires_grad]
-    optimiser = torch.optim.Adam(weights, plan.learning_rate)
-    compiled = _compiled(flow, OfSamples(divergence, density), plan, compile, weights[0].device)
+    device = weights[0].device
+    optimiser = torch.optim.Adam(weights, plan.learning_rate, fused=device.type in ("cpu", "cuda"))
+    compiled = _compiled(flow, OfSamples(divergence, density), plan, compile, device)
     history: list[float] = []
     began = time.monotonic()
     try:

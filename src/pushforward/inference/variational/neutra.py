@@ -21,7 +21,8 @@ class WarpedDensity:
     r"""The log-density of a flow's latents, ``log f(g(z)) + log |det dg/dz|`` with ``g`` from latent to data.
 
     Called with latents ``(..., D)`` it returns ``(...)``, in nats up to the constant of ``f``; it is differentiable in
-    ``z``, and the flow in it is a copy that stays as it is.
+    ``z``, and the flow in it is a copy that stays as it is. Where a diverging sampler goes so far that the parameters
+    overflow, it is ``-inf``.
 
     Args:
         density: the log-density on the flow's events.
@@ -34,7 +35,9 @@ class WarpedDensity:
 
     def __call__(self, z: Tensor) -> Tensor:
         u, log_det = self.flow.transform.inverse(z)
-        return self.density(u) + log_det
+        reached = (self.density.reaches(u.detach()) & log_det.isfinite()).detach()
+        u = torch.where(reached.reshape(*reached.shape, *[1] * len(self.flow.event_shape)), u, 0.0)
+        return torch.where(reached, self.density(u) + log_det, -torch.inf)
 
     def start(self, sample_shape: int | tuple[int, ...] = (), generator: torch.Generator | None = None) -> Tensor:
         """Draw latents ``sample_shape + (D,)`` where chains can begin: of the flow's base."""
