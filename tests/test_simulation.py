@@ -38,6 +38,7 @@ from pushforward.inference import (
 from pushforward.inference.simulation.chains import chains, effective_draws, split_r_hat, tempered
 from pushforward.inference.simulation.ensemble import warn_if_unconverged
 from pushforward.inference.simulation.observations import Observations
+from pushforward.inference.simulation.regression import RegressionResidual
 from pushforward.inference.simulation.tasks import SLCP, TASKS, BernoulliGLM, TwoMoons
 from pushforward.training import FitResult
 
@@ -196,6 +197,27 @@ def test_a_fitted_estimator_is_pickled_with_its_flows() -> None:
     again = pickle.loads(pickle.dumps(inference))
     theta, seen = torch.tensor([0.3, 1.0]), torch.tensor([0.5, 1.0])
     assert torch.equal(again.posterior(seen).log_prob(theta), inference.posterior(seen).log_prob(theta))
+
+
+def test_a_regression_is_the_posterior_of_linear_normal_models() -> None:
+    torch.manual_seed(0)
+    matrix = torch.tensor([[1.0, 0.5], [0.0, 2.0], [1.0, -1.0]])
+    theta = torch.randn(20_000, 2)
+    x = theta @ matrix.T + torch.randn(20_000, 3)
+    layer = RegressionResidual.fitted(theta, x)
+    covariance = torch.linalg.inv(torch.eye(2) + matrix.T @ matrix)
+    assert torch.allclose(layer.weight, covariance @ matrix.T, atol=0.01)
+    assert torch.allclose(layer.factor @ layer.factor.T, covariance, atol=0.01)
+    pf.testing.check_transform(layer, theta[:8], x[:8])
+
+
+def test_a_regression_on_noise_or_on_nothing_only_whitens() -> None:
+    torch.manual_seed(0)
+    theta, noise = torch.randn(60, 2) * torch.tensor([1.0, 10.0]) + 5.0, torch.randn(60, 50)
+    layer = RegressionResidual.fitted(theta, noise)
+    # Left to itself least squares on as many numbers would find residuals of a sixth of the variance.
+    assert (layer.factor.diagonal() > 0.8 * theta.std(0)).all()
+    assert RegressionResidual.fitted(theta, noise[:, :0])(theta)[0].T.cov().sub(torch.eye(2)).abs().max() < 0.05
 
 
 # Observations ---------------------------------------------------------------------------------------------------------

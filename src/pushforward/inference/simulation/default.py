@@ -18,7 +18,12 @@ HIDDEN = 64
 
 
 def default_flow(
-    features: int, context: int, layers: int = 6, hidden: int | Sequence[int] = HIDDEN, bins: int = 8, bound: float = 5.0
+    features: int,
+    context: int,
+    layers: int = 6,
+    hidden: int | Sequence[int] = HIDDEN,
+    bins: int = 8,
+    bound: float = 5.0,
 ) -> Flow:
     """A location and scale that the context decides, then neural spline couplings, onto a standard normal.
 

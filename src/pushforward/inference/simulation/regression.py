@@ -77,12 +77,14 @@ class RegressionResidual(Bijection):
     def forward(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        return self.encode(x, context), -self._log_scale(x)
+        z = self.encode(x, context)
+        return z, -self._log_scale(z)
 
     def inverse(
         self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        return self.decode(z, context), self._log_scale(z)
+        x = self.decode(z, context)
+        return x, self._log_scale(x)
 
     def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         x, context = self.check(x, context, self.domain)
