@@ -7,8 +7,8 @@ from functools import partial
 
 from pushforward.distributions import StandardNormal
 from pushforward.flows.flow import Flow
-from pushforward.models.vectors.coupling import coupling_layers
 from pushforward.models.contexts import conditioning
+from pushforward.models.vectors.coupling import coupling_layers
 from pushforward.networks import MLP
 from pushforward.scalar import Affine, RationalQuadraticSpline
 from pushforward.transforms import ConditionalElementwise, Transform

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -114,8 +115,7 @@ class NPE:
         seen = observations(self.simulations.x)
         if self._embedding is None:
             seen = seen.flatten(1)
-        theta = self.simulations.theta
-        self._ensemble = training.ensemble(lambda: self._made(observations, theta, seen), theta, seen)
+        self._ensemble = training.ensemble(partial(self._made, observations), self.simulations.theta, seen)
         self._observations = observations
         return self
 

@@ -10,7 +10,7 @@ from pushforward.numerics import batch_shape
 from pushforward.spaces import Reals
 from pushforward.transforms.base import Bijection
 
-# Penalties, in units of the mean square of a standardised context, that the regression is left to choose from.
+# Penalties, in units of the contexts' mean squares, that the regression has to choose from.
 _PENALTIES = (1e-6, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 10.0)
 
 
@@ -104,18 +104,20 @@ class RegressionResidual(Bijection):
 
 def _ridge(x: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
     """The weights ``(D, C)`` of centred rows, each dimension with its own penalty, and the errors on rows left out."""
+    unit = context.square().mean(0).sqrt().clamp_min(torch.finfo(torch.float32).tiny)
+    context = context / unit
     squares, directions = torch.linalg.eigh(context.T @ context)
     rotated = context @ directions
     products = rotated.T @ x
-    best, weights, errors = torch.full((x.shape[1],), torch.inf).to(x), torch.zeros_like(products), x
+    best, weights, errors = torch.full_like(x[0], torch.inf), torch.zeros_like(products), x
     for penalty in _PENALTIES:
         shrunk = squares.clamp_min(0.0) + penalty * len(x)
+        found = products / shrunk[:, None]
         # The mean takes a share of each row too.
         influence = (rotated.square() / shrunk).sum(-1, keepdim=True) + 1.0 / len(x)
-        found = products / shrunk[:, None]
         left_out = (x - rotated @ found) / (1.0 - influence).clamp_min(1e-3)
         loss = left_out.square().mean(0)
         better = loss < best
         best = torch.where(better, loss, best)
         weights, errors = torch.where(better, found, weights), torch.where(better, left_out, errors)
-    return (directions @ weights).T, errors
+    return (directions @ weights).T / unit, errors
