@@ -20,7 +20,7 @@ HIDDEN = 64
 def default_flow(
     features: int,
     context: int,
-    layers: int = 6,
+    layers: int = 4,
     hidden: int | Sequence[int] = HIDDEN,
     bins: int = 8,
     bound: float = 5.0,

@@ -95,7 +95,7 @@ class NPE:
         validation: float = 0.1,
         max_steps: int | None = None,
         batch_size: int | None = None,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         max_time: float | None = None,
         seed: int | None = None,
         progress: bool = True,

@@ -1,4 +1,4 @@
-"""Linear regression of parameters on observations: where a posterior's flow begins."""
+"""Regression of parameters on observations: where a posterior's flow begins."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from pushforward.numerics import batch_shape
 from pushforward.spaces import Reals
 from pushforward.transforms.base import Bijection
 
-# Penalties, in units of the contexts' mean squares, that the regression has to choose from.
+# Ridge penalties, in units of the context's standardised mean squares, that each dimension has to choose from.
 _PENALTIES = (1e-6, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 10.0)
 
 
 class RegressionResidual(Bijection):
-    r"""What a linear regression on the context leaves over, whitened: ``z = L^-1 (x - W c - b)``.
+    r"""What a regression on the context leaves over, whitened: ``z = L^-1 (x - A c' - B tanh(c') - b)``.
 
-    It is found before any training, ``W`` by ridge regression and ``L L^T`` as the covariance of the residuals, and
-    stays as it is. Onto a standard normal it is the posterior of linear normal models, with the error that the number
-    of rows leaves and no more; a flow behind it has to learn only what is neither linear nor normal.
+    ``c' = (c - m) / s`` is the context, standardised. All of it is found in closed form before any training, ``A`` and
+    ``B`` by ridge regression and ``L L^T`` as the covariance of the residuals, and stays as it is. Onto a standard
+    normal it is the posterior of linear normal models, with the error that the number of rows leaves and no more, and
+    follows means that level off. A flow behind it has to learn only what is left.
 
     Args:
-        weight: ``W``, ``(D, C)``; without a context, ``C = 0``, the layer whitens.
+        weight: ``(A B)``, ``(D, 2 C)``; without a context, ``C = 0``, the layer whitens.
         bias: ``b``, ``(D,)``.
         factor: ``L``, lower triangular with a positive diagonal, ``(D, D)``.
+        location, scale: ``m`` and ``s``, ``(C,)``.
 
     Raises:
         UsageError: if the shapes do not fit each other.
@@ -42,37 +44,45 @@ class RegressionResidual(Bijection):
     weight: Tensor
     bias: Tensor
     factor: Tensor
+    location: Tensor
+    scale: Tensor
 
-    def __init__(self, weight: Tensor, bias: Tensor, factor: Tensor) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor, factor: Tensor, location: Tensor, scale: Tensor) -> None:
         super().__init__()
-        if weight.dim() != 2 or bias.shape != weight.shape[:1] or factor.shape != (len(bias), len(bias)):
+        features, contexts = len(bias), len(location)
+        shapes = tuple(tuple(value.shape) for value in (weight, bias, factor, location, scale))
+        if shapes != ((features, 2 * contexts), (features,), (features, features), (contexts,), (contexts,)):
             raise UsageError(
-                f"RegressionResidual expects a weight (D, C), a bias (D,) and a factor (D, D), got "
-                f"{tuple(weight.shape)}, {tuple(bias.shape)} and {tuple(factor.shape)}"
+                f"RegressionResidual expects shapes (D, 2 C), (D,), (D, D), (C,) and (C,), got "
+                f"{', '.join(map(str, shapes))}"
             )
-        self.domain = self.codomain = Reals((len(bias),))
-        self.context = Reals((weight.shape[1],)) if weight.shape[1] else None
+        self.domain = self.codomain = Reals((features,))
+        self.context = Reals((contexts,)) if contexts else None
         self.register_buffer("weight", weight)
         self.register_buffer("bias", bias)
         self.register_buffer("factor", factor)
+        self.register_buffer("location", location)
+        self.register_buffer("scale", scale)
 
     @classmethod
     def fitted(cls, x: Tensor, context: Tensor) -> RegressionResidual:
         """Regress ``x``, ``(n, D)``, on ``context``, ``(n, C)``.
 
-        The penalty of each dimension is the one whose error on rows that are left out, one at a time, is least; the
-        covariance is that of these errors.
+        Each dimension chooses its penalty, and whether ``B`` is zero, by the error on rows that are left out one at a
+        time; the covariance is that of these errors.
         """
+        tiny = torch.finfo(torch.float32).tiny
         x, context = x.double(), context.double()
-        centre, middle = x.mean(0), context.mean(0)
-        weight, residuals = _ridge(x - centre, context - middle)
-        scale = residuals.square().mean(0).sqrt().clamp_min(torch.finfo(torch.float32).tiny)
-        whitened = residuals / scale
+        location, scale = context.mean(0), context.std(0, correction=0).clamp_min(tiny)
+        seen = _seen((context - location) / scale)
+        weight, errors = _chosen(x - x.mean(0), seen - seen.mean(0))
+        deviation = errors.square().mean(0).sqrt().clamp_min(tiny)
         # A jitter, for parameters that determine each other.
-        covariance = whitened.T @ whitened / len(x) + 1e-6 * torch.eye(x.shape[1], dtype=x.dtype)
-        factor = scale[:, None] * torch.linalg.cholesky(covariance)
+        correlation = (errors / deviation).T @ (errors / deviation) / len(x) + 1e-6 * torch.eye(x.shape[1]).to(x)
+        factor = deviation[:, None] * torch.linalg.cholesky(correlation)
+        bias = x.mean(0) - weight @ seen.mean(0)
         dtype = torch.get_default_dtype()
-        return cls(weight.to(dtype), (centre - weight @ middle).to(dtype), factor.to(dtype))
+        return cls(*(value.to(dtype) for value in (weight, bias, factor, location, scale)))
 
     def forward(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
@@ -96,28 +106,40 @@ class RegressionResidual(Bijection):
         return z @ self.factor.T + self._regression(context)
 
     def _regression(self, context: Tensor | None) -> Tensor:
-        return self.bias if context is None else torch.nn.functional.linear(context, self.weight, self.bias)
+        if context is None:
+            return self.bias
+        seen = _seen((context - self.location) / self.scale)
+        return torch.nn.functional.linear(seen, self.weight, self.bias)
 
     def _log_scale(self, x: Tensor) -> Tensor:
         return self.factor.diagonal().log().sum().expand(batch_shape(x, 1))
 
 
-def _ridge(x: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-    """The weights ``(D, C)`` of centred rows, each dimension with its own penalty, and the errors on rows left out."""
-    unit = context.square().mean(0).sqrt().clamp_min(torch.finfo(torch.float32).tiny)
-    context = context / unit
-    squares, directions = torch.linalg.eigh(context.T @ context)
-    rotated = context @ directions
+def _seen(context: Tensor) -> Tensor:
+    return torch.cat([context, torch.tanh(context)], -1)
+
+
+def _chosen(x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights ``(D, 2 C)`` of the best regression of each dimension, and its errors on rows that are left out."""
+    linear = torch.cat([seen[:, : seen.shape[1] // 2], torch.zeros_like(seen[:, seen.shape[1] // 2 :])], -1)
+    candidates = [found for features in (linear, seen) for found in _ridges(x, features)]
+    losses = torch.stack([errors.square().mean(0) for _, errors in candidates])
+    best = losses.argmin(0)
+    weights, errors = (torch.stack(values).movedim(-1, 0) for values in zip(*candidates))
+    each = torch.arange(x.shape[1])
+    return weights[each, best], errors[each, best].T
+
+
+def _ridges(x: Tensor, features: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """For each penalty the weights ``(2 C, D)`` and the errors ``(n, D)`` of centred rows that are left out."""
+    squares, directions = torch.linalg.eigh(features.T @ features)
+    rotated = features @ directions
     products = rotated.T @ x
-    best, weights, errors = torch.full_like(x[0], torch.inf), torch.zeros_like(products), x
+    found = []
     for penalty in _PENALTIES:
         shrunk = squares.clamp_min(0.0) + penalty * len(x)
-        found = products / shrunk[:, None]
+        weights = products / shrunk[:, None]
         # The mean takes a share of each row too.
         influence = (rotated.square() / shrunk).sum(-1, keepdim=True) + 1.0 / len(x)
-        left_out = (x - rotated @ found) / (1.0 - influence).clamp_min(1e-3)
-        loss = left_out.square().mean(0)
-        better = loss < best
-        best = torch.where(better, loss, best)
-        weights, errors = torch.where(better, found, weights), torch.where(better, left_out, errors)
-    return (directions @ weights).T / unit, errors
+        found.append((directions @ weights, (x - rotated @ weights) / (1.0 - influence).clamp_min(1e-3)))
+    return found
