@@ -73,7 +73,8 @@ class RegressionResidual(Bijection):
         """
         tiny = torch.finfo(torch.float32).tiny
         x, context = x.double(), context.double()
-        location, scale = context.mean(0), context.std(0, correction=0).clamp_min(tiny)
+        location = context.mean(0)
+        scale = (context - location).square().mean(0).sqrt().clamp_min(tiny)
         seen = _seen((context - location) / scale)
         weight, errors = _chosen(x - x.mean(0), seen - seen.mean(0))
         deviation = errors.square().mean(0).sqrt().clamp_min(tiny)
@@ -141,5 +142,5 @@ def _ridges(x: Tensor, features: Tensor) -> list[tuple[Tensor, Tensor]]:
         weights = products / shrunk[:, None]
         # The mean takes a share of each row too.
         influence = (rotated.square() / shrunk).sum(-1, keepdim=True) + 1.0 / len(x)
-        found.append((directions @ weights, (x - rotated @ weights) / (1.0 - influence).clamp_min(1e-3)))
+        found.append((directions @ weights, (x - rotated @ weights) / (1.0 - influence).clamp_min(1e-12)))
     return found
