@@ -68,7 +68,10 @@ class ELBO:
 
     def __call__(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
         log_likelihood, divergences = terms(flow, *flow.check(x, context))
-        paid = torch.stack([divergence.mean().clamp_min(self.free_bits) for divergence in divergences])
+        # Without free bits there is no floor: the estimate from one draw of each event falls below zero at times, and
+        # what one layer of a hierarchy is charged even in the mean.
+        floor = self.free_bits or -math.inf
+        paid = torch.stack([divergence.mean().clamp_min(floor) for divergence in divergences])
         return self.beta * paid.sum() - log_likelihood.mean()
 
 
