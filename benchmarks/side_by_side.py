@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -69,7 +70,10 @@ class Training:
         self.optimizer.step()
         decay = ((1.0 + self.step) / (10.0 + self.step)).clamp(max=DECAY)
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), self.weights, 1.0 - decay)
+            averages = list(self.average.parameters())
+            steps = torch._foreach_sub(self.weights, averages)
+            torch._foreach_mul_(steps, 1.0 - decay)
+            torch._foreach_add_(averages, steps)
             self.step += 1.0
 
     def capture(self) -> None:
@@ -115,6 +119,8 @@ def train(trainings: Sequence[Training], held_out: Tensor, seconds: float) -> in
         done += more
         for training in trainings:
             training.judge(held_out)
+        shown = " ".join(f"{training.curve[-1][1]:.2f}" for training in trainings)
+        print(f"{done:,} of {steps:,} steps: {shown}", file=sys.stderr, flush=True)
     return done
 
 
