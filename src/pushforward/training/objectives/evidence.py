@@ -32,7 +32,7 @@ class ELBO:
             arXiv:1602.02282). Held-out data are judged with ``beta``.
         free_bits: ``lambda``, the nats of divergence for each layer that cost nothing, in the mean over the batch
             (Kingma et al. 2016, arXiv:1606.04934, appendix C.8; there in groups of dimensions, whose divergences a
-            flow posterior does not have).
+            flow posterior does not have). With 0 there is no floor: estimates below zero count as they are.
 
     Raises:
         UsageError: for a negative number, or a flow without a variational layer.
