@@ -80,8 +80,9 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> An
     try:
         flow = rebuild(description, arguments, weights)
     except Exception as error:  # A description of a damaged or foreign file can lead to anything.
-        reason = f"{type(error).__name__}: {error}".split("\n")[0]
-        raise CheckpointError(f"{path} cannot be made again here ({reason})") from error
+        # The second line of torch's complaint about weights names the first that does not fit.
+        reason = " ".join(line.strip() for line in f"{type(error).__name__}: {error}".splitlines()[:2])
+        raise CheckpointError(f"{path} cannot be made again with the parts of this version ({reason})") from error
     if not isinstance(flow, Distribution):
         raise CheckpointError(f"{path} holds a {type(flow).__name__}, expected a flow or another distribution")
     return flow.to(device).eval()

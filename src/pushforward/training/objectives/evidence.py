@@ -32,7 +32,7 @@ class ELBO:
             arXiv:1602.02282). Held-out data are judged with ``beta``.
         free_bits: ``lambda``, the nats of divergence for each layer that cost nothing, in the mean over the batch
             (Kingma et al. 2016, arXiv:1606.04934, appendix C.8; there in groups of dimensions, whose divergences a
-            flow posterior does not have).
+            flow posterior does not have). With 0 there is no floor: estimates below zero count as they are.
 
     Raises:
         UsageError: for a negative number, or a flow without a variational layer.
@@ -68,7 +68,10 @@ class ELBO:
 
     def __call__(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
         log_likelihood, divergences = terms(flow, *flow.check(x, context))
-        paid = torch.stack([divergence.mean().clamp_min(self.free_bits) for divergence in divergences])
+        # Without free bits there is no floor: the estimate from one draw of each event falls below zero at times, and
+        # what one layer of a hierarchy is charged even in the mean.
+        floor = self.free_bits or -math.inf
+        paid = torch.stack([divergence.mean().clamp_min(floor) for divergence in divergences])
         return self.beta * paid.sum() - log_likelihood.mean()
 
 

@@ -14,6 +14,7 @@ from pushforward.spaces import Reals
 from pushforward.transforms.base import Bijection
 from pushforward.transforms.chain import Chain
 from pushforward.transforms.elementwise import Elementwise
+from pushforward.transforms.linear.reflections import Reflections
 
 MAX_LOG_DIAGONAL = 5.0
 """Bound on the log-diagonal of a triangular matrix."""
@@ -122,10 +123,10 @@ class Householder(Orthogonal):
         self.vectors = nn.Parameter(torch.randn(reflections, features))
 
     def _apply_to(self, x: Tensor) -> Tensor:
-        return reflect(x, self.vectors)
+        return Reflections.along(self.vectors).apply(x)
 
     def _apply_transpose_to(self, z: Tensor) -> Tensor:
-        return reflect(z, self.vectors.flip(-2))
+        return Reflections.along(self.vectors).apply_transposed(z)
 
 
 class MatrixExponential(Orthogonal):
@@ -189,18 +190,3 @@ def qr(features: int, reflections: int | None = None) -> Chain:
         2
     """
     return Chain([Triangular(features, upper=True), Householder(features, reflections)])
-
-
-def reflect(x: Tensor, vectors: Tensor) -> Tensor:
-    """Apply the reflections along ``vectors`` ``(..., K, D)``, the first first, to ``x`` ``(..., D)``.
-
-    Example:
-        >>> reflect(torch.tensor([1.0, 2.0]), torch.tensor([[3.0, 0.0]]))
-        tensor([-1.,  2.])
-    """
-    largest = vectors.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(vectors.dtype).tiny)
-    scaled = vectors / largest
-    unit = scaled / torch.linalg.vector_norm(scaled, dim=-1, keepdim=True).clamp_min(0.5)
-    for v in unit.unbind(-2):
-        x = x - 2.0 * (v * x).sum(-1, keepdim=True) * v
-    return x
