@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.inference.inverse_problems.latent import ObservationAndLatent
 from pushforward.training.discrepancy import InverseMultiquadric, Kernel, maximum_mean_discrepancy
@@ -54,10 +53,10 @@ class Bidirectional:
 
     def check(self, flow: Flow) -> None:
         """Raise :class:`UsageError` if the flow cannot be trained so."""
-        _base(flow)
+        ObservationAndLatent.of(flow, "Bidirectional")
 
     def __call__(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
-        base, observed = _base(flow), flow.take_context(context)
+        base, observed = ObservationAndLatent.of(flow, "Bidirectional"), flow.take_context(context)
         assert observed is not None
         found, padding, latent = base.split(flow.transform.encode(x))
         around = base.draw(observed.shape[:-1], observed, 1.0, None)
@@ -75,15 +74,6 @@ class Bidirectional:
 
     def _differ(self, first: Tensor, second: Tensor) -> Tensor:
         return maximum_mean_discrepancy(first, second, self.kernel)
-
-
-def _base(flow: Flow) -> ObservationAndLatent:
-    if not isinstance(flow.base, ObservationAndLatent):
-        raise UsageError(
-            f"Bidirectional trains flows onto an observation and a latent, as invertible_flow makes them; this one's "
-            f"base is {type(flow.base).__name__}"
-        )
-    return flow.base
 
 
 def _squares(values: Tensor) -> Tensor:
