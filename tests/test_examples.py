@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 @pytest.mark.parametrize(
     "program, options, expected",
     [
-        ("digit_styles.py", [], ["the class by likelihood: ", "along principal directions: "]),
+        ("digit_styles.py", [], ["the class by likelihood: ", "along their own directions: "]),
         ("colourisation.py", ["--patches", "300"], ["colours", "from those of the photograph", "between two draws"]),
         ("realnvp_textbook.py", [], ["test, 64 draws: ", "(lower bound)", "samples: "]),
         ("idf_textbook.py", ["--parts", "2"], ["bits/dim (exact)", "every image came back: True", "samples: "]),

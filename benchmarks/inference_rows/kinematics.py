@@ -26,6 +26,7 @@ from pushforward.inference import (
     ConditionalInvertibleNetwork,
     InverseSolver,
     InvertibleNetwork,
+    NarrowingLikelihood,
     calibration,
     rejection_sample,
     resimulation_error,
@@ -34,9 +35,10 @@ from pushforward.training.discrepancy import InverseMultiquadric, maximum_mean_d
 
 FREIA = "/tmp/freia"
 SECONDS = 300.0
-ROWS, BATCH, RATE, LAYERS, HIDDEN, NOISE = 200_000, 512, 2e-3, 6, 64, 0.02
+ROWS, BATCH, RATE, LAYERS, HIDDEN, NOISE = 200_000, 512, 5e-3, 6, 64, 0.02
+NARROWED = 1500
 OBSERVATIONS, KEPT, TRIED = 10, 500, 1_000_000
-TRUE = 4000
+TRUE = 2000
 ASKED = {
     "steps": "",
     "posterior error": "at most FrEIA's",
@@ -149,6 +151,7 @@ def _ours() -> dict[str, InverseSolver]:
     torch.manual_seed(0)
     return {
         "INN, both directions": InvertibleNetwork(4, 2, noise=NOISE, **sizes),
+        "INN, likelihood": InvertibleNetwork(4, 2, noise=NOISE, objective=NarrowingLikelihood(steps=NARROWED), **sizes),
         "conditional INN": ConditionalInvertibleNetwork(4, 2, scalar=pf.scalar.RationalQuadraticSpline(), **sizes),
     }
 
