@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import pushforward as pf
+from pushforward.plots.pictures import image_grid
 
 SIDE, SHRINK, SHOWN = 8, 4, 12
 # From linear sRGB to CIE XYZ, and the white of daylight (D65).
@@ -62,15 +63,6 @@ def coloured(luminance: Tensor, colours: Tensor) -> Tensor:
     return to_rgb(torch.cat([luminance, wide], 1))
 
 
-def save_picture(path: str, rows: list[Tensor]) -> None:
-    """Write rows of patches, enlarged, as a picture."""
-    from PIL import Image
-
-    picture = torch.cat([torch.cat(list(row), -1) for row in rows], -2)
-    pixels = (255 * picture.repeat_interleave(6, -1).repeat_interleave(6, -2)).round().byte()
-    Image.fromarray(pixels.movedim(0, -1).numpy()).save(path)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=3000)
@@ -98,7 +90,8 @@ def main() -> None:
     print(f"a grey guess: {colours.abs().mean():.2f}; between two draws: {(drawn[0] - drawn[1]).abs().mean():.2f}")
     if options.picture:
         shown = [torch.zeros_like(colours), colours, *drawn]
-        save_picture(options.picture, [coloured(luminance[:SHOWN], each[:SHOWN]) for each in shown])
+        rows = [coloured(luminance[:SHOWN], each[:SHOWN]) for each in shown]
+        image_grid(torch.cat(rows), options.picture, maximum=1.0, columns=SHOWN)
 
 
 def _channels(matrix: Tensor, image: Tensor) -> Tensor:

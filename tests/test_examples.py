@@ -15,6 +15,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 @pytest.mark.parametrize(
     "program, options, expected",
     [
+        ("digit_styles.py", [], ["the class by likelihood: ", "along their own directions: "]),
         ("colourisation.py", ["--patches", "300"], ["colours", "from those of the photograph", "between two draws"]),
         ("realnvp_textbook.py", [], ["test, 64 draws: ", "(lower bound)", "samples: "]),
         ("idf_textbook.py", ["--parts", "2"], ["bits/dim (exact)", "every image came back: True", "samples: "]),
@@ -36,4 +37,4 @@ def test_a_program_runs(
 
 def test_every_program_is_tested() -> None:
     programs = {path.name for path in EXAMPLES.glob("*.py")}
-    assert programs == {"colourisation.py", "realnvp_textbook.py", "idf_textbook.py"}
+    assert programs == {"colourisation.py", "digit_styles.py", "realnvp_textbook.py", "idf_textbook.py"}

@@ -21,6 +21,7 @@ from pushforward.distributions import DiagonalNormal, StandardNormal
 from pushforward.errors import DataError, ShapeError, UsageError
 from pushforward.networks import ResidualVelocity, VelocityMLP
 from pushforward.networks.velocity.base import Velocity
+from pushforward.numerics import squared_distances
 from pushforward.scalar import Affine
 from pushforward.spaces import Categories, Reals, Space
 from pushforward.training import FlowMatching, reflow, solved_by
@@ -38,7 +39,7 @@ from pushforward.training.objectives.flow_matching import (
     UniformTimes,
     WithinContexts,
 )
-from pushforward.training.objectives.flow_matching.pairing import squared_distances, weighted
+from pushforward.training.objectives.flow_matching.pairing import weighted
 from pushforward.transforms import Checkpoints, Continuous, Elementwise, FixedSteps, Standardise
 
 SMALL = partial(VelocityMLP, hidden=(16,), frequencies=2)

@@ -17,7 +17,9 @@ from pushforward.data.inverse import InverseBallistics, InverseKinematics, Inver
 from pushforward.inference import (
     Bidirectional,
     ConditionalInvertibleNetwork,
+    InverseSolver,
     InvertibleNetwork,
+    NarrowingLikelihood,
     ObservationAndLatent,
     calibration,
     conditional_invertible_flow,
@@ -125,6 +127,8 @@ def test_flows_come_back_from_files(tmp_path: Path) -> None:
         (lambda: Octagon("red"), "all, some, none"),
         (lambda: rejection_sample(KINEMATICS.sample, torch.zeros(2), 10, simulations=5), "keep 1 to 5"),
         (lambda: Bidirectional().check(pf.models.maf(features=2)), "invertible_flow"),
+        (lambda: NarrowingLikelihood().check(pf.models.maf(features=2)), "invertible_flow"),
+        (lambda: NarrowingLikelihood(start=0.0), "positive start"),
     ],
 )
 def test_what_does_not_fit_is_said(make: object, said: str) -> None:
@@ -169,6 +173,17 @@ def test_one_step_follows_both_directions() -> None:
     assert torch.allclose(torch.stack(parts).sum(0), whole, rtol=1e-3, atol=1e-4)
 
 
+def test_the_noise_narrows_to_that_of_the_base() -> None:
+    x = torch.randn(64, 3)
+    wide, narrow = (invertible_flow(3, 1, layers=1, hidden=4, noise=noise) for noise in (0.4, 0.1))
+    narrow.load_state_dict(wide.state_dict())
+    objective = NarrowingLikelihood(start=0.4, steps=10)
+    begun, ended = (objective.at(step)(narrow, x, x[:, :1]) for step in (0, 10))
+    assert torch.isclose(begun, negative_log_likelihood(wide, x, x[:, :1]))
+    assert torch.isclose(ended, negative_log_likelihood(narrow, x, x[:, :1]))
+    assert torch.equal(ended, objective(narrow, x, x[:, :1]))
+
+
 def test_the_right_answer_has_the_least_losses() -> None:
     """Of x with y = x_1 the identity is an answer: only the noise and the finite batch are left."""
     flow = invertible_flow(2, 1, layers=1, hidden=4, noise=0.01)
@@ -188,10 +203,10 @@ def linear(n: int) -> tuple[Tensor, Tensor]:
     return x, x.sum(-1, keepdim=True)
 
 
-@pytest.mark.parametrize("objective", [Bidirectional(), negative_log_likelihood], ids=["both", "likelihood"])
+@pytest.mark.parametrize("objective", [Bidirectional(), NarrowingLikelihood(steps=80)], ids=["both", "likelihood"])
 def test_a_linear_problem(objective: object) -> None:
     network = InvertibleNetwork(2, 1, layers=2, hidden=16, noise=0.05, objective=objective)  # type: ignore[arg-type]
-    network.fit(*linear(4000), max_steps=200, batch_size=128, learning_rate=1e-2, ema=None, seed=0, progress=False)
+    network.fit(*linear(4000), max_steps=120, batch_size=128, learning_rate=1e-2, ema=None, seed=0, progress=False)
     drawn = network.posterior([1.0]).sample((4000,))
     assert (drawn.sum(-1) - 1.0).abs().mean() < 0.15
     assert drawn.mean(0).allclose(torch.tensor([0.5, 0.5]), atol=0.15)
@@ -206,7 +221,7 @@ def test_a_conditional_network_learns_a_conjugate_posterior() -> None:
     row = torch.tensor([[1.0, 0.5]])
     y = x @ row.T + 0.5 * torch.randn(5000, 1)
     network = ConditionalInvertibleNetwork(2, 1, layers=2, hidden=16)
-    network.fit(x, y, max_steps=300, batch_size=256, learning_rate=5e-3, ema=None, seed=0, progress=False)
+    network.fit(x, y, max_steps=200, batch_size=256, learning_rate=1e-2, ema=None, seed=0, progress=False)
     precision = torch.eye(2) + 4 * row.T @ row
     exact = MultivariateNormal(torch.linalg.solve(precision, 4 * row.T[:, 0] * 0.8), precision_matrix=precision)
     drawn = exact.sample((2000,))
@@ -248,13 +263,21 @@ def test_the_octagon_and_its_posteriors() -> None:
     assert math.isclose(mass.item(), 1.0, abs_tol=1e-3)
 
 
-@pytest.mark.parametrize("problem", [KINEMATICS, InverseBallistics(), Octagon("all")], ids=lambda p: type(p).__name__)
-def test_problems_fit_networks(problem: InverseProblem) -> None:
+PROBLEMS = [KINEMATICS, InverseBallistics(), *[Octagon(labels) for labels in ("all", "some", "none")]]
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=["kinematics", "ballistics", "all", "some", "none"])
+@pytest.mark.parametrize("kind", [InvertibleNetwork, ConditionalInvertibleNetwork])
+def test_every_problem_has_posteriors(problem: InverseProblem, kind: type[InverseSolver]) -> None:
     x, y = problem.sample(50, torch.Generator().manual_seed(3))
     again = problem.sample(50, torch.Generator().manual_seed(3))
     assert torch.equal(x, again[0]) and torch.equal(y, again[1])
-    flow = conditional_invertible_flow(problem.features, problem.observation, layers=1, hidden=4)
-    assert flow.log_prob(x, y).isfinite().all()
+    solver = kind(problem.features, problem.observation, layers=1, hidden=4)
+    solver.flow.initialise(x, y)
+    one, many = solver.posterior(y[0]), solver.posterior(y[:7])
+    assert one.sample((3,)).shape == (3, problem.features)
+    assert many.sample((3,)).shape == (3, 7, problem.features)
+    assert many.log_prob(x[:7]).isfinite().all()
 
 
 # How posteriors are judged

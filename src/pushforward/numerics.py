@@ -85,6 +85,18 @@ def batch_shape(x: Tensor, event_dims: int) -> torch.Size:
     return x.shape[: x.dim() - event_dims]
 
 
+def squared_distances(first: Tensor, second: Tensor) -> Tensor:
+    """Return ``|first_i - second_j|^2`` of vectors ``(N, D)`` and ``(M, D)``, ``(N, M)``.
+
+    Example:
+        >>> squared_distances(torch.zeros(1, 2), torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
+        tensor([[ 0., 25.]])
+    """
+    # From differences: the product of the two, which cdist else takes, loses what is close to each other. Its
+    # derivative at 0 is 0, as the square's is.
+    return torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist").square()
+
+
 def no_log_det(x: Tensor, event_dims: int) -> Tensor:
     """Return a log-determinant of zero for each event of ``x``, integers included.
 

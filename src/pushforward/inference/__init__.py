@@ -2,6 +2,7 @@
 
 from pushforward.inference.inverse_problems.bidirectional import Bidirectional
 from pushforward.inference.inverse_problems.latent import ObservationAndLatent
+from pushforward.inference.inverse_problems.narrowing import NarrowingLikelihood
 from pushforward.inference.inverse_problems.networks import (
     conditional_invertible_flow,
     invertible_flow,
@@ -54,6 +55,7 @@ __all__ = [
     "invertible_flow",
     "InvertibleNetwork",
     "LikelihoodPosterior",
+    "NarrowingLikelihood",
     "neutra",
     "NLE",
     "NPE",

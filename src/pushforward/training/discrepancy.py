@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
+
+from pushforward.numerics import squared_distances
 
 Kernel = Callable[[Tensor], Tensor]
 """What a kernel makes of squared distances ``|x - y|^2``."""
@@ -24,6 +25,7 @@ class InverseMultiquadric:
     Source: Tolstikhin et al. (2018), arXiv:1711.01558; Ardizzone et al. (2019), arXiv:1808.04730, appendix.
 
     Example:
+        >>> import torch
         >>> InverseMultiquadric((1.0,))(torch.tensor([0.0, 1.0, 9.0]))
         tensor([1.0000, 0.5000, 0.1000])
     """
@@ -49,16 +51,10 @@ def maximum_mean_discrepancy(x: Tensor, y: Tensor, kernel: Kernel) -> Tensor:
     Source: Gretton et al. (2012), JMLR 13, 723-773, equation 5.
 
     Example:
+        >>> import torch
         >>> x = torch.tensor([[0.0], [1.0]])
         >>> maximum_mean_discrepancy(x, x, InverseMultiquadric()).item()
         0.0
     """
     within = kernel(squared_distances(x, x)).mean() + kernel(squared_distances(y, y)).mean()
     return within - 2 * kernel(squared_distances(x, y)).mean()
-
-
-def squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """Between all pairs of rows, ``(n, m)``."""
-    # From differences: the product of the two, which cdist else takes, loses what is close to each other. Its
-    # derivative at 0 is 0, as the square's is.
-    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward.diagnostics.posteriors.standardised import check_samples, standardised_rows
+from pushforward.numerics import squared_distances
 
 SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Widths of the Gaussian kernels, in medians of the distances."""
@@ -78,11 +79,6 @@ def mmd(
     kernel = gaussian_kernels(squares, median_square(squares), scales).fill_diagonal_(0.0)
     values = _discrepancies(kernel, _members(len(samples), len(reference), permutations, seed))
     return Discrepancy(float(values[0]), values[1:])
-
-
-def squared_distances(first: Tensor, second: Tensor) -> Tensor:
-    """Between all pairs of rows, ``(n, m)``."""
-    return torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist").square()
 
 
 def median_square(squares: Tensor) -> Tensor:

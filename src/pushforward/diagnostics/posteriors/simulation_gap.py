@@ -14,10 +14,10 @@ from pushforward.diagnostics.posteriors.kernel_discrepancy import (
     SCALES,
     gaussian_kernels,
     median_square,
-    squared_distances,
 )
 from pushforward.diagnostics.posteriors.standardised import check_samples, standardised_rows
 from pushforward.errors import DataError
+from pushforward.numerics import squared_distances
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.inference.inverse_problems.latent import ObservationAndLatent
 from pushforward.training.discrepancy import InverseMultiquadric, Kernel, maximum_mean_discrepancy
@@ -54,45 +53,27 @@ class Bidirectional:
 
     def check(self, flow: Flow) -> None:
         """Raise :class:`UsageError` if the flow cannot be trained so."""
-        _base(flow)
+        ObservationAndLatent.of(flow, "Bidirectional")
 
     def __call__(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
-        base, observed = _base(flow), flow.take_context(context)
+        base, observed = ObservationAndLatent.of(flow, "Bidirectional"), flow.take_context(context)
         assert observed is not None
         found, padding, latent = base.split(flow.transform.encode(x))
+        around = base.draw(observed.shape[:-1], observed, 1.0, None)
+        known = torch.cat([around[..., : -latent.shape[-1]], latent], -1)
+        # Both ways back in one pass of the networks.
+        inferred, again = flow.transform.decode(torch.stack([around, known])).unbind()
+        independent = torch.cat([observed, torch.randn_like(latent)], -1)
+        scale = _deviations(x)
         return (
             self.observation * (_squares(found - observed) + _squares(padding))
-            + self.latent * self._latents_differ(found, latent, observed)
-            + self.parameters * self._parameters_differ(flow, x, observed)
-            + self.reconstruction * self._reconstruction(flow, x, observed, latent)
+            + self.latent * self._differ(torch.cat([found.detach(), latent], -1), independent)
+            + self.parameters * self._differ(inferred / scale, x / scale)
+            + self.reconstruction * _squares((again - x) / scale)
         )
 
-    def _latents_differ(self, found: Tensor, latent: Tensor, observed: Tensor) -> Tensor:
-        """``L_z``."""
-        independent = torch.cat([observed, torch.randn_like(latent)], -1)
-        return maximum_mean_discrepancy(torch.cat([found.detach(), latent], -1), independent, self.kernel)
-
-    def _parameters_differ(self, flow: Flow, x: Tensor, observed: Tensor) -> Tensor:
-        """``L_x``."""
-        drawn = flow.transform.decode(_base(flow).draw(observed.shape[:-1], observed, 1.0, None))
-        scale = _deviations(x)
-        return maximum_mean_discrepancy(drawn / scale, x / scale, self.kernel)
-
-    def _reconstruction(self, flow: Flow, x: Tensor, observed: Tensor, latent: Tensor) -> Tensor:
-        """``L_r``."""
-        drawn = _base(flow).draw(observed.shape[:-1], observed, 1.0, None)
-        behind = drawn.shape[-1] - latent.shape[-1]
-        back = flow.transform.decode(torch.cat([drawn[..., :behind], latent], -1))
-        return _squares((back - x) / _deviations(x))
-
-
-def _base(flow: Flow) -> ObservationAndLatent:
-    if not isinstance(flow.base, ObservationAndLatent):
-        raise UsageError(
-            f"Bidirectional trains flows onto an observation and a latent, as invertible_flow makes them; this one's "
-            f"base is {type(flow.base).__name__}"
-        )
-    return flow.base
+    def _differ(self, first: Tensor, second: Tensor) -> Tensor:
+        return maximum_mean_discrepancy(first, second, self.kernel)
 
 
 def _squares(values: Tensor) -> Tensor:

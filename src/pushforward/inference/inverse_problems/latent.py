@@ -10,6 +10,8 @@ from torch import Tensor
 from pushforward.distributions.base import Distribution
 from pushforward.distributions.conditioning import base_context
 from pushforward.distributions.continuous.normal import LOG_SQRT_TWO_PI
+from pushforward.errors import UsageError
+from pushforward.flows.flow import Flow
 from pushforward.networks.context import Context
 from pushforward.numerics import finite_square, randn
 from pushforward.scalar.arguments import check_counts, check_positive
@@ -54,26 +56,44 @@ class ObservationAndLatent(Distribution):
         self.register_buffer("like", torch.zeros(()), persistent=False)
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        standard = (x - self._mean(context)) / self._scale()
-        constant = LOG_SQRT_TWO_PI * self.event_shape[0] + (self.observed + self.padding) * math.log(self.noise)
+        return self.log_density(x, context, self.noise)
+
+    def log_density(self, x: Tensor, context: Tensor | None, noise: float) -> Tensor:
+        """The log-density of a base with another noise."""
+        standard = (x - self._mean(context)) / self._scale(noise)
+        constant = LOG_SQRT_TWO_PI * self.event_shape[0] + (self.observed + self.padding) * math.log(noise)
         return -0.5 * finite_square(standard).sum(-1) - constant
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        noise = randn(self.like, batch + self.event_shape, generator)
-        return self._mean(context) + temperature * self._scale() * noise
+        standard = randn(self.like, batch + self.event_shape, generator)
+        return self._mean(context) + temperature * self._scale(self.noise) * standard
 
     def split(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the observation, the padding and the latent of ``(..., D)``."""
         observation, padding, latent = latents.split([self.observed, self.padding, self.latent], -1)
         return observation, padding, latent
 
+    @classmethod
+    def of(cls, flow: Flow, objective: str) -> ObservationAndLatent:
+        """The base of a flow that an objective trains.
+
+        Raises:
+            UsageError: if it is another.
+        """
+        if not isinstance(flow.base, cls):
+            raise UsageError(
+                f"{objective} trains flows onto an observation and a latent, as invertible_flow makes them; this "
+                f"one's base is {type(flow.base).__name__}"
+            )
+        return flow.base
+
     def _mean(self, context: Tensor | None) -> Tensor:
         assert context is not None
         return torch.nn.functional.pad(context, (0, self.padding + self.latent))
 
-    def _scale(self) -> Tensor:
+    def _scale(self, noise: float) -> Tensor:
         scale = torch.ones_like(self.like).expand(self.event_shape).clone()
-        scale[: self.observed + self.padding] = self.noise
+        scale[: self.observed + self.padding] = noise
         return scale

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pushforward.errors import DataError, UsageError
 from pushforward.extras import requires
+from pushforward.numerics import squared_distances
 
 ROWS = 64
 """In a larger group paths cross less, and a smaller one leaves time for more steps: in the same time, 64 rows learned a
@@ -172,11 +173,6 @@ def weighted(cost: Tensor, apart: Tensor, share: float) -> Tensor:
     allowed = int(share * cost.numel())
     weight = ratios.flatten().kthvalue(cost.numel() - allowed).values
     return cost + (weight * apart).where(apart > 0, 0.0)
-
-
-def squared_distances(x: Tensor, z: Tensor) -> Tensor:
-    """Return ``|x_i - z_j|^2`` of vectors ``(N, D)``, ``(N, N)``."""
-    return torch.cdist(x, z, compute_mode="donot_use_mm_for_euclid_dist").square()
 
 
 def assignment(cost: Tensor) -> Tensor:
