@@ -70,9 +70,7 @@ class AmortisedPosterior(Distribution):
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         given = self._for_members(context)
         members = [
-            in_chunks(
-                lambda x, c, flow=flow: flow(x, c, generator), x, len(self.event_shape), taken, flow.taken_dims
-            )
+            in_chunks(lambda x, c, flow=flow: flow(x, c, generator), x, len(self.event_shape), taken, flow.taken_dims)
             for flow, taken in zip(self.flows, given, strict=True)
         ]
         return torch.logsumexp(torch.stack(members), 0) - math.log(len(members))

@@ -45,7 +45,9 @@ class PriorDraws:
         self.draws = draws.to(torch.get_default_dtype())
         constant = (self.draws == self.draws[0]).all(0)
         if bool(constant.any()):
-            raise DataError(f"PriorDraws expects parameters that vary, got column {int(constant.int().argmax())} of one")
+            raise DataError(
+                f"PriorDraws expects parameters that vary, got column {int(constant.int().argmax())} of one"
+            )
         self.low = self._bound(low, _lowest(self.draws), "low")
         self.high = self._bound(high, -_lowest(-self.draws), "high")
         outside = (self.draws < self.low) | (self.draws > self.high)
