@@ -13,6 +13,9 @@ from pushforward import diagnostics
 from pushforward.diagnostics.posteriors.kernel_discrepancy import SCALES, median_square, squared_distances
 from pushforward.kernels.perceptrons import fit_perceptrons
 
+# Scikit-learn says so where its networks are stopped, as they are here.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
 
 def test_a_classifier_finds_the_shift_of_normals_as_often_as_anyone_can() -> None:
     generator = torch.Generator().manual_seed(0)
@@ -37,11 +40,14 @@ def test_networks_that_are_trained_together_are_those_of_scikit_learn() -> None:
 def test_networks_end_where_those_of_scikit_learn_do() -> None:
     random = np.random.RandomState(0)
     rows = random.randn(3, 200, 1)
-    # Noise, a boundary in noise, and a boundary: their losses stop falling at different times.
-    labels = np.stack([random.rand(200) < 0.5, rows[1, :, 0] + random.randn(200) > 0, rows[2, :, 0] > 0])
-    alone = [MLPClassifier((4, 4), max_iter=400, random_state=1).fit(*each) for each in zip(rows, labels, strict=True)]
-    assert len({network.n_iter_ for network in alone}) == 3 and min(network.n_iter_ for network in alone) < 400
-    probability = fit_perceptrons(torch.from_numpy(rows), torch.from_numpy(labels), 4, seed=1, most_epochs=400)
+    # Nothing to learn, and boundaries with ever less noise: the losses stop falling at different times.
+    noise = random.randn(3, 200) * np.array([[1e3], [1.0], [0.3]])
+    labels = rows[..., 0] + noise > 0
+    alone = [
+        MLPClassifier((16, 16), max_iter=250, random_state=1).fit(*each) for each in zip(rows, labels, strict=True)
+    ]
+    assert len({network.n_iter_ for network in alone}) == 3
+    probability = fit_perceptrons(torch.from_numpy(rows), torch.from_numpy(labels), 16, seed=1, most_epochs=250)
     for found, given, network in zip(probability(torch.from_numpy(rows)), rows, alone, strict=True):
         np.testing.assert_allclose(found, network.predict_proba(given)[:, 1], rtol=1e-6)
 
@@ -60,9 +66,9 @@ def test_the_classifier_is_that_of_the_benchmark() -> None:
 
 
 def test_the_discrepancy_of_two_normals_is_that_of_the_closed_form() -> None:
-    first, second = torch.randn(2, 1500, 2, generator=torch.Generator().manual_seed(0)).double()
+    first, second = torch.randn(2, 700, 2, generator=torch.Generator().manual_seed(0)).double()
     shift = torch.tensor([1.0, 0.0])
-    found = diagnostics.mmd(first + shift, second, permutations=50)
+    found = diagnostics.mmd(first + shift, second, permutations=20)
     rows = torch.cat([(each - second.mean(0)) / second.std(0) for each in (first + shift, second)])
     widths = torch.tensor(SCALES).square() * median_square(squared_distances(rows, rows))
     # E exp(-(x - y)^2 / 2w) of x - y ~ N(m, 2 I) is (w / (w + 2))^(D/2) exp(-m^2 / (2 (w + 2))).
