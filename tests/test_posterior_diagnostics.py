@@ -3,11 +3,10 @@ are over-confident, too wide, shifted or that ignore the observation fail in the
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from scipy import stats
@@ -15,7 +14,6 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward import diagnostics
-from pushforward.diagnostics.posteriors.kernel_discrepancy import SCALES
 from pushforward.diagnostics.posteriors.uniformity import uniformity
 from pushforward.errors import DataError, ShapeError, UsageError
 
@@ -89,6 +87,23 @@ def test_ties_are_broken_by_chance() -> None:
     assert diagnostics.sbc(torch.zeros(60, 500, 1), theta, theta).p_value > 0.01
 
 
+def test_ranks_of_whole_numbers_are_uniform_for_their_exact_posterior() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rates = torch.arange(4.0)
+    theta = torch.randint(4, (1000, 1), generator=generator).float()
+    x = torch.poisson(theta + 0.5, generator=generator)
+    odds = torch.distributions.Poisson(rates + 0.5).log_prob(x)
+    exact = torch.distributions.Categorical(logits=odds).sample((199,))[..., None].float()
+    assert diagnostics.sbc(exact, theta, x).p_value > 0.01
+    assert diagnostics.sbc((exact + 1).clamp(max=3.0), theta, x).p_value < 0.01
+
+
+def test_the_p_value_of_several_quantities_is_uniform_where_they_are_independent() -> None:
+    random = torch.Generator().manual_seed(0)
+    tests = [uniformity(torch.randint(0, 51, (100, 4), generator=random), 50, seed=seed) for seed in range(100)]
+    assert stats.kstest([each.p_value for each in tests], "uniform").pvalue > 0.01
+
+
 def test_coverage_is_that_of_the_normal_law() -> None:
     theta, x = pairs(1000, features=1)
     right, narrow = (diagnostics.expected_coverage(each, theta, x) for each in (RIGHT, NARROW))
@@ -117,6 +132,16 @@ def test_coverage_by_density_does_not_tell_the_prior_and_random_points_do() -> N
     fixed = torch.zeros_like(theta)
     assert diagnostics.tarp(PRIOR, theta, x, references=fixed).p_value > 0.02
     assert diagnostics.tarp(RIGHT, theta, x, references=lambda given: given.square()).p_value > 0.02
+
+
+def test_random_points_count_the_draws_that_are_nearer_than_the_truth() -> None:
+    theta, x = pairs(30)
+    points, drawn = torch.rand(30, 2), RIGHT.sample(50, x)
+    found = diagnostics.tarp(drawn, theta, x, references=points)
+    for index in range(30):
+        # Distances between parameters in units of the prior's deviation.
+        truth, others = ((each - points[index]) / theta.std(0) for each in (theta[index], drawn[:, index]))
+        assert found.ranks[index] == int((others.norm(dim=1) < truth.norm()).sum())
 
 
 class Counted:
@@ -155,29 +180,6 @@ def test_the_global_random_state_stays() -> None:
     assert torch.rand(1).equal(expected)
 
 
-def test_a_classifier_finds_the_shift_of_normals_as_often_as_anyone_can() -> None:
-    generator = torch.Generator().manual_seed(0)
-    first, second, third = torch.randn(3, 600, 1, generator=generator)
-    same, shifted = diagnostics.c2st(first, second), diagnostics.c2st(third + 2, second)
-    assert same.p_value > 0.05 and abs(same.value - 0.5) < 0.06
-    # The best possible accuracy between N(0, 1) and N(2, 1) is Phi(1).
-    assert abs(shifted.value - stats.norm.cdf(1)) < 0.03 and shifted.p_value < 1e-6
-    assert float(shifted) == shifted.value
-
-
-def test_the_classifier_is_that_of_the_benchmark() -> None:
-    from sklearn.model_selection import KFold, cross_val_score
-    from sklearn.neural_network import MLPClassifier
-
-    samples, reference = torch.randn(2, 60, 2, generator=torch.Generator().manual_seed(0)).double()
-    rows = torch.cat([(each - reference.mean(0)) / reference.std(0) for each in (reference, samples)]).numpy()
-    labels = np.repeat([0, 1], 60)
-    network = MLPClassifier(hidden_layer_sizes=(20, 20), max_iter=1000, solver="adam", random_state=1)
-    folds = KFold(n_splits=5, shuffle=True, random_state=1)
-    expected = cross_val_score(network, rows, labels, cv=folds, scoring="accuracy").mean()
-    assert diagnostics.c2st(samples, reference).value == pytest.approx(expected)
-
-
 def test_the_local_test_tells_at_one_observation() -> None:
     theta, x = pairs(800, features=1)
     observed = torch.tensor([1.0])
@@ -186,30 +188,6 @@ def test_the_local_test_tells_at_one_observation() -> None:
         for name, each in {"right": RIGHT, "prior": PRIOR, "shifted": Conjugate(shift=1.5)}.items()
     }
     assert p_values["right"] > 0.05 and p_values["prior"] <= 0.05 and p_values["shifted"] <= 0.05
-
-
-def test_the_discrepancy_is_the_sum_over_pairs() -> None:
-    first, second = torch.randn(7, 2).double(), torch.randn(9, 2).double() + 1
-    found = diagnostics.mmd(first, second, permutations=19)
-    one, other = ((each - second.mean(0)) / second.std(0) for each in (first, second))
-    rows = torch.cat([one, other])
-    squares = (rows[:, None] - rows).square().sum(-1)
-    median = squares[squares > 0].median()
-    kernel = sum((-squares / (2 * scale**2 * median)).exp() for scale in SCALES) / len(SCALES)
-    within = [kernel[part, part] for part in (slice(7), slice(7, 16))]
-    means = [(each.sum() - each.trace()) / (len(each) * (len(each) - 1)) for each in within]
-    expected = means[0] + means[1] - 2 * kernel[:7, 7:].mean()
-    assert found.value == pytest.approx(expected.item())
-
-
-def test_the_discrepancy_is_unbiased_and_tells_a_shift() -> None:
-    generator = torch.Generator().manual_seed(0)
-    results = [diagnostics.mmd(*torch.randn(2, 60, 2, generator=generator), permutations=99) for _ in range(60)]
-    values = np.array([each.value for each in results])
-    assert abs(values.mean()) < 3 * values.std() / 60**0.5
-    assert stats.kstest([each.p_value for each in results], "uniform").pvalue > 0.01
-    first, second = torch.randn(2, 200, 2, generator=generator)
-    assert diagnostics.mmd(first + 0.5, second).p_value < 0.01
 
 
 def test_predictions_of_the_right_posterior_hold_the_observation() -> None:
@@ -280,68 +258,25 @@ def test_what_is_wrong_is_told_in_a_sentence() -> None:
         diagnostics.misspecification(x, x)
 
 
-@pytest.fixture(scope="module")
-def simulations(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    theta, x = pairs(600)
-    path = tmp_path_factory.mktemp("infer") / "simulations.csv"
-    columns = {"mass": theta[:, 0], "age": 100 * theta[:, 1] + 500, "flux": x[:, 0], "colour": x[:, 1]}
-    pd.DataFrame({name: values.numpy() for name, values in columns.items()}).to_csv(path, index=False)
-    return path
+@pytest.mark.slow
+@pytest.mark.parametrize("test", [diagnostics.sbc, diagnostics.expected_coverage, diagnostics.tarp])
+def test_p_values_are_uniform_over_data_sets_of_the_right_posterior(test: Callable[..., Any]) -> None:
+    p_values = [test(RIGHT, *pairs(80, 1, seed), draws=49, seed=1000 + seed).p_value for seed in range(200)]
+    assert stats.kstest(p_values, "uniform").pvalue > 0.01
+    narrow = [test(NARROW, *pairs(200, 1, seed), draws=49, seed=1000 + seed).p_value for seed in range(20)]
+    assert np.mean(np.array(narrow) < 0.01) > 0.9
 
 
-def run(*arguments: object) -> int:
-    from pushforward.cli.main import run as run_command
-
-    return run_command([str(argument) for argument in arguments])
-
-
-def test_the_command_infers_and_reports(simulations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    observed = tmp_path / "observed.csv"
-    observed.write_text("colour,flux\n-1.0,1.0\n")
-    out = tmp_path / "run"
-    arguments = ["infer", simulations, "-p", "mass,age", "-o", out, "--observed", observed, "--max-steps", "150"]
-    assert run(*arguments, "--json") == 0
-    facts = json.loads(capsys.readouterr().out)
-    assert facts["held_out"] == 120 and facts["simulations"] == 480
-    mass, age = facts["posterior"]["mass"], facts["posterior"]["age"]
-    assert abs(mass["mean"] - SHRINKAGE) < 0.4 and 0.6 < mass["deviation"] / WIDTH < 1.6
-    assert abs(age["mean"] - (500 - 100 * SHRINKAGE)) < 40 and 0.6 < age["deviation"] / (100 * WIDTH) < 1.6
-    drawn = pd.read_csv(out / "samples.csv")
-    assert list(drawn) == ["mass", "age"] and len(drawn) == 10_000
-    assert drawn["mass"].mean() == pytest.approx(mass["mean"], rel=1e-3)
-    flow = pf.load(out / "model.safetensors")
-    assert flow.sample(3, torch.tensor([1.0, -1.0])).shape == (3, 2)
-    page = (out / "report.html").read_text()
-    assert page.count("<img ") == 4 and "mass" in page and "random points" in page
-    assert run(*arguments, "-q") == 2
-    assert "--force" in capsys.readouterr().err
-
-
-def test_a_row_that_stands_for_an_observation_is_not_learned_from(simulations: Path) -> None:
-    from pushforward.cli.inference import Request, divide, observation, read_simulations
-
-    request = Request(str(simulations), ("mass", "age"), (), None, 7, 100, 500, "1s", None, 0)
-    table = read_simulations(request)
-    observed, truth = observation(request, table)
-    assert observed.equal(table.x[7]) and truth is not None and truth.equal(table.theta[7])
-    parts = divide(table, request, True)
-    assert [len(part.x) for part in parts] == [480, 119]
-    assert all(not bool((part.x == observed).all(1).any()) for part in parts)
-
-
-@pytest.mark.parametrize(
-    ("more", "told"),
-    [
-        (["-p", "mass,nothing"], "expected a column 'nothing'"),
-        (["-p", "mass", "--observations", "mass"], "expected columns of parameters and others of observations"),
-        (["-p", "mass", "--row", "600"], "expected --row below 600"),
-        (["-p", "mass", "--max-time", "soon"], "soon"),
-    ],
-)
-def test_the_command_says_what_is_wrong(
-    simulations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], told: str
-) -> None:
-    assert run("infer", simulations, "-o", tmp_path / "none", *more) in (1, 2)
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1 and told in lines[0]
-    assert not (tmp_path / "none").exists()
+@pytest.mark.slow
+def test_p_values_of_observations_are_uniform() -> None:
+    p_values = {"one": [], "eight": [], "local": []}
+    for seed in range(150):
+        simulated = pairs(400, 2, 5000 + seed)[1]
+        for name, count in (("one", 1), ("eight", 8)):
+            observed = pairs(count, 2, seed)[1]
+            p_values[name].append(diagnostics.misspecification(observed, simulated, trials=199, seed=seed).p_value)
+        observed = pairs(1, 1, 9000 + seed)[1][0]
+        local = diagnostics.local_c2st(RIGHT, *pairs(150, 1, seed), observed, draws=100, trials=39, steps=40, seed=seed)
+        # 39 trials leave 40 levels.
+        p_values["local"].append(local.p_value - np.random.default_rng(seed).uniform(0, 1 / 40))
+    assert min(stats.kstest(each, "uniform").pvalue for each in p_values.values()) > 0.01

@@ -222,7 +222,7 @@ def test_a_regression_on_noise_or_on_nothing_only_whitens() -> None:
 def test_what_is_missing_is_marked_and_known_values_do_not_move() -> None:
     x = torch.randn(100, 3) * torch.tensor([1.0, 10.0, 100.0]) + 5.0
     x[::4, 1] = torch.nan
-    observations = Observations(x)
+    observations = Observations.of(x)
     seen = observations(x)
     assert seen.shape == (100, 6) and bool(torch.isfinite(seen).all())
     assert torch.equal(seen[:, 4], torch.isnan(x[:, 1]).float()) and seen[0, 1] == 0.0
@@ -242,7 +242,7 @@ def test_missing_values_need_simulations_with_some() -> None:
 def test_a_set_of_any_size_and_order_has_one_summary() -> None:
     x = torch.randn(4, 6, 2)
     x[2, 3:] = torch.nan
-    observations = Observations(x)
+    observations = Observations.of(x)
     network = SetSummary(observations.seen_shape, observations.indicators)
     shuffled = x[:, torch.tensor([5, 1, 3, 0, 2, 4])]
     assert torch.allclose(network(observations(x)), network(observations(shuffled)), atol=1e-5)

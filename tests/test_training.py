@@ -136,6 +136,14 @@ def test_warmup_and_schedule_rates() -> None:
     assert rates == pytest.approx([0.01 * FINAL_SHARE ** (step / 20) for step in range(20)])
 
 
+def test_infinite_bounds_stay_what_they_are_in_an_average() -> None:
+    module = nn.Module()
+    module.register_buffer("low", torch.tensor([0.0, -torch.inf]))
+    average = MovingAverage(module, 0.9)
+    average.update(0)
+    assert average.average[0].tolist() == [0.0, -torch.inf]
+
+
 def test_ema_none_keeps_the_last_weights() -> None:
     """Without an average and with a zero rate's worth of noise the result is the plain Adam loop's."""
     x = moons()

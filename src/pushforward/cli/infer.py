@@ -50,6 +50,17 @@ def infer(
             show_default=False,
         ),
     ] = None,
+    bounds: Annotated[
+        str | None,
+        typer.Option(
+            "--bounds",
+            metavar="A=LOW:HIGH,B=LOW:",
+            parser=given_text,
+            help="The prior's bounds, which no draw leaves; an empty side has none. By default those of the table's "
+            "parameters.",
+            show_default=False,
+        ),
+    ] = None,
     observed: Annotated[
         Path | None,
         typer.Option(
@@ -66,6 +77,12 @@ def infer(
     held_out: Annotated[
         int, typer.Option(min=50, help="How many simulations calibrate; at most a fifth of them.")
     ] = 500,
+    members: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many flows to average; by default the more the fewer simulations.", show_default=False
+        ),
+    ] = None,
     max_time: Annotated[str, typer.Option(help="How long to train: HH:MM:SS, or like 90s, 20m, 2h.")] = "00:05:00",
     max_steps: Annotated[int | None, typer.Option(min=1, help="How many steps at most.", show_default=False)] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what a run has left in --out.")] = False,
@@ -77,11 +94,11 @@ def infer(
 
     The table has a simulation in each row: parameters of the prior and what the simulator gave for them.
     """
+    from pushforward.cli.bounds import parse_bounds
     from pushforward.cli.inference import FILES, REPORT, Request, infer_posterior
     from pushforward.cli.inference_report import write_report
     from pushforward.training.plan import parse_duration
 
-    parse_duration(max_time)
     present = [name for name in FILES if (out / name).exists()]
     if present and not force:
         raise UsageError(f"{out} holds {present[0]} already: choose another folder, or give --force to replace it")
@@ -89,11 +106,13 @@ def infer(
         simulations,
         _names(parameters),
         _names(observations or ""),
+        parse_bounds(bounds or "", _names(parameters)),
         observed,
         row,
         draws,
         held_out,
-        max_time,
+        members,
+        parse_duration(max_time),
         max_steps,
         seed or 0,
     )
@@ -105,6 +124,7 @@ def infer(
         return
     headings = ("parameter", "mean", "deviation", "5 %", "95 %")
     print_table(headings, [(name, *(f"{value:.4g}" for value in row)) for name, *row in inference.summary()])
+    print_table(("parameter", "low", "high", "bounds"), inference.bounds.rows())
     print_table(("test", "result"), list(inference.tests.named().items()))
     say(f"Everything is in {out}: start with {out / REPORT}", quiet)
 

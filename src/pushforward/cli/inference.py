@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.cli.bounds import Bounds, Given
+from pushforward.cli.simulation_table import Simulations, check_row, read_observation, read_simulations
 from pushforward.data.export import write_events
-from pushforward.data.table_files import TableFile
-from pushforward.data.tables import numeric
 from pushforward.diagnostics.posteriors import (
     Coverage,
     LocalTest,
@@ -24,54 +24,32 @@ from pushforward.diagnostics.posteriors import (
     sbc,
     tarp,
 )
-from pushforward.errors import DataError, UsageError
+from pushforward.errors import DataError
 from pushforward.files import make_folder
-from pushforward.flows.flow import Flow
 from pushforward.flows.saving import MODEL, save
+from pushforward.inference import NPE, AmortisedPosterior, PriorDraws
 
 SAMPLES, REPORT = "samples.csv", "report.html"
 FILES = (MODEL, SAMPLES, REPORT)
-#: Fewer simulations teach nothing and leave none to calibrate with.
-FEWEST = 100
-_VALIDATION = 0.1
-_PATIENCE = 20
 _MOST_SIMULATED = 1000
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line asks for; names and numbers as its options have them."""
+    """What the command line asks for; names and numbers as its options have them, the time in seconds."""
 
     simulations: str
     parameters: tuple[str, ...]
     observations: tuple[str, ...]
+    bounds: Given
     observed: Path | None
     row: int
     draws: int
     held_out: int
-    max_time: str
+    members: int | None
+    max_time: float | None
     max_steps: int | None
     seed: int
-
-
-@dataclass(frozen=True)
-class Simulations:
-    """Parameters and what was simulated with them.
-
-    Attributes:
-        theta: ``(N, D)``.
-        x: ``(N, F)``.
-        parameters, observations: the names of their columns.
-    """
-
-    theta: Tensor
-    x: Tensor
-    parameters: tuple[str, ...]
-    observations: tuple[str, ...]
-
-    def at(self, rows: Tensor) -> Simulations:
-        """Some of them."""
-        return Simulations(self.theta[rows], self.x[rows], self.parameters, self.observations)
 
 
 @dataclass(frozen=True)
@@ -95,13 +73,15 @@ class Inference:
 
     Attributes:
         training, held_out: the simulations that were learned from and those that the tests were made with.
-        draws: of the posterior, ``(n, D)``.
+        bounds: of the posterior.
+        draws: of it, ``(n, D)``.
         truth: the parameters of the observation, where they are known.
         tests: what they say.
     """
 
     training: Simulations
     held_out: Simulations
+    bounds: Bounds
     draws: Tensor
     truth: Tensor | None
     tests: Tests
@@ -119,6 +99,7 @@ class Inference:
         return {
             "simulations": len(self.training.theta),
             "held_out": len(self.held_out.theta),
+            "bounds": {name: [low, high] for name, low, high in self.bounds.named()},
             "posterior": posterior,
             "p_values": {name: result.p_value for name, result in self.tests.named().items()},
         }
@@ -128,45 +109,60 @@ def infer_posterior(request: Request, out: Path, progress: bool) -> Inference:
     """Learn, draw and test; the model and the draws are left in the folder ``out``.
 
     Raises:
-        DataError: a table cannot be read, misses a column, or has too few rows.
+        DataError: a table cannot be read, misses a column, or holds what is none of simulations.
         UsageError: no columns are left to infer from, or there is no such row.
         FileError: the folder cannot be written.
     """
-    simulations = read_simulations(request)
+    simulations = read_simulations(request.simulations, request.parameters, request.observations)
+    bounds = bounds_of(simulations, request)
     observed, truth = observation(request, simulations)
     make_folder(out)
     training, held_out = divide(simulations, request, truth is not None)
-    posterior = learn_posterior(training, request, progress)
+    posterior = learn_posterior(training, bounds, request, progress)
     torch.manual_seed(request.seed)
     drawn = posterior.sample(request.draws, observed)
     save(posterior, out / MODEL)
     write_events(out / SAMPLES, drawn, columns=simulations.parameters)
-    return Inference(training, held_out, drawn, truth, diagnose(posterior, held_out, observed, request.seed))
+    tests = diagnose(posterior, held_out, observed, request.seed)
+    return Inference(training, held_out, bounds, drawn, truth, tests)
 
 
-def learn_posterior(simulations: Simulations, request: Request, progress: bool) -> Flow:
+def bounds_of(simulations: Simulations, request: Request) -> Bounds:
+    """Those that were given, and of other parameters those of the table.
+
+    Raises:
+        DataError: if a simulation is beyond one that was given.
+    """
+    low, high = (
+        torch.tensor([request.bounds.get(name, (torch.nan, torch.nan))[side] for name in simulations.parameters])
+        for side in (0, 1)
+    )
+    beyond = (simulations.theta < low) | (simulations.theta > high)
+    if bool(beyond.any()):
+        row, place = beyond.nonzero()[0].tolist()
+        raise DataError(
+            f"{request.simulations}: expected {simulations.parameters[place]!r} from {low[place]:g} to "
+            f"{high[place]:g}, the bounds that were given, got {simulations.theta[row, place]:g} in row {row}"
+        )
+    prior = PriorDraws(simulations.theta, low, high)
+    return Bounds(simulations.parameters, prior.low, prior.high, frozenset(request.bounds))
+
+
+def learn_posterior(simulations: Simulations, bounds: Bounds, request: Request, progress: bool) -> AmortisedPosterior:
     """A neural posterior, ``q(theta | x)``, of pairs of the prior and the simulator."""
-    from pushforward.models import nsf
-    from pushforward.training import fit
-
-    theta, x = simulations.theta, simulations.x
-    torch.manual_seed(request.seed)
-    flow = nsf(features=theta.shape[1], context=x.shape[1])
-    held = max(1, round(_VALIDATION * len(theta)))
-    fit(
-        flow,
-        (theta[held:], x[held:]),
-        (theta[:held], x[:held]),
-        max_time=request.max_time,
+    estimator = NPE(PriorDraws(simulations.theta, bounds.low, bounds.high))
+    estimator.append_simulations(simulations.theta, simulations.x)
+    estimator.fit(
+        members=request.members,
         max_steps=request.max_steps,
-        patience=_PATIENCE,
+        max_time=request.max_time,
         seed=request.seed,
         progress=progress,
     )
-    return flow
+    return estimator.amortised()
 
 
-def diagnose(posterior: Flow, held_out: Simulations, observed: Tensor, seed: int) -> Tests:
+def diagnose(posterior: AmortisedPosterior, held_out: Simulations, observed: Tensor, seed: int) -> Tests:
     """Test the posterior on simulations that it has not seen, and at the observation."""
     theta, x = held_out.theta, held_out.x
     return Tests(
@@ -174,38 +170,16 @@ def diagnose(posterior: Flow, held_out: Simulations, observed: Tensor, seed: int
         expected_coverage(posterior, theta, x, seed=seed),
         tarp(posterior, theta, x, seed=seed),
         local_c2st(posterior, theta, x, observed, seed=seed),
-        misspecification(observed[None], x[:_MOST_SIMULATED], seed=seed),
+        misspecification(observed[None], x[:_MOST_SIMULATED], summary=posterior.observations, seed=seed),
     )
-
-
-def read_simulations(request: Request) -> Simulations:
-    """Read the table of simulations."""
-    from pushforward.cli.scoring import opened
-
-    table = opened(request.simulations)
-    others = request.observations or tuple(name for name in table.names if name not in request.parameters)
-    shared = set(request.parameters) & set(others)
-    if not request.parameters or not others or shared:
-        raise UsageError(
-            f"{request.simulations}: expected columns of parameters and others of observations, got parameters "
-            f"{', '.join(request.parameters)} and observations {', '.join(others) or 'none'}"
-        )
-    theta, x = _numbers(table, request.parameters), _numbers(table, others)
-    if len(theta) < FEWEST:
-        raise DataError(f"{request.simulations}: expected at least {FEWEST} simulations, got {len(theta)}")
-    return Simulations(theta, x, request.parameters, others)
 
 
 def observation(request: Request, simulations: Simulations) -> tuple[Tensor, Tensor | None]:
     """What was observed, and the true parameters where a simulation stands in its place."""
-    from pushforward.cli.scoring import opened
-
-    if request.observed is None:
-        _check_row(request.simulations, request.row, len(simulations.x))
-        return simulations.x[request.row], simulations.theta[request.row]
-    x = _numbers(opened(request.observed), simulations.observations)
-    _check_row(request.observed, request.row, len(x))
-    return x[request.row], None
+    if request.observed is not None:
+        return read_observation(request.observed, request.row, simulations.observations), None
+    check_row(request.simulations, request.row, len(simulations.x))
+    return simulations.x[request.row], simulations.theta[request.row]
 
 
 def divide(simulations: Simulations, request: Request, simulated: bool) -> tuple[Simulations, Simulations]:
@@ -214,12 +188,3 @@ def divide(simulations: Simulations, request: Request, simulated: bool) -> tuple
     order = order[order != request.row] if simulated else order
     held_out = min(request.held_out, len(order) // 5)
     return simulations.at(order[held_out:]), simulations.at(order[:held_out])
-
-
-def _numbers(table: TableFile, columns: tuple[str, ...]) -> Tensor:
-    return torch.from_numpy(numeric(table.path, table.choose(columns).read(), columns, np.float64))
-
-
-def _check_row(source: object, row: int, count: int) -> None:
-    if row >= count:
-        raise UsageError(f"{source}: expected --row below {count}, its number of rows, got {row}")

@@ -17,7 +17,8 @@ _SUSPICIOUS = 0.01
 _DRAWN = 5000
 
 CAPTIONS = {
-    "posterior.png": "Draws of the posterior (lines) over simulations of the prior (grey).",
+    "posterior.png": "Draws of the posterior (lines) over simulations of the prior (grey); dashed the truth, where it "
+    "is known.",
     "ranks.png": "Ranks of true parameters among draws of their posteriors: flat where it is calibrated, a hump where "
     "it is too wide, a bowl where it is too narrow. The band holds 95 % of calibrated posteriors as a whole.",
     "coverage.png": "How often credible regions hold the truth: below the diagonal they are too small.",
@@ -45,10 +46,11 @@ def write_report(path: Path, request: Request, inference: Inference) -> None:
         text=text,
         tables=[
             Table(["parameter", "mean", "deviation", "5 %", "95 %", *known], rows, "Posterior"),
+            Table(["parameter", "low", "high", "bounds"], inference.bounds.rows(), "Bounds, which no draw leaves"),
             Table(["test", "result", "p"], tests, "Tests"),
         ],
         pictures=_pictures(path.parent, inference),
-        configuration={name: value for name, value in vars(request).items() if value not in (None, ())},
+        configuration={name: value for name, value in vars(request).items() if value not in (None, (), {})},
     ).write(path)
 
 
@@ -70,8 +72,9 @@ def _pictures(folder: Path, inference: Inference) -> list[tuple[Path, str]]:
     names, tests = inference.training.parameters, inference.tests
     shown = names[:_MOST_COLUMNS]
     prior, posterior = (each[:_DRAWN, : len(shown)] for each in (inference.training.theta, inference.draws))
+    truth = None if inference.truth is None else inference.truth[: len(shown)]
     figures = {
-        "posterior.png": corner(prior, posterior, shown),
+        "posterior.png": corner(prior, posterior, shown, legend=("prior", "posterior"), marked=truth),
         "ranks.png": ranks(tests.calibration, names),
         "coverage.png": coverage({"highest density": tests.coverage, "random points": tests.random_points}),
         "observation.png": against_chance(

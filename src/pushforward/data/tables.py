@@ -66,6 +66,28 @@ def numeric(
     Raises:
         DataError: a column is missing or holds no numbers, or a value is missing or infinite.
     """
+    values = numbers(path, frame, columns, dtype)
+    wrong = ~np.isfinite(values)
+    if wrong.any():
+        row, place = np.argwhere(wrong)[0]
+        raise DataError(
+            f"{path}: column {(columns or frame.columns)[place]!r} has a missing or infinite value "
+            f"(row {frame.index[row]}); fill or remove it"
+        )
+    return values
+
+
+def numbers(
+    path: str | os.PathLike[str],
+    frame: pd.DataFrame,
+    columns: tuple[str, ...] | None = None,
+    dtype: type[np.floating[Any]] = np.float32,
+) -> NDArray[Any]:
+    """What `numeric` gives, with NaN where a value is missing.
+
+    Raises:
+        DataError: a column is missing or holds no numbers.
+    """
     with requires("data", purpose="a table"):
         from pandas.api.types import is_numeric_dtype
 
@@ -81,12 +103,4 @@ def numeric(
                 f"{path}: column {name!r} holds no numbers; leave it out, or use the estimators for tables "
                 f"(pushforward train table, pushforward.sklearn), which take any column"
             )
-    values = frame.to_numpy(dtype=dtype, na_value=np.nan, copy=True)
-    wrong = ~np.isfinite(values)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        raise DataError(
-            f"{path}: column {frame.columns[column]!r} has a missing or infinite value "
-            f"(row {frame.index[row]}); fill or remove it"
-        )
-    return values
+    return frame.to_numpy(dtype=dtype, na_value=np.nan, copy=True)

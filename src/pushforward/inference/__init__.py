@@ -15,10 +15,12 @@ from pushforward.inference.inverse_problems.solver import (
     InverseSolver,
     InvertibleNetwork,
 )
+from pushforward.inference.simulation.amortised import AmortisedPosterior
 from pushforward.inference.simulation.chains import ChainDiagnostics
 from pushforward.inference.simulation.likelihood import NLE, LikelihoodPosterior
 from pushforward.inference.simulation.posterior import NPE, FlowPosterior
 from pushforward.inference.simulation.prior import Prior
+from pushforward.inference.simulation.prior_draws import PriorDraws
 from pushforward.inference.simulation.rounds import simulate_in_rounds
 from pushforward.inference.simulation.simulate import OneByOne, simulate
 from pushforward.inference.simulation.summaries import ImageSummary, SeriesSummary, SetSummary, padded
@@ -40,6 +42,7 @@ from pushforward.inference.variational import (
 
 __all__ = [
     "AlphaDivergence",
+    "AmortisedPosterior",
     "Bidirectional",
     "Calibration",
     "calibration",
@@ -64,6 +67,7 @@ __all__ = [
     "ordered_vector",
     "padded",
     "Prior",
+    "PriorDraws",
     "rejection_sample",
     "resimulation_error",
     "ReverseKL",

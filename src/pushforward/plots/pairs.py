@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 
 def corner(
-    data: ArrayLike | Tensor, samples: ArrayLike | Tensor, names: Sequence[str] | None = None, *, bins: int = 40
+    data: ArrayLike | Tensor,
+    samples: ArrayLike | Tensor,
+    names: Sequence[str] | None = None,
+    *,
+    bins: int = 40,
+    legend: tuple[str, str] = ("data", "samples"),
+    marked: ArrayLike | Tensor | None = None,
 ) -> Figure:
     """Draw a table against samples from a model: every column's histogram, every pair of columns as contours.
 
@@ -31,9 +37,11 @@ def corner(
         data, samples: ``(n, D)``; at most 12 columns are readable.
         names: the columns' names.
         bins: of the histograms.
+        legend: what the two are called.
+        marked: a point ``(D,)`` to mark, a truth for instance.
 
     Raises:
-        ShapeError: if the two differ in their columns.
+        ShapeError: if they differ in their columns.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -44,6 +52,9 @@ def corner(
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
         raise ShapeError(f"corner expects two tables of the same columns, got {first.shape} and {second.shape}")
     size = first.shape[1]
+    point = None if marked is None else array(marked)
+    if point is not None and point.shape != (size,):
+        raise ShapeError(f"corner expects a point of {size} columns to mark, got {point.shape}")
     labels = list(names) if names is not None else [f"$x_{{{index + 1}}}$" for index in range(size)]
     limits = [quantile_limits(first[:, index]) for index in range(size)]
     figure = new_figure(1.9 * size + 0.6, 1.9 * size + 0.6)
@@ -57,11 +68,13 @@ def corner(
                 _draw_marginals(axes, first[:, row], second[:, row], limits[row], bins)
             else:
                 _draw_pair(axes, first[:, [column, row]], second[:, [column, row]], limits[column], limits[row])
+            if point is not None and column <= row:
+                _mark(axes, point[column], None if column == row else point[row])
             axes.set_xlabel(labels[column] if row == size - 1 else "")
             axes.set_ylabel(labels[row] if column == 0 and row > 0 else "")
             axes.tick_params(labelbottom=row == size - 1, labelleft=column == 0 and row > 0, labelsize=7)
     handles = [swatch(PALE, filled=True), swatch(MODEL, filled=False)]
-    figure.legend(handles, ["data", "samples"], loc="upper right", frameon=False)
+    figure.legend(handles, legend, loc="upper right", frameon=False)
     return figure
 
 
@@ -115,3 +128,10 @@ def mass_levels(density: NDArray[Any], shares: Sequence[float]) -> NDArray[Any]:
         return np.zeros(0)
     positions = np.minimum(np.searchsorted(cumulated / cumulated[-1], shares), len(ordered) - 1)
     return np.unique(ordered[positions])
+
+
+def _mark(axes: Axes, x: float, y: float | None) -> None:
+    """Lines that cross at a point; one of them where it has no height."""
+    axes.axvline(x, color=DATA, linewidth=0.9, linestyle="--")
+    if y is not None:
+        axes.axhline(y, color=DATA, linewidth=0.9, linestyle="--")

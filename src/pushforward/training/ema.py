@@ -28,19 +28,24 @@ class MovingAverage:
     r"""The average ``a <- d a + (1 - d) w`` of a module's weights and floating-point buffers.
 
     The decay warms up, ``d = min(decay, (1 + step) / (10 + step))``, so that a short training is averaged over few
-    steps. A decay of 0 gives the weights themselves.
+    steps. A decay of 0 gives the weights themselves. Tensors with infinite numbers, such as bounds, are no weights and
+    are taken as they are.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
         self.live = floating_state(module)
         self.average = [value.detach().clone() for value in self.live]
+        self._infinite = [place for place, value in enumerate(self.average) if not bool(value.isfinite().all())]
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights as they are after ``step`` steps."""
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
         lerp_(self.average, [value.detach() for value in self.live], weight)
+        for place in self._infinite:
+            # The way from an infinity to itself is no number.
+            self.average[place].copy_(self.live[place])
 
     @contextmanager
     def applied(self, values: list[Tensor] | None = None) -> Iterator[None]:

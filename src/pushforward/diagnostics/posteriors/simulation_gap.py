@@ -15,7 +15,7 @@ from pushforward.diagnostics.posteriors.kernel_discrepancy import (
     gaussian_kernels,
     median_square,
 )
-from pushforward.diagnostics.posteriors.standardised import check_samples, standardised_rows
+from pushforward.diagnostics.posteriors.standardised import check_samples, check_shapes, standardised_rows
 from pushforward.errors import DataError
 from pushforward.numerics import squared_distances
 
@@ -76,7 +76,8 @@ def misspecification(
 
     Raises:
         ShapeError: if observations and simulations differ in shape.
-        DataError: if a number is not finite, or there are fewer simulations than two for each observation.
+        DataError: if a number (of the summaries) is not finite, or there are fewer simulations than two for each
+            observation.
 
     Source: Schmitt et al. (2021), arXiv:2112.08866.
 
@@ -86,7 +87,7 @@ def misspecification(
         >>> [misspecification(each, simulated).p_value > 0.05 for each in (observed, observed + 5)]
         [True, False]
     """
-    check_samples("misspecification", observed, simulated, 1)
+    check_shapes("misspecification", observed, simulated, 1)
     if len(simulated) < max(4, 2 * len(observed)):
         raise DataError(
             f"misspecification expects at least two simulations for each of {len(observed)} observations, and four in "
@@ -95,6 +96,7 @@ def misspecification(
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         found, usual = (each if summary is None else summary(each) for each in (observed, simulated))
+    check_samples("misspecification", found, usual, 1)
     rows, seen = standardised_rows(usual, usual), standardised_rows(found, usual)
     order = torch.randperm(len(rows), generator=generator)
     learned, others = rows[order].tensor_split(2)

@@ -32,6 +32,18 @@ def check_samples(owner: str, first: Tensor, second: Tensor, least: int = 2) -> 
         ShapeError: if they are no such.
         DataError: if one has fewer events than ``least``, or holds something that is not finite.
     """
+    check_shapes(owner, first, second, least)
+    wrong = int((~first.isfinite()).sum() + (~second.isfinite()).sum())
+    if wrong:
+        raise DataError(f"{owner} expects finite numbers, got {wrong} that are missing or infinite")
+
+
+def check_shapes(owner: str, first: Tensor, second: Tensor, least: int = 2) -> None:
+    """Check the shapes of two samples, and that each has as many events as ``least``.
+
+    Raises:
+        ShapeError, DataError: if not.
+    """
     if not first.dim() or not second.dim() or first.shape[1:] != second.shape[1:] or first.dim() < 2:
         raise ShapeError(
             f"{owner} expects two samples (n, ...) and (m, ...) of the same features, got {tuple(first.shape)} and "
@@ -39,6 +51,3 @@ def check_samples(owner: str, first: Tensor, second: Tensor, least: int = 2) -> 
         )
     if min(len(first), len(second)) < least:
         raise DataError(f"{owner} expects at least {least} events in each sample, got {len(first)} and {len(second)}")
-    wrong = int((~first.isfinite()).sum() + (~second.isfinite()).sum())
-    if wrong:
-        raise DataError(f"{owner} expects finite numbers, got {wrong} that are missing or infinite")

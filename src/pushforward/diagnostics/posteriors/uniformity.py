@@ -41,8 +41,9 @@ class Uniformity:
 
     @property
     def p_value(self) -> float:
-        """Of all quantities together: the least one times their number (Bonferroni)."""
-        return min(1.0, float(self.p_values.min()) * len(self.p_values))
+        """Of all quantities together, ``1 - (1 - p)^Q`` with the least of theirs (Šidák): uniform as they are where
+        quantities are independent."""
+        return 1.0 - (1.0 - float(self.p_values.min())) ** len(self.p_values)
 
 
 def uniformity(ranks: Tensor, draws: int, *, seed: int = 0, band: float = 0.95) -> Uniformity:

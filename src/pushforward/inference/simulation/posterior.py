@@ -15,6 +15,7 @@ from torch.distributions import constraints
 from pushforward.distributions.inputs import as_batch
 from pushforward.errors import ShapeError, UsageError
 from pushforward.flows.flow import Flow
+from pushforward.inference.simulation.amortised import AmortisedPosterior
 from pushforward.inference.simulation.default import default_flow
 from pushforward.inference.simulation.ensemble import Ensemble, Training
 from pushforward.inference.simulation.mode import highest
@@ -111,7 +112,7 @@ class NPE:
             RuntimeWarning: if the validation loss still fell when a training ended.
         """
         training = Training(members, validation, max_steps, batch_size, learning_rate, max_time, seed, progress)
-        observations = Observations(self.simulations.x)
+        observations = Observations.of(self.simulations.x)
         seen = observations(self.simulations.x)
         if self._embedding is None:
             seen = seen.flatten(1)
@@ -135,6 +136,16 @@ class NPE:
         if self._embedding is None:
             seen, dims = seen.flatten(-dims), 1
         return FlowPosterior(self._ensemble, self.prior, seen, seen.shape[: seen.dim() - dims])
+
+    def amortised(self) -> AmortisedPosterior:
+        """Return ``q(theta | x)`` as one distribution whose context is the observation, to save or to test.
+
+        Raises:
+            UsageError: before `fit`.
+        """
+        if self._ensemble is None or self._observations is None:
+            raise UsageError("amortised expects a fitted estimator: call append_simulations(theta, x) and fit() first")
+        return AmortisedPosterior(self._observations, self._ensemble.flows)
 
     def proposal(self, x: Any) -> Prior | TruncatedPrior:
         """Return what to simulate next for an observation: the prior where the posterior has its mass (Deistler et al.
