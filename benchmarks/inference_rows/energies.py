@@ -6,8 +6,8 @@ For each energy and flow: the normaliser by the flow's importance weights with i
 ELBO`` (of stochastic flows that of their paths, which is larger) and Pareto-k ("ours"), beside the normaliser by
 quadrature ("other"). The last three energies are densities on ``|z_1| <= 4``, declared as the interval.
 
-The banana is fitted in 400 steps of 256 samples, by `fit_posterior` ("ours"), with path gradients as it chooses and with
-the gradient of the whole, and with the latter by a loop as one writes it by hand on ``rsample_and_log_prob``
+The banana is fitted in 400 steps of 256 samples, by `fit_posterior` ("ours"), with path gradients as it chooses and
+with the gradient of the whole, and with the latter by a loop as one writes it by hand on ``rsample_and_log_prob``
 ("other"); all are the seconds of 400 steps.
 
 ``python -m inference_rows.energies FILE`` in this folder draws the densities of the spline flow beside the true ones.
