@@ -174,7 +174,7 @@ def test_a_regression_has_the_posterior_of_the_textbook(divergence: inference.Di
 
     torch.manual_seed(0)
     posterior = fit_posterior(
-        log_joint, normal_flow(3), divergence=divergence, steps=400, learning_rate=0.1, batch_size=128, seed=0
+        log_joint, normal_flow(3), divergence=divergence, steps=400, learning_rate=0.05, batch_size=512, seed=0
     )
     covariance = torch.linalg.inv(inputs.T @ inputs / 0.49 + torch.eye(3) / 4)
     mean = covariance @ inputs.T @ outputs / 0.49

@@ -6,8 +6,8 @@ For each energy and flow: the normaliser by the flow's importance weights with i
 ELBO`` (of stochastic flows that of their paths, which is larger) and Pareto-k ("ours"), beside the normaliser by
 quadrature ("other"). The last three energies are densities on ``|z_1| <= 4``, declared as the interval.
 
-The banana is fitted in 400 steps of 256 samples, by `fit_posterior` ("ours"), with path gradients as it chooses and with
-the gradient of the whole, and with the latter by a loop as one writes it by hand on ``rsample_and_log_prob``
+The banana is fitted in 400 steps of 256 samples, by `fit_posterior` ("ours"), with path gradients as it chooses and
+with the gradient of the whole, and with the latter by a loop as one writes it by hand on ``rsample_and_log_prob``
 ("other"); all are the seconds of 400 steps.
 
 ``python -m inference_rows.energies FILE`` in this folder draws the densities of the spline flow beside the true ones.
@@ -121,8 +121,15 @@ def banana_row(divergence: Divergence | None, by_hand: float, budget: float | No
     """Seconds of 400 steps by a neural spline flow with the model's own sizes."""
     torch.manual_seed(0)
     flow = pf.models.nsf(features=2)
-    options = {"steps": BANANA_STEPS, "max_time": budget, "batch_size": SAMPLES, "draws": 10_000, "seed": 0}
-    posterior = fit_posterior(banana, flow, divergence=divergence, **options)
+    options: dict[str, Any] = {
+        "steps": BANANA_STEPS,
+        "max_time": budget,
+        "batch_size": SAMPLES,
+        "draws": 10_000,
+        "seed": 0,
+    }
+    about = 3 * torch.randn(500, 2)
+    posterior = fit_posterior(banana, flow, divergence=divergence, start=about, **options)
     gap = BANANA_NORMALISER - posterior.elbo.value
     return {
         "what": f"banana by nsf, {divergence or 'as chosen'}: seconds of {BANANA_STEPS} steps (KL {gap:.4f})",

@@ -1,7 +1,7 @@
 r"""Constrained parameters in coordinates of the reals: ``theta = c(u)`` and ``log |det dtheta/du|``.
 
-Positive numbers pass an exponential, simplexes the breaking of a stick, ordered vectors the exponentials of their steps:
-the bijections of ``torch.distributions`` (Kucukelbir et al. 2017, arXiv:1603.00788). Intervals pass the normal's
+Positive numbers pass an exponential, simplexes the breaking of a stick, ordered vectors the exponentials of their
+steps: the bijections of ``torch.distributions`` (Kucukelbir et al. 2017, arXiv:1603.00788). Intervals pass the normal's
 distribution function, so that what is uniform is a normal, as the base of a flow is.
 """
 
