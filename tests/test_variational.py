@@ -174,7 +174,7 @@ def test_a_regression_has_the_posterior_of_the_textbook(divergence: inference.Di
 
     torch.manual_seed(0)
     posterior = fit_posterior(
-        log_joint, normal_flow(3), divergence=divergence, steps=400, learning_rate=0.1, batch_size=128, seed=0
+        log_joint, normal_flow(3), divergence=divergence, steps=400, learning_rate=0.05, batch_size=512, seed=0
     )
     covariance = torch.linalg.inv(inputs.T @ inputs / 0.49 + torch.eye(3) / 4)
     mean = covariance @ inputs.T @ outputs / 0.49
@@ -323,6 +323,23 @@ def test_a_flow_that_is_too_narrow_is_warned_of() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit_posterior(lambda x: -0.5 * x.square().sum(-1), diagonal_flow(1), steps=20, seed=0)
+
+
+def test_a_posterior_that_is_wider_than_the_splines_of_a_flow_is_warned_of() -> None:
+    """Of what lies beyond their edge no weight tells: the normaliser looks exact, and is too small."""
+    wide = torch.distributions.Independent(torch.distributions.Normal(torch.zeros(1), 3.0), 1)
+    torch.manual_seed(0)
+    options: dict[str, Any] = {"steps": 100, "learning_rate": 3e-2, "batch_size": 128, "seed": 0}
+    with pytest.warns(pf.transforms.conditioning.ReachWarning, match=r"at the edge of \(-5, 5\), .*start="):
+        narrow = fit_posterior(wide, pf.models.nsf(features=1, layers=1, hidden=8), **options)
+    assert narrow.log_normaliser.value < -0.03
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", pf.transforms.conditioning.ReachWarning)
+        started = fit_posterior(
+            wide, pf.models.nsf(features=1, layers=1, hidden=8), start=4 * torch.randn(100, 1), **options
+        )
+    assert started.log_normaliser.value == pytest.approx(0.0, abs=0.01)
 
 
 # NeuTra ---------------------------------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ def fit_posterior(
         seed: of the draws; None leaves the global random state to go on.
 
     Returns:
-        The posterior; it warns where Pareto-k is above 0.7.
+        The posterior; it warns where Pareto-k is above 0.7, and where samples lie at the edge of the flow's splines.
 
     Raises:
         UsageError: an option is wrong, the parameters do not fit the flow, or ``log_density`` has no gradients.

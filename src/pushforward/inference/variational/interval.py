@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -36,10 +35,7 @@ class ToInterval(Transform):
     def __init__(self, low: float | Tensor, high: float | Tensor) -> None:
         super().__init__()
         self.low, self.high = low, high
-
-    @property
-    def codomain(self) -> Any:
-        return constraints.interval(self.low, self.high)
+        self.codomain = constraints.interval(low, high)
 
     def _call(self, x: Tensor) -> Tensor:
         # From the nearer end, where the probability has all its digits.

@@ -15,6 +15,7 @@ from pushforward.diagnostics.importance import Estimate, log_normaliser, scaled_
 from pushforward.diagnostics.pareto import RELIABLE, pareto_shape, smoothed_weights
 from pushforward.flows.flow import Flow
 from pushforward.inference.variational.density import UnconstrainedDensity
+from pushforward.inference.variational.reach import warn_of_edges
 
 AT_ONCE = 5000
 """How many samples are weighed together, which bounds the memory."""
@@ -74,8 +75,10 @@ class VariationalPosterior:
 def assess(
     flow: Flow, density: UnconstrainedDensity, draws: int, history: list[float], seconds: float
 ) -> VariationalPosterior:
-    """Return the posterior of a fitted flow, judged by fresh draws; warn where Pareto-k is above 0.7."""
-    _, log_weights = weigh(flow, density, draws)
+    """Return the posterior of a fitted flow, judged by fresh draws; warn where Pareto-k is above 0.7 or the
+    draws end where the flow's splines do."""
+    samples, log_weights = weigh(flow, density, draws)
+    warn_of_edges(flow, samples)
     shape = pareto_shape(log_weights)
     if shape > RELIABLE:
         warnings.warn(
