@@ -252,6 +252,14 @@ def test_the_ball_follows_its_equation_of_motion_to_the_ground() -> None:
     assert torch.allclose(twice(x, time / 2), forces)
 
 
+def test_every_throw_lands() -> None:
+    """What a network infers may be no throw of the prior's: below the ground, backwards, downwards."""
+    ball = InverseBallistics()
+    x = 3 * torch.randn(2000, 4) * torch.tensor([1.0, 1.0, 1.0, 8.0])
+    assert ball.simulate(x).isfinite().all()
+    assert ball.path(x, ball.flight_time(x))[:, 1].max() < 1e-3
+
+
 def test_the_octagon_and_its_posteriors() -> None:
     octagon = Octagon("some")
     labels = octagon.sample(8000)[1]

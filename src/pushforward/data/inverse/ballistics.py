@@ -24,7 +24,7 @@ class InverseBallistics(InverseProblem):
         T_2(t) = x_2 - \tfrac{m}{k^2} \bigl((g m + v_2 k)(e^{-kt/m} - 1) + g k t\bigr),
 
     and ``y = T_1(t*)`` at the last ``t*`` with ``T_2(t*) = 0``. A start below the ground, of which the prior has one in
-    700, is mirrored at it.
+    700, is mirrored at it; what else may be inferred below it, where a ball may never land, starts at the ground.
 
     Source: Kruse et al. (2021), arXiv:2101.10763, section 3.
 
@@ -70,4 +70,4 @@ class InverseBallistics(InverseProblem):
 def _throw(x: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
     """Where the ball starts, and its speeds across and up."""
     across, height, angle, speed = x.unbind(-1)
-    return (across, height), speed * angle.cos(), speed * angle.sin()
+    return (across, height.clamp_min(0.0)), speed * angle.cos(), speed * angle.sin()
