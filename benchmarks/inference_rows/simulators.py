@@ -2,25 +2,27 @@
 
 C2ST, the mean over observations (0.5: not to be told from the reference), of NPE, TSNPE and SNLE, with the reference
 posteriors of the package sbibm 1.1.0 (`pip install --no-deps --target /tmp/sbibm sbibm==1.1.0`; SBIBM names another
-folder). The published figures are of Lueckmann et al. (2021), arXiv:2101.04653. `setup_sbi()` puts sbi into an
-environment of its own, where it runs on the same simulations; without it those rows are left out.
+folder). The published figures are of Lueckmann et al. (2021), arXiv:2101.04653. Every training and every test is a job
+of one thread, as many at a time as there are processors (or JOBS says), and what is done is printed as it comes.
+`setup_sbi()` of `beside_sbi.py` puts sbi into an environment of its own, where it runs on the same simulations; without
+it those lines are left out.
 """
 
 from __future__ import annotations
 
 import bz2
 import io
-import json
 import os
-import subprocess
-import sys
-import tempfile
 import time
 import warnings
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
+import beside_sbi
 import numpy as np
 import torch
+from jobs import Job, Jobs
 from torch import Tensor
 
 from pushforward.diagnostics import c2st
@@ -28,38 +30,52 @@ from pushforward.inference import NLE, NPE, simulate, simulate_in_rounds
 from pushforward.inference.simulation.tasks import TASKS
 
 SBIBM = Path(os.environ.get("SBIBM", "/tmp/sbibm"))
-SBI = Path(__file__).resolve().parents[2] / "build" / "benchmark-sbi"
-SAMPLES = 10_000
+SAMPLES, ROUNDS = 10_000, 4
 PUBLISHED = {
-    "two_moons": (0.725, 0.606),
-    "slcp": (0.975, 0.901),
-    "gaussian_linear": (0.694, 0.552),
-    "gaussian_linear_uniform": (0.696, 0.553),
-    "gaussian_mixture": (0.716, 0.615),
-    "bernoulli_glm": (0.863, 0.678),
+    ("two_moons", "NPE", 1_000): 0.725,
+    ("two_moons", "NPE", 10_000): 0.606,
+    ("two_moons", "TSNPE", 10_000): 0.554,
+    ("slcp", "NPE", 1_000): 0.975,
+    ("slcp", "NPE", 10_000): 0.901,
+    ("slcp", "TSNPE", 10_000): 0.845,
+    ("slcp", "SNLE", 10_000): 0.771,
+    ("gaussian_linear", "NPE", 1_000): 0.694,
+    ("gaussian_linear", "NPE", 10_000): 0.552,
+    ("gaussian_linear_uniform", "NPE", 1_000): 0.696,
+    ("gaussian_linear_uniform", "NPE", 10_000): 0.553,
+    ("gaussian_mixture", "NPE", 1_000): 0.716,
+    ("gaussian_mixture", "NPE", 10_000): 0.615,
+    ("bernoulli_glm", "NPE", 1_000): 0.863,
+    ("bernoulli_glm", "NPE", 10_000): 0.678,
 }
-"""NPE's at 1,000 and 10,000 simulations."""
-SEQUENTIAL = {
-    "two_moons": {"TSNPE": ("sequential NPE", 0.554)},
-    "slcp": {"TSNPE": ("sequential NPE", 0.845), "SNLE": ("NLE", 0.771)},
-}
-"""The best published ones at 10,000 simulations, beside which ours are shown."""
+"""Task, our method and simulations, with the published figure: NPE's, and of ours in rounds the best one, which is
+sequential NPE's on two moons, and on SLCP sequential NPE's and NLE's."""
+
+# What begins first: trainings whose tests follow, tests, and then what takes longest, the rounds.
+_TRAINING, _TEST = 0, 1
+_ORDER = {("two_moons", "TSNPE"): 2, ("slcp", "SNLE"): 3, ("slcp", "TSNPE"): 4}
 
 Row = dict[str, object]
+Case = tuple[str, str, int]
 
 
 def run(seconds: float | None, data: Path) -> list[Row]:
-    """All rows; with ``seconds`` for each training and one observation of each task in place of ten."""
-    torch.manual_seed(0)
-    observations = range(1, 11) if seconds is None else range(1, 2)
-    rows: list[Row] = []
-    for name in TASKS:
-        rows += _npe(name, observations, seconds)
-    for name, methods in SEQUENTIAL.items():
-        rows += [_in_rounds(name, method, *against, observations, seconds) for method, against in methods.items()]
-    for name in ("two_moons", "slcp"):
-        rows += _beside_sbi(name, observations, seconds)
-    return [*rows, *_without_leakage(seconds)]
+    """All rows; with ``seconds`` for each training, and then one observation of each task in place of ten.
+
+    Where seconds are named the tests compare 1000 samples too: it is a trial, whose figures mean nothing.
+    """
+    numbers = range(1, 11) if seconds is None else range(1, 2)
+    # Beside sbi alone on the machine, as times are compared.
+    rows = [row for name in beside_sbi.TASKS for row in _beside(name, numbers, seconds)]
+    jobs = Jobs()
+    for name, method, count in PUBLISHED:
+        if method == "NPE":
+            jobs.add(_TRAINING, _npe, name, count, numbers, seconds)
+        else:
+            for number in numbers:
+                jobs.add(_ORDER[name, method], _in_rounds, name, method, count, number, seconds)
+    jobs.add(_TRAINING, _without_leakage, seconds)
+    return rows + _collected(jobs, seconds)
 
 
 def observation(name: str, number: int) -> tuple[Tensor, Tensor]:
@@ -71,113 +87,114 @@ def observation(name: str, number: int) -> tuple[Tensor, Tensor]:
     return _numbers((folder / "observation.csv").read_bytes())[0], _numbers(samples)[:SAMPLES]
 
 
-def setup_sbi() -> None:
-    """An environment with sbi beside this one, which shares its packages."""
-    subprocess.run([sys.executable, "-m", "venv", "--system-site-packages", str(SBI)], check=True)
-    subprocess.run([str(SBI / "bin" / "pip"), "install", "-q", "sbi==0.27.0"], check=True)
+def compared(samples: Tensor, reference: Tensor, seconds: float | None) -> float:
+    """C2ST, of all samples where training had all of its time."""
+    count = len(reference) if seconds is None else 1_000
+    return c2st(samples[:count], reference[:count]).value
 
 
 def _numbers(content: bytes) -> Tensor:
     return torch.from_numpy(np.loadtxt(io.BytesIO(content), delimiter=",", skiprows=1, ndmin=2, dtype=np.float32))
 
 
-def _npe(name: str, observations: range, seconds: float | None) -> list[Row]:
-    task, rows = TASKS[name](), []
-    for count, published in zip((1000, 10_000), PUBLISHED[name]):
-        pairs = simulate(task, task.prior, count, seed=count, progress=False)
-        began = time.perf_counter()
-        inference = NPE(task.prior).append_simulations(*pairs).fit(max_time=seconds, seed=0, progress=False)
-        took = time.perf_counter() - began
-        score = np.mean([_score(inference, name, number) for number in observations])
-        rows.append(
-            _row(f"{name}, NPE, {count:,} simulations, C2ST ({took:.0f} s)", score, published, "below published")
-        )
-    return rows
+def _collected(jobs: Jobs, seconds: float | None) -> list[Row]:
+    """Run the jobs and the tests that they ask for; a line for each that ends, a row for each case."""
+    scores: dict[Case, list[float]] = defaultdict(list)
+    training: dict[Case, float] = {}
+    rows: list[Row] = []
+    began = time.perf_counter()
+    for job, result in jobs:
+        if result is None:
+            continue
+        if job.function is _without_leakage:
+            rows += result
+            continue
+        case = _case(job)
+        if job.function is _npe:
+            training[case], samples = result
+            _tell(began, case, f"trained in {training[case]:.0f} s")
+            for number, drawn in samples.items():
+                jobs.add(_TEST, _test, *case, number, drawn, seconds)
+        else:
+            scores[case].append(result)
+            _tell(began, case, f"C2ST {result:.3f}, mean {np.mean(scores[case]):.3f} of {len(scores[case])}")
+    return [_scored(case, scores[case], training.get(case)) for case in PUBLISHED if scores[case]] + rows
 
 
-def _in_rounds(name: str, method: str, other: str, published: float, observations: range, seconds: float | None) -> Row:
-    task, rounds = TASKS[name](), 5
-    scores = []
-    for number in observations:
-        x, reference = observation(name, number)
-        inference = NPE(task.prior) if method == "TSNPE" else NLE(task.prior, "nsf", hidden=64)
-        options = {"members": 1, "max_time": None if seconds is None else seconds / rounds}
-        simulate_in_rounds(
-            inference, task, x, rounds=rounds, simulations=10_000 // rounds, seed=number, progress=False, **options
-        )
-        scores.append(c2st(inference.posterior(x).sample((len(reference),)), reference).value)
-    what = f"{name}, {method}, 10,000 simulations in {rounds} rounds, C2ST (published: {other})"
-    return _row(what, np.mean(scores), published, "below published")
+def _case(job: Job) -> Case:
+    if job.function is _npe:
+        name, count = job.arguments[:2]
+        return name, "NPE", count
+    return job.arguments[:3]  # type: ignore[return-value]
 
 
-def _score(inference: NPE, name: str, number: int) -> float:
+def _tell(began: float, case: Case, what: str) -> None:
+    name, method, count = case
+    print(f"{time.perf_counter() - began:6.0f} s  {name}, {method}, {count:,} simulations: {what}", flush=True)
+
+
+def _scored(case: Case, scores: list[float], training: float | None) -> Row:
+    name, method, count = case
+    took = "" if training is None else f", trained in {training:.0f} s"
+    what = f"{name}, {method}, {count:,} simulations: C2ST of {len(scores)} observations{took}"
+    return _row(what, float(np.mean(scores)), PUBLISHED[case], "below published")
+
+
+def _npe(name: str, count: int, numbers: range, seconds: float | None) -> tuple[float, dict[int, np.ndarray]]:
+    """Seconds of the training, and samples for each observation."""
+    took, inference = _trained(name, count, seconds)
+    draw = {number: inference.posterior(observation(name, number)[0]).sample((SAMPLES,)) for number in numbers}
+    return took, {number: samples.numpy() for number, samples in draw.items()}
+
+
+def _trained(name: str, count: int, seconds: float | None) -> tuple[float, NPE]:
+    task = TASKS[name]()
+    pairs = simulate(task, task.prior, count, seed=count, progress=False)
+    began = time.perf_counter()
+    inference = NPE(task.prior).append_simulations(*pairs).fit(max_time=seconds, seed=0, progress=False)
+    return time.perf_counter() - began, inference
+
+
+def _test(name: str, method: str, count: int, number: int, samples: np.ndarray, seconds: float | None) -> float:
+    return compared(torch.from_numpy(samples), observation(name, number)[1], seconds)
+
+
+def _in_rounds(name: str, method: str, count: int, number: int, seconds: float | None) -> float:
+    task = TASKS[name]()
     x, reference = observation(name, number)
-    return c2st(inference.posterior(x).sample((len(reference),)), reference).value
+    torch.manual_seed(number)
+    inference = NPE(task.prior) if method == "TSNPE" else NLE(task.prior)
+    options: dict[str, Any] = {"members": 1, "max_time": None if seconds is None else seconds / ROUNDS}
+    simulate_in_rounds(
+        inference, task, x, rounds=ROUNDS, simulations=count // ROUNDS, seed=number, progress=False, **options
+    )
+    return compared(inference.posterior(x).sample((len(reference),)), reference, seconds)
 
 
-def _beside_sbi(name: str, observations: range, seconds: float | None) -> list[Row]:
+def _beside(name: str, numbers: range, seconds: float | None) -> list[Row]:
     """NPE of sbi, with its defaults, on the same simulations."""
-    if not SBI.exists():
+    if not beside_sbi.FOLDER.exists():
         return [{"what": f"{name} beside sbi", "ours": "not run", "other": None, "asked": "setup_sbi() first"}]
     task = TASKS[name]()
-    theta, x = simulate(task, task.prior, 10_000, seed=10_000, progress=False)
-    began = time.perf_counter()
-    inference = NPE(task.prior).append_simulations(theta, x).fit(max_time=seconds, seed=0, progress=False)
-    took = time.perf_counter() - began
-    mine, mine_sampling = [], []
-    for number in observations:
-        seen, reference = observation(name, number)
-        posterior = inference.posterior(seen)
+    took, inference = _trained(name, 10_000, seconds)
+    seen = [observation(name, number) for number in numbers]
+    mine, times = [], []
+    for x, _ in seen:
+        posterior = inference.posterior(x)
         began = time.perf_counter()
-        samples = posterior.sample((SAMPLES,))
-        mine_sampling.append(time.perf_counter() - began)
-        mine.append(c2st(samples[: len(reference)], reference).value)
-    observed = torch.stack([observation(name, number)[0] for number in observations])
-    theirs = _sbi(theta, x, observed, float(task.prior.base_dist.high[0]))
-    references = [observation(name, number)[1] for number in observations]
-    scores = [c2st(samples[: len(kept)], kept).value for samples, kept in zip(theirs["samples"], references)]
+        mine.append(posterior.sample((SAMPLES,)))
+        times.append(time.perf_counter() - began)
+    pairs = simulate(task, task.prior, 10_000, seed=10_000, progress=False)
+    theirs = beside_sbi.npe(*pairs, torch.stack([x for x, _ in seen]), float(task.prior.base_dist.high[0]))
+    ours, other = (
+        np.mean([compared(samples, reference, seconds) for samples, (_, reference) in zip(drawn, seen)])
+        for drawn in (mine, theirs.samples)
+    )
     return [
-        _row(f"{name}, NPE beside sbi, C2ST", np.mean(mine), np.mean(scores), "at least as good"),
-        _row(f"{name}, NPE beside sbi, training s", took, theirs["training"], "at most half"),
-        _row(f"{name}, 10,000 samples, s", np.median(mine_sampling), theirs["sampling"], "under 0.1"),
+        _row(f"{name}, NPE beside sbi, C2ST", float(ours), float(other), "at least as good"),
+        _row(f"{name}, NPE beside sbi, training s", took, theirs.training, "at most half"),
+        _row(f"{name}, 10,000 samples, s", float(np.median(times)), theirs.sampling, "under 0.1"),
     ]
-
-
-_SBI_CODE = """
-import sys, time, numpy as np, torch
-from sbi.inference import NPE
-from sbi.utils import BoxUniform
-torch.set_num_threads(int(sys.argv[3]))
-given = {name: torch.from_numpy(value) for name, value in np.load(sys.argv[1]).items()}
-features = given["theta"].shape[1]
-bound = float(sys.argv[4]) * torch.ones(features)
-inference = NPE(BoxUniform(-bound, bound), show_progress_bars=False)
-began = time.perf_counter()
-inference.append_simulations(given["theta"], given["x"]).train()
-training = time.perf_counter() - began
-posterior = inference.build_posterior()
-times, samples = [], []
-for x in given["observed"]:
-    began = time.perf_counter()
-    samples.append(posterior.sample((10_000,), x=x, show_progress_bars=False).numpy())
-    times.append(time.perf_counter() - began)
-np.savez(sys.argv[2], samples=np.stack(samples), training=training, sampling=np.median(times))
-"""
-
-
-def _sbi(theta: Tensor, x: Tensor, observed: Tensor, bound: float) -> dict[str, object]:
-    with tempfile.TemporaryDirectory() as folder:
-        given, found = Path(folder) / "given.npz", Path(folder) / "found.npz"
-        np.savez(given, theta=theta.numpy(), x=x.numpy(), observed=observed.numpy())
-        arguments = [str(given), str(found), str(torch.get_num_threads()), str(bound)]
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        subprocess.run([str(SBI / "bin" / "python"), "-c", _SBI_CODE, *arguments], check=True, env=environment)
-        with np.load(found) as loaded:
-            return {
-                "samples": torch.from_numpy(loaded["samples"]),
-                "training": float(loaded["training"]),
-                "sampling": float(loaded["sampling"]),
-            }
 
 
 def _without_leakage(seconds: float | None) -> list[Row]:
@@ -200,10 +217,8 @@ def _without_leakage(seconds: float | None) -> list[Row]:
     ]
 
 
-def _row(what: str, ours: float, other: float | object, asked: str) -> Row:
-    return {"what": what, "ours": float(f"{float(ours):.4g}"), "other": float(f"{float(other):.4g}"), "asked": asked}  # type: ignore[arg-type]
+def _row(what: str, ours: float, other: float, asked: str) -> Row:
+    return {"what": what, "ours": float(f"{ours:.4g}"), "other": float(f"{other:.4g}"), "asked": asked}
 
 
-if __name__ == "__main__":
-    warnings.simplefilter("default")
-    print(json.dumps(run(float(sys.argv[1]) if len(sys.argv) > 1 else None, Path("../shared/data")), indent=1))
+warnings.filterwarnings("ignore", message=".*Stochastic Optimizer: Maximum iterations.*")

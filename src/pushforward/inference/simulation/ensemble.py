@@ -22,6 +22,10 @@ _VALIDATIONS, _PATIENCE = 40, 12
 _STILL_FALLING = 0.5
 
 
+Make = Callable[[Tensor, Tensor], tuple[Flow, Objective]]
+"""Makes a flow for the events and contexts that it is then trained on, and says by which objective."""
+
+
 class Ensemble:
     """The mixture ``q(x | c) = 1/K sum_k q_k(x | c)`` of flows of the same events and contexts."""
 
@@ -63,7 +67,7 @@ class Training:
     validation: float = 0.1
     max_steps: int | None = None
     batch_size: int | None = None
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     max_time: float | None = None
     seed: int | None = None
     progress: bool = True
@@ -75,7 +79,7 @@ class Training:
                 f"{self.validation}"
             )
 
-    def ensemble(self, make: Callable[[], tuple[Flow, Objective]], events: Tensor, contexts: Tensor) -> Ensemble:
+    def ensemble(self, make: Make, events: Tensor, contexts: Tensor) -> Ensemble:
         """Train flows that ``make`` makes on events and their contexts.
 
         Raises:
@@ -91,7 +95,7 @@ class Training:
 
     def _member(
         self,
-        make: Callable[[], tuple[Flow, Objective]],
+        make: Make,
         events: Tensor,
         contexts: Tensor,
         seed: int,
@@ -100,13 +104,14 @@ class Training:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             order = torch.randperm(len(events))
-            flow, objective = make()
             held = max(1, round(self.validation * len(events)))
             steps = self.max_steps or default_steps(len(events))
-            pairs = [(events[rows], contexts[rows]) for rows in (order[held:], order[:held])]
+            train, validation = ((events[rows], contexts[rows]) for rows in (order[held:], order[:held]))
+            flow, objective = make(*train)
             result = fit(
                 flow,
-                *pairs,
+                train,
+                validation,
                 objective=objective,
                 max_steps=steps,
                 max_time=max_time,
@@ -132,14 +137,14 @@ def default_steps(count: int) -> int:
 
     Example:
         >>> default_steps(1000), default_steps(100_000)
-        (1000, 7943)
+        (1500, 5972)
     """
-    return max(300, round(1000 * (count / 1000) ** 0.45))
+    return max(500, round(1500 * (count / 1000) ** 0.3))
 
 
 def default_batch_size(count: int) -> int:
-    """Simulations in a step, at least 20 steps in a pass."""
-    return min(256, max(16, count // 20))
+    """Simulations in a step, at least 10 steps in a pass."""
+    return min(256, max(16, count // 10))
 
 
 def warn_if_unconverged(result: FitResult) -> None:

@@ -17,6 +17,7 @@ from pushforward.inference.simulation.chains import ChainDiagnostics, chains, te
 from pushforward.inference.simulation.ensemble import Ensemble, Training
 from pushforward.inference.simulation.mode import highest
 from pushforward.inference.simulation.prior import Prior
+from pushforward.inference.simulation.regression import RegressionResidual
 from pushforward.inference.simulation.simulations import Simulations
 from pushforward.models.registry import build
 from pushforward.training.objectives import Objective
@@ -130,10 +131,12 @@ class NLE:
         """Return what to simulate next for an observation: its posterior; the prior before `fit`."""
         return self.prior if self._ensemble is None else self.posterior(x)
 
-    def _made(self) -> tuple[Flow, Objective]:
-        features = self.simulations.x.shape[1]
-        flow = build(self._model, features=features, context=self.prior.features, **self._options)
-        return flow, objective_for(flow)
+    def _made(self, x: Tensor, theta: Tensor) -> tuple[Flow, Objective]:
+        inner = build(self._model, features=x.shape[1], context=theta.shape[1], **self._options)
+        first = RegressionResidual.fitted(x, theta)
+        return Flow(
+            [first, inner.transform], inner.base, context=inner.context, embedding=inner.embedding
+        ), objective_for(inner)
 
 
 class LikelihoodPosterior(torch.distributions.Distribution):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,19 +16,20 @@ from pushforward.distributions.inputs import as_batch
 from pushforward.errors import ShapeError, UsageError
 from pushforward.flows.flow import Flow
 from pushforward.inference.simulation.amortised import AmortisedPosterior
+from pushforward.inference.simulation.default import default_flow
 from pushforward.inference.simulation.ensemble import Ensemble, Training
 from pushforward.inference.simulation.mode import highest
 from pushforward.inference.simulation.observations import Observations
 from pushforward.inference.simulation.prior import Prior
+from pushforward.inference.simulation.regression import RegressionResidual
 from pushforward.inference.simulation.simulations import Simulations
 from pushforward.inference.simulation.truncation import TruncatedPrior
 from pushforward.kernels.modes import evaluating
 from pushforward.models.registry import build
 from pushforward.training.objectives import Objective
 from pushforward.training.objectives.defaults import objective_for
+from pushforward.transforms import Transform
 
-HIDDEN = 64
-"""The widths of the default flow's hidden layers."""
 MOMENTS = 4096
 """How many samples moments and modes are found from."""
 
@@ -73,8 +75,7 @@ class NPE:
     ) -> None:
         self.prior = Prior.of(prior)
         self.simulations = Simulations(self.prior.features)
-        self._model = model or ("nsf-coupling" if self.prior.features > 1 else "nsf")
-        self._options = options if model else {"hidden": HIDDEN, **options}
+        self._model, self._options = model, options
         self._embedding = embedding
         self._observations: Observations | None = None
         self._ensemble: Ensemble | None = None
@@ -95,7 +96,7 @@ class NPE:
         validation: float = 0.1,
         max_steps: int | None = None,
         batch_size: int | None = None,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         max_time: float | None = None,
         seed: int | None = None,
         progress: bool = True,
@@ -115,7 +116,7 @@ class NPE:
         seen = observations(self.simulations.x)
         if self._embedding is None:
             seen = seen.flatten(1)
-        self._ensemble = training.ensemble(lambda: self._made(observations), self.simulations.theta, seen)
+        self._ensemble = training.ensemble(partial(self._made, observations), self.simulations.theta, seen)
         self._observations = observations
         return self
 
@@ -151,14 +152,24 @@ class NPE:
         2022, arXiv:2210.04815); all of the prior before `fit`."""
         return self.prior if self._ensemble is None else TruncatedPrior(self.prior, self.posterior(x))
 
-    def _made(self, observations: Observations) -> tuple[Flow, Objective]:
+    def _made(self, observations: Observations, theta: Tensor, seen: Tensor) -> tuple[Flow, Objective]:
         network = self._network(observations)
         taken = math.prod(observations.seen_shape) if network is None else _width(network, observations.seen_shape)
-        inner = build(self._model, features=self.prior.features, context=taken, **self._options)
-        # What is standardised already goes to the parts as it is.
-        parts = [self.prior.unbounded(), inner.transform] if self.prior.bounded else inner.transform
         shape = taken if network is None else observations.seen_shape
-        return Flow(parts, inner.base, context=shape, embedding=network), objective_for(inner)
+        first = self._first(theta, seen if network is None else None)
+        if self._model is None:
+            inner = default_flow(self.prior.features, taken, **self._options)
+        else:
+            inner = build(self._model, features=self.prior.features, context=taken, **self._options)
+        flow = Flow([*first, inner.transform], inner.base, context=shape, embedding=network)
+        return flow, objective_for(inner)
+
+    def _first(self, theta: Tensor, seen: Tensor | None) -> list[Transform]:
+        """What parameters go through before the flow proper: the bounds, and the regression on what is seen."""
+        unbounded = self.prior.unbounded()
+        latents = unbounded.encode(theta)
+        residual = RegressionResidual.fitted(latents, latents[:, :0] if seen is None else seen)
+        return [unbounded, residual] if self.prior.bounded else [residual]
 
     def _network(self, observations: Observations) -> nn.Module | None:
         if self._embedding is None:
