@@ -67,7 +67,7 @@ def fit_perceptrons(
         on = waited <= PATIENCE
         if on.all():
             continue
-        ended |= {int(going[place]): networks.network(place) for place in np.flatnonzero(~on)}
+        ended |= {int(going[place]): networks.network(int(place)) for place in np.flatnonzero(~on)}
         kept = torch.from_numpy(np.flatnonzero(on))
         going, best, waited = going[on], best[on], waited[on]
         if not len(going):
@@ -76,7 +76,9 @@ def fit_perceptrons(
         rows, targets = rows[kept], targets[kept]
     ended |= {int(number): networks.network(place) for place, number in enumerate(going)}
     final = [ended[number] for number in range(len(labels))]
-    layers = [tuple(torch.stack(parts) for parts in zip(*each)) for each in zip(*final)]
+    layers = [
+        (torch.stack([w for w, _ in each]), torch.stack([b for _, b in each])) for each in zip(*final, strict=True)
+    ]
     return lambda given: _activations(given, layers)[-1].squeeze(2).sigmoid()
 
 

@@ -38,7 +38,8 @@ class TwoSampleTest:
     @property
     def p_value(self) -> float:
         """Of the two being the same, by the normal law of the share of ``n`` fair guesses, ``N(1/2, 1/(4n))``; small
-        where they differ."""
+        where they differ. On the safe side for a few hundred events: where a fold holds out more of one sample, its
+        network has seen more of the other, and guesses that."""
         return 0.5 * math.erfc((self.value - 0.5) * math.sqrt(2.0 * len(self.labels)))
 
     def __float__(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -49,10 +50,16 @@ class AmortisedPosterior(Distribution):
             raise UsageError("AmortisedPosterior expects at least one flow, got none")
         self.observations = observations
         self.flows = nn.ModuleList(flows)
+        self._given = flows[0].context_shape or torch.Size()
         self.support = flows[0].support
         self.context = Reals(observations.shape)
         self.accuracy = worst([flow.accuracy for flow in flows])
         self.reparametrised = all(flow.reparametrised for flow in flows)
+
+    @property
+    def members(self) -> list[Flow]:
+        """The flows, of equal weights."""
+        return [flow for flow in self.flows if isinstance(flow, Flow)]
 
     def take_context(self, context: Tensor | None) -> Tensor | None:
         """What each flow takes of an observation, ``batch + (K, features)``, so that summaries are made once."""
@@ -60,38 +67,37 @@ class AmortisedPosterior(Distribution):
         if given is None:
             return None
         seen = self.observations(given)
-        seen = seen.reshape(*given.shape[: given.dim() - len(self.observations.shape)], *self.flows[0].context_shape)
-        return torch.stack([flow.take_context(seen) for flow in self.flows], -2)
+        seen = seen.reshape(*given.shape[: given.dim() - len(self.observations.shape)], *self._given)
+        taken = [flow.take_context(seen) for flow in self.members]
+        return torch.stack([each for each in taken if each is not None], -2)
 
     @property
     def taken_dims(self) -> int:
         return 2
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        given = self._for_members(context)
-        members = [
-            in_chunks(lambda x, c, flow=flow: flow(x, c, generator), x, len(self.event_shape), taken, flow.taken_dims)
-            for flow, taken in zip(self.flows, given, strict=True)
+        scores = [
+            in_chunks(partial(flow, generator=generator), x, len(self.event_shape), taken, flow.taken_dims)
+            for flow, taken in zip(self.members, _each(context), strict=True)
         ]
-        return torch.logsumexp(torch.stack(members), 0) - math.log(len(members))
+        return torch.logsumexp(torch.stack(scores), 0) - math.log(len(scores))
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
+        count, device = batch.numel(), None if generator is None else generator.device
         # As nearly as many of each member as can be, in an order of chance.
-        order = torch.randperm(batch.numel(), generator=generator, device=self._device(generator)).cpu()
-        given = [taken.reshape(batch.numel(), taken.shape[-1]) for taken in self._for_members(context)]
+        order = torch.randperm(count, generator=generator, device=device).cpu()
+        shares = order.tensor_split(len(self.flows))
         drawn = [
-            flow.draw(torch.Size([len(places)]), taken[places], temperature, generator)
-            for flow, taken, places in zip(self.flows, given, order.tensor_split(len(self.flows)), strict=True)
+            flow.draw(torch.Size([len(places)]), taken.reshape(count, -1)[places], temperature, generator)
+            for flow, taken, places in zip(self.members, _each(context), shares, strict=True)
         ]
         return torch.cat(drawn)[order.argsort()].reshape(batch + self.event_shape)
 
-    @staticmethod
-    def _device(generator: torch.Generator | None) -> torch.device:
-        return torch.device("cpu") if generator is None else generator.device
 
-    def _for_members(self, context: Tensor | None) -> tuple[Tensor, ...]:
-        if context is None:
-            raise UsageError("AmortisedPosterior expects an observation, got none")
-        return context.unbind(-2)
+def _each(context: Tensor | None) -> tuple[Tensor, ...]:
+    """What each member takes of the observations."""
+    if context is None:
+        raise UsageError("AmortisedPosterior expects an observation, got none")
+    return context.unbind(-2)
