@@ -182,7 +182,7 @@ def test_flow_matching_makes_a_posterior_inside_of_the_prior() -> None:
     theta, x = simulate(noisy, Prior.of(BOX), 200, seed=0, progress=False)
     inference = NPE(BOX, "cnf", hidden=16, tolerance=1e-3).append_simulations(theta, x).fit(**QUICK)
     posterior = inference.posterior(torch.tensor([0.5, 1.0]))
-    samples = posterior.sample((50,))
+    samples = posterior.sample((10,))
     assert bool(torch.isfinite(BOX.log_prob(samples)).all() & torch.isfinite(posterior.log_prob(samples)).all())
 
 
@@ -375,7 +375,7 @@ def test_rounds_come_nearer_to_the_observation(make: type[NPE] | type[NLE]) -> N
         seed=0,
         progress=False,
         members=1,
-        max_steps=150,
+        max_steps=30,
         learning_rate=1e-2,
     )
     first, second = inference.simulations.theta.split(300)
