@@ -182,7 +182,7 @@ def test_flow_matching_makes_a_posterior_inside_of_the_prior() -> None:
     theta, x = simulate(noisy, Prior.of(BOX), 200, seed=0, progress=False)
     inference = NPE(BOX, "cnf", hidden=16, tolerance=1e-3).append_simulations(theta, x).fit(**QUICK)
     posterior = inference.posterior(torch.tensor([0.5, 1.0]))
-    samples = posterior.sample((50,))
+    samples = posterior.sample((10,))
     assert bool(torch.isfinite(BOX.log_prob(samples)).all() & torch.isfinite(posterior.log_prob(samples)).all())
 
 
@@ -309,14 +309,15 @@ def test_chains_that_disagree_are_seen() -> None:
 
 def test_a_likelihood_gives_the_normal_posterior_and_takes_another_prior() -> None:
     torch.manual_seed(0)
-    prior = Normal(torch.zeros(2), 1.0)
-    theta, x = simulate(lambda theta: theta + 0.5 * torch.randn_like(theta), prior, 2000, seed=1, progress=False)
+    prior = Normal(torch.zeros(2), torch.tensor([1.0, 50.0]))
+    theta, x = simulate(one_noise, prior, 2000, seed=1, progress=False)
     inference = NLE(prior, "maf", layers=1, hidden=8).append_simulations(theta, x).fit(**QUICK)
     seen = torch.tensor([0.8, -0.4])
     posterior = inference.posterior(seen)
     samples = posterior.sample((4000,))
-    assert torch.allclose(samples.mean(0), 0.8 * seen, atol=0.05)
-    assert torch.allclose(samples.std(0), torch.full((2,), math.sqrt(0.2)), atol=0.04)
+    gain = torch.tensor([0.5, 2500 / 2501])
+    assert torch.allclose(samples.mean(0), gain * seen, atol=0.07)
+    assert torch.allclose(samples.std(0), gain.sqrt(), atol=0.05)
     assert posterior.diagnostics is not None and posterior.diagnostics.r_hat < 1.1
     positive = inference.posterior(seen.expand(3, 2), Uniform(torch.zeros(2), torch.ones(2))).sample((10,))
     assert positive.shape == (10, 3, 2) and bool(((positive > 0) & (positive < 1)).all())
@@ -374,7 +375,7 @@ def test_rounds_come_nearer_to_the_observation(make: type[NPE] | type[NLE]) -> N
         seed=0,
         progress=False,
         members=1,
-        max_steps=150,
+        max_steps=30,
         learning_rate=1e-2,
     )
     first, second = inference.simulations.theta.split(300)

@@ -39,8 +39,8 @@ def default_flow(
         bound: how far the splines reach.
 
     Example:
-        >>> default_flow(2, 3).inner_context.shape
-        (3,)
+        >>> default_flow(2, 3).inner_context
+        Reals(shape=(3,))
     """
     network = partial(MLP, hidden=hidden)
     spline = RationalQuadraticSpline(bins, bound)

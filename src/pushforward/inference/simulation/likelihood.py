@@ -20,6 +20,7 @@ from pushforward.inference.simulation.prior import Prior
 from pushforward.inference.simulation.regression import RegressionResidual
 from pushforward.inference.simulation.simulations import Simulations
 from pushforward.models.registry import build
+from pushforward.networks.embeddings.standardised import Standardised
 from pushforward.training.objectives import Objective
 from pushforward.training.objectives.defaults import objective_for
 
@@ -132,11 +133,14 @@ class NLE:
         return self.prior if self._ensemble is None else self.posterior(x)
 
     def _made(self, x: Tensor, theta: Tensor) -> tuple[Flow, Objective]:
-        inner = build(self._model, features=x.shape[1], context=theta.shape[1], **self._options)
-        first = RegressionResidual.fitted(x, theta)
-        return Flow(
-            [first, inner.transform], inner.base, context=inner.context, embedding=inner.embedding
-        ), objective_for(inner)
+        features = theta.shape[1]
+        inner = build(self._model, features=x.shape[1], context=features, **self._options)
+        # Set now, since the regression sees parameters as the other parts do.
+        standardised = Standardised((features,))
+        standardised.initialise(theta)
+        first = RegressionResidual.fitted(x, standardised(theta))
+        flow = Flow([first, inner.transform], inner.base, context=features, embedding=standardised)
+        return flow, objective_for(inner)
 
 
 class LikelihoodPosterior(torch.distributions.Distribution):
