@@ -147,11 +147,12 @@ def _npe(name: str, count: int, numbers: range, seconds: float | None) -> tuple[
     return took, {number: samples.numpy() for number, samples in draw.items()}
 
 
-def _trained(name: str, count: int, seconds: float | None) -> tuple[float, NPE]:
+def _trained(name: str, count: int, seconds: float | None, members: int | None = None) -> tuple[float, NPE]:
     task = TASKS[name]()
     pairs = simulate(task, task.prior, count, seed=count, progress=False)
     began = time.perf_counter()
-    inference = NPE(task.prior).append_simulations(*pairs).fit(max_time=seconds, seed=0, progress=False)
+    inference = NPE(task.prior).append_simulations(*pairs)
+    inference.fit(members=members, max_time=seconds, seed=0, progress=False)
     return time.perf_counter() - began, inference
 
 
@@ -172,11 +173,11 @@ def _in_rounds(name: str, method: str, count: int, number: int, seconds: float |
 
 
 def _beside(name: str, numbers: range, seconds: float | None) -> list[Row]:
-    """NPE of sbi, with its defaults, on the same simulations."""
+    """NPE of sbi, with its defaults, on the same simulations; ours with a single flow, as sbi's."""
     if not beside_sbi.FOLDER.exists():
         return [{"what": f"{name} beside sbi", "ours": "not run", "other": None, "asked": "setup_sbi() first"}]
     task = TASKS[name]()
-    took, inference = _trained(name, 10_000, seconds)
+    took, inference = _trained(name, 10_000, seconds, members=1)
     seen = [observation(name, number) for number in numbers]
     mine, times = [], []
     for x, _ in seen:
