@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -14,13 +15,15 @@ import torch
 
 WORKERS = int(os.environ.get("JOBS", os.cpu_count() or 1))
 """How many jobs at a time: the environment's JOBS, by default one for each processor."""
+LIMIT = float(os.environ.get("LIMIT", "inf"))
+"""Seconds after which no more jobs begin: the environment's LIMIT, by default none."""
 
 
 @dataclass(frozen=True)
 class Job:
     """A call ``function(*arguments)``; those of lower ``order`` begin first."""
 
-    order: int
+    order: float
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
 
@@ -34,7 +37,7 @@ class Jobs:
 
     waiting: list[Job] = field(default_factory=list)
 
-    def add(self, order: int, function: Callable[..., Any], *arguments: Any) -> None:
+    def add(self, order: float, function: Callable[..., Any], *arguments: Any) -> None:
         """Add a job."""
         self.waiting.append(Job(order, function, arguments))
 
@@ -43,12 +46,16 @@ class Jobs:
         os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
         with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn"), _one_thread) as pool:
             running: dict[Future[Any], Job] = {}
+            began = time.monotonic()
             while self.waiting or running:
+                if time.monotonic() - began > LIMIT:
+                    self.waiting.clear()
                 while self.waiting and len(running) < WORKERS:
                     job = min(self.waiting, key=lambda job: job.order)
                     self.waiting.remove(job)
                     running[pool.submit(job.function, *job.arguments)] = job
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                done = wait(running, return_when=FIRST_COMPLETED).done if running else ()
+                for future in done:
                     yield running.pop(future), _result(future)
 
 

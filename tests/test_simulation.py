@@ -152,6 +152,17 @@ def test_a_normal_posterior_is_found() -> None:
     assert torch.allclose(samples.T.cov(), covariance, atol=0.03)
 
 
+def test_training_that_makes_nothing_better_leaves_the_regression() -> None:
+    torch.manual_seed(0)
+    prior = Normal(torch.zeros(8), 1.0)
+    theta, x = simulate(one_noise, prior, 300, seed=1, progress=False)
+    inference = NPE(prior).append_simulations(theta, x).fit(**{**QUICK, "max_steps": 60, "learning_rate": 3e-2})
+    fresh, seen = simulate(one_noise, prior, 2000, seed=2, progress=False)
+    exact = Independent(Normal(0.5 * seen, math.sqrt(0.5)), 1).log_prob(fresh).mean()
+    # What the regression's own parameters cost, half a nat for as many as there are rows.
+    assert exact - inference.posterior(seen).log_prob(fresh).mean() < 1.5 * 0.5 * (8 * 9 + 36) / 270
+
+
 def conjugate(covariance: Tensor, noise: float, x: Tensor) -> tuple[Tensor, Tensor]:
     """The posterior of a normal mean with a normal prior around 0, from one observation."""
     gain = covariance @ torch.linalg.inv(covariance + noise * torch.eye(len(x)))

@@ -3,7 +3,8 @@
 C2ST, the mean over observations (0.5: not to be told from the reference), of NPE, TSNPE and SNLE, with the reference
 posteriors of the package sbibm 1.1.0 (`pip install --no-deps --target /tmp/sbibm sbibm==1.1.0`; SBIBM names another
 folder). The published figures are of Lueckmann et al. (2021), arXiv:2101.04653. Every training and every test is a job
-of one thread, as many at a time as there are processors (or JOBS says), and what is done is printed as it comes.
+of one thread, as many at a time as there are processors (or JOBS says), and what is done is printed as it comes; after
+LIMIT seconds none begins any more.
 `setup_sbi()` of `beside_sbi.py` puts sbi into an environment of its own, where it runs on the same simulations; without
 it those lines are left out.
 """
@@ -51,9 +52,9 @@ PUBLISHED = {
 """Task, our method and simulations, with the published figure: NPE's, and of ours in rounds the best one, which is
 sequential NPE's on two moons, and on SLCP sequential NPE's and NLE's."""
 
-# What begins first: trainings whose tests follow, tests, and then what takes longest, the rounds.
-_TRAINING, _TEST = 0, 1
-_ORDER = {("two_moons", "TSNPE"): 2, ("slcp", "SNLE"): 3, ("slcp", "TSNPE"): 4}
+# What begins first: all trainings whose tests follow, then all that is of the first observation, and so on, so that a
+# run that is cut has seen as many of each. Added to an observation's number:
+_LATER = {("slcp", "SNLE"): 0.5, ("two_moons", "TSNPE"): 0.6, ("slcp", "TSNPE"): 0.7}
 
 Row = dict[str, object]
 Case = tuple[str, str, int]
@@ -70,11 +71,11 @@ def run(seconds: float | None, data: Path) -> list[Row]:
     jobs = Jobs()
     for name, method, count in PUBLISHED:
         if method == "NPE":
-            jobs.add(_TRAINING, _npe, name, count, numbers, seconds)
+            jobs.add(0, _npe, name, count, numbers, seconds)
         else:
             for number in numbers:
-                jobs.add(_ORDER[name, method], _in_rounds, name, method, count, number, seconds)
-    jobs.add(_TRAINING, _without_leakage, seconds)
+                jobs.add(number + _LATER[name, method], _in_rounds, name, method, count, number, seconds)
+    jobs.add(0, _without_leakage, seconds)
     return rows + _collected(jobs, seconds)
 
 
@@ -114,7 +115,7 @@ def _collected(jobs: Jobs, seconds: float | None) -> list[Row]:
             training[case], samples = result
             _tell(began, case, f"trained in {training[case]:.0f} s")
             for number, drawn in samples.items():
-                jobs.add(_TEST, _test, *case, number, drawn, seconds)
+                jobs.add(number, _test, *case, number, drawn, seconds)
         else:
             scores[case].append(result)
             _tell(began, case, f"C2ST {result:.3f}, mean {np.mean(scores[case]):.3f} of {len(scores[case])}")
@@ -147,11 +148,12 @@ def _npe(name: str, count: int, numbers: range, seconds: float | None) -> tuple[
     return took, {number: samples.numpy() for number, samples in draw.items()}
 
 
-def _trained(name: str, count: int, seconds: float | None) -> tuple[float, NPE]:
+def _trained(name: str, count: int, seconds: float | None, members: int | None = None) -> tuple[float, NPE]:
     task = TASKS[name]()
     pairs = simulate(task, task.prior, count, seed=count, progress=False)
     began = time.perf_counter()
-    inference = NPE(task.prior).append_simulations(*pairs).fit(max_time=seconds, seed=0, progress=False)
+    inference = NPE(task.prior).append_simulations(*pairs)
+    inference.fit(members=members, max_time=seconds, seed=0, progress=False)
     return time.perf_counter() - began, inference
 
 
@@ -172,11 +174,11 @@ def _in_rounds(name: str, method: str, count: int, number: int, seconds: float |
 
 
 def _beside(name: str, numbers: range, seconds: float | None) -> list[Row]:
-    """NPE of sbi, with its defaults, on the same simulations."""
+    """NPE of sbi, with its defaults, on the same simulations; ours with a single flow, as sbi's."""
     if not beside_sbi.FOLDER.exists():
         return [{"what": f"{name} beside sbi", "ours": "not run", "other": None, "asked": "setup_sbi() first"}]
     task = TASKS[name]()
-    took, inference = _trained(name, 10_000, seconds)
+    took, inference = _trained(name, 10_000, seconds, members=1)
     seen = [observation(name, number) for number in numbers]
     mine, times = [], []
     for x, _ in seen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.training.fit import fit
 from pushforward.training.objectives import Objective
+from pushforward.training.objectives.likelihood import negative_log_likelihood
 from pushforward.training.result import FitResult
 
 # How often a training is validated, and how many validations in a row without a better one end it.
@@ -108,6 +110,7 @@ class Training:
             steps = self.max_steps or default_steps(len(events))
             train, validation = ((events[rows], contexts[rows]) for rows in (order[held:], order[:held]))
             flow, objective = make(*train)
+            start = copy.deepcopy(flow).eval()
             result = fit(
                 flow,
                 train,
@@ -124,7 +127,14 @@ class Training:
                 progress=self.progress,
             )
         warn_if_unconverged(result)
-        return flow
+        # Where the regression that it began at is all that there is, training only adds noise.
+        return start if objective is negative_log_likelihood and _is_better(start, validation, result) else flow
+
+
+def _is_better(start: Flow, validation: tuple[Tensor, Tensor], result: FitResult) -> bool:
+    with torch.no_grad():
+        loss = -start.log_prob(*validation).mean().item()
+    return result.best_validation is not None and loss <= result.best_validation
 
 
 def default_members(count: int) -> int:
@@ -137,9 +147,9 @@ def default_steps(count: int) -> int:
 
     Example:
         >>> default_steps(1000), default_steps(100_000)
-        (1500, 5972)
+        (1500, 3768)
     """
-    return max(500, round(1500 * (count / 1000) ** 0.3))
+    return max(500, round(1500 * (count / 1000) ** 0.2))
 
 
 def default_batch_size(count: int) -> int:
