@@ -4,7 +4,7 @@ C2ST, the mean over observations (0.5: not to be told from the reference), of NP
 posteriors of the package sbibm 1.1.0 (`pip install --no-deps --target /tmp/sbibm sbibm==1.1.0`; SBIBM names another
 folder). The published figures are of Lueckmann et al. (2021), arXiv:2101.04653. Every training and every test is a job
 of one thread, as many at a time as there are processors (or JOBS says), and what is done is printed as it comes; after
-LIMIT seconds none begins any more.
+LIMIT seconds none begins any more. OBSERVATIONS of each task may be fewer than the ten that are published.
 `setup_sbi()` of `beside_sbi.py` puts sbi into an environment of its own, where it runs on the same simulations; without
 it those lines are left out.
 """
@@ -31,6 +31,7 @@ from pushforward.inference import NLE, NPE, simulate, simulate_in_rounds
 from pushforward.inference.simulation.tasks import TASKS
 
 SBIBM = Path(os.environ.get("SBIBM", "/tmp/sbibm"))
+OBSERVATIONS = int(os.environ.get("OBSERVATIONS", "10"))
 SAMPLES, ROUNDS = 10_000, 4
 PUBLISHED = {
     ("two_moons", "NPE", 1_000): 0.725,
@@ -65,7 +66,7 @@ def run(seconds: float | None, data: Path) -> list[Row]:
 
     Where seconds are named the tests compare 1000 samples too: it is a trial, whose figures mean nothing.
     """
-    numbers = range(1, 11) if seconds is None else range(1, 2)
+    numbers = range(1, 1 + (OBSERVATIONS if seconds is None else 1))
     # Beside sbi alone on the machine, as times are compared.
     rows = [row for name in beside_sbi.TASKS for row in _beside(name, numbers, seconds)]
     jobs = Jobs()
