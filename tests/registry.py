@@ -274,6 +274,20 @@ TRANSFORMS |= {
         3 * (2 * uniform(6, 2) - 1),
         24 * uniform(6, 1),
     ),
+    "Autoregressive/moebius maps": Case(
+        lambda: transforms.Autoregressive(2, scalar.ConvexCombination(scalar.Moebius(), copies=3), SMALL_MADE),
+        3 * (2 * uniform(6, 2) - 1),
+        without=SHOWN,
+    ),
+    "Coupling/moebius maps": Case(
+        lambda: transforms.Coupling(masks.halves(2), scalar.ConvexCombination(scalar.Moebius(), copies=3), SMALL),
+        3 * (2 * uniform(6, 2) - 1),
+        without=SHOWN,
+    ),
+    "Radians": Case(
+        lambda: transforms.Radians(Product(Circle((1,), 0.0, 24.0), Circle((1,), -180.0, 180.0))),
+        torch.tensor([24.0, 360.0]) * uniform(6, 2) - torch.tensor([0.0, 180.0]),
+    ),
     "Autoregressive/integers": Case(
         lambda: transforms.Autoregressive(3, scalar.CyclicShift(5), SMALL_MADE),
         integers(5, 6, 3).float(),
@@ -437,6 +451,9 @@ DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
     "StandardLogistic": (lambda: distributions.StandardLogistic((3,)), None),
     "StudentT": (lambda: distributions.StudentT((3,), 4.0), None),
     "Uniform": (lambda: distributions.Uniform((3,)), None),
+    "UniformCircles": (lambda: distributions.UniformCircles(Circle((3,), 0.0, 24.0)), None),
+    "VonMises": (lambda: distributions.VonMises((3,), 1.0, 3.0), None),
+    "LearnedVonMises": (lambda: distributions.LearnedVonMises((3,), 2.0), None),
     "AutoregressiveDistribution": (
         lambda: distributions.AutoregressiveDistribution(3, distributions.CategoricalMass(4), SMALL_MADE),
         None,
@@ -498,6 +515,9 @@ DISTRIBUTIONS |= {
     "LearnedStudentT/line": (lambda: distributions.LearnedStudentT((1,)), None),
     "StandardLogistic/plane": (lambda: distributions.StandardLogistic((2,)), None),
     "StudentT/line": (lambda: distributions.StudentT((1,), 4.0), None),
+    "UniformCircles/torus": (lambda: distributions.UniformCircles(Circle((2,), 0.0, 24.0)), None),
+    "VonMises/torus": (lambda: distributions.VonMises((2,), 1.0, 3.0), None),
+    "LearnedVonMises/torus": (lambda: distributions.LearnedVonMises((2,), 2.0), None),
     "Uniform/plane": (lambda: distributions.Uniform((2,)), None),
     "StandardNormal/plane": (lambda: distributions.StandardNormal((2,)), None),
     "ConditionalFullNormal/plane": (

@@ -13,6 +13,7 @@ from pushforward.models.images.flowpp import flowpp
 from pushforward.models.images.multiscale import glow, multiscale
 from pushforward.models.images.tutorial import mnist_multiscale, mnist_simple, mnist_vardeq
 from pushforward.models.integers import coarse_to_fine, idf, idf_vector
+from pushforward.models.manifolds import torus
 from pushforward.models.matching import cnf
 from pushforward.models.mintnet import mintnet
 from pushforward.models.registry import build, list_models, model, recipe_options
@@ -61,6 +62,7 @@ __all__ = [
     "residual_flow",
     "snf",
     "sylvester",
+    "torus",
     "umnn",
     "vae",
 ]
