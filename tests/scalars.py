@@ -51,7 +51,9 @@ PERIODIC: Makers = {
     "Centred": lambda: scalar.Centred(scalar.CircularRationalQuadraticSpline(4), scalar.Moebius()),
     "ConvexCombination": lambda: scalar.ConvexCombination(scalar.Moebius(), copies=4),
     "ConvexCombination of several": lambda: scalar.ConvexCombination(
-        scalar.NonCompactProjection(), scalar.Centred(scalar.Rotation(), scalar.CircularRationalQuadraticSpline(4)), copies=2
+        scalar.NonCompactProjection(),
+        scalar.Centred(scalar.Rotation(), scalar.CircularRationalQuadraticSpline(4)),
+        copies=2,
     ),
 }
 FROM: Makers = {"Logit": scalar.Logit}
@@ -72,6 +74,7 @@ NUMERICAL: Makers = {
     "ConicalCombination": lambda: scalar.ConicalCombination(
         scalar.Affine(), scalar.LeakyReLU(0.3), scalar.MixtureCDF("logistic", 3)
     ),
+    "ConvexCombination": lambda: scalar.ConvexCombination(scalar.Moebius(), copies=4),
     "Composition": lambda: scalar.Composition(scalar.Affine(), scalar.MixtureCDF("logistic", 4)),
 }
 

@@ -22,7 +22,8 @@ def draw_von_mises(concentration: Tensor, generator: torch.Generator | None) -> 
     """Draw an angle from the mean direction for each concentration, which may be 0; with first derivatives.
 
     Example:
-        >>> draw_von_mises(torch.tensor([0.0, 1e6]), torch.Generator().manual_seed(0)).abs() < torch.tensor([3.15, 0.01])
+        >>> angles = draw_von_mises(torch.tensor([0.0, 1e6]), torch.Generator().manual_seed(0))
+        >>> angles.abs() < torch.tensor([3.15, 0.01])
         tensor([True, True])
     """
     with torch.no_grad():

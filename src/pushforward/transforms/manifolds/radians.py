@@ -41,7 +41,9 @@ class Radians(Bijection):
         super().__init__()
         circles = space.elements() if isinstance(space, Space) and len(space.shape) == 1 else []
         if not circles or not all(isinstance(each, Circle) for each in circles):
-            raise UsageError(f"Radians expects a space of vectors of circles such as Circle((2,), 0, 24), got {space!r}")
+            raise UsageError(
+                f"Radians expects a space of vectors of circles such as Circle((2,), 0, 24), got {space!r}"
+            )
         self.domain, self.codomain = space, Circle(space.shape)
         ends = torch.tensor([[each.low, each.high] for each in circles], dtype=torch.float64)  # type: ignore[attr-defined]
         rates = 2.0 * math.pi / (ends[:, 1] - ends[:, 0])
