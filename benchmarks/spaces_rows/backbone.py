@@ -4,11 +4,14 @@ residues that none of them has seen.
 
 Residues are drawn from the counts of cells of 4 degrees and spread evenly within their cell; the histogram is that of
 the training part, smoothed around the torus by a normal kernel whose width the validation part chooses.
+
+``python -m spaces_rows.backbone COUNTS FILE`` in this folder draws the density of the flow beside the histogram.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 import time
 from pathlib import Path
 
@@ -31,7 +34,7 @@ def run(seconds: float | None, data: Path) -> list[dict[str, object]]:
     train, validation, test = residues(np.load(data / "torus" / "ramachandran_counts.npy"))
     histogram = smoothed_histogram(train, validation)
     smooth = cross_entropy(histogram, test)
-    ours = torus(train, validation, test, seconds or SECONDS)
+    ours = -pf.training.evaluate(torus(train, validation, seconds or SECONDS), test).log_prob
     theirs = zuko_flow(train, test, seconds or SECONDS)
     return [
         {"what": "torus and smoothed histogram", "ours": ours, "other": smooth, "asked": "at most 0.03 above"},
@@ -76,12 +79,12 @@ def cells_of(x: Tensor) -> tuple[Tensor, Tensor]:
     return first, second
 
 
-def torus(train: Tensor, validation: Tensor, test: Tensor, seconds: float) -> float:
-    """The cross-entropy of the model ``torus``."""
+def torus(train: Tensor, validation: Tensor, seconds: float) -> pf.Flow:
+    """The model ``torus``, trained."""
     torch.manual_seed(0)
     flow = pf.models.torus(features=2, components=16, bins=16, space=pf.spaces.Circle((2,), -180.0, 180.0))
     pf.fit(flow, train, validation, max_time=seconds, batch_size=BATCH, learning_rate=LEARNING_RATE, progress=False)
-    return -pf.training.evaluate(flow, test).log_prob
+    return flow
 
 
 def zuko_flow(train: Tensor, test: Tensor, seconds: float) -> float:
@@ -98,3 +101,22 @@ def zuko_flow(train: Tensor, test: Tensor, seconds: float) -> float:
         optimiser.step()
     with torch.no_grad():
         return -flow().log_prob(test * radian).mean().item() - 2 * math.log(radian)
+
+
+def draw(counts: str, path: str) -> None:
+    """Draw both densities."""
+    from pushforward.plots.style import new_figure
+    from pushforward.plots.two_dimensions import draw_density
+
+    train, validation, _ = residues(np.load(counts))
+    histogram, flow = smoothed_histogram(train, validation), torus(train, validation, SECONDS)
+    figure = new_figure(8.0, 4.0)
+    panels = {"smoothed histogram": lambda x: histogram[cells_of(x)], "torus": flow.log_prob}
+    for axes, (name, log_density) in zip(figure.subplots(1, 2), panels.items(), strict=True):
+        draw_density(axes, log_density, (-180.0, 180.0, -180.0, 180.0), 360)
+        axes.set_title(name)
+    pf.plots.save(figure, path)
+
+
+if __name__ == "__main__":
+    draw(*sys.argv[1:])
