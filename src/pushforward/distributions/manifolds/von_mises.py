@@ -51,7 +51,7 @@ class VonMises(Distribution):
                 f"VonMises expects a finite location and a finite concentration of 0 or more, got location={location} "
                 f"and concentration={concentration}"
             )
-        self.support = Circle(event_shape)
+        self.support: Circle = Circle(event_shape)
         self.location = location
         self.concentration = concentration
         self.register_buffer("like", torch.zeros(()), persistent=False)
@@ -96,7 +96,7 @@ class LearnedVonMises(Distribution):
         super().__init__()
         if not 1e-5 <= concentration <= 1e5:
             raise UsageError(f"LearnedVonMises expects a concentration of 1e-5 to 1e5 to start from: {concentration}")
-        self.support = Circle(event_shape)
+        self.support: Circle = Circle(event_shape)
         level = math.log(concentration)
         raw = level / math.sqrt(1.0 - (level / MAX_LOG_CONCENTRATION) ** 2)
         self.raw_concentrations = nn.Parameter(torch.full(self.event_shape, raw))
