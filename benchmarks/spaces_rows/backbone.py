@@ -23,7 +23,7 @@ from torch import Tensor
 import pushforward as pf
 
 SECONDS = 300.0
-BATCH, LEARNING_RATE = 1024, 2e-3
+BATCH, LEARNING_RATE = 512, 5e-3
 CELL = 4.0
 WIDTHS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4)
 """Of kernels, in cells."""

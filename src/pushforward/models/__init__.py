@@ -13,10 +13,10 @@ from pushforward.models.images.flowpp import flowpp
 from pushforward.models.images.multiscale import glow, multiscale
 from pushforward.models.images.tutorial import mnist_multiscale, mnist_simple, mnist_vardeq
 from pushforward.models.integers import coarse_to_fine, idf, idf_vector
-from pushforward.models.manifolds import torus
 from pushforward.models.matching import cnf
 from pushforward.models.mintnet import mintnet
 from pushforward.models.registry import build, list_models, model, recipe_options
+from pushforward.models.tori import torus
 from pushforward.models.vectors.autoregressive import autoregressive, iaf, maf, naf, nsf, umnn
 from pushforward.models.vectors.cdf import cdf_1d, cdf_2d, gaussianization
 from pushforward.models.vectors.coupling import coupling, nsf_coupling

@@ -1,4 +1,4 @@
-"""Flows on manifolds: tori."""
+"""Flows of angles, on tori."""
 
 from __future__ import annotations
 
