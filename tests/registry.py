@@ -78,6 +78,14 @@ SCALARS: dict[str, tuple[Callable[[], ScalarBijection], Tensor]] = {
     "Scaling": (scalar.Scaling, normal(8)),
     "RationalQuadraticSpline": (scalar.RationalQuadraticSpline, 3 * normal(8)),
     "CircularRationalQuadraticSpline": (scalar.CircularRationalQuadraticSpline, uniform(8) * 6 - 3),
+    "Moebius": (scalar.Moebius, uniform(8) * 6 - 3),
+    "NonCompactProjection": (scalar.NonCompactProjection, uniform(8) * 6 - 3),
+    "Rotation": (scalar.Rotation, uniform(8) * 6 - 3),
+    "ConvexCombination": (lambda: scalar.ConvexCombination(scalar.Moebius(), copies=4), uniform(8) * 6 - 3),
+    "Centred": (
+        lambda: scalar.Centred(scalar.CircularRationalQuadraticSpline(4), scalar.Moebius()),
+        uniform(8) * 6 - 3,
+    ),
     "LogisticMixtureCDF": (scalar.LogisticMixtureCDF, normal(8)),
     "GaussianMixtureCDF": (scalar.GaussianMixtureCDF, normal(8)),
     "MixtureCDF/logistic": (scalar.MixtureCDF, normal(8)),
@@ -269,6 +277,20 @@ TRANSFORMS |= {
         3 * (2 * uniform(6, 2) - 1),
         24 * uniform(6, 1),
     ),
+    "Autoregressive/moebius maps": Case(
+        lambda: transforms.Autoregressive(2, scalar.ConvexCombination(scalar.Moebius(), copies=3), SMALL_MADE),
+        3 * (2 * uniform(6, 2) - 1),
+        without=SHOWN,
+    ),
+    "Coupling/moebius maps": Case(
+        lambda: transforms.Coupling(masks.halves(2), scalar.ConvexCombination(scalar.Moebius(), copies=3), SMALL),
+        3 * (2 * uniform(6, 2) - 1),
+        without=SHOWN,
+    ),
+    "Radians": Case(
+        lambda: transforms.Radians(Product(Circle((1,), 0.0, 24.0), Circle((1,), -180.0, 180.0))),
+        torch.tensor([24.0, 360.0]) * uniform(6, 2) - torch.tensor([0.0, 180.0]),
+    ),
     "Autoregressive/integers": Case(
         lambda: transforms.Autoregressive(3, scalar.CyclicShift(5), SMALL_MADE),
         integers(5, 6, 3).float(),
@@ -433,6 +455,9 @@ DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
     "StandardLogistic": (lambda: distributions.StandardLogistic((3,)), None),
     "StudentT": (lambda: distributions.StudentT((3,), 4.0), None),
     "Uniform": (lambda: distributions.Uniform((3,)), None),
+    "UniformCircles": (lambda: distributions.UniformCircles(Circle((3,), 0.0, 24.0)), None),
+    "VonMises": (lambda: distributions.VonMises((3,), 1.0, 3.0), None),
+    "LearnedVonMises": (lambda: distributions.LearnedVonMises((3,), 2.0), None),
     "AutoregressiveDistribution": (
         lambda: distributions.AutoregressiveDistribution(3, distributions.CategoricalMass(4), SMALL_MADE),
         None,
@@ -494,6 +519,9 @@ DISTRIBUTIONS |= {
     "LearnedStudentT/line": (lambda: distributions.LearnedStudentT((1,)), None),
     "StandardLogistic/plane": (lambda: distributions.StandardLogistic((2,)), None),
     "StudentT/line": (lambda: distributions.StudentT((1,), 4.0), None),
+    "UniformCircles/torus": (lambda: distributions.UniformCircles(Circle((2,), 0.0, 24.0)), None),
+    "VonMises/torus": (lambda: distributions.VonMises((2,), 1.0, 3.0), None),
+    "LearnedVonMises/torus": (lambda: distributions.LearnedVonMises((2,), 2.0), None),
     "Uniform/plane": (lambda: distributions.Uniform((2,)), None),
     "StandardNormal/plane": (lambda: distributions.StandardNormal((2,)), None),
     "ConditionalFullNormal/plane": (
@@ -550,6 +578,7 @@ ABSTRACT = {
     "Conditional",
     "MassFunction",
     "ScalarBijection",
+    "CircleMap",
     "Transform",
     "Bijection",
     "Distribution",

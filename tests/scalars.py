@@ -43,7 +43,19 @@ ONTO: Makers = {
     "Softplus": scalar.Softplus,
     "Tanh": scalar.Tanh,
 }
-PERIODIC: Makers = {"CircularRationalQuadraticSpline": scalar.CircularRationalQuadraticSpline}
+PERIODIC: Makers = {
+    "CircularRationalQuadraticSpline": scalar.CircularRationalQuadraticSpline,
+    "Moebius": scalar.Moebius,
+    "NonCompactProjection": scalar.NonCompactProjection,
+    "Rotation": scalar.Rotation,
+    "Centred": lambda: scalar.Centred(scalar.CircularRationalQuadraticSpline(4), scalar.Moebius()),
+    "ConvexCombination": lambda: scalar.ConvexCombination(scalar.Moebius(), copies=4),
+    "ConvexCombination of several": lambda: scalar.ConvexCombination(
+        scalar.NonCompactProjection(),
+        scalar.Centred(scalar.Rotation(), scalar.CircularRationalQuadraticSpline(4)),
+        copies=2,
+    ),
+}
 FROM: Makers = {"Logit": scalar.Logit}
 ALL = REALS | ONTO | PERIODIC
 SMOOTH = ALL | FROM
@@ -62,6 +74,7 @@ NUMERICAL: Makers = {
     "ConicalCombination": lambda: scalar.ConicalCombination(
         scalar.Affine(), scalar.LeakyReLU(0.3), scalar.MixtureCDF("logistic", 3)
     ),
+    "ConvexCombination": lambda: scalar.ConvexCombination(scalar.Moebius(), copies=4),
     "Composition": lambda: scalar.Composition(scalar.Affine(), scalar.MixtureCDF("logistic", 4)),
 }
 

@@ -11,7 +11,7 @@ import pushforward as pf
 
 VECTORS = [
     *("maf", "iaf", "nsf", "nsf-coupling", "naf", "umnn", "planar", "radial", "sylvester", "realnvp", "nice"),
-    *("cdf-1d", "cdf-2d", "gaussianization", "mintnet"),
+    *("cdf-1d", "cdf-2d", "gaussianization", "mintnet", "torus"),
 ]
 IMAGES = ["multiscale", "glow", "flowpp", "mnist-simple", "mnist-vardeq", "mnist-multiscale", "mintnet"]
 

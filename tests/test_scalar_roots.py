@@ -15,6 +15,7 @@ from pushforward.scalar import ScalarBijection
 from pushforward.scalar import root as roots
 from pushforward.scalar.float_order import halfway, number, rank
 from pushforward.scalar.root import invert, solve
+from pushforward.spaces import Circle
 
 ROUNDINGS = 16.0
 """How many roundings of the inputs, of the parameters and of the result stand for those inside of a function."""
@@ -26,6 +27,9 @@ def _seed() -> None:
 
 
 def targets(bijection: ScalarBijection, rows: int, dtype: torch.dtype) -> Tensor:
+    if isinstance(bijection.codomain, Circle):
+        # Off the ends, which are one point.
+        return 6 * torch.rand(rows, dtype=dtype) - 3
     return (
         torch.rand(rows, dtype=dtype) if bijection.codomain != bijection.domain else 3 * torch.randn(rows, dtype=dtype)
     )
@@ -44,6 +48,8 @@ def misses(bijection: ScalarBijection, x: Tensor, z: Tensor, parameters: Tensor)
         rounding = z.abs() + (by_point * point).abs() + (by_parameters * exact).abs().sum(-1)
         if bijection.reach is not None:
             rounding = rounding + bijection.reach.high * (1.0 + by_point)
+        if isinstance(bijection.codomain, Circle):
+            rounding = rounding + bijection.codomain.high * (1.0 + by_point)
         slack = ROUNDINGS * eps * rounding
         return ~((low - slack <= z) & (z <= high + slack))
 

@@ -29,6 +29,8 @@ from pushforward.distributions.discrete.one_hot import (
 )
 from pushforward.distributions.elements import GaussianConditional, GivenParameters
 from pushforward.distributions.from_torch import FromTorch
+from pushforward.distributions.manifolds.circles import UniformCircles
+from pushforward.distributions.manifolds.von_mises import LearnedVonMises, VonMises
 
 __all__ = [
     "AutoregressiveCategorical",
@@ -51,6 +53,9 @@ __all__ = [
     "StandardLogistic",
     "StudentT",
     "Uniform",
+    "UniformCircles",
+    "VonMises",
+    "LearnedVonMises",
     "Categorical",
     "CategoricalMass",
     "Discrete",

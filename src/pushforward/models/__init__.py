@@ -16,6 +16,7 @@ from pushforward.models.integers import coarse_to_fine, idf, idf_vector
 from pushforward.models.matching import cnf
 from pushforward.models.mintnet import mintnet
 from pushforward.models.registry import build, list_models, model, recipe_options
+from pushforward.models.tori import torus
 from pushforward.models.vectors.autoregressive import autoregressive, iaf, maf, naf, nsf, umnn
 from pushforward.models.vectors.cdf import cdf_1d, cdf_2d, gaussianization
 from pushforward.models.vectors.coupling import coupling, nsf_coupling
@@ -61,6 +62,7 @@ __all__ = [
     "residual_flow",
     "snf",
     "sylvester",
+    "torus",
     "umnn",
     "vae",
 ]

@@ -3,6 +3,11 @@
 from pushforward.kernels.first_calls import make_first_calls
 from pushforward.scalar.affine import Additive, Affine, GatedAffine, LearnedBoundAffine, Scaling
 from pushforward.scalar.base import ScalarBijection
+from pushforward.scalar.circles.base import CircleMap
+from pushforward.scalar.circles.combination import Centred, ConvexCombination
+from pushforward.scalar.circles.moebius import Moebius
+from pushforward.scalar.circles.projection import NonCompactProjection
+from pushforward.scalar.circles.rotation import Rotation
 from pushforward.scalar.composition import Composition, ConicalCombination
 from pushforward.scalar.elementary import Exp, LeakyReLU, Logit, Sigmoid, Softplus, Tanh
 from pushforward.scalar.integral import IntegralNetwork
@@ -23,6 +28,12 @@ __all__ = [
     "CyclicShift",
     "RoundedShift",
     "Additive",
+    "Centred",
+    "CircleMap",
+    "ConvexCombination",
+    "Moebius",
+    "NonCompactProjection",
+    "Rotation",
     "Affine",
     "CircularRationalQuadraticSpline",
     "Composition",

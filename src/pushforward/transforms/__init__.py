@@ -21,6 +21,7 @@ from pushforward.transforms.linear.normalisation import ActNorm, BatchNorm
 from pushforward.transforms.linear.permutation import Permutation, flip, random_permutation
 from pushforward.transforms.linear.standardisation import Standardise
 from pushforward.transforms.logit import Logit
+from pushforward.transforms.manifolds.radians import Radians
 from pushforward.transforms.reshape.interlace import Interlace
 from pushforward.transforms.reshape.squeeze import Squeeze
 from pushforward.transforms.residual.contractive import Contractive
@@ -84,6 +85,7 @@ __all__ = [
     "InvertibleConvolutionLU",
     "Logit",
     "Permutation",
+    "Radians",
     "Squeeze",
     "Transform",
     "VariationalDequantization",

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pushforward.kernels.spline_bins import Knots
 from pushforward.numerics import bounded
-from pushforward.scalar.base import ScalarBijection
+from pushforward.scalar.circles.base import CircleMap
 from pushforward.scalar.splines.box import at_ends, bin_sizes, check_box, knots, planes
 from pushforward.scalar.splines.rational_quadratic import (
     decode_in_bin,
@@ -25,7 +25,7 @@ MAX_LOG_KNOT_SLOPE = 1.0
 line, since turning by the phase costs more of the last digits."""
 
 
-class CircularRationalQuadraticSpline(ScalarBijection):
+class CircularRationalQuadraticSpline(CircleMap):
     r"""A rational-quadratic spline on the circle ``(-bound, bound)``, whose two ends are one point (Rezende et al.
     2020, Normalizing Flows on Tori and Spheres, arXiv:2002.02428).
 
@@ -61,27 +61,34 @@ class CircularRationalQuadraticSpline(ScalarBijection):
         self.num_parameters = 3 * bins + 1
         self.domain = self.codomain = Circle((), -bound, bound)
 
+    def lift(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        turned = x + self._phase(parameters)
+        angle = self.domain.wrap(turned)
+        z, log_dz = forward_in_bin(angle, *self._knots(angle, 0, parameters))
+        return z + (turned - angle), log_dz
+
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        angle = self._wrap(x + self._phase(parameters))
+        angle = self.domain.wrap(x + self._phase(parameters))
         return forward_in_bin(angle, *self._knots(angle, 0, parameters))
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        angle = self._wrap(z)
+        angle = self.domain.wrap(z)
         x, log_dx = inverse_in_bin(angle, *self._knots(angle, 1, parameters))
-        return self._wrap(x - self._phase(parameters)), log_dx
+        return self.domain.wrap(x - self._phase(parameters)), log_dx
 
     def encode(self, x: Tensor, parameters: Tensor) -> Tensor:
-        angle = self._wrap(x + self._phase(parameters))
+        angle = self.domain.wrap(x + self._phase(parameters))
         return encode_in_bin(angle, *self._knots(angle, 0, parameters))
 
     def decode(self, z: Tensor, parameters: Tensor) -> Tensor:
-        angle = self._wrap(z)
-        return self._wrap(decode_in_bin(angle, *self._knots(angle, 1, parameters)) - self._phase(parameters))
+        angle = self.domain.wrap(z)
+        return self.domain.wrap(decode_in_bin(angle, *self._knots(angle, 1, parameters)) - self._phase(parameters))
 
-    def _wrap(self, angle: Tensor) -> Tensor:
-        turns = torch.floor((angle + self.bound) / (2.0 * self.bound))
-        # Rounding can leave the wrapped angle an ulp outside the box.
-        return (angle - 2.0 * self.bound * turns).clamp(-self.bound, self.bound)
+    def spread(self, copies: int) -> Tensor:
+        offsets = super().spread(copies)
+        # Knots between knots; what the phase turns is turned back where the copies are centred.
+        offsets[:, -1] = (2.0 * self.bound / self.bins) * (torch.arange(copies) / copies - 0.5)
+        return offsets
 
     def _phase(self, parameters: Tensor) -> Tensor:
         return bounded(parameters[..., -1], self.bound)

@@ -1,0 +1,1 @@
+"""Maps of the circle onto itself that go round once."""

@@ -1,0 +1,1 @@
+"""Transforms of circles, tori and spheres."""
