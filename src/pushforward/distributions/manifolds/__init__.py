@@ -1,0 +1,1 @@
+"""Distributions on circles, tori and spheres."""
