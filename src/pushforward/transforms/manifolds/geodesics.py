@@ -5,11 +5,13 @@ Vectors ``(..., n + 1)`` throughout: a point has length 1, a tangent vector at i
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 SMALL = 1e-2
-"""Angles below which, squared, a series is as good as the closed form: its terms beyond the sixth power vanish."""
+"""Squared angles below which a series takes the place of a quotient that cancels."""
 
 
 def exponential(x: Tensor, v: Tensor) -> Tensor:
@@ -19,8 +21,8 @@ def exponential(x: Tensor, v: Tensor) -> Tensor:
         >>> exponential(torch.tensor([1.0, 0.0]), torch.tensor([0.0, torch.pi / 2])).round(decimals=4) + 0.0
         tensor([0., 1.])
     """
-    cosine, sine_ratio, _ = cosine_and_ratios(v.square().sum(-1, keepdim=True))
-    return cosine * x + sine_ratio * v
+    turned = turn(v.square().sum(-1, keepdim=True))
+    return turned.cosine * x + turned.sine * v
 
 
 def logarithm(x: Tensor, y: Tensor) -> Tensor:
@@ -59,23 +61,39 @@ def tangent(x: Tensor, vector: Tensor) -> Tensor:
     return vector - (x * vector).sum(-1, keepdim=True) * x
 
 
-def cosine_and_ratios(squared: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    r"""Return ``cos t``, ``sin t / t`` and ``(1 - sin t / t) / t^2`` of ``t^2``, smooth at 0.
+class Turn(NamedTuple):
+    r"""What becomes of an angle ``t``, smooth in ``t^2``.
+
+    Attributes:
+        cosine: ``cos t``.
+        sine: ``sin t / t``.
+        versine: ``(1 - cos t) / t^2``.
+        lag: ``(1 - sin t / t) / t^2``.
+    """
+
+    cosine: Tensor
+    sine: Tensor
+    versine: Tensor
+    lag: Tensor
+
+
+def turn(squared: Tensor) -> Turn:
+    r"""Return the functions of an angle that its square ``t^2`` decides.
 
     Example:
-        >>> [round(each.item(), 4) for each in cosine_and_ratios(torch.tensor(0.0))]
-        [1.0, 1.0, 0.1667]
+        >>> [round(each.item(), 4) for each in turn(torch.tensor(0.0))]
+        [1.0, 1.0, 0.5, 0.1667]
     """
     small = squared < SMALL
-    angle = torch.sqrt(torch.where(small, SMALL, squared))
+    far = torch.where(small, 1.0, squared)
+    angle = torch.sqrt(far)
+    cosine, sine = torch.cos(angle), torch.sin(angle) / angle
     near = torch.where(small, squared, 0.0)
-    sine_ratio = torch.sin(angle) / angle
-    far_rest = (1.0 - sine_ratio) / angle.square()
-    near_rest = _horner(near, (1 / 6, -1 / 120, 1 / 5040, -1 / 362880, 1 / 39916800))
-    near_cosine = _horner(near, (1.0, -1 / 2, 1 / 24, -1 / 720, 1 / 40320, -1 / 3628800, 1 / 479001600))
-    cosine = torch.where(small, near_cosine, torch.cos(angle))
-    rest = torch.where(small, near_rest, far_rest)
-    return cosine, torch.where(small, 1.0 - near * near_rest, sine_ratio), rest
+    versine = torch.where(small, _horner(near, (1 / 2, -1 / 24, 1 / 720, -1 / 40320, 1 / 3628800)), (1.0 - cosine) / far)
+    lag = torch.where(small, _horner(near, (1 / 6, -1 / 120, 1 / 5040, -1 / 362880, 1 / 39916800)), (1.0 - sine) / far)
+    return Turn(
+        torch.where(small, 1.0 - near * versine, cosine), torch.where(small, 1.0 - near * lag, sine), versine, lag
+    )
 
 
 def _angle_ratio(sine_squared: Tensor, cosine: Tensor) -> Tensor:

@@ -113,20 +113,20 @@ class RecursiveSphere(Bijection):
         log_det = torch.zeros_like(x[..., 0])
         for k in range(self.domain.n, 1, -1):
             direction, before, cap = split(direction)
-            moved = move_height(cap, self._parameters(seen, x, context))
+            moved = move_height(cap, self._told(seen, x, context))
             widening = moved.stretch * (1.0 - moved.share) / (1.0 - cap.share)
             after = Latitude(_height(moved.share, cap.south), before.radius * torch.sqrt(widening))
             log_det = log_det + moved.log_slope + 0.5 * (k - 2) * torch.log(widening)
             seen, images = [*seen, data_side(before, after)], [*images, after]
         angle, log_slope = move_angle(
-            torch.atan2(direction[..., 1], direction[..., 0]), self._parameters(seen, x, context)
+            torch.atan2(direction[..., 1], direction[..., 0]), self._told(seen, x, context)
         )
         image = torch.stack([torch.cos(angle), torch.sin(angle)], -1)
         for latitude in reversed(images):
             image = torch.cat([image * latitude.radius[..., None], latitude.height[..., None]], -1)
         return image, log_det + log_slope
 
-    def _parameters(self, seen: list[Latitude], x: Tensor, context: Tensor | None) -> Tensor:
+    def _told(self, seen: list[Latitude], x: Tensor, context: Tensor | None) -> Tensor:
         """The parameters of the level below the latitudes that are known, which fade towards the axis of each."""
         if not seen:
             parameters = self.first(context)
