@@ -29,8 +29,16 @@ from pushforward.distributions.discrete.one_hot import (
 )
 from pushforward.distributions.elements import GaussianConditional, GivenParameters
 from pushforward.distributions.from_torch import FromTorch
+from pushforward.distributions.manifolds.antipodal import Antipodal
+from pushforward.distributions.manifolds.kent import Kent
+from pushforward.distributions.manifolds.uniform_sphere import UniformSphere
+from pushforward.distributions.manifolds.von_mises_fisher import VonMisesFisher
 
 __all__ = [
+    "Antipodal",
+    "Kent",
+    "UniformSphere",
+    "VonMisesFisher",
     "AutoregressiveCategorical",
     "FromOneHot",
     "FromTorch",

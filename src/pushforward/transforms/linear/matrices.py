@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import UsageError
-from pushforward.numerics import batch_shape, bounded, no_log_det
+from pushforward.numerics import batch_shape, bounded, no_log_det, reflect
 from pushforward.scalar.affine import Affine
 from pushforward.spaces import Reals
 from pushforward.transforms.base import Bijection
@@ -189,18 +189,3 @@ def qr(features: int, reflections: int | None = None) -> Chain:
         2
     """
     return Chain([Triangular(features, upper=True), Householder(features, reflections)])
-
-
-def reflect(x: Tensor, vectors: Tensor) -> Tensor:
-    """Apply the reflections along ``vectors`` ``(..., K, D)``, the first first, to ``x`` ``(..., D)``.
-
-    Example:
-        >>> reflect(torch.tensor([1.0, 2.0]), torch.tensor([[3.0, 0.0]]))
-        tensor([-1.,  2.])
-    """
-    largest = vectors.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(vectors.dtype).tiny)
-    scaled = vectors / largest
-    unit = scaled / torch.linalg.vector_norm(scaled, dim=-1, keepdim=True).clamp_min(0.5)
-    for v in unit.unbind(-2):
-        x = x - 2.0 * (v * x).sum(-1, keepdim=True) * v
-    return x

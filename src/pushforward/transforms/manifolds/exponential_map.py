@@ -12,6 +12,7 @@ from pushforward.kernels.iteration import State, count_true, derivatives_wanted,
 from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory
 from pushforward.networks.mlp import MLP
+from pushforward.numerics import unit
 from pushforward.scalar.arguments import check_counts
 from pushforward.spaces import Sphere
 from pushforward.transforms.base import Bijection
@@ -107,17 +108,11 @@ class ExponentialMap(Bijection):
 
     def _potential(self, context: Tensor | None) -> Potential:
         numbers = self.event_shape[0]
-        each = self.parameters_of(context)
-        each = each.unflatten(-1, (numbers + 2, -1))
+        each = self.parameters_of(context).unflatten(-1, (numbers + 2, -1))
         directions, strengths, logits = each.split([numbers, 1, 1], -2)
-        directions = directions.mT
-        # Scaled by the largest first: its square may have no place in the type.
-        largest = directions.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(directions.dtype).tiny)
-        scaled = directions / largest
-        centers = scaled / torch.linalg.vector_norm(scaled, dim=-1, keepdim=True).clamp_min(0.5)
         rest = torch.zeros_like(logits[..., 0, :1])
         shares = torch.softmax(torch.cat([logits[..., 0, :], rest], -1), -1)[..., :-1]
-        return Potential(self.field, centers, strengths[..., 0, :], MAX_WEIGHT * shares)
+        return Potential(self.field, unit(directions.mT), strengths[..., 0, :], MAX_WEIGHT * shares)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from torch import Tensor, nn
 from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory
 from pushforward.networks.mlp import MLP
-from pushforward.numerics import no_log_det
+from pushforward.numerics import no_log_det, reflect
 from pushforward.spaces import Sphere
 from pushforward.transforms.base import Bijection
-from pushforward.transforms.linear.matrices import reflect
 from pushforward.transforms.residual.parameters import GlobalParameters
 
 
