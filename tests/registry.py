@@ -420,7 +420,6 @@ TRANSFORMS |= {
 }
 
 
-
 def on_sphere(count: int, n: int) -> Tensor:
     return torch.nn.functional.normalize(normal(count, n + 1), dim=-1)
 

@@ -23,8 +23,8 @@ JUMP = 1e-3
 
 @law
 def check_continuity(part: Transform | Distribution, x: Tensor, context: Tensor | None = None) -> None:
-    """The log-density is finite and has no jump above 1e-3 across any seam of a circle or a torus, any pole or any plane of
-    coordinates of a sphere; for a transform that of a flow with a uniform base."""
+    """The log-density is finite and has no jump above 1e-3 across any seam of a circle or a torus, any pole or any
+    plane of coordinates of a sphere; for a transform that of a flow with a uniform base."""
     distribution = as_distribution(part, x, context)
     if part.accuracy is not Accuracy.EXACT or distribution.support.discrete:
         return
@@ -46,7 +46,11 @@ def _pairs(space: Space, x: Tensor) -> list[tuple[str, Tensor, Tensor]]:
     if isinstance(space, Product):
         pieces = x.split([each.shape[0] for each in space.spaces], -1)
         return [
-            (what, torch.cat([*pieces[:index], one, *pieces[index + 1 :]], -1), torch.cat([*pieces[:index], other, *pieces[index + 1 :]], -1))
+            (
+                what,
+                torch.cat([*pieces[:index], one, *pieces[index + 1 :]], -1),
+                torch.cat([*pieces[:index], other, *pieces[index + 1 :]], -1),
+            )
             for index, each in enumerate(space.spaces)
             for what, one, other in _pairs(each, pieces[index])
             if len(one) == len(x)

@@ -10,14 +10,14 @@ from torch import Tensor
 from pushforward.distributions.base import Distribution
 from pushforward.distributions.manifolds.axial import log_surface
 
-COUNTS = {1: (1500, 6000, 24000), 2: (32, 64, 128, 256), 3: (12, 24, 48)}
+COUNTS = {1: (1500, 6000, 24000), 2: (32, 64, 128, 256), 3: (16, 32, 48, 64)}
 """By the dimension of a sphere, how many heights points have, coarse to fine."""
 
 
 def points_on_sphere(n: int, count: int) -> tuple[Tensor, Tensor]:
-    r"""Return points of ``S^n`` and weights that add up to its surface: ``count`` heights of Gauss and Gegenbauer, on each
-    the points of the sphere below, down to a circle's ``2 count`` points. Polynomials of degree ``2 count - 1`` are
-    integrated exactly.
+    r"""Return points of ``S^n`` and weights that add up to its surface: ``count`` heights of Gauss and Gegenbauer, on
+    each the points of the sphere below, down to a circle's ``2 count`` points. Polynomials of degree ``2 count - 1``
+    are integrated exactly.
 
     Example:
         >>> points, weights = points_on_sphere(2, 8)
@@ -35,17 +35,11 @@ def points_on_sphere(n: int, count: int) -> tuple[Tensor, Tensor]:
     return points.flatten(0, 1), (weights[:, None] * below_weights).flatten()
 
 
-def sphere_masses(distribution: Distribution, context: Tensor | None) -> tuple[Tensor, Tensor] | None:
-    """Return points of the sphere that a distribution is on and the masses around them, as fine as they need to be to add
-    up to 1 within 1e-3, or as fine as there is; None for a sphere of more than three dimensions."""
-    found = None
-    for count in COUNTS.get(distribution.support.dimensions, ()):
-        points, weights = points_on_sphere(distribution.support.dimensions, count)
-        with torch.no_grad():
-            found = points, weights * distribution.log_prob(points, context).exp()
-        if abs(found[1].sum().item() - 1) < 1e-3:
-            break
-    return found
+def sphere_masses(distribution: Distribution, context: Tensor | None, count: int) -> tuple[Tensor, Tensor]:
+    """Return points of the sphere that a distribution is on and the masses around them."""
+    points, weights = points_on_sphere(distribution.support.dimensions, count)
+    with torch.no_grad():
+        return points, weights * distribution.log_prob(points, context).exp()
 
 
 def _heights(n: int, count: int) -> tuple[Tensor, Tensor]:

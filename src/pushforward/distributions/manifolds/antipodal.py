@@ -16,8 +16,8 @@ from pushforward.spaces import Sphere
 
 
 class Antipodal(Distribution):
-    r"""A distribution on ``S^n`` made the same at antipodes, ``p(x) = (q(x) + q(-x)) / 2``: exact, at the price of scoring
-    both.
+    r"""A distribution on ``S^n`` made the same at antipodes, ``p(x) = (q(x) + q(-x)) / 2``: exact, at the price of
+    scoring both.
 
     On ``S^3`` it is one of rotations: a unit quaternion and its negative turn alike. The density is with respect to the
     surface measure of ``S^3``, whose whole is ``2 pi^2``; with respect to the uniform distribution of rotations it is

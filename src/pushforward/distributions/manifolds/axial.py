@@ -23,17 +23,18 @@ def log_surface(n: int) -> float:
 
 
 def log_integral(n: int, log_function: Callable[[Tensor, Tensor], Tensor], like: Tensor) -> Tensor:
-    r"""Return ``log int f dS`` over ``S^n`` of a function of the height ``h``, differentiable by all that it depends on:
+    r"""Return ``log int f dS`` over ``S^n`` of a function of the height ``h``, differentiable by all that it depends
+    on:
 
     .. math:: \lvert S^{n-1} \rvert \int_{-1}^1 f(h) (1 - h^2)^{(n - 2) / 2} dh,
 
-    by the double-exponential rule ``h = tanh(pi / 2 sinh u)`` (Takahasi, Mori 1974). Its points crowd at both ends, where
-    the functions of directional statistics have their peaks however concentrated they are.
+    by the double-exponential rule ``h = tanh(pi / 2 sinh u)`` (Takahasi, Mori 1974). Its points crowd at both ends,
+    where the functions of directional statistics have their peaks however concentrated they are.
 
     Args:
         n: the dimension of the sphere.
-        log_function: ``log f`` of the distances ``1 - h`` and ``1 + h`` from the two poles, both to all their digits; gives
-            ``(..., points)``.
+        log_function: ``log f`` of the distances ``1 - h`` and ``1 + h`` from the two poles, both to all their digits;
+            gives ``(..., points)``.
         like: a tensor of the type and device to compute in.
 
     Example:

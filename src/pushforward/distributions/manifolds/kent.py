@@ -26,8 +26,8 @@ class Kent(Distribution):
 
     with respect to the surface measure. The ``gamma`` are orthonormal: the mean and the long and the short axis of the
     ellipses; it starts with the mean at the last axis and the long axis along the first. The normaliser is found by
-    quadrature, scaled by its largest value. A temperature divides ``kappa`` and ``beta`` by its square, as it multiplies the
-    spread.
+    quadrature, scaled by its largest value. A temperature divides ``kappa`` and ``beta`` by its square, as it
+    multiplies the spread.
 
     Args:
         concentration: where ``kappa`` starts, between 1e-6 and 1e6.

@@ -25,9 +25,9 @@ class VonMisesFisher(Distribution):
 
     .. math:: \log p(x) = \kappa (\mu \cdot x - 1) - \log \int \exp(\kappa (\mu \cdot y - 1)) dS(y),
 
-    with respect to the surface measure. The normaliser (a Bessel function) is found by quadrature, scaled by its largest
-    value, so that it is right from the uniform distribution to concentrations of a million. ``log kappa`` stays within
-    +-14. A temperature divides the concentration by its square, as it multiplies the spread.
+    with respect to the surface measure. The normaliser (a Bessel function) is found by quadrature, scaled by its
+    largest value, so that it is right from the uniform distribution to concentrations of a million. ``log kappa`` stays
+    within +-14. A temperature divides the concentration by its square, as it multiplies the spread.
 
     Args:
         n: the dimension of the sphere.
@@ -35,10 +35,11 @@ class VonMisesFisher(Distribution):
         direction: where ``mu`` starts, ``n + 1`` numbers of any length but 0; the last axis by default.
 
     Raises:
-        UsageError: unless the concentration is positive, below 1e6, and the direction has ``n + 1`` numbers, not all zero.
+        UsageError: unless the concentration is positive, below 1e6, and the direction has ``n + 1`` numbers, not all
+            zero.
 
-    Source: Fisher (1953); samples of ``S^2`` by inversion, which carries gradients, of others by Wood (1994), Simulation of
-    the von Mises Fisher distribution.
+    Source: Fisher (1953); samples of ``S^2`` by inversion, which carries gradients, of others by Wood (1994),
+    Simulation of the von Mises Fisher distribution.
 
     Example:
         >>> base = VonMisesFisher(2, 10.0)
@@ -47,7 +48,9 @@ class VonMisesFisher(Distribution):
         (torch.Size([1000, 3]), True)
     """
 
-    def __init__(self, n: int = 2, concentration: float = 1.0, direction: Sequence[float] | Tensor | None = None) -> None:
+    def __init__(
+        self, n: int = 2, concentration: float = 1.0, direction: Sequence[float] | Tensor | None = None
+    ) -> None:
         super().__init__()
         self.support = Sphere(n)
         self.raw_log_concentration = nn.Parameter(torch.tensor(unbounded_log(concentration, "VonMisesFisher")))
@@ -74,7 +77,11 @@ class VonMisesFisher(Distribution):
     ) -> Tensor:
         concentration = self.concentration() / temperature**2
         n = self.event_shape[0] - 1
-        depth = truncated_exponential(concentration, batch, generator) if n == 2 else _depth(concentration, n, batch, generator)
+        depth = (
+            truncated_exponential(concentration, batch, generator)
+            if n == 2
+            else _depth(concentration, n, batch, generator)
+        )
         mean = self.direction()
         noise = randn(mean, batch + self.event_shape, generator)
         across = unit(noise - (noise * mean).sum(-1, keepdim=True) * mean)

@@ -1,4 +1,5 @@
-"""Flows on spheres along gradients: every point follows the great circle that a scalar field's gradient points along."""
+"""Flows on spheres along gradients: every point follows the great circle that a scalar field's gradient points
+along."""
 
 from __future__ import annotations
 
@@ -31,21 +32,22 @@ FULL_STEP = 1.0
 
 
 class ExponentialMap(Bijection):
-    r"""An exponential-map flow on ``S^n``: ``z = exp_x(grad phi(x))`` with a scalar field ``phi(x) = sum_i w_i f(x . mu_i;
-    s_i)`` of learned centers (Sei 2013; Rezende et al. 2020, arXiv:2002.02428, section 2.3.2).
+    r"""An exponential-map flow on ``S^n``: ``z = exp_x(grad phi(x))`` with a scalar field ``phi(x) = sum_i w_i f(x .
+    mu_i; s_i)`` of learned centers (Sei 2013; Rezende et al. 2020, arXiv:2002.02428, section 2.3.2).
 
-    With ``v = grad phi`` and the angle ``t = |v|`` that a point moves by, between orthonormal frames of the tangent spaces
+    With ``v = grad phi`` and the angle ``t = |v|`` that a point moves by, between orthonormal frames of the tangent
+    spaces
 
     ``log_det = (n - 1) log(sin t / t) + log det(t cot t P + (1 - t cot t) v v^T / t^2 + Hess phi)``,
 
-    ``P`` the projection across the great circle and along it; the matrix is positive definite for every ``w`` whose sum is
-    below 1, which is how the map is a bijection. The inverse is found by Newton's method along great circles, with steps
-    that are shortened until they help; gradients through it are by implicit differentiation.
+    ``P`` the projection across the great circle and along it; the matrix is positive definite for every ``w`` whose sum
+    is below 1, which is how the map is a bijection. The inverse is found by Newton's method along great circles, with
+    steps that are shortened until they help; gradients through it are by implicit differentiation.
 
     Args:
         n: the dimension of the sphere.
-        field: the family ``f`` of the fields: :class:`ExponentialField` (radial bumps), :class:`ConformalField` (Moebius
-            maps), or :class:`EvenField` of one of them.
+        field: the family ``f`` of the fields: :class:`ExponentialField` (radial bumps), :class:`ConformalField`
+            (Moebius maps), or :class:`EvenField` of one of them.
         centers: how many.
         network: with a context, a network factory, called as ``network(context, centers * (n + 3), 0)``.
         context: a number of features or a space of vectors, which decides centers, strengths and weights; 0 learns them
@@ -53,8 +55,8 @@ class ExponentialMap(Bijection):
 
     Raises:
         ShapeError: if the input does not end in ``n + 1``, or the context is missing or misshapen.
-        ConvergenceError: if the inverse of an event is not found, as for one that is not finite. In compiled code, which
-            cannot raise, it is NaN.
+        ConvergenceError: if the inverse of an event is not found, as for one that is not finite. In compiled code,
+            which cannot raise, it is NaN.
 
     Example:
         >>> layer = ExponentialMap(2, centers=4)
@@ -195,8 +197,8 @@ def _residual(x: Tensor, z: Tensor, potential: Potential) -> tuple[Tensor, Tenso
 def _find(z: Tensor, potential: Potential) -> Tensor:
     r"""Newton's method from ``x = z``, along great circles.
 
-    It minimises ``d(x, z)^2 / 2 + phi(x)``, which is convex from ``z`` to the root; a step that leads further away is halved.
-    An element that is done stays as it is, so that its root does not depend on the batch that it came in.
+    It minimises ``d(x, z)^2 / 2 + phi(x)``, which is convex from ``z`` to the root; a step that leads further away is
+    halved. An element that is done stays as it is, so that its root does not depend on the batch that it came in.
     """
     potential = Potential(potential.field, *separate((potential.centers, potential.strengths, potential.weights)))
     z = z / torch.linalg.vector_norm(z, dim=-1, keepdim=True)

@@ -2,9 +2,9 @@ r"""Scalar fields on spheres whose gradients an exponential map can follow.
 
 All are convex combinations of fields of one center each, ``phi(x) = sum_i w_i f(x . mu_i; s_i)`` with ``w_i >= 0`` and
 ``sum_i w_i < 1``, in which ``f`` alone moves points along the great circles through its center without ever letting one
-overtake another. Such potentials are convex in the sense of optimal transport (``c``-convex, of the cost of half the squared
-distance), and so are their convex combinations on a sphere (Sei 2013; Figalli, Rifford, Villani 2010): the map of the
-combination is a bijection too.
+overtake another. Such potentials are convex in the sense of optimal transport (``c``-convex, of the cost of half the
+squared distance), and so are their convex combinations on a sphere (Sei 2013; Figalli, Rifford, Villani 2010): the map
+of the combination is a bijection too.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class ScalarField(Part):
 
 
 class ExponentialField(ScalarField):
-    r"""``f(c; s) = exp(s (c - 1)) / s`` with ``s > 0``: points are drawn to the center from within about ``1 / sqrt(s)``.
+    r"""``f(c; s) = exp(s (c - 1)) / s`` with ``s > 0``: points are drawn to the center from within about ``1 /
+    sqrt(s)``.
 
     Source: Sei (2013), A Jacobian inequality for gradient maps on the sphere and its application to directional
     statistics; Rezende et al. (2020), arXiv:2002.02428, section 2.3.2.
@@ -58,8 +59,9 @@ class ExponentialField(ScalarField):
 
 
 class ConformalField(ScalarField):
-    r"""The potential whose map is a Moebius map of the sphere, ``tan(t' / 2) = (1 - k) / (1 + k) tan(t / 2)`` for the angle
-    ``t`` to the center, with ``-1 < k < 1``: a Cayley transform, which draws all points to the center or drives them away.
+    r"""The potential whose map is a Moebius map of the sphere, ``tan(t' / 2) = (1 - k) / (1 + k) tan(t / 2)`` for the
+    angle ``t`` to the center, with ``-1 < k < 1``: a Cayley transform, which draws all points to the center or drives
+    them away.
 
     ``f'(c) = 2 atan(w) / sin t`` with ``w = k sin t / (1 + k cos t)``.
 
@@ -89,8 +91,8 @@ class ConformalField(ScalarField):
 class EvenField(ScalarField):
     r"""A field with a second center at each center's antipode, ``(f(c) + f(-c)) / 2``.
 
-    Its map moves antipodes to antipodes, so that a density that is the same at both stays so: of axes, and of rotations as
-    unit quaternions, which are one rotation at ``q`` and ``-q``.
+    Its map moves antipodes to antipodes, so that a density that is the same at both stays so: of axes, and of rotations
+    as unit quaternions, which are one rotation at ``q`` and ``-q``.
 
     Args:
         field: the field.

@@ -15,7 +15,8 @@ SMALL = 1e-2
 
 
 def exponential(x: Tensor, v: Tensor) -> Tensor:
-    r"""Return ``exp_x(v) = cos|v| x + (sin|v| / |v|) v``: where the great circle from ``x`` along ``v`` is after ``|v|``.
+    r"""Return ``exp_x(v) = cos|v| x + (sin|v| / |v|) v``: where the great circle from ``x`` along ``v`` is after
+    ``|v|``.
 
     Example:
         >>> exponential(torch.tensor([1.0, 0.0]), torch.tensor([0.0, torch.pi / 2])).round(decimals=4) + 0.0
@@ -89,7 +90,9 @@ def turn(squared: Tensor) -> Turn:
     angle = torch.sqrt(far)
     cosine, sine = torch.cos(angle), torch.sin(angle) / angle
     near = torch.where(small, squared, 0.0)
-    versine = torch.where(small, _horner(near, (1 / 2, -1 / 24, 1 / 720, -1 / 40320, 1 / 3628800)), (1.0 - cosine) / far)
+    versine = torch.where(
+        small, _horner(near, (1 / 2, -1 / 24, 1 / 720, -1 / 40320, 1 / 3628800)), (1.0 - cosine) / far
+    )
     lag = torch.where(small, _horner(near, (1 / 6, -1 / 120, 1 / 5040, -1 / 362880, 1 / 39916800)), (1.0 - sine) / far)
     return Turn(
         torch.where(small, 1.0 - near * versine, cosine), torch.where(small, 1.0 - near * lag, sine), versine, lag

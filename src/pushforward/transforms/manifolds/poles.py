@@ -1,9 +1,9 @@
 r"""Monotone maps of the height of a sphere's points, exact at both poles.
 
 On the cylinder a pole is a circle, and what leads there and back divides by how far a point is from it. Here the height
-is measured from the nearer pole as the cap's share ``t = (1 - |height|) / 2`` of the axis, of which no digit is lost, and
-what is divided, ``t' / t``, is a smooth function of its own: values, log-densities and their gradients are finite and
-continuous across the poles.
+is measured from the nearer pole as the cap's share ``t = (1 - |height|) / 2`` of the axis, of which no digit is lost,
+and what is divided, ``t' / t``, is a smooth function of its own: values, log-densities and their gradients are finite
+and continuous across the poles.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Moved(NamedTuple):
 class HeightSpline(Part):
     r"""A rational-quadratic spline of the heights ``[-1, 1]`` of a sphere, with free slopes at the two poles.
 
-    Parameters, ``3 * bins + 1`` in this order, from the north pole down: ``bins`` log-widths, ``bins`` log-slopes of the
-    bins, ``bins + 1`` log-slopes of the knots relative to the harmonic mean of the bins beside them; bounded as in
+    Parameters, ``3 * bins + 1`` in this order, from the north pole down: ``bins`` log-widths, ``bins`` log-slopes of
+    the bins, ``bins + 1`` log-slopes of the knots relative to the harmonic mean of the bins beside them; bounded as in
     :class:`pushforward.scalar.RationalQuadraticSpline`. Zeros give the identity.
 
     Args:

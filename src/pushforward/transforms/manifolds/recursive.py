@@ -34,17 +34,18 @@ class Latitude(NamedTuple):
 class RecursiveSphere(Bijection):
     r"""A flow on ``S^n`` in cylindrical coordinates (Rezende et al. 2020, arXiv:2002.02428, section 2.3).
 
-    A point is a height and, on its circle of latitude, a point of a smaller sphere, ``x = (sqrt(1 - r^2) y, r)``, down to
-    an angle. Heights are moved by splines and the angle by a map of the circle; each is told by a network what the heights
-    above it are,
+    A point is a height and, on its circle of latitude, a point of a smaller sphere, ``x = (sqrt(1 - r^2) y, r)``, down
+    to an angle. Heights are moved by splines and the angle by a map of the circle; each is told by a network what the
+    heights above it are,
 
     ``r_k' = g(r_k; theta_k(r_n, ..., r_(k+1)))``,  ``angle' = h(angle; theta_1(r_n, ..., r_2))``,
 
     ``log_det = sum_k log g'(r_k) + (k - 2) / 2 log((1 - r_k'^2) / (1 - r_k^2)) + log h'(angle)``.
 
-    Surfaces of spheres have no direction at a pole, so what all networks below say is multiplied by the distance from the
-    axis: near a pole the map turns and stretches alike in all directions, and the log-density is continuous across it, as
-    that of every continuous density is. Heights are measured from the nearer pole, so that no digit is lost there.
+    Surfaces of spheres have no direction at a pole, so what all networks below say is multiplied by the distance from
+    the axis: near a pole the map turns and stretches alike in all directions, and the log-density is continuous across
+    it, as that of every continuous density is. Heights are measured from the nearer pole, so that no digit is lost
+    there.
 
     Args:
         n: the dimension of the sphere.
@@ -109,7 +110,9 @@ class RecursiveSphere(Bijection):
         data_side: Callable[[Latitude, Latitude], Latitude],
     ) -> tuple[Tensor, Tensor]:
         """Map points level by level; the networks see heights on the data's side, before or after they are moved."""
-        direction, seen, images = x / torch.linalg.vector_norm(x, dim=-1, keepdim=True), list[Latitude](), list[Latitude]()
+        direction = x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        seen: list[Latitude] = []
+        images: list[Latitude] = []
         log_det = torch.zeros_like(x[..., 0])
         for k in range(self.domain.n, 1, -1):
             direction, before, cap = split(direction)
@@ -118,9 +121,7 @@ class RecursiveSphere(Bijection):
             after = Latitude(_height(moved.share, cap.south), before.radius * torch.sqrt(widening))
             log_det = log_det + moved.log_slope + 0.5 * (k - 2) * torch.log(widening)
             seen, images = [*seen, data_side(before, after)], [*images, after]
-        angle, log_slope = move_angle(
-            torch.atan2(direction[..., 1], direction[..., 0]), self._told(seen, x, context)
-        )
+        angle, log_slope = move_angle(torch.atan2(direction[..., 1], direction[..., 0]), self._told(seen, x, context))
         image = torch.stack([torch.cos(angle), torch.sin(angle)], -1)
         for latitude in reversed(images):
             image = torch.cat([image * latitude.radius[..., None], latitude.height[..., None]], -1)
@@ -138,8 +139,8 @@ class RecursiveSphere(Bijection):
 
 
 def split(x: Tensor) -> tuple[Tensor, Latitude, Cap]:
-    """Return the direction ``(..., n)`` in which points of a sphere ``(..., n + 1)`` lie as seen from the last axis, and
-    where on that axis they are, as a latitude and as a cap.
+    """Return the direction ``(..., n)`` in which points of a sphere ``(..., n + 1)`` lie as seen from the last axis,
+    and where on that axis they are, as a latitude and as a cap.
 
     Example:
         >>> direction, latitude, cap = split(torch.tensor([0.6, 0.0, -0.8]))

@@ -16,8 +16,8 @@ from pushforward.transforms.residual.parameters import GlobalParameters
 
 class Rotation(Bijection):
     r"""A learned rotation of ``S^n``, ``z = H_1 ... H_K x`` with an even number of Householder reflections ``H``;
-    ``log_det = 0``. As many reflections as there are coordinates, or one more, reach every rotation; it starts at a random
-    one, so that layers between such rotations have their poles at different places.
+    ``log_det = 0``. As many reflections as there are coordinates, or one more, reach every rotation; it starts at a
+    random one, so that layers between such rotations have their poles at different places.
 
     Args:
         n: the dimension of the sphere.
