@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 import pushforward as pf
 from pushforward.models import recipe_options
+from pushforward.spaces import Circle, Sphere
+from pushforward.testing.reference import points_of
 
 SMALL = {"layers": 2, "hidden": 8}
 # What a model cannot do without, or what keeps it small here.
@@ -21,7 +23,9 @@ SPECIAL: dict[str, dict[str, Any]] = {
 # Models of whole numbers, not of the reals.
 DISCRETE = {"idf", "coarse-to-fine", "idf-vector", "discrete-flow", "categorical-flow"}
 NAMES = list(pf.list_models())
-VECTORS = [name for name in NAMES if "features" in recipe_options(name) and name not in DISCRETE]
+# Models of circles and spheres.
+MANIFOLDS = {"sphere-exponential", "sphere-recursive"}
+VECTORS = [name for name in NAMES if "features" in recipe_options(name) and name not in DISCRETE | MANIFOLDS]
 IMAGES = [name for name in NAMES if "shape" in recipe_options(name)]
 
 
@@ -44,6 +48,8 @@ def small(name: str, **extra: Any) -> pf.Flow:
 def events(flow: pf.Flow, count: int) -> Tensor:
     """Random events of a flow."""
     generator = torch.Generator().manual_seed(1)
+    if isinstance(flow.support, Circle | Sphere):
+        return points_of(flow.support, count).float()
     if flow.levels is None:
         return torch.randn(count, *flow.event_shape, generator=generator)
     return torch.randint(flow.levels, (count, *flow.event_shape), generator=generator)

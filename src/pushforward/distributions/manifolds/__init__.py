@@ -1,1 +1,1 @@
-"""Distributions on circles, tori and spheres."""
+"""Distributions on circles and spheres."""

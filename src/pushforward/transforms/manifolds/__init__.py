@@ -1,1 +1,1 @@
-"""Transforms of spheres and tori, whose densities are with respect to the surface measure."""
+"""Transforms of circles, tori and spheres."""
