@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from functools import partial
 
@@ -87,7 +88,7 @@ def test_surfaces_and_integrals_over_spheres(n: int) -> None:
 def test_the_von_mises_fisher_normaliser_is_the_bessel_function(n: int, concentration: float) -> None:
     base = VonMisesFisher(n, concentration).double()
     mode = base.direction().detach()
-    order = 0.5 * (n - 1)
+    concentration, order = base.concentration().item(), 0.5 * (n - 1)
     log_bessel = math.log(special.ive(order, concentration))
     expected = order * math.log(concentration) - 0.5 * (n + 1) * math.log(2 * math.pi) - log_bessel
     assert base.log_prob(mode).item() == pytest.approx(expected, abs=2e-6)
@@ -128,7 +129,7 @@ def test_the_kent_normaliser_is_that_of_its_paper(concentration: float, ovalness
         return math.exp(-concentration * depth + oval) * special.i0e(oval)
 
     knots = [min(2.0, s / concentration) for s in (0.0, 1.0, 5.0, 20.0, 100.0, 1000.0, 1e9)]
-    total = sum(integrate.quad(integrand, *ends, epsabs=0)[0] for ends in zip(knots, knots[1:], strict=False))
+    total = sum(integrate.quad(integrand, *ends, epsabs=0)[0] for ends in itertools.pairwise(knots))
     mode = base.frame()[0].detach()
     assert base.log_prob(mode).item() == pytest.approx(-math.log(2 * math.pi * total), abs=1e-5)
 
@@ -181,7 +182,7 @@ def test_a_height_spline_sees_the_same_from_both_poles() -> None:
 
 
 @pytest.mark.parametrize("n", [2, 3])
-@pytest.mark.parametrize("away", [0.0, 1e-12, 1e-6, 1e-4, 1e-2])
+@pytest.mark.parametrize("away", [0.0, 1e-9, 1e-6, 1e-4, 1e-2])
 def test_no_digit_is_lost_near_a_pole_in_single_precision(n: int, away: float) -> None:
     layer = moved(RecursiveSphere(n, bins=5, network=SMALL))
     aside = away * points(40, n - 1, torch.float32)
@@ -330,7 +331,7 @@ class _Twice(RecursiveSphere):
 
 
 def test_the_law_of_mass_finds_what_is_missing_on_a_sphere() -> None:
-    with pytest.raises(AssertionError, match="integrates to 1.01"):
+    with pytest.raises(AssertionError, match=r"integrates to 1\.01"):
         testing.check_mass(_Twice(2, bins=5, network=SMALL), points(6, 2, torch.float32))
 
 

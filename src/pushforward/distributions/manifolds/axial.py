@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-REACH, STEP = 3.2, 0.032
-"""How far out the double-exponential rule goes, to 1e-16 of the axis from its ends, and in what steps."""
+REACH, STEP = 3.6, 0.032
+"""How far out the double-exponential rule goes, to 1e-25 of the axis from its ends, and in what steps."""
 
 
 def log_surface(n: int) -> float:

@@ -84,8 +84,14 @@ class VonMisesFisher(Distribution):
         )
         mean = self.direction()
         noise = randn(mean, batch + self.event_shape, generator)
-        across = unit(noise - (noise * mean).sum(-1, keepdim=True) * mean)
+        # Twice: what is nearly along the mean loses digits the first time.
+        across = _across(_across(noise, mean), mean)
         return (1.0 - depth)[..., None] * mean + torch.sqrt(depth * (2.0 - depth))[..., None] * across
+
+
+def _across(vector: Tensor, mean: Tensor) -> Tensor:
+    """The direction of what of a vector is orthogonal to the mean."""
+    return unit(vector - (vector * mean).sum(-1, keepdim=True) * mean)
 
 
 def unbounded_log(concentration: float, owner: str) -> float:
