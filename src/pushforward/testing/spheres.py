@@ -10,8 +10,8 @@ from torch import Tensor
 from pushforward.distributions.base import Distribution
 from pushforward.distributions.manifolds.axial import log_surface
 
-COUNTS = {1: (1500, 6000, 24000), 2: (32, 64, 128, 256), 3: (16, 32, 48, 64)}
-"""By the dimension of a sphere, how many heights points have, coarse to fine."""
+COUNTS = {1: (1500, 6000, 24000), 2: (32, 64, 128, 256), 3: (2**13, 2**15, 2**17)}
+"""By the dimension of a sphere, how many heights points have, coarse to fine; of three how many points there are."""
 
 
 def points_on_sphere(n: int, count: int) -> tuple[Tensor, Tensor]:
@@ -35,9 +35,30 @@ def points_on_sphere(n: int, count: int) -> tuple[Tensor, Tensor]:
     return points.flatten(0, 1), (weights[:, None] * below_weights).flatten()
 
 
+def scattered_on_sphere(n: int, count: int) -> tuple[Tensor, Tensor]:
+    """Return points of ``S^n`` by a Sobol sequence of angles, and their weights: no two are of one height, so that
+    splines of the heights are seen finely where a grid would need too many points.
+
+    Example:
+        >>> points, weights = scattered_on_sphere(3, 4096)
+        >>> round(weights.sum().item() / math.pi**2, 2)
+        2.0
+    """
+    shares = torch.quasirandom.SobolEngine(n, scramble=True, seed=0).draw(count, dtype=torch.float64)
+    angle = 2 * math.pi * shares[:, 0]
+    points = torch.stack([torch.cos(angle), torch.sin(angle)], -1)
+    weights = torch.full_like(angle, 2 * math.pi / count)
+    for k in range(2, n + 1):
+        fall = math.pi * shares[:, k - 1 : k]
+        points = torch.cat([torch.sin(fall) * points, torch.cos(fall)], -1)
+        weights = weights * math.pi * torch.sin(fall[:, 0]) ** (k - 1)
+    return points, weights
+
+
 def sphere_masses(distribution: Distribution, context: Tensor | None, count: int) -> tuple[Tensor, Tensor]:
     """Return points of the sphere that a distribution is on and the masses around them."""
-    points, weights = points_on_sphere(distribution.support.dimensions, count)
+    n = distribution.support.dimensions
+    points, weights = points_on_sphere(n, count) if n < 3 else scattered_on_sphere(n, count)
     with torch.no_grad():
         return points, weights * distribution.log_prob(points, context).exp()
 
