@@ -88,9 +88,8 @@ class ExponentialMap(Bijection):
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         x, context = self.check(x, context, self.domain)
-        potential = self._potential(context)
-        v = potential.gradient(x)
-        return exponential(x, v), _log_det(x, v, potential)
+        v, hessian = self._potential(context).gradient_and_hessian(x)
+        return exponential(x, v), log_volume(x, v, hessian)
 
     def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         x, context = self.check(x, context, self.domain)
@@ -102,7 +101,7 @@ class ExponentialMap(Bijection):
         z, context = self.check(z, context, self.codomain)
         potential = self._potential(context)
         x = _solve(z, potential)
-        return x, -_log_det(x, potential.gradient(x), potential)
+        return x, -log_volume(x, *potential.gradient_and_hessian(x))
 
     def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         z, context = self.check(z, context, self.codomain)
@@ -150,8 +149,8 @@ class Potential:
         return across - (slopes * cosines).sum(-1, keepdim=True) * x
 
 
-def _log_det(x: Tensor, v: Tensor, potential: Potential) -> Tensor:
-    _, hessian = potential.gradient_and_hessian(x)
+def log_volume(x: Tensor, v: Tensor, hessian: Tensor) -> Tensor:
+    """The log-determinant of ``exp_x(v)`` between orthonormal frames, of a gradient and its Hessian at ``x``."""
     sine = turn(v.square().sum(-1)).sine
     return (x.shape[-1] - 2) * torch.log(sine) + torch.linalg.slogdet(_curvature(x, v) + hessian).logabsdet
 
