@@ -442,6 +442,31 @@ TRANSFORMS |= {
     ),
 }
 
+
+def on_sphere(count: int, n: int) -> Tensor:
+    return torch.nn.functional.normalize(normal(count, n + 1), dim=-1)
+
+
+TRANSFORMS |= {
+    "RecursiveSphere": Case(lambda: transforms.RecursiveSphere(2, bins=6, network=SMALL), on_sphere(6, 2)),
+    "RecursiveSphere/circle": Case(
+        lambda: transforms.RecursiveSphere(1, bins=6, network=SMALL, context=2), on_sphere(6, 1), CONTEXT, SHOWN
+    ),
+    "RecursiveSphere/three": Case(
+        lambda: transforms.RecursiveSphere(3, bins=4, network=SMALL, context=2), on_sphere(6, 3), CONTEXT, SHOWN
+    ),
+    "Rotation": Case(lambda: transforms.Rotation(2, SMALL, 2), on_sphere(6, 2), CONTEXT),
+    "ExponentialMap": Case(lambda: transforms.ExponentialMap(2, centers=4), on_sphere(6, 2)),
+    "ExponentialMap/conformal": Case(
+        lambda: transforms.ExponentialMap(3, transforms.ConformalField(), 3, SMALL, 2), on_sphere(6, 3), CONTEXT, SHOWN
+    ),
+    "ExponentialMap/even": Case(
+        lambda: transforms.ExponentialMap(1, transforms.EvenField(transforms.ExponentialField()), 3),
+        on_sphere(6, 1),
+        without=SHOWN,
+    ),
+}
+
 DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
     "Beta": (lambda: distributions.Beta((3,), 2.0, 3.0), None),
     "ConditionalGaussianMixture": (
@@ -542,6 +567,16 @@ DISTRIBUTIONS |= {
     "DiscretizedLogistic/bounded": (lambda: distributions.DiscretizedLogistic((2,), 2, low=0, high=3), None),
 }
 
+DISTRIBUTIONS |= {
+    "UniformSphere": (lambda: distributions.UniformSphere(2), None),
+    "UniformSphere/three": (lambda: distributions.UniformSphere(3), None),
+    "VonMisesFisher": (lambda: distributions.VonMisesFisher(2, 4.0), None),
+    "VonMisesFisher/circle": (lambda: distributions.VonMisesFisher(1), None),
+    "VonMisesFisher/three": (lambda: distributions.VonMisesFisher(3, 2.0, (0.0, 1.0, 0.0, 1.0)), None),
+    "Kent": (lambda: distributions.Kent(5.0, 0.7), None),
+    "Antipodal": (lambda: distributions.Antipodal(distributions.VonMisesFisher(2, 3.0, (1.0, 1.0, 0.0))), None),
+}
+
 # Networks: factories called as network(4, 8, context), on vectors of 4 features or images of 4 channels.
 VECTOR_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "DenseMLP": networks.DenseMLP,
@@ -588,8 +623,13 @@ ABSTRACT = {
     "MaskedNetwork",
     "LogDeterminant",
     "OrthonormalBasis",
+    "ScalarField",
 }
 HELPERS = {
+    # Of ExponentialMap: the fields whose gradients it follows.
+    "ConformalField",
+    "EvenField",
+    "ExponentialField",
     # Of Continuous: how its equation is solved, differentiated, and its divergence found.
     "Checkpoints",
     "DormandPrince",

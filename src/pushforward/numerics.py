@@ -70,6 +70,29 @@ def finite_square(x: Tensor) -> Tensor:
     return x.clamp(-farthest, farthest).square()
 
 
+def unit(vectors: Tensor) -> Tensor:
+    """Return vectors divided by their lengths, which may be too large or too small to be squared; 0 stays 0.
+
+    Example:
+        >>> unit(torch.tensor([0.0, 1e30]))
+        tensor([0., 1.])
+    """
+    scaled = vectors / vectors.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(vectors.dtype).tiny)
+    return scaled / torch.linalg.vector_norm(scaled, dim=-1, keepdim=True).clamp_min(0.5)
+
+
+def reflect(x: Tensor, vectors: Tensor) -> Tensor:
+    """Apply the reflections along ``vectors`` ``(..., K, D)``, the first first, to ``x`` ``(..., D)``.
+
+    Example:
+        >>> reflect(torch.tensor([1.0, 2.0]), torch.tensor([[3.0, 0.0]]))
+        tensor([-1.,  2.])
+    """
+    for v in unit(vectors).unbind(-2):
+        x = x - 2.0 * (v * x).sum(-1, keepdim=True) * v
+    return x
+
+
 def sum_event(values: Tensor, event_dims: int) -> Tensor:
     """Sum over the last ``event_dims`` dimensions.
 

@@ -31,8 +31,16 @@ from pushforward.distributions.elements import GaussianConditional, GivenParamet
 from pushforward.distributions.from_torch import FromTorch
 from pushforward.distributions.manifolds.circles import UniformCircles
 from pushforward.distributions.manifolds.von_mises import LearnedVonMises, VonMises
+from pushforward.distributions.manifolds.antipodal import Antipodal
+from pushforward.distributions.manifolds.kent import Kent
+from pushforward.distributions.manifolds.uniform_sphere import UniformSphere
+from pushforward.distributions.manifolds.von_mises_fisher import VonMisesFisher
 
 __all__ = [
+    "Antipodal",
+    "Kent",
+    "UniformSphere",
+    "VonMisesFisher",
     "AutoregressiveCategorical",
     "FromOneHot",
     "FromTorch",

@@ -17,6 +17,7 @@ from pushforward.models.matching import cnf
 from pushforward.models.mintnet import mintnet
 from pushforward.models.registry import build, list_models, model, recipe_options
 from pushforward.models.tori import torus
+from pushforward.models.spheres import sphere_exponential, sphere_recursive
 from pushforward.models.vectors.autoregressive import autoregressive, iaf, maf, naf, nsf, umnn
 from pushforward.models.vectors.cdf import cdf_1d, cdf_2d, gaussianization
 from pushforward.models.vectors.coupling import coupling, nsf_coupling
@@ -61,6 +62,8 @@ __all__ = [
     "recipe_options",
     "residual_flow",
     "snf",
+    "sphere_exponential",
+    "sphere_recursive",
     "sylvester",
     "torus",
     "umnn",

@@ -38,7 +38,8 @@ Each law is a function that can be called by itself, and is left out by its name
 - of batches and contexts: ``shapes``, ``dtypes``, ``independence`` (of the events of a batch), ``context``,
   ``context_matters``;
 - of randomness: ``draws``, ``accuracy`` (what is called exact is), ``bound`` (what is called a lower bound is);
-- of mass: ``mass`` (the density integrates to one, where that can be computed), and of distributions ``samples``,
+- of mass: ``mass`` (the density integrates to one, where that can be computed), ``continuity`` (it has no jump at a
+  circle's seam or a sphere's poles), and of distributions ``samples``,
   ``samples_follow``, ``support``, ``reparametrised``, ``log_prob_gradients``;
 - of numbers: ``extremes``, finite outputs and gradients though networks emit hundreds. A map that uses a raw
   exponential is right and breaks this law: leave it out with ``without=["extremes"]``, and check what the map allows
@@ -55,6 +56,7 @@ from pushforward.testing.batches import (
     check_independence,
     check_shapes,
 )
+from pushforward.testing.continuity import check_continuity
 from pushforward.testing.densities import check_log_prob_gradients, check_reparametrised, check_samples, check_support
 from pushforward.testing.extremes import check_extremes, networks_of
 from pushforward.testing.keeping import check_graph, check_memory, check_pickle, check_saving, check_state
@@ -82,6 +84,7 @@ __all__ = [
     "check_bound",
     "check_context",
     "check_context_matters",
+    "check_continuity",
     "check_derivative",
     "check_distribution",
     "check_draws",

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from pushforward.accuracy import Accuracy
 from pushforward.distributions.base import Distribution
-from pushforward.spaces import Reals
+from pushforward.spaces import Reals, Sphere
 from pushforward.testing.grids import all_points, axes_of
 from pushforward.testing.keeping import as_distribution
 from pushforward.testing.parameters import law, seeded
+from pushforward.testing.spheres import COUNTS, sphere_masses
 from pushforward.transforms.base import Transform
 
 SAMPLES = 2000
@@ -41,9 +42,12 @@ def check_normalised(
 
 @law
 def check_mass(part: Transform | Distribution, x: Tensor, context: Tensor | None = None) -> None:
-    """The density integrates to 1 within 1e-3, for continuous events of one or two dimensions, by quadrature, and for
-    discrete ones of a small space by summing over all points; for a transform that of a flow with a simple base."""
+    """The density integrates to 1 within 1e-3, for continuous events of one or two dimensions and on spheres of up to
+    three, by quadrature, and for discrete ones of a small space by summing over all points; for a transform that of a
+    flow with a simple base."""
     space = as_distribution(part, x, context).support
+    if isinstance(space, Sphere) and part.accuracy is Accuracy.EXACT:
+        return _check_mass_on_sphere(part, x, context)
     if part.accuracy is not Accuracy.EXACT or not (space.discrete or space.shape in ((1,), (2,))):
         return
     distribution, given, samples = _distribution_and_samples(part, x, context)
@@ -56,6 +60,16 @@ def check_mass(part: Transform | Distribution, x: Tensor, context: Tensor | None
         if abs(total - 1) < 1e-3:
             return
     raise AssertionError(f"the density integrates to {total:.6f}, expected 1")
+
+
+def _check_mass_on_sphere(part: Transform | Distribution, x: Tensor, context: Tensor | None) -> None:
+    distribution, given, _ = _distribution_and_samples(part, x, context)
+    total = 1.0
+    for count in COUNTS.get(distribution.support.dimensions, ()):
+        total = sphere_masses(distribution, given, count)[1].sum().item()
+        if abs(total - 1) < 1e-3:
+            return
+    assert abs(total - 1) < 1e-3, f"the density integrates to {total:.6f} over the sphere, expected 1"
 
 
 @law
@@ -113,9 +127,14 @@ def _assert_one(weights: Tensor, well_covered: bool, what: str) -> None:
 
 @law
 def check_samples_follow(distribution: Distribution, x: Tensor, context: Tensor | None = None) -> None:
-    """Samples come as often as ``log_prob`` says, in one and two dimensions and in small discrete spaces."""
+    """Samples come as often as ``log_prob`` says, in one and two dimensions, on small spheres and in small discrete
+    spaces."""
     distribution, given, samples = _distribution_and_samples(distribution, x, context)
-    masses = None if distribution.accuracy is not Accuracy.EXACT else _masses(distribution, given, samples)
+    if distribution.accuracy is not Accuracy.EXACT:
+        return
+    if isinstance(distribution.support, Sphere):
+        return _check_samples_on_sphere(distribution, given, samples)
+    masses = _masses(distribution, given, samples)
     if masses is None:
         return
     mass, axes = masses
@@ -132,11 +151,27 @@ def check_samples_follow(distribution: Distribution, x: Tensor, context: Tensor 
         return
     for index, axis in enumerate(axes):
         marginal = mass.sum(tuple(i for i in range(mass.dim()) if i != index)) if mass.dim() > 1 else mass
-        below = torch.searchsorted(samples[:, index].contiguous().sort().values, axis) / len(samples)
-        distance = (below - (marginal.cumsum(0) - 0.5 * marginal)).abs().max().item()
-        assert distance < KOLMOGOROV / len(samples) ** 0.5 + 1e-3, (
-            f"element {index} of {len(samples)} samples is {distance:.3f} off the distribution that log_prob has"
-        )
+        _assert_follows(samples[:, index], axis, marginal, index)
+
+
+def _check_samples_on_sphere(distribution: Distribution, context: Tensor | None, samples: Tensor) -> None:
+    counts = COUNTS.get(distribution.support.dimensions)
+    if counts is None:
+        return
+    points, mass = sphere_masses(distribution, context, counts[2])
+    for index in range(points.shape[-1]):
+        # To the digits that points of one height have in common.
+        heights, place = torch.unique(points[:, index].round(decimals=9), return_inverse=True)
+        _assert_follows(samples[:, index], heights, torch.zeros_like(heights).index_add(0, place, mass), index)
+
+
+def _assert_follows(samples: Tensor, axis: Tensor, mass: Tensor, index: int) -> None:
+    """Samples of one element are distributed as the masses around the points of its axis say."""
+    below = torch.searchsorted(samples.contiguous().sort().values, axis) / len(samples)
+    distance = (below - (mass.cumsum(0) - 0.5 * mass)).abs().max().item()
+    assert distance < KOLMOGOROV / len(samples) ** 0.5 + 1e-3, (
+        f"element {index} of {len(samples)} samples is {distance:.3f} off the distribution that log_prob has"
+    )
 
 
 def _distribution_and_samples(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.distributions.base import Distribution
+from pushforward.spaces import Sphere
 from pushforward.transforms.base import Transform
 
 SCALES = (0.3, 0.5, 0.8)
@@ -84,6 +85,10 @@ def law(check: Law) -> Law:
 def cast(part: Module, x: Tensor, context: Tensor | None, dtype: torch.dtype) -> tuple[Module, Tensor, Tensor | None]:
     """Return a copy of a part, events and contexts in a floating-point type; integers stay integers."""
     events = x.to(dtype) if x.is_floating_point() else x
+    space = part.domain if isinstance(part, Transform) else getattr(part, "support", None)
+    if isinstance(space, Sphere):
+        # A vector of length 1 in single precision is none in double precision.
+        events = space.nearest(events)
     return copy.deepcopy(part).to(dtype), events, None if context is None else context.to(dtype)
 
 

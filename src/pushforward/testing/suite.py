@@ -20,6 +20,7 @@ from pushforward.testing.batches import (
     check_independence,
     check_shapes,
 )
+from pushforward.testing.continuity import check_continuity
 from pushforward.testing.densities import check_log_prob_gradients, check_reparametrised, check_samples, check_support
 from pushforward.testing.extremes import check_extremes
 from pushforward.testing.keeping import check_graph, check_memory, check_pickle, check_saving, check_state
@@ -42,6 +43,7 @@ COMMON: dict[str, Law] = {
     "context_matters": check_context_matters,
     "mass": check_mass,
     "bound": check_bound,
+    "continuity": check_continuity,
     "extremes": check_extremes,
     "state": check_state,
     "pickle": check_pickle,

@@ -22,6 +22,10 @@ from pushforward.transforms.linear.permutation import Permutation, flip, random_
 from pushforward.transforms.linear.standardisation import Standardise
 from pushforward.transforms.logit import Logit
 from pushforward.transforms.manifolds.radians import Radians
+from pushforward.transforms.manifolds.exponential_map import ExponentialMap
+from pushforward.transforms.manifolds.fields import ConformalField, EvenField, ExponentialField, ScalarField
+from pushforward.transforms.manifolds.recursive import RecursiveSphere
+from pushforward.transforms.manifolds.rotation import Rotation
 from pushforward.transforms.reshape.interlace import Interlace
 from pushforward.transforms.reshape.squeeze import Squeeze
 from pushforward.transforms.residual.contractive import Contractive
@@ -55,6 +59,13 @@ from pushforward.transforms.surjections.integers import Integers
 from pushforward.transforms.surjections.variational_encoding import VariationalEncoding
 
 __all__ = [
+    "ConformalField",
+    "EvenField",
+    "ExponentialField",
+    "ExponentialMap",
+    "RecursiveSphere",
+    "Rotation",
+    "ScalarField",
     "VariationalEncoding",
     "Augmentation",
     "CategoricalEncoding",

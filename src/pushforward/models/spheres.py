@@ -1,0 +1,125 @@
+"""Flows on spheres, with respect to the surface measure: by recursion, and along gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from torch import nn
+
+from pushforward.distributions import Antipodal, UniformSphere
+from pushforward.errors import UsageError
+from pushforward.flows.flow import Flow
+from pushforward.models.contexts import conditioning
+from pushforward.models.registry import model
+from pushforward.models.vectors.standardised import widths
+from pushforward.networks import MLP
+from pushforward.networks.context import Context
+from pushforward.transforms import (
+    ConformalField,
+    EvenField,
+    ExponentialField,
+    ExponentialMap,
+    RecursiveSphere,
+    Rotation,
+    ScalarField,
+)
+
+FIELDS: dict[str, type[ScalarField]] = {"exponential": ExponentialField, "conformal": ConformalField}
+
+
+@model("sphere-recursive", features=2)
+def sphere_recursive(
+    features: int = 3,
+    context: Context = 0,
+    embedding: nn.Module | None = None,
+    layers: int = 2,
+    hidden: int | Sequence[int] = (64, 64),
+    bins: int = 16,
+    antipodal: bool = False,
+) -> Flow:
+    """Flow on a sphere by recursion: heights change by splines, then the angles on their circles of latitude.
+
+    Events are vectors of length 1, the base is uniform. Between the layers lie learned rotations, so that each has its
+    poles at another place.
+
+    Args:
+        features: the numbers of a vector: 3 on the sphere of ordinary space, 4 for unit quaternions.
+        context: the context: a number of features, a shape or a space; 0 for none.
+        embedding: a network of the context that is trained with the flow.
+        layers: how many recursive maps.
+        hidden: widths of the networks' hidden layers; one number stands for two layers.
+        bins: the pieces of each spline.
+        antipodal: whether a vector and its negative are one, as of axes and of rotations as unit quaternions: the
+            density is then the mean of the flow's at both.
+
+    Raises:
+        UsageError: if an option does not fit.
+
+    Source: Rezende, Papamakarios, Racaniere, Albergo, Kanwar, Shanahan, Cranmer (2020), arXiv:2002.02428.
+
+    Example:
+        >>> import torch, pushforward as pf
+        >>> flow = pf.models.sphere_recursive(features=3, layers=1)
+        >>> flow.log_prob(torch.eye(3)).shape
+        torch.Size([3])
+    """
+    given, network = conditioning(context, embedding), partial(MLP, hidden=widths(hidden))
+    n = features - 1
+    first, *rest = [
+        part
+        for _ in range(layers)
+        for part in (Rotation(n, network, given.taken), RecursiveSphere(n, None, bins, network, given.taken))
+    ]
+    if antipodal:
+        return given.flow([first], Antipodal(Flow(rest, UniformSphere(n))))
+    return given.flow([first, *rest], UniformSphere(n))
+
+
+@model("sphere-exponential", features=2)
+def sphere_exponential(
+    features: int = 3,
+    context: Context = 0,
+    embedding: nn.Module | None = None,
+    layers: int = 8,
+    hidden: int | Sequence[int] = (64, 64),
+    centers: int = 16,
+    field: str = "exponential",
+    antipodal: bool = False,
+) -> Flow:
+    """Flow on a sphere along gradients: all points follow great circles to or from learned centers.
+
+    Events are vectors of length 1, the base is uniform. No point of the sphere is special to it: rotated data have a
+    rotated density, up to where the training starts. The log-density is a closed form, samples are found by Newton's
+    method.
+
+    Args:
+        features: the numbers of a vector: 3 on the sphere of ordinary space, 4 for unit quaternions.
+        context: the context: a number of features, a shape or a space; 0 for none.
+        embedding: a network of the context that is trained with the flow.
+        layers: how many maps.
+        hidden: widths of the networks that make the maps of a context; one number stands for two layers.
+        centers: of each map.
+        field: ``"exponential"``, whose centers draw what is near, or ``"conformal"``, whose centers each make a Moebius
+            map.
+        antipodal: whether a vector and its negative are one, as of axes and of rotations as unit quaternions: every
+            center has another at its antipode.
+
+    Raises:
+        UsageError: if an option does not fit.
+
+    Source: Sei (2013); Rezende et al. (2020), arXiv:2002.02428.
+
+    Example:
+        >>> import torch, pushforward as pf
+        >>> flow = pf.models.sphere_exponential(features=4, layers=2, antipodal=True)
+        >>> quaternions = flow.sample(5)
+        >>> torch.allclose(flow.log_prob(quaternions), flow.log_prob(-quaternions), atol=1e-4)
+        True
+    """
+    if field not in FIELDS:
+        raise UsageError(f"sphere-exponential expects field={' or '.join(map(repr, FIELDS))}, got {field!r}")
+    given, network, n = conditioning(context, embedding), partial(MLP, hidden=widths(hidden)), features - 1
+    kind = EvenField(FIELDS[field]()) if antipodal else FIELDS[field]()
+    parts = [ExponentialMap(n, kind, centers, network, given.taken) for _ in range(layers)]
+    return given.flow(parts, UniformSphere(n))
