@@ -5,6 +5,7 @@ is its alias for programs and the command line.
 """
 
 from pushforward.models.autoencoders.vae import vae
+from pushforward.models.autoencoders.vines import vine_autoencoder, with_vine
 from pushforward.models.categories import categorical_flow, discrete_flow
 from pushforward.models.continuous import ffjord
 from pushforward.models.contractive import densenet_flow, iresnet, residual_flow
@@ -18,9 +19,11 @@ from pushforward.models.mintnet import mintnet
 from pushforward.models.registry import build, list_models, model, recipe_options
 from pushforward.models.vectors.autoregressive import autoregressive, iaf, maf, naf, nsf, umnn
 from pushforward.models.vectors.cdf import cdf_1d, cdf_2d, gaussianization
+from pushforward.models.vectors.copulas import copula
 from pushforward.models.vectors.coupling import coupling, nsf_coupling
 from pushforward.models.vectors.residual import planar, radial, sylvester
 from pushforward.models.vectors.stochastic import hamiltonian_vi, snf
+from pushforward.models.vectors.tails import mtaf, tails
 
 __all__ = [
     "autoregressive",
@@ -30,6 +33,7 @@ __all__ = [
     "cdf_2d",
     "cnf",
     "coarse_to_fine",
+    "copula",
     "coupling",
     "densenet_flow",
     "discrete_flow",
@@ -49,6 +53,7 @@ __all__ = [
     "mnist_simple",
     "mnist_vardeq",
     "model",
+    "mtaf",
     "multiscale",
     "naf",
     "nice",
@@ -61,6 +66,9 @@ __all__ = [
     "residual_flow",
     "snf",
     "sylvester",
+    "tails",
     "umnn",
     "vae",
+    "vine_autoencoder",
+    "with_vine",
 ]

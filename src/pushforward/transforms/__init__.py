@@ -52,6 +52,9 @@ from pushforward.transforms.surjections.categorical_encoding import CategoricalE
 from pushforward.transforms.surjections.dequantization import Dequantization, VariationalDequantization
 from pushforward.transforms.surjections.integers import Integers
 from pushforward.transforms.surjections.variational_encoding import VariationalEncoding
+from pushforward.transforms.tails.extreme_value import ExtremeValueTails
+from pushforward.transforms.tails.normal_scores import NormalScores
+from pushforward.transforms.tails.regression import TriangularRegression
 
 __all__ = [
     "VariationalEncoding",
@@ -115,6 +118,9 @@ __all__ = [
     "PermutationBasis",
     "Sylvester",
     "Standardise",
+    "ExtremeValueTails",
+    "NormalScores",
+    "TriangularRegression",
     "ReachWarning",
     "Annealed",
     "ForceKernel",
