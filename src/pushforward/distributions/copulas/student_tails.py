@@ -34,14 +34,13 @@ def student_excess(s: Tensor, degrees: Tensor) -> tuple[Tensor, Tensor]:
     log_x, log_rest = -2.0 * _log_cosh(s), 2.0 * torch.log(torch.tanh(s))
     log_beta = torch.lgamma(a) + 0.5 * math.log(math.pi) - torch.lgamma(a + 0.5)
     log_power = a * log_x + 0.5 * log_rest - log_beta
-    half = torch.full_like(a, 0.5)
-    split = torch.log((a + 1.0) / (a + 2.5))
-    far = log_x < split
-    # Each of the two fractions at a place where it converges, whatever the other's.
-    outside = log_power - torch.log(a) + _log_fraction(a, half, torch.exp(torch.where(far, log_x, split - 1.0)))
-    rest = torch.where(far, torch.zeros_like(s), -torch.expm1(log_x))
-    inside = torch.exp(log_power + math.log(2.0) + _log_fraction(half, a, rest))
-    excess = torch.where(far, -outside, -torch.log1p(-torch.where(far, torch.zeros_like(inside), inside)))
+    # Of I_x(a, 1/2) = 1 - I_{1 - x}(1/2, a) the one whose fraction converges.
+    half, far = torch.full_like(a, 0.5), log_x < torch.log((a + 1.0) / (a + 2.5))
+    first, second = torch.where(far, a, half), torch.where(far, half, a)
+    part = torch.where(far, torch.exp(log_x), -torch.expm1(log_x))
+    log_beta_ratio = log_power - torch.log(first) + _log_fraction(first, second, part)
+    inside = torch.exp(torch.where(far, -1.0, log_beta_ratio))
+    excess = torch.where(far, -log_beta_ratio, -torch.log1p(-inside))
     # The density of |T| over s is 2 cosh(s)^-nu / B.
     return excess, math.log(2.0) + a * log_x - log_beta + excess
 

@@ -115,8 +115,8 @@ def mtaf(
     Example:
         >>> import torch, pushforward as pf
         >>> flow = pf.models.mtaf(features=2, indices=[2.0, float("inf")])
-        >>> flow.base.degrees()  # the light dimension comes first
-        tensor([inf, 2.])
+        >>> flow.base.degrees().tolist()  # the light dimension comes first
+        [inf, 2.0]
     """
     given = conditioning(context, embedding)
     starts = [START_INDEX] * features if indices is None else list(indices)
