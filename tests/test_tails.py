@@ -142,15 +142,15 @@ def test_the_density_falls_as_it_is_believed_to() -> None:
         first, second = flow.log_prob(far)
         # The conditional of the others moves where the first one does, by an amount that does not grow with it.
         others = transforms.Chain(list(flow.transform)[:3]).encode(far)
-        assert others[1, dimension] > 15
+        assert others[1, dimension] > 10
         assert (first - second).item() / math.log(10) == pytest.approx(1 + index, abs=0.2)
 
 
 def test_samples_have_the_index_that_was_told() -> None:
-    flow = pf.models.tails(features=2, layers=2, hidden=8, bound=2.0, indices=[1.0, 3.0])
+    flow = pf.models.tails(features=2, layers=2, hidden=8, bound=2.0, indices=[0.5, 1.0])
     x = randomise(flow, 0.3).double().sample(200_000, generator=torch.Generator().manual_seed(0))
     found = tail_index(x, share=0.01)
-    torch.testing.assert_close(found, torch.tensor([1.0, 3.0]).double(), rtol=0.15, atol=0)
+    torch.testing.assert_close(found, torch.tensor([0.5, 1.0]).double(), rtol=0.15, atol=0)
 
 
 def test_the_model_learns_linked_heavy_tails() -> None:

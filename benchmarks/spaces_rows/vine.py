@@ -1,10 +1,9 @@
-"""The vine copula autoencoder of the 8 x 8 digits that scikit-learn ships, against a plain variational autoencoder of the
-same networks and steps: the accuracy of a classifier that tells samples from reconstructions of held-out digits by the
-same autoencoder ("ours": the vine's samples, "other": the variational autoencoder's, both against the reconstructions of
-the vine's autoencoder). One half is as good as can be.
+"""The vine copula autoencoder of the 8 x 8 digits that scikit-learn ships, against a plain variational autoencoder of
+the same networks and steps: the accuracy of a classifier that tells samples from the autoencoder's reconstructions of
+held-out digits ("ours": samples of the vine, "other": of the variational autoencoder). One half is as good as can be.
 
-Beside the vine are the latents' marginals alone, and a normal with their mean and covariance, by the same decoder. Needs
-pyvinecopulib: pip install 'pushforward[vines]'.
+Beside the vine are the latents' marginals alone, and a normal with their mean and covariance, by the same decoder.
+Needs pyvinecopulib: pip install 'pushforward[vines]'.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def run(seconds: float | None, data: Path) -> list[dict[str, object]]:
 
 def told_apart(samples: Tensor, reconstructions: Tensor) -> float:
     """The cross-validated accuracy of a classifier of the two."""
-    return float(c2st(samples.flatten(1).float(), reconstructions.flatten(1).float(), seed=0).statistic)
+    return float(c2st(samples.flatten(1).float(), reconstructions.flatten(1).float(), seed=0).value)
 
 
 def marginals_alone(vine: pf.Flow, count: int) -> Tensor:

@@ -75,7 +75,8 @@ class VineCopula(Distribution):
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
-        log_copula = torch.log(_vine(self.description).pdf(_uniform(rows)).clamp_min(1e-300)) if len(rows) else rows[:, 0]
+        density = _vine(self.description).pdf(_uniform(rows)) if len(rows) else rows[:, 0]
+        log_copula = torch.log(density.clamp_min(1e-300))
         normal = (-0.5 * finite_square(x) - LOG_SQRT_TWO_PI).sum(-1)
         return normal + log_copula.to(x).reshape(x.shape[:-1])
 

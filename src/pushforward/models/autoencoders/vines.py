@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pushforward.distributions import StandardNormal, VineCopula
+from pushforward.distributions import VineCopula
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.models.autoencoders.vae import vae

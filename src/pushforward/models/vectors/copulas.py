@@ -19,7 +19,7 @@ from pushforward.networks.context import Context
 from pushforward.scalar import MixtureCDF, RationalQuadraticSpline, ScalarBijection
 from pushforward.transforms import ConditionalElementwise, Elementwise, ExtremeValueTails, Transform
 
-BINS, BOUND = 16, 5.0
+BINS, BOUND = 8, 5.0
 COMPONENTS = 8
 
 COPULAS: dict[str, Callable[[int], Distribution]] = {

@@ -26,9 +26,9 @@ def tail_index(x: Tensor, share: float = SHARE) -> Tensor:
 
     .. math:: 1 / M_1, \quad M_j = \frac1k \sum_{i \le k} \log^j (a_i / a_{k+1}),
 
-    whose standard error is a part ``1 / sqrt(k)`` of it. It takes light tails for heavy ones. The moment estimator ``M_1
-    + 1 - 1 / (2 - 2 M_1^2 / M_2)`` goes to 0 for them, with a standard error of ``1 / sqrt(k)``: only where that is
-    above 0 by a one-sided test at 5 % are the tails heavy.
+    whose standard error is a part ``1 / sqrt(k)`` of it. It takes light tails for heavy ones. The moment estimator
+    ``M_1 + 1 - 1 / (2 - 2 M_1^2 / M_2)`` goes to 0 for them, with a standard error of ``1 / sqrt(k)``: only where that
+    is above 0 by a one-sided test at 5 % are the tails heavy.
 
     Args:
         x: rows ``(N, D)``.
@@ -49,7 +49,8 @@ def tail_index(x: Tensor, share: float = SHARE) -> Tensor:
     count = int(share * len(x))
     if x.dim() != 2 or count < LEAST_ROWS:
         raise DataError(
-            f"tail_index expects rows (N, D) of which a share of {share:g} is {LEAST_ROWS} or more, got {tuple(x.shape)}"
+            f"tail_index expects rows (N, D) of which a share of {share:g} is {LEAST_ROWS} or more, got "
+            f"{tuple(x.shape)}: give more rows or a larger share"
         )
     if not bool(torch.isfinite(x).all()):
         raise DataError("tail_index expects finite values, got some that are not: remove those rows")

@@ -18,7 +18,8 @@ NEGLIGIBLE = 1e-6
 
 
 class TriangularRegression(Bijection):
-    r"""Residuals of linear regressions, ``z_i = x_i - sum_{j before i} a_ij x_j``, ``log_det = 0``, fixed from the data.
+    r"""Residuals of linear regressions, ``z_i = x_i - sum_j a_ij x_j`` over ``j`` before ``i``, fixed from the data;
+    ``log_det = 0``.
 
     :meth:`initialise` finds the coefficients of the least absolute deviations, ``min sum |z_i|``: of heavy-tailed
     columns the more precise the heavier they are, and not moved by the wild values of the residuals themselves. They
