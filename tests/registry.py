@@ -108,6 +108,7 @@ SCALARS: dict[str, tuple[Callable[[], ScalarBijection], Tensor]] = {
     "LinearSpline": (scalar.LinearSpline, 3 * normal(8)),
     "QuadraticSpline": (scalar.QuadraticSpline, 3 * normal(8)),
     "CubicSpline": (scalar.CubicSpline, 3 * normal(8)),
+    "TailTransform": (scalar.TailTransform, 30 * normal(8) ** 3),
 }
 
 # Laws that a scalar bijection is known not to obey.
@@ -359,6 +360,19 @@ TRANSFORMS |= {
     "Logit/plane": Case(lambda: transforms.Logit(0.05, event_dims=1), uniform(6, 2), without=SHOWN),
 }
 
+TRANSFORMS |= {
+    "ExtremeValueTails": Case(
+        lambda: transforms.ExtremeValueTails(3, [0.5, 2.0, float("inf")]), 30 * normal(6, 3) ** 3, without=SHOWN
+    ),
+    "ExtremeValueTails/plane": Case(lambda: transforms.ExtremeValueTails(2), PAIRS, without=SHOWN),
+    "NormalScores": Case(lambda: started(transforms.NormalScores(3, 8), normal(40, 3)), normal(6, 3)),
+    "NormalScores/plane": Case(lambda: started(transforms.NormalScores(2, 8), normal(40, 2)), PAIRS, without=SHOWN),
+    "TriangularRegression": Case(lambda: started(transforms.TriangularRegression(5), VECTORS), VECTORS),
+    "TriangularRegression/plane": Case(
+        lambda: started(transforms.TriangularRegression(2, [1.0, 3.0]), PAIRS), PAIRS, without=SHOWN
+    ),
+}
+
 SMALL_LIPSCHITZ = partial(networks.LipschitzMLP, hidden=(8,))
 ROULETTE = partial(transforms.RussianRoulette, exact_terms=2, evaluation_terms=4)
 
@@ -575,6 +589,13 @@ DISTRIBUTIONS |= {
     "VonMisesFisher/three": (lambda: distributions.VonMisesFisher(3, 2.0, (0.0, 1.0, 0.0, 1.0)), None),
     "Kent": (lambda: distributions.Kent(5.0, 0.7), None),
     "Antipodal": (lambda: distributions.Antipodal(distributions.VonMisesFisher(2, 3.0, (1.0, 1.0, 0.0))), None),
+    "GaussianCopula": (lambda: distributions.GaussianCopula(3), None),
+    "GaussianCopula/plane": (lambda: distributions.GaussianCopula(2), None),
+    "GeneralisedPareto": (lambda: distributions.GeneralisedPareto((3,)), None),
+    "GeneralisedPareto/line": (lambda: distributions.GeneralisedPareto((1,), 3.0), None),
+    "MarginalTails": (lambda: distributions.MarginalTails([2.0, float("inf"), 0.5]), None),
+    "MarginalTails/line": (lambda: distributions.MarginalTails([2.0]), None),
+    "StudentCopula": (lambda: distributions.StudentCopula(2), None),
 }
 
 # Networks: factories called as network(4, 8, context), on vectors of 4 features or images of 4 channels.
@@ -671,6 +692,8 @@ HELPERS = {
     "NeumannGradients",
     "GradientsInForward",
     "FixedPointInverse",
+    # Made by a package that the core does without; tested where that is installed.
+    "VineCopula",
     # On one-hot vectors, in the place of numbers: OneHotAutoregressive is its structure.
     "ModularAffine",
 }

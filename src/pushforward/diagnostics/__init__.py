@@ -27,6 +27,7 @@ from pushforward.diagnostics.posteriors import (
 )
 from pushforward.diagnostics.straightness import straightness
 from pushforward.diagnostics.summary import Summary, count_parameters, summary
+from pushforward.transforms.tails.indices import tail_index
 
 __all__ = [
     "Coverage",
@@ -54,5 +55,6 @@ __all__ = [
     "sbc",
     "straightness",
     "summary",
+    "tail_index",
     "tarp",
 ]

@@ -11,12 +11,17 @@ from pushforward.distributions.autoregressive.masked import (
 from pushforward.distributions.base import Distribution
 from pushforward.distributions.continuous.beta import Beta
 from pushforward.distributions.continuous.correlated_normal import ConditionalFactorNormal, ConditionalFullNormal
+from pushforward.distributions.continuous.generalised_pareto import GeneralisedPareto
 from pushforward.distributions.continuous.learned_normal import DiagonalNormal, FullNormal
 from pushforward.distributions.continuous.logistic import StandardLogistic
+from pushforward.distributions.continuous.marginal_tails import MarginalTails
 from pushforward.distributions.continuous.mixture import ConditionalGaussianMixture, GaussianMixture
 from pushforward.distributions.continuous.normal import ConditionalNormal, StandardNormal
 from pushforward.distributions.continuous.student_t import LearnedStudentT, StudentT
 from pushforward.distributions.continuous.uniform import Uniform
+from pushforward.distributions.copulas.gaussian import GaussianCopula
+from pushforward.distributions.copulas.student import StudentCopula
+from pushforward.distributions.copulas.vine import VineCopula
 from pushforward.distributions.discrete.categorical import CategoricalMass
 from pushforward.distributions.discrete.discretized_logistic import DiscretizedLogisticMixture
 from pushforward.distributions.discrete.integers import Categorical, Discrete, DiscretizedLogistic, GroupedDiscrete
@@ -29,11 +34,11 @@ from pushforward.distributions.discrete.one_hot import (
 )
 from pushforward.distributions.elements import GaussianConditional, GivenParameters
 from pushforward.distributions.from_torch import FromTorch
-from pushforward.distributions.manifolds.circles import UniformCircles
-from pushforward.distributions.manifolds.von_mises import LearnedVonMises, VonMises
 from pushforward.distributions.manifolds.antipodal import Antipodal
+from pushforward.distributions.manifolds.circles import UniformCircles
 from pushforward.distributions.manifolds.kent import Kent
 from pushforward.distributions.manifolds.uniform_sphere import UniformSphere
+from pushforward.distributions.manifolds.von_mises import LearnedVonMises, VonMises
 from pushforward.distributions.manifolds.von_mises_fisher import VonMisesFisher
 
 __all__ = [
@@ -78,4 +83,9 @@ __all__ = [
     "GivenParameters",
     "Distribution",
     "StandardNormal",
+    "GaussianCopula",
+    "GeneralisedPareto",
+    "MarginalTails",
+    "StudentCopula",
+    "VineCopula",
 ]

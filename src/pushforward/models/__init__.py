@@ -5,6 +5,7 @@ is its alias for programs and the command line.
 """
 
 from pushforward.models.autoencoders.vae import vae
+from pushforward.models.autoencoders.vines import vine_autoencoder, with_vine
 from pushforward.models.categories import categorical_flow, discrete_flow
 from pushforward.models.continuous import ffjord
 from pushforward.models.contractive import densenet_flow, iresnet, residual_flow
@@ -16,13 +17,15 @@ from pushforward.models.integers import coarse_to_fine, idf, idf_vector
 from pushforward.models.matching import cnf
 from pushforward.models.mintnet import mintnet
 from pushforward.models.registry import build, list_models, model, recipe_options
-from pushforward.models.tori import torus
 from pushforward.models.spheres import sphere_exponential, sphere_recursive
+from pushforward.models.tori import torus
 from pushforward.models.vectors.autoregressive import autoregressive, iaf, maf, naf, nsf, umnn
 from pushforward.models.vectors.cdf import cdf_1d, cdf_2d, gaussianization
+from pushforward.models.vectors.copulas import copula
 from pushforward.models.vectors.coupling import coupling, nsf_coupling
 from pushforward.models.vectors.residual import planar, radial, sylvester
 from pushforward.models.vectors.stochastic import hamiltonian_vi, snf
+from pushforward.models.vectors.tails import mtaf, tails
 
 __all__ = [
     "autoregressive",
@@ -32,6 +35,7 @@ __all__ = [
     "cdf_2d",
     "cnf",
     "coarse_to_fine",
+    "copula",
     "coupling",
     "densenet_flow",
     "discrete_flow",
@@ -51,6 +55,7 @@ __all__ = [
     "mnist_simple",
     "mnist_vardeq",
     "model",
+    "mtaf",
     "multiscale",
     "naf",
     "nice",
@@ -66,6 +71,9 @@ __all__ = [
     "sphere_recursive",
     "sylvester",
     "torus",
+    "tails",
     "umnn",
     "vae",
+    "vine_autoencoder",
+    "with_vine",
 ]

@@ -22,6 +22,7 @@ from pushforward.scalar.splines.cubic import CubicSpline
 from pushforward.scalar.splines.linear import LinearSpline
 from pushforward.scalar.splines.quadratic import QuadraticSpline
 from pushforward.scalar.splines.rational_quadratic import RationalQuadraticSpline
+from pushforward.scalar.tail import TailTransform
 
 __all__ = [
     "ModularAffine",
@@ -59,6 +60,7 @@ __all__ = [
     "Scaling",
     "Sigmoid",
     "Softplus",
+    "TailTransform",
     "Tanh",
 ]
 

@@ -21,9 +21,9 @@ from pushforward.transforms.linear.normalisation import ActNorm, BatchNorm
 from pushforward.transforms.linear.permutation import Permutation, flip, random_permutation
 from pushforward.transforms.linear.standardisation import Standardise
 from pushforward.transforms.logit import Logit
-from pushforward.transforms.manifolds.radians import Radians
 from pushforward.transforms.manifolds.exponential_map import ExponentialMap
 from pushforward.transforms.manifolds.fields import ConformalField, EvenField, ExponentialField, ScalarField
+from pushforward.transforms.manifolds.radians import Radians
 from pushforward.transforms.manifolds.recursive import RecursiveSphere
 from pushforward.transforms.manifolds.rotation import Rotation
 from pushforward.transforms.reshape.interlace import Interlace
@@ -57,6 +57,9 @@ from pushforward.transforms.surjections.categorical_encoding import CategoricalE
 from pushforward.transforms.surjections.dequantization import Dequantization, VariationalDequantization
 from pushforward.transforms.surjections.integers import Integers
 from pushforward.transforms.surjections.variational_encoding import VariationalEncoding
+from pushforward.transforms.tails.extreme_value import ExtremeValueTails
+from pushforward.transforms.tails.normal_scores import NormalScores
+from pushforward.transforms.tails.regression import TriangularRegression
 
 __all__ = [
     "ConformalField",
@@ -128,6 +131,9 @@ __all__ = [
     "PermutationBasis",
     "Sylvester",
     "Standardise",
+    "ExtremeValueTails",
+    "NormalScores",
+    "TriangularRegression",
     "ReachWarning",
     "Annealed",
     "ForceKernel",

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
+from pushforward.training.objectives.evidence import ELBO
 from pushforward.training.objectives.flow_matching import (
     ConditionalOptimalTransport,
     FlowMatching,
@@ -28,6 +29,11 @@ def flow_matching(flow: Flow) -> FlowMatching:
     return FlowMatching(pairing=suitable_pairing(flow))
 
 
+def reconstruction(flow: Flow) -> ELBO:
+    """The likelihood of the data given their latents, alone: an autoencoder."""
+    return ELBO(beta=0.0)
+
+
 def suitable_pairing(flow: Flow) -> Pairing:
     """Return the optimal-transport pairing that does not skew the latents of a context."""
     if flow.context is None:
@@ -42,7 +48,7 @@ OBJECTIVES: dict[str, Callable[[Flow], Objective]] = dict(
 )
 """By name."""
 
-OF_MODELS: dict[str, Callable[[Flow], Objective]] = {"cnf": flow_matching}
+OF_MODELS: dict[str, Callable[[Flow], Objective]] = {"cnf": flow_matching, "vine-autoencoder": reconstruction}
 """Of the models that are not trained by likelihood."""
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import UsageError
-from pushforward.numerics import batch_shape, bounded, no_log_det, reflect
+from pushforward.numerics import batch_shape, bounded, no_log_det
 from pushforward.scalar.affine import Affine
 from pushforward.spaces import Reals
 from pushforward.transforms.base import Bijection

@@ -1,0 +1,1 @@
+"""Transforms of heavy-tailed data."""

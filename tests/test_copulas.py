@@ -1,0 +1,184 @@
+"""Copulas: normal marginals whatever the parameters, densities against scipy, vines where their package is."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor
+
+import pushforward as pf
+from pushforward import distributions, transforms
+from pushforward.distributions.copulas.student_tails import student_excess, student_of_excess
+from pushforward.testing import check_distribution, check_normalised, randomise
+from pushforward.training import ELBO
+
+CORRELATED = [[1.0, 0.6], [0.6, 1.0]]
+
+
+def correlated(copula: distributions.Distribution) -> distributions.Distribution:
+    """The copula of two dimensions at a correlation of 0.6, in double precision."""
+    raw = 0.6 / math.sqrt(1 - 0.6**2)
+    with torch.no_grad():
+        copula.raw[1, 0] = raw / math.sqrt(1 - (raw / 20) ** 2)
+    return copula.double()
+
+
+@pytest.mark.parametrize("degrees", [1.0, 2.5, 30.0, 99.0])
+def test_excesses_of_a_t_are_those_of_scipy(degrees: float) -> None:
+    q = torch.logspace(-5, 6 if degrees < 10 else 2, 200, dtype=torch.float64)
+    nu = torch.full_like(q, degrees)
+    excess, log_slope = student_excess(torch.asinh(q / math.sqrt(degrees)), nu)
+    expected = torch.from_numpy(-stats.t.logsf(q.numpy(), degrees) - math.log(2))
+    torch.testing.assert_close(excess, expected, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(student_of_excess(excess, nu), torch.asinh(q / math.sqrt(degrees)), rtol=1e-9, atol=1e-9)
+    density = torch.from_numpy(stats.t.logpdf(q.numpy(), degrees)) + math.log(2)
+    # d|T| density over s = asinh(q / sqrt(nu)) is dE/ds exp(-E).
+    stretched = density + 0.5 * torch.log(nu + q.square())
+    torch.testing.assert_close(log_slope - excess, stretched, rtol=1e-9, atol=1e-8)
+
+
+def test_scores_of_a_t_have_derivatives_in_both() -> None:
+    excess = torch.tensor([0.3, 2.0, 9.0], dtype=torch.float64, requires_grad=True)
+    degrees = torch.tensor([1.5, 4.0, 20.0], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(student_of_excess, (excess, degrees))
+
+
+def test_a_gaussian_copula_is_a_normal_of_unit_variances() -> None:
+    copula = correlated(distributions.GaussianCopula(2))
+    torch.testing.assert_close(copula.correlations().detach(), torch.tensor(CORRELATED).double())
+    z = torch.randn(50, 2, dtype=torch.float64)
+    expected = torch.from_numpy(stats.multivariate_normal(cov=CORRELATED).logpdf(z.numpy()))
+    torch.testing.assert_close(copula.log_prob(z).detach(), expected)
+
+
+@pytest.mark.parametrize("degrees", [2.0, 10.0])
+def test_a_student_copula_is_that_of_a_multivariate_t(degrees: float) -> None:
+    copula = correlated(distributions.StudentCopula(2, degrees))
+    z = 2 * torch.randn(50, 2, dtype=torch.float64)
+    q = stats.t.ppf(stats.norm.cdf(z.numpy()), degrees)
+    joint = stats.multivariate_t(shape=CORRELATED, df=degrees).logpdf(q)
+    expected = joint - stats.t.logpdf(q, degrees).sum(-1) + stats.norm.logpdf(z.numpy()).sum(-1)
+    torch.testing.assert_close(copula.log_prob(z).detach(), torch.from_numpy(expected), rtol=1e-6, atol=1e-6)
+    check_normalised(copula.log_prob, -6, 6, dims=2, points=80)
+
+
+@pytest.mark.parametrize("kind", [distributions.GaussianCopula, distributions.StudentCopula])
+def test_marginals_are_normal_whatever_the_copula(kind: type) -> None:
+    copula = randomise(kind(3), 1.0)
+    z = copula.sample(20_000, generator=torch.Generator().manual_seed(0))
+    for column in z.double().numpy().T:
+        assert stats.kstest(column, "norm").pvalue > 1e-3
+
+
+def test_a_student_copula_has_tail_dependence_and_a_gaussian_one_has_not() -> None:
+    def together(copula: distributions.Distribution) -> float:
+        z = correlated(copula).sample(200_000, generator=torch.Generator().manual_seed(0))
+        return ((z > 3).all(-1).double().mean() / (z[:, 0] > 3).double().mean()).item()
+
+    # Demarta, McNeil (2005), equation 4: in the limit 2 T_{nu + 1}(-sqrt((nu + 1) (1 - r) / (1 + r))).
+    limit = 2 * stats.t.cdf(-math.sqrt(3 * 0.4 / 1.6), 3)
+    assert together(distributions.StudentCopula(2, 2.0)) == pytest.approx(limit, abs=0.1)
+    assert together(distributions.GaussianCopula(2)) < 0.2
+
+
+@pytest.mark.parametrize("marginals", ["tails", "splines", "mixtures"])
+def test_marginals_and_copula_are_apart(marginals: str) -> None:
+    """The integral of the joint density over one dimension is the other's marginal density."""
+    flow = randomise(pf.models.copula(features=2, marginals=marginals, copula="student"), 0.3).double()
+    apart = pf.Flow(flow.transform, distributions.StandardNormal((2,)))
+    grid = torch.linspace(-40, 40, 8001, dtype=torch.float64)
+    for x in (-0.7, 0.4):
+        point = torch.full_like(grid, x)
+        with torch.no_grad():
+            joint = flow.log_prob(torch.stack([point, grid], -1)).exp()
+            product = apart.log_prob(torch.stack([point, grid], -1)).exp()
+        torch.testing.assert_close(torch.trapezoid(joint, grid), torch.trapezoid(product, grid), rtol=2e-3, atol=0)
+
+
+def test_a_copula_of_ones_own_and_names_that_do_not_exist() -> None:
+    marginals = transforms.Elementwise(pf.scalar.Affine(), (3,))
+    own = pf.models.copula(features=3, marginals=marginals, copula=distributions.GaussianCopula(3))
+    assert own.log_prob(torch.zeros(2, 3)).shape == (2,)
+    assert pf.models.copula(features=3, copula="flow").sample(4).shape == (4, 3)
+    for options in ({"copula": "clayton"}, {"marginals": "kernel"}):
+        with pytest.raises(pf.errors.UsageError, match="expects one of"):
+            pf.models.copula(features=3, **options)
+
+
+def test_normal_scores_are_normal() -> None:
+    layer = transforms.NormalScores(2)
+    x = torch.randn(5000, 2, generator=torch.Generator().manual_seed(0)).exp()
+    x[:, 1] = x[:, 1].round()
+    z = layer.initialise(x)
+    assert stats.kstest(z[:, 0].numpy(), "norm").pvalue > 0.01
+    assert bool(torch.isfinite(layer(10 * x)[1]).all())
+    torch.testing.assert_close(layer.decode(z)[:, 0], x[:, 0], rtol=1e-4, atol=1e-4)
+
+
+def test_an_autoencoder_of_a_vine_is_trained_to_reconstruct() -> None:
+    flow = pf.models.vine_autoencoder(features=3, latents=2, hidden=8)
+    assert pf.training.objectives.objective_for(flow) == ELBO(beta=0.0)
+
+
+def bent(count: int, seed: int = 0) -> Tensor:
+    """Three columns of which the second depends on the square of the first, and the third on the second."""
+    z = torch.randn(count, 3, generator=torch.Generator().manual_seed(seed))
+    z[:, 1] = z[:, 0].square() + 0.3 * z[:, 1]
+    z[:, 2] += z[:, 1]
+    return z
+
+
+class TestVines:
+    @pytest.fixture(autouse=True)
+    def _installed(self) -> None:
+        pytest.importorskip("pyvinecopulib")
+
+    def test_a_vine_obeys_the_laws(self) -> None:
+        check_distribution(distributions.VineCopula.fitted(bent(300)))
+
+    def test_a_vine_of_a_normal_has_its_density(self) -> None:
+        copula = correlated(distributions.GaussianCopula(2))
+        z = copula.sample(4000, generator=torch.Generator().manual_seed(0))
+        vine = distributions.VineCopula.fitted(z)
+        new = copula.sample(2000, generator=torch.Generator().manual_seed(1))
+        assert (copula.log_prob(new) - vine.log_prob(new)).mean().item() == pytest.approx(0, abs=0.03)
+
+    def test_gradients_reach_what_stands_before_a_vine(self) -> None:
+        vine = distributions.VineCopula.fitted(bent(500)[:, :2]).double()
+        z = torch.tensor([[0.31, -0.2], [-1.0, 0.4]], dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(vine.log_prob, z, rtol=1e-3)
+
+    def test_a_vine_finds_what_no_correlation_shows(self, tmp_path: Path) -> None:
+        flow = pf.models.copula(features=3, marginals="splines", copula="independence")
+        flow.initialise(bent(2000))
+        with_vine = pf.models.with_vine(flow, bent(2000))
+        gain = (with_vine.log_prob(bent(1000, 1)) - flow.log_prob(bent(1000, 1))).mean().item()
+        assert gain > 0.7
+        samples = with_vine.sample(2000, generator=torch.Generator().manual_seed(0))
+        bend = torch.corrcoef(torch.stack([samples[:, 0].square(), samples[:, 1]]))[0, 1].item()
+        assert bend > 0.8
+        pf.save(with_vine, tmp_path / "vine.safetensors")
+        again = pf.load(tmp_path / "vine.safetensors")
+        assert torch.equal(again.log_prob(bent(5)), with_vine.log_prob(bent(5)))
+
+    def test_an_autoencoder_gets_the_distribution_of_its_latents(self) -> None:
+        flow = pf.models.vine_autoencoder(features=3, latents=2, hidden=16)
+        pf.fit(flow, bent(1000), max_steps=30, learning_rate=1e-2, compile=False, progress=False, seed=0)
+        with_vine = pf.models.with_vine(flow, bent(1000))
+        latents, drawn = flow.encode(bent(1000)), with_vine.base.sample(1000)
+        for ours, theirs in zip(drawn.T, latents.T, strict=True):
+            assert stats.ks_2samp(ours.numpy(), theirs.detach().numpy()).pvalue > 1e-3
+
+    def test_what_a_vine_cannot_be_made_of_is_told(self) -> None:
+        with pytest.raises(pf.errors.DataError, match="20 rows and 2 dimensions"):
+            distributions.VineCopula.fitted(torch.zeros(10, 2))
+        with pytest.raises(pf.errors.DataError, match="finite"):
+            distributions.VineCopula.fitted(torch.full((30, 2), torch.nan))
+        with pytest.raises(pf.errors.UsageError, match="description"):
+            distributions.VineCopula("{}")
+        with pytest.raises(pf.errors.UsageError, match="2 dimensions or more"):
+            pf.models.with_vine(pf.models.maf(features=1), torch.zeros(30, 1))
