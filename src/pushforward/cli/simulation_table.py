@@ -16,6 +16,8 @@ from pushforward.errors import DataError, UsageError
 
 #: Fewer simulations teach nothing and leave none to calibrate with.
 FEWEST = 100
+#: As many steps of single precision, in which flows learn, as a column's deviation has at least.
+FINEST = 100
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,9 @@ def read_simulations(path: str, parameters: tuple[str, ...], observations: tuple
 
     Raises:
         UsageError: if names are not two sets of columns.
-        DataError: if the table cannot be read, misses a column, has too few rows, or a column is constant or holds
-            something else than numbers; a value of an observation may be missing.
+        DataError: if the table cannot be read, misses a column, has too few rows, or a column is constant, varies
+            less than single precision tells, or holds something else than numbers; a value of an observation may be
+            missing.
     """
     table = opened(path)
     others = observations or tuple(name for name in table.names if name not in parameters)
@@ -64,7 +67,25 @@ def read_simulations(path: str, parameters: tuple[str, ...], observations: tuple
         if not len(there) or (there == there[0]).all():
             what = f"is {there[0]:g} in all simulations" if len(there) else "has no values"
             raise DataError(f"{path}: expected columns that vary, but {name!r} {what}; leave it out, by --observations")
+        check_precision(path, name, there)
     return Simulations(torch.from_numpy(theta), torch.from_numpy(x), parameters, others)
+
+
+def check_precision(path: str, name: str, values: np.ndarray) -> None:
+    """Check that single precision tells a column's values apart.
+
+    Raises:
+        DataError: if it does not.
+    """
+    # Rounding may leave nothing of them, or infinity.
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        step = float(np.spacing(np.float32(np.abs(values).max())))
+        fine = FINEST * step <= values.std()
+    if not fine:
+        raise DataError(
+            f"{path}: column {name!r} goes from {values.min():.10g} to {values.max():.10g}, more finely than single "
+            "precision tells; subtract a constant from it, or scale it"
+        )
 
 
 def read_observation(path: Path, row: int, columns: tuple[str, ...]) -> Tensor:

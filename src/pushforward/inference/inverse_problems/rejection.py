@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from pushforward.errors import UsageError
+from pushforward.errors import ShapeError, UsageError
+from pushforward.scalar.arguments import check_counts
 
 
 def rejection_sample(
@@ -35,6 +36,7 @@ def rejection_sample(
 
     Raises:
         UsageError: if more are to be kept than tried.
+        ShapeError: if the observation is none of the simulator's vectors.
 
     Source: Tavare et al. (1997), Genetics 145, 505-518.
 
@@ -46,10 +48,16 @@ def rejection_sample(
     """
     if not 0 < count <= simulations:
         raise UsageError(f"rejection_sample expects to keep 1 to {simulations} simulations, got count={count}")
+    check_counts("rejection_sample", batch=batch)
     generator = torch.Generator().manual_seed(seed)
     kept, distances = torch.empty(0), torch.empty(0)
     for start in range(0, simulations, batch):
         x, y = sample(min(batch, simulations - start), generator)
+        if observation.dim() != 1 or y.shape[1:] != observation.shape:
+            raise ShapeError(
+                f"rejection_sample expects an observation (E,) and simulations (n, E), got {tuple(observation.shape)} "
+                f"and {tuple(y.shape)}"
+            )
         x = torch.cat([kept, x]) if len(kept) else x
         distances = torch.cat([distances, (y - observation).norm(dim=-1)])
         nearest = distances.topk(min(count, len(distances)), largest=False).indices
