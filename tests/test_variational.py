@@ -141,10 +141,10 @@ def test_uniform_parameters_of_an_interval_are_normal() -> None:
 def test_an_interval_has_all_digits_at_its_lower_end(dtype: torch.dtype) -> None:
     u = torch.tensor([[-12.0], [-9.0], [-6.0], [-5.0], [-1.0], [0.0], [3.0]], dtype=dtype, requires_grad=True)
     x, log_det = coordinates_of(constraints.interval(0.0, 3.0)).constrain(u)
-    exact = torch.from_numpy(3 * stats.norm.cdf(u.detach().double()))
+    exact = torch.from_numpy(3 * stats.norm.cdf(u[:, 0].detach().double()))
     torch.testing.assert_close(x.double(), exact, rtol=2e-5 if dtype == torch.float32 else 1e-12, atol=0.0)
     (slope,) = torch.autograd.grad(x.sum(), u)
-    torch.testing.assert_close(log_det[:, None], slope.log(), rtol=1e-4 if dtype == torch.float32 else 1e-12, atol=0.0)
+    torch.testing.assert_close(log_det, slope[:, 0].log(), rtol=1e-5 if dtype == torch.float32 else 1e-12, atol=1e-6)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 0.0), (1000.0, 1001.0)])
@@ -170,7 +170,11 @@ def test_a_uniform_prior_far_from_zero_has_no_samples_at_its_ends() -> None:
         return prior.log_prob(x) + torch.distributions.Normal(1000.9, 0.3).log_prob(x)
 
     options: dict[str, Any] = {"steps": 200, "learning_rate": 3e-2, "seed": 0}
-    posterior = fit_posterior(log_joint, diagonal_flow(1), parameters=constraints.interval(1000.0, 1001.0), **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        posterior = fit_posterior(
+            log_joint, diagonal_flow(1), parameters=constraints.interval(1000.0, 1001.0), **options
+        )
     exact = math.log(stats.norm.cdf(1 / 3) - stats.norm.cdf(-3))
     assert posterior.log_normaliser.value == pytest.approx(exact, abs=0.01)
 

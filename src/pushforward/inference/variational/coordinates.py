@@ -87,6 +87,9 @@ class Constrained(Coordinates):
     def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
         free = u.reshape((*u.shape[:-1], *self.free_shape))
         value = self.transform(free)
+        if not u.numel():
+            # torch cannot sum over the elements of no parameters.
+            return value, u.new_zeros(u.shape[:-1])
         return value, self.transform.log_abs_det_jacobian(free, value)
 
     def unconstrain(self, parameters: Any) -> Tensor:
