@@ -24,8 +24,8 @@ class ToInterval(Transform):
         low, high: the bounds, numbers or tensors.
 
     Example:
-        >>> ToInterval(0.0, 4.0)(torch.tensor([-torch.inf, 0.0])), ToInterval(0.0, 4.0).inv(torch.tensor(2.0))
-        (tensor([0., 2.]), tensor(0.))
+        >>> ToInterval(1.0, 5.0)(torch.tensor([-torch.inf, 0.0])), ToInterval(1.0, 5.0).inv(torch.tensor(3.0))
+        (tensor([1.0000, 3.0000]), tensor(0.))
     """
 
     domain = constraints.real
