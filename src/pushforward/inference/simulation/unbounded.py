@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import UsageError
-from pushforward.numerics import finite_square
+from pushforward.numerics import finite_square, normal_tail
 from pushforward.spaces import Interval, Reals
 from pushforward.spaces.product import product_of
 from pushforward.transforms.base import Bijection
@@ -82,7 +82,7 @@ class Unbounded(Bijection):
         largest = math.log(torch.finfo(z.dtype).max) - 1.0
         signed = torch.where(below, -z, z)
         distance = torch.exp(torch.where(above | below, signed, 0.0).clamp(-largest, largest))
-        tail = torch.special.ndtr(-torch.where(both, z, 0.0).abs()) * torch.where(both, self.high - self.low, 1.0)
+        tail = normal_tail(torch.where(both, z, 0.0)) * torch.where(both, self.high - self.low, 1.0)
         low, high = torch.where(both | above, self.low, 0.0), torch.where(both | below, self.high, 0.0)
         between = torch.where(z < 0, low + tail, high - tail)
         x = torch.where(above, low + distance, torch.where(below, high - distance, torch.where(both, between, z)))
