@@ -22,6 +22,8 @@ def bounded(raw: Tensor, limit: float) -> Tensor:
     """Squash smoothly into ``(-limit, limit)``: nearly the identity up to half the limit, and beyond it a gradient that
     fades only as ``1 / |raw|^3``, where a tanh's is soon zero.
 
+    Where the square of ``raw / limit`` has no place in the type, beyond 1e19 in single precision, it is 0.
+
     Example:
         >>> bounded(torch.tensor([0.1, 100.0]), 5.0).round(decimals=2)
         tensor([0.1000, 4.9900])
