@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -51,10 +50,10 @@ class ELBO:
     free_bits: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, kind in (("beta", Real), ("warmup_steps", Integral), ("free_bits", Real)):
+        for name, kind in (("beta", (int, float)), ("warmup_steps", int), ("free_bits", (int, float))):
             value = getattr(self, name)
             if not isinstance(value, kind) or isinstance(value, bool) or not 0 <= value < math.inf:
-                number = "a whole number" if kind is Integral else "a number"
+                number = "a whole number" if kind is int else "a number"
                 raise UsageError(f"ELBO expects as {name} {number} of 0 or more, got {value!r}")
 
     def check(self, flow: Flow) -> None:
