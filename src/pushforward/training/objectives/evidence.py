@@ -35,7 +35,7 @@ class ELBO:
             flow posterior does not have). With 0 there is no floor: estimates below zero count as they are.
 
     Raises:
-        UsageError: for a negative number, or a flow without a variational layer.
+        UsageError: for what is no number of 0 or more, or a flow without a variational layer.
 
     Example:
         >>> import pushforward as pf
@@ -50,10 +50,11 @@ class ELBO:
     free_bits: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("beta", "warmup_steps", "free_bits"):
+        for name, kind in (("beta", (int, float)), ("warmup_steps", int), ("free_bits", (int, float))):
             value = getattr(self, name)
-            if not 0 <= value < math.inf:
-                raise UsageError(f"ELBO expects {name} of 0 or more, got {value}")
+            if not isinstance(value, kind) or isinstance(value, bool) or not 0 <= value < math.inf:
+                number = "a whole number" if kind is int else "a number"
+                raise UsageError(f"ELBO expects as {name} {number} of 0 or more, got {value!r}")
 
     def check(self, flow: Flow) -> None:
         """Raise :class:`UsageError` if the flow cannot be trained so."""
