@@ -11,6 +11,8 @@ from torch import Tensor
 
 from pushforward.diagnostics.posteriors.standardised import check_samples, standardised_rows
 from pushforward.numerics import squared_distances
+from pushforward.scalar.arguments import check_counts
+from pushforward.seeds import check_seed
 
 SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Widths of the Gaussian kernels, in medians of the distances."""
@@ -73,6 +75,8 @@ def mmd(
         >>> mmd(first, second).p_value > 0.05, mmd(first + 1, second).p_value < 0.01
         (True, True)
     """
+    check_counts("mmd", permutations=permutations)
+    check_seed("seed", seed)
     check_samples("mmd", samples, reference)
     rows = torch.cat([standardised_rows(each, reference) for each in (samples, reference)])
     squares = squared_distances(rows, rows)

@@ -12,6 +12,7 @@ from pushforward.diagnostics.posteriors.label_classifiers import fit_classifiers
 from pushforward.diagnostics.posteriors.standardised import standardised_rows
 from pushforward.diagnostics.posteriors.uniformity import seeds
 from pushforward.errors import ShapeError
+from pushforward.scalar.arguments import check_counts
 
 WIDEST = 100
 
@@ -83,6 +84,7 @@ def local_c2st(
         >>> local_c2st(prior, theta, x, torch.tensor([2.0]), trials=19, steps=100).p_value
         0.05
     """
+    check_counts("local_c2st", draws=draws, trials=trials, steps=steps)
     check_pairs("local_c2st", theta, x)
     if observed.shape != x.shape[1:]:
         raise ShapeError(

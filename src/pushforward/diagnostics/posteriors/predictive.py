@@ -12,6 +12,7 @@ from pushforward.diagnostics.posteriors.distances import Mahalanobis
 from pushforward.diagnostics.posteriors.draws import Given, plain, posterior_draws
 from pushforward.diagnostics.posteriors.uniformity import seeds
 from pushforward.errors import DataError, ShapeError
+from pushforward.scalar.arguments import check_counts
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def posterior_predictive(
         >>> [posterior_predictive(each, simulator, observed).p_value > 0.05 for each in (right, far)]
         [True, False]
     """
+    check_counts("posterior_predictive", draws=draws)
     first, second = seeds(seed, 2)
     theta = posterior_draws("posterior_predictive", posterior, draws, observed[None], first)[:, 0]
     with torch.no_grad(), torch.random.fork_rng():

@@ -11,6 +11,7 @@ from torch import Tensor
 from pushforward.diagnostics.posteriors.draws import Given, check_pairs, plain, posterior_draws, ranks_of
 from pushforward.diagnostics.posteriors.uniformity import Uniformity, seeds, uniformity
 from pushforward.errors import ShapeError
+from pushforward.scalar.arguments import check_counts
 
 Quantity = Callable[[Tensor, Tensor], Tensor]
 """Of parameters ``(..., N, D)`` and observations ``(N, ...)``: ``(..., N)``."""
@@ -79,6 +80,7 @@ def sbc(
         >>> sbc(right, theta, x).p_value > 0.05, sbc(narrow, theta, x).p_value < 0.01
         (True, True)
     """
+    check_counts("sbc", draws=draws)
     check_pairs("sbc", theta, x)
     first, second, third = seeds(seed, 3)
     drawn = posterior_draws("sbc", posterior, draws, x, first, theta.shape[1])

@@ -18,6 +18,8 @@ from pushforward.diagnostics.posteriors.kernel_discrepancy import (
 from pushforward.diagnostics.posteriors.standardised import check_samples, check_shapes, standardised_rows
 from pushforward.errors import DataError
 from pushforward.numerics import squared_distances
+from pushforward.scalar.arguments import check_counts
+from pushforward.seeds import check_seed
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ def misspecification(
         >>> [misspecification(each, simulated).p_value > 0.05 for each in (observed, observed + 5)]
         [True, False]
     """
+    check_counts("misspecification", trials=trials)
+    check_seed("seed", seed)
     check_shapes("misspecification", observed, simulated, 1)
     if len(simulated) < max(4, 2 * len(observed)):
         raise DataError(

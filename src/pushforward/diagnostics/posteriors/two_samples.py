@@ -14,6 +14,8 @@ from torch import Tensor
 from pushforward.diagnostics.posteriors.standardised import check_samples, standardised_rows
 from pushforward.extras import requires
 from pushforward.kernels.perceptrons import fit_perceptrons
+from pushforward.scalar.arguments import check_counts
+from pushforward.seeds import check_seed
 
 Places = NDArray[np.int64]
 
@@ -73,6 +75,8 @@ def c2st(samples: Tensor, reference: Tensor, *, folds: int = 5, seed: int = 1) -
         >>> c2st(first + 4, second).value > 0.9
         True
     """
+    check_counts("c2st", least=2, folds=folds)
+    check_seed("seed", seed)
     check_samples("c2st", samples, reference, folds)
     rows = torch.cat([standardised_rows(each, reference) for each in (reference, samples)]).float()
     # The reference first, as in the benchmark that publishes this test: seeds then give the same folds.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.extras import requires
+from pushforward.seeds import check_seed
 
 MOST_THRESHOLDS = 99
 SIMULATIONS = 2000
@@ -96,5 +97,5 @@ def seeds(seed: int, count: int) -> list[int]:
         >>> len(set(seeds(0, 3)))
         3
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(check_seed("seed", seed))
     return torch.randint(2**31, (count,), generator=generator).tolist()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pushforward.distributions.inputs import as_batch
 from pushforward.errors import ShapeError
+from pushforward.scalar.arguments import check_counts
 
 
 class Solver(Protocol):
@@ -56,6 +57,7 @@ def calibration(solver: Solver, x: Tensor, y: Tensor, *, draws: int = 500, level
 
     Raises:
         ShapeError: if there are not as many parameters as observations.
+        UsageError: if a number is none of its kind.
 
     Source: Ardizzone et al. (2019), arXiv:1808.04730, section 4.
 
@@ -67,6 +69,7 @@ def calibration(solver: Solver, x: Tensor, y: Tensor, *, draws: int = 500, level
         >>> calibration(Prior(), torch.randn(5000, 1, generator=generator), torch.zeros(5000)).error < 0.01
         True
     """
+    check_counts("calibration", draws=draws, levels=levels)
     if len(x) != len(y):
         raise ShapeError(f"calibration expects as many parameters as observations, got {len(x)} and {len(y)}")
     drawn = solver.posterior(y).sample(as_batch(draws))
@@ -89,5 +92,6 @@ def resimulation_error(solver: Solver, simulate: Callable[[Tensor], Tensor], y: 
         >>> torch.manual_seed(0) and round(resimulation_error(Wide(), lambda x: x, torch.zeros(1000, 1)), 1)
         4.0
     """
+    check_counts("resimulation_error", draws=draws)
     drawn = solver.posterior(y).sample(as_batch(draws))
     return float((simulate(drawn) - y).square().sum(-1).mean())

@@ -19,6 +19,7 @@ from pushforward.inference.variational.coordinates import Declared
 from pushforward.inference.variational.density import Tempered, UnconstrainedDensity, coordinates_for
 from pushforward.inference.variational.divergences import Divergence, LogDensity, reverse_divergence
 from pushforward.inference.variational.posterior import VariationalPosterior, assess
+from pushforward.scalar.arguments import check_counts, check_positive, check_weights
 from pushforward.seeds import check_seed
 from pushforward.training.compiling import Compile, Compiled, compiles
 from pushforward.training.gradients import clip_, scaled_norm
@@ -27,6 +28,9 @@ from pushforward.training.stopping import Limits
 
 COLDEST = 0.01
 """The inverse temperature at which annealing starts."""
+
+FEWEST_DRAWS = 100
+"""Fewer samples say nothing of a fit."""
 
 LARGEST_GRADIENT = 10.0
 """Gradients are shortened to this length."""
@@ -98,10 +102,9 @@ def fit_posterior(
     """
     _check_trainable(flow)
     coordinates = coordinates_for("fit_posterior", flow, parameters)
-    divergence = reverse_divergence(flow) if divergence is None else divergence
+    divergence = reverse_divergence(flow) if divergence is None else _as_divergence(divergence)
     plan = Plan(Limits(steps, max_time, None), batch_size, learning_rate, annealing)
-    if draws < 100:
-        raise UsageError(f"draws expects at least 100 samples to judge by, got {draws}")
+    check_counts("fit_posterior", least=FEWEST_DRAWS, draws=draws)
     density = UnconstrainedDensity(log_density, coordinates)
     if seed is not None:
         torch.manual_seed(check_seed("seed", seed))
@@ -141,17 +144,14 @@ class Plan:
     annealing: float
 
     def __post_init__(self) -> None:
-        seconds = self.limits.seconds
-        checks = [
-            ("steps", self.limits.steps, "a number of at least 1", (self.limits.steps or 0) >= 1),
-            ("max_time", seconds, "a number of seconds above 0", seconds is None or seconds > 0),
-            ("batch_size", self.batch_size, "a number of at least 2", self.batch_size >= 2),
-            ("learning_rate", self.learning_rate, "a number above 0", 0 < self.learning_rate < math.inf),
-            ("annealing", self.annealing, "a share from 0 to 1", 0 <= self.annealing <= 1),
-        ]
-        for name, value, expected, right in checks:
-            if not right:
-                raise UsageError(f"{name} expects {expected}, got {value!r}")
+        check_counts("fit_posterior", steps=self.limits.steps)
+        check_counts("fit_posterior", least=2, batch_size=self.batch_size)
+        check_positive("fit_posterior", learning_rate=self.learning_rate)
+        if self.limits.seconds is not None:
+            check_positive("fit_posterior", max_time=self.limits.seconds)
+        check_weights("fit_posterior", annealing=self.annealing)
+        if self.annealing > 1:
+            raise UsageError(f"annealing expects a share from 0 to 1, got {self.annealing!r}")
 
     def inverse_temperature(self, progress: float) -> float:
         """What ``log f`` is multiplied by, when this share of the fit is done."""
@@ -169,6 +169,12 @@ class OfSamples:
 
     def __call__(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
         return self.divergence(flow, self.log_density, len(x))
+
+
+def _as_divergence(divergence: Any) -> Divergence:
+    if isinstance(divergence, type) or not callable(divergence):
+        raise UsageError(f"divergence expects one such as ReverseKL() or AlphaDivergence(0.5), got {divergence!r}")
+    return divergence  # type: ignore[no-any-return]
 
 
 def _check_trainable(flow: Flow) -> None:
