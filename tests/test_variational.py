@@ -467,12 +467,12 @@ def test_the_forward_divergence_needs_no_gradient_and_bears_zeros() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"steps": 0}, "steps expects a number of at least 1, got 0"),
-        ({"max_time": 0.0}, r"max_time expects a number of seconds above 0, got 0\.0"),
-        ({"batch_size": 1}, "batch_size expects a number of at least 2, got 1"),
-        ({"learning_rate": -1.0}, r"learning_rate expects a number above 0, got -1\.0"),
+        ({"steps": 0}, "whole number of at least 1 steps, got steps=0"),
+        ({"max_time": 0.0}, r"positive, finite max_time, got max_time=0\.0"),
+        ({"batch_size": 1}, "whole number of at least 2 batch_size, got batch_size=1"),
+        ({"learning_rate": -1.0}, r"positive, finite learning_rate, got learning_rate=-1\.0"),
         ({"annealing": 2.0}, r"annealing expects a share from 0 to 1, got 2\.0"),
-        ({"draws": 10}, "draws expects at least 100 samples to judge by, got 10"),
+        ({"draws": 10}, "whole number of at least 100 draws, got draws=10"),
         ({"parameters": {}}, "parameters expects one parameter at least, got none"),
         ({"parameters": constraints.simplex}, r"expects its shape, as in \(constraint, \(3,\)\)"),
         ({"parameters": {"n": constraints.nonnegative_integer}}, "expects a set that a bijection leads to"),

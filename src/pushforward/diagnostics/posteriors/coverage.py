@@ -19,14 +19,15 @@ from pushforward.diagnostics.posteriors.draws import (
     posterior_draws,
     ranks_of,
 )
+from pushforward.diagnostics.posteriors.sentence import Sentence
 from pushforward.diagnostics.posteriors.standardised import standardised_rows
 from pushforward.diagnostics.posteriors.uniformity import Array, Uniformity, seeds, uniformity
 from pushforward.errors import DataError, ShapeError, UsageError
 from pushforward.scalar.arguments import check_counts
 
 
-@dataclass(frozen=True)
-class Coverage:
+@dataclass(frozen=True, repr=False)
+class Coverage(Sentence):
     """The share of truths within credible regions, for each level of them.
 
     Attributes:

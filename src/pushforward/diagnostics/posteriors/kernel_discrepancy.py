@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.diagnostics.posteriors.sentence import Sentence
 from pushforward.diagnostics.posteriors.standardised import check_samples, standardised_rows
 from pushforward.numerics import squared_distances
 from pushforward.scalar.arguments import check_counts
@@ -18,8 +19,8 @@ SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Widths of the Gaussian kernels, in medians of the distances."""
 
 
-@dataclass(frozen=True)
-class Discrepancy:
+@dataclass(frozen=True, repr=False)
+class Discrepancy(Sentence):
     """A discrepancy and what chance gives where there is none.
 
     Attributes:

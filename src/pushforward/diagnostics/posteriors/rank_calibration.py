@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward.diagnostics.posteriors.draws import Given, check_pairs, plain, posterior_draws, ranks_of
+from pushforward.diagnostics.posteriors.sentence import Sentence
 from pushforward.diagnostics.posteriors.uniformity import Uniformity, seeds, uniformity
 from pushforward.errors import ShapeError
 from pushforward.scalar.arguments import check_counts
@@ -17,8 +18,8 @@ Quantity = Callable[[Tensor, Tensor], Tensor]
 """Of parameters ``(..., N, D)`` and observations ``(N, ...)``: ``(..., N)``."""
 
 
-@dataclass(frozen=True)
-class RankCalibration:
+@dataclass(frozen=True, repr=False)
+class RankCalibration(Sentence):
     """The ranks of the truth among draws of the posterior, and whether they are uniform.
 
     Attributes:

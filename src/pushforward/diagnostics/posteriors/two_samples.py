@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward.diagnostics.posteriors.sentence import Sentence
 from pushforward.diagnostics.posteriors.standardised import check_samples, standardised_rows
 from pushforward.extras import requires
 from pushforward.kernels.perceptrons import fit_perceptrons
@@ -20,8 +21,8 @@ from pushforward.seeds import check_seed
 Places = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class TwoSampleTest:
+@dataclass(frozen=True, repr=False)
+class TwoSampleTest(Sentence):
     """How well a classifier tells two samples apart that it has not seen: 0.5 where they are the same, 1 where it
     always does.
 

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward.diagnostics.posteriors.sentence import Sentence
 from pushforward.extras import requires
 from pushforward.seeds import check_seed
 
@@ -23,8 +24,8 @@ SIMULATIONS = 2000
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Uniformity:
+@dataclass(frozen=True, repr=False)
+class Uniformity(Sentence):
     """The empirical distribution functions of ranks, what chance leaves of uniform ones, and p-values.
 
     Attributes:
@@ -45,6 +46,9 @@ class Uniformity:
         """Of all quantities together, ``1 - (1 - p)^Q`` with the least of theirs (Šidák): uniform as they are where
         quantities are independent."""
         return 1.0 - (1.0 - float(self.p_values.min())) ** len(self.p_values)
+
+    def __str__(self) -> str:
+        return f"{self.shares.shape[1]} quantities: p = {self.p_value:.3g}"
 
 
 def uniformity(ranks: Tensor, draws: int, *, seed: int = 0, band: float = 0.95) -> Uniformity:

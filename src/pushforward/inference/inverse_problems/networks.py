@@ -12,6 +12,7 @@ from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.inference.inverse_problems.latent import ObservationAndLatent
 from pushforward.models.contexts import conditioning
+from pushforward.models.options import check_options
 from pushforward.networks import MLP
 from pushforward.networks.context import Context
 from pushforward.networks.factory import NetworkFactory
@@ -151,6 +152,7 @@ def conditional_invertible_flow(
 def _couplings(
     width: int, layers: int, hidden: int | Sequence[int], context: Context, scalar: ScalarBijection
 ) -> list[Transform]:
+    check_options("the couplings' networks", _couplings, {"hidden": hidden}, {})
     network = partial(MLP, hidden=hidden)
     pairs = [(two_way_coupling(width, network, context, scalar), Householder(width, 1)) for _ in range(layers)]
     return [part for pair in pairs for part in pair]

@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from pushforward.diagnostics.posteriors.sentence import Sentence
 from pushforward.distributions.inputs import as_batch
 from pushforward.errors import ShapeError
 from pushforward.scalar.arguments import check_counts
@@ -21,8 +22,8 @@ class Solver(Protocol):
         """The distribution of the parameters at observations ``(N, ...)``."""
 
 
-@dataclass(frozen=True)
-class Calibration:
+@dataclass(frozen=True, repr=False)
+class Calibration(Sentence):
     """The calibration of the marginal posteriors.
 
     Attributes:
@@ -43,6 +44,9 @@ class Calibration:
     def error_per_parameter(self) -> Tensor:
         """The same of each parameter, ``(D,)``."""
         return (self.inside - self.levels[:, None]).abs().median(0).values
+
+    def __str__(self) -> str:
+        return f"error {self.error:.3g} over {len(self.levels)} levels"
 
 
 def calibration(solver: Solver, x: Tensor, y: Tensor, *, draws: int = 500, levels: int = 100) -> Calibration:

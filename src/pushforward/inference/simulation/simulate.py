@@ -16,6 +16,7 @@ from torch import Tensor
 from pushforward.errors import SimulationError, UsageError
 from pushforward.extras import requires
 from pushforward.files import atomic_path, make_folder
+from pushforward.inference.simulation.prior import Prior
 from pushforward.scalar.arguments import check_counts
 from pushforward.seeds import check_seed
 from pushforward.training.progress import Lines
@@ -40,7 +41,7 @@ def simulate(
     Args:
         simulator: called as ``simulator(theta)`` with parameters ``(n, D)``; gives ``(n, ...)``, NaN for what is
             missing. See `OneByOne` for one that takes a single vector.
-        proposal: the prior, or what else has ``sample((count,))``.
+        proposal: the prior, as `NPE` takes it, or what else has ``sample((count,))``.
         count: how many simulations.
         batch_size: parameters in one call; by default all in 20 calls of each worker.
         workers: processes that simulate at the same time, by joblib; -1 for all processors.
@@ -154,6 +155,8 @@ class _Kept:
 
 
 def _drawn(proposal: Any, count: int, seed: int) -> Tensor:
+    if isinstance(proposal, (list, tuple)):
+        proposal = Prior(proposal)
     if isinstance(proposal, type) or not callable(getattr(proposal, "sample", None)):
         raise UsageError(f"simulate expects a prior with sample((count,)), got {proposal!r}: Prior(...) makes one")
     with torch.random.fork_rng(devices=[]):

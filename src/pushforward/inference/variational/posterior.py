@@ -16,6 +16,7 @@ from pushforward.diagnostics.pareto import RELIABLE, pareto_shape, smoothed_weig
 from pushforward.flows.flow import Flow
 from pushforward.inference.variational.density import UnconstrainedDensity
 from pushforward.inference.variational.reach import warn_of_edges
+from pushforward.scalar.arguments import check_counts
 
 AT_ONCE = 5000
 """How many samples are weighed together, which bounds the memory."""
@@ -68,6 +69,7 @@ class VariationalPosterior:
     def weighted_sample(self, count: int, generator: torch.Generator | None = None) -> tuple[Any, Tensor]:
         """Draw parameters with Pareto-smoothed importance weights that sum to 1: estimates by them are of the posterior
         itself, as far as ``pareto_shape`` allows."""
+        check_counts("weighted_sample", count=count)
         u, log_weights = weigh(self.flow, self.density, count, generator)
         return self.density.coordinates.constrain(u)[0], smoothed_weights(log_weights).to(u.dtype)
 
