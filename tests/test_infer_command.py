@@ -121,7 +121,7 @@ def test_the_command_says_what_is_wrong(
         ({"mass": 3.0}, "expected columns that vary, but 'mass' is 3 in all simulations"),
         ({"flux": 3.0}, "'flux' is 3 in all simulations"),
         ({"flux": np.nan}, "'flux' has no values"),
-        ({"flux": "bright"}, "'flux' holds something else: leave it out, by naming those that the simulator gave in --observations"),
+        ({"flux": "bright"}, "'flux' holds something else: leave it out"),
         ({"mass": np.where(np.arange(600) == 5, np.nan, np.arange(600.0))}, "'mass' has a missing or infinite value"),
         ({"flux": np.where(np.arange(600) == 5, np.inf, np.arange(600.0))}, "column 'flux' is infinite (row 5)"),
     ],
