@@ -131,7 +131,7 @@ def test_flows_come_back_from_files(tmp_path: Path) -> None:
         (lambda: rejection_sample(KINEMATICS.sample, torch.zeros(2), 10, simulations=5), "keep 1 to 5"),
         (lambda: Bidirectional().check(pf.models.maf(features=2)), "invertible_flow"),
         (lambda: NarrowingLikelihood().check(pf.models.maf(features=2)), "invertible_flow"),
-        (lambda: NarrowingLikelihood(start=0.0), "positive start"),
+        (lambda: NarrowingLikelihood(start=0.0), "positive, finite start"),
     ],
 )
 def test_what_does_not_fit_is_said(make: object, said: str) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pushforward.cli.bounds import Bounds, Given
 from pushforward.cli.simulation_table import Simulations, check_row, read_observation, read_simulations
+from pushforward.cli.terminal import say
 from pushforward.data.export import write_events
 from pushforward.diagnostics.posteriors import (
     Coverage,
@@ -127,6 +128,7 @@ def infer_posterior(request: Request, out: Path, progress: bool) -> Inference:
     drawn = posterior.sample(request.draws, observed)
     save(posterior, out / MODEL)
     write_events(out / SAMPLES, drawn, columns=simulations.parameters)
+    say(f"Testing the posterior on {len(held_out.theta)} simulations that were held out", quiet=not progress)
     tests = diagnose(posterior, held_out, observed, request.seed)
     return Inference(training, held_out, bounds, drawn, truth, tests)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,6 +14,10 @@ from pushforward.cli.scoring import opened
 from pushforward.data.table_files import TableFile
 from pushforward.data.tables import numbers, numeric
 from pushforward.errors import DataError, UsageError
+from pushforward.extras import requires
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Fewer simulations teach nothing and leave none to calibrate with.
 FEWEST = 100
@@ -60,6 +65,7 @@ def read_simulations(path: str, parameters: tuple[str, ...], observations: tuple
     read = table.choose(named).read()
     if len(read) < FEWEST:
         raise DataError(f"{path}: expected at least {FEWEST} simulations, got {len(read)}")
+    _check_numbers(path, read, named)
     theta = numeric(table.path, read, parameters, np.float64)
     x = _observed(table, read, others)
     for name, values in zip(named, np.hstack([theta, x]).T, strict=True):
@@ -109,6 +115,19 @@ def check_row(source: object, row: int, count: int) -> None:
     """
     if row >= count:
         raise UsageError(f"{source}: expected --row below {count}, its number of rows, got {row}")
+
+
+def _check_numbers(path: str, frame: pd.DataFrame, columns: tuple[str, ...]) -> None:
+    """Check that columns hold numbers, and say how to leave out one that does not."""
+    with requires("data", purpose="a table"):
+        from pandas.api.types import is_numeric_dtype
+
+    for name in columns:
+        if not is_numeric_dtype(frame[name]):
+            raise DataError(
+                f"{path}: expected columns of numbers, but {name!r} holds something else: leave it out, by naming "
+                f"those that the simulator gave in --observations, or encode it by numbers"
+            )
 
 
 def _observed(table: TableFile, frame: object, columns: tuple[str, ...]) -> np.ndarray:

@@ -19,13 +19,15 @@ from pushforward.diagnostics.posteriors.draws import (
     posterior_draws,
     ranks_of,
 )
+from pushforward.diagnostics.posteriors.sentence import Sentence
 from pushforward.diagnostics.posteriors.standardised import mean_and_scale, standardised_rows
 from pushforward.diagnostics.posteriors.uniformity import Array, Uniformity, seeds, uniformity
 from pushforward.errors import DataError, ShapeError, UsageError
+from pushforward.scalar.arguments import check_counts
 
 
-@dataclass(frozen=True)
-class Coverage:
+@dataclass(frozen=True, repr=False)
+class Coverage(Sentence):
     """The share of truths within credible regions, for each level of them.
 
     Attributes:
@@ -108,6 +110,7 @@ def expected_coverage(
         >>> expected_coverage(flow, theta, theta).calibration_error < 0.2
         True
     """
+    check_counts("expected_coverage", draws=draws)
     check_pairs("expected_coverage", theta, x)
     log_prob = getattr(as_posterior("expected_coverage", posterior), "log_prob", None)
     if log_prob is None:
@@ -164,6 +167,7 @@ def tarp(
         >>> tarp(right, theta, x).p_value > 0.05, tarp(prior, theta, x).p_value < 0.01
         (True, True)
     """
+    check_counts("tarp", draws=draws)
     check_pairs("tarp", theta, x)
     first, second, third, fourth = seeds(seed, 4)
     drawn = plain(posterior_draws("tarp", posterior, draws, x, first, theta.shape[1]))

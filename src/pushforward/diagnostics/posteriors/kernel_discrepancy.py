@@ -11,17 +11,19 @@ import torch
 from torch import Tensor
 
 from pushforward.diagnostics.posteriors.chance import p_value
+from pushforward.diagnostics.posteriors.sentence import Sentence
 from pushforward.diagnostics.posteriors.standardised import check_samples, standardised_rows
 from pushforward.errors import UsageError
 from pushforward.numerics import squared_distances
 from pushforward.scalar.arguments import check_counts
+from pushforward.seeds import check_seed
 
 SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Widths of the Gaussian kernels, in medians of the distances."""
 
 
-@dataclass(frozen=True)
-class Discrepancy:
+@dataclass(frozen=True, repr=False)
+class Discrepancy(Sentence):
     """A discrepancy and what chance gives where there is none.
 
     Attributes:
@@ -80,6 +82,7 @@ def mmd(
     """
     check_counts("mmd", permutations=permutations)
     check_scales("mmd", scales)
+    check_seed("seed", seed)
     check_samples("mmd", samples, reference)
     rows = torch.cat([standardised_rows(each, reference) for each in (samples, reference)])
     squares = squared_distances(rows, rows)

@@ -10,6 +10,7 @@ from torch import Tensor
 from pushforward.diagnostics.posteriors.chance import p_value
 from pushforward.diagnostics.posteriors.draws import Given, check_pairs, posterior_draws
 from pushforward.diagnostics.posteriors.label_classifiers import fit_classifiers
+from pushforward.diagnostics.posteriors.sentence import Sentence
 from pushforward.diagnostics.posteriors.standardised import standardised_rows
 from pushforward.diagnostics.posteriors.uniformity import seeds
 from pushforward.errors import ShapeError
@@ -18,8 +19,8 @@ from pushforward.scalar.arguments import check_counts
 WIDEST = 100
 
 
-@dataclass(frozen=True)
-class LocalTest:
+@dataclass(frozen=True, repr=False)
+class LocalTest(Sentence):
     """How far a classifier's probabilities are from one half at an observation, and how far chance puts them.
 
     Attributes:

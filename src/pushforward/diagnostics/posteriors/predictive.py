@@ -11,14 +11,15 @@ from torch import Tensor
 from pushforward.diagnostics.posteriors.chance import p_value
 from pushforward.diagnostics.posteriors.distances import Mahalanobis
 from pushforward.diagnostics.posteriors.draws import Given, plain, posterior_draws
+from pushforward.diagnostics.posteriors.sentence import Sentence
 from pushforward.diagnostics.posteriors.standardised import standardised_rows
 from pushforward.diagnostics.posteriors.uniformity import seeds
 from pushforward.errors import DataError, ShapeError
 from pushforward.scalar.arguments import check_counts
 
 
-@dataclass(frozen=True)
-class PredictiveCheck:
+@dataclass(frozen=True, repr=False)
+class PredictiveCheck(Sentence):
     """What the posterior's parameters give beside what was observed.
 
     Attributes:

@@ -17,14 +17,16 @@ from pushforward.diagnostics.posteriors.kernel_discrepancy import (
     gaussian_kernels,
     median_square,
 )
+from pushforward.diagnostics.posteriors.sentence import Sentence
 from pushforward.diagnostics.posteriors.standardised import check_samples, check_shapes, standardised_rows
 from pushforward.errors import DataError
 from pushforward.numerics import squared_distances
 from pushforward.scalar.arguments import check_counts
+from pushforward.seeds import check_seed
 
 
-@dataclass(frozen=True)
-class Misspecification:
+@dataclass(frozen=True, repr=False)
+class Misspecification(Sentence):
     """How far observations are from simulations, and how far simulations are from each other.
 
     Attributes:
@@ -92,6 +94,7 @@ def misspecification(
     """
     check_counts("misspecification", trials=trials)
     check_scales("misspecification", scales)
+    check_seed("seed", seed)
     check_shapes("misspecification", observed, simulated, 1)
     if len(simulated) < max(4, 2 * len(observed)):
         raise DataError(

@@ -11,16 +11,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward.diagnostics.posteriors.sentence import Sentence
 from pushforward.diagnostics.posteriors.standardised import check_samples, standardised_rows
 from pushforward.extras import requires
 from pushforward.kernels.perceptrons import fit_perceptrons
 from pushforward.scalar.arguments import check_counts
+from pushforward.seeds import check_seed
 
 Places = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class TwoSampleTest:
+@dataclass(frozen=True, repr=False)
+class TwoSampleTest(Sentence):
     """How well a classifier tells two samples apart that it has not seen: 0.5 where they are the same (of equal
     sizes; `guess` of others), 1 where it always does.
 
@@ -84,6 +86,7 @@ def c2st(samples: Tensor, reference: Tensor, *, folds: int = 5, seed: int = 1) -
         True
     """
     check_counts("c2st", least=2, folds=folds)
+    check_seed("seed", seed)
     check_samples("c2st", samples, reference, folds)
     rows = torch.cat([standardised_rows(each, reference) for each in (reference, samples)]).float()
     # The reference first, as in the benchmark that publishes this test: seeds then give the same folds.

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from pushforward.diagnostics.posteriors.draws import Estimator, check_pairs, plain, posterior_draws, ranks_of
+from pushforward.diagnostics.posteriors.sentence import Sentence
 from pushforward.diagnostics.posteriors.uniformity import seeds
 from pushforward.errors import ShapeError
 from pushforward.scalar.arguments import check_counts
 
 
-@dataclass(frozen=True)
-class Calibration:
+@dataclass(frozen=True, repr=False)
+class Calibration(Sentence):
     """The calibration of the marginal posteriors.
 
     Attributes:
@@ -37,6 +38,9 @@ class Calibration:
     def error_per_parameter(self) -> Tensor:
         """The median over the levels of ``|inside - level|``, for each parameter ``(D,)``."""
         return (self.inside - self.levels[:, None]).abs().median(0).values
+
+    def __str__(self) -> str:
+        return f"error {self.error:.3g} over {len(self.levels)} levels"
 
 
 def calibration(

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
+from pushforward.scalar.arguments import check_counts, check_positive
+from pushforward.seeds import check_seed
 from pushforward.training.fit import fit
 from pushforward.training.objectives import Objective
 from pushforward.training.objectives.likelihood import negative_log_likelihood
@@ -62,7 +64,7 @@ class Training:
         progress: show a line.
 
     Raises:
-        UsageError: if there is no member, or no share between 0 and 1.
+        UsageError: if an option is no number of its kind, or ``validation`` no share between 0 and 1.
     """
 
     members: int | None = None
@@ -75,11 +77,15 @@ class Training:
     progress: bool = True
 
     def __post_init__(self) -> None:
-        if (self.members is not None and self.members < 1) or not 0 < self.validation < 1:
-            raise UsageError(
-                f"fit expects at least one member and a share of validation between 0 and 1, got {self.members} and "
-                f"{self.validation}"
-            )
+        counts = {"members": self.members, "max_steps": self.max_steps, "batch_size": self.batch_size}
+        check_counts("fit", **{name: value for name, value in counts.items() if value is not None})
+        check_positive("fit", learning_rate=self.learning_rate, validation=self.validation)
+        if self.max_time is not None:
+            check_positive("fit", max_time=self.max_time)
+        if self.seed is not None:
+            check_seed("seed", self.seed)
+        if self.validation >= 1:
+            raise UsageError(f"fit expects a share of validation between 0 and 1, got {self.validation}")
 
     def ensemble(self, make: Make, events: Tensor, contexts: Tensor) -> Ensemble:
         """Train flows that ``make`` makes on events and their contexts.

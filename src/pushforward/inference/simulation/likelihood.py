@@ -18,7 +18,7 @@ from pushforward.inference.simulation.ensemble import Ensemble, Training
 from pushforward.inference.simulation.mode import highest
 from pushforward.inference.simulation.prior import Prior
 from pushforward.inference.simulation.regression import RegressionResidual
-from pushforward.inference.simulation.simulations import Simulations
+from pushforward.inference.simulation.simulations import Simulations, as_values
 from pushforward.models.registry import build
 from pushforward.networks.embeddings.standardised import Standardised
 from pushforward.training.objectives import Objective
@@ -71,13 +71,13 @@ class NLE:
         Raises:
             DataError: if they do not fit each other or those before, or observations are no finite vectors.
         """
-        values = torch.as_tensor(x)
+        values = as_values(x, "observations")
         if values.dim() > 2 or not bool(torch.isfinite(values).all()):
             raise DataError(
                 f"NLE expects observations that are finite vectors (n, features), got shape {tuple(values.shape)} or "
                 f"values that are missing: summarise them, or use NPE with an embedding"
             )
-        self.simulations.append(theta, x)
+        self.simulations.append(theta, values)
         return self
 
     def fit(
@@ -116,7 +116,7 @@ class NLE:
             raise UsageError(
                 "a posterior expects a fitted estimator: call append_simulations(theta, x) and fit() first"
             )
-        x = torch.as_tensor(x).detach().to(torch.get_default_dtype())
+        x = as_values(x, "observation")
         event_shape = self._ensemble.flows[0].event_shape
         if x.shape[-1:] != event_shape or not bool(torch.isfinite(x).all()):
             raise DataError(

@@ -22,9 +22,10 @@ from pushforward.inference.simulation.mode import highest
 from pushforward.inference.simulation.observations import Observations
 from pushforward.inference.simulation.prior import Prior
 from pushforward.inference.simulation.regression import RegressionResidual
-from pushforward.inference.simulation.simulations import Simulations
+from pushforward.inference.simulation.simulations import Simulations, as_values
 from pushforward.inference.simulation.truncation import TruncatedPrior
 from pushforward.kernels.modes import evaluating
+from pushforward.models.options import check_options, named_options
 from pushforward.models.registry import build
 from pushforward.training.objectives import Objective
 from pushforward.training.objectives.defaults import objective_for
@@ -76,6 +77,10 @@ class NPE:
         self.prior = Prior.of(prior)
         self.simulations = Simulations(self.prior.features)
         self._model, self._options = model, options
+        if model is None:
+            # Before anything is simulated; other models check their own.
+            known = named_options("NPE", default_flow, [self.prior.features, 1], options)
+            check_options("NPE", default_flow, known, {})
         self._embedding = embedding
         self._observations: Observations | None = None
         self._ensemble: Ensemble | None = None
@@ -131,7 +136,7 @@ class NPE:
             raise UsageError(
                 "a posterior expects a fitted estimator: call append_simulations(theta, x) and fit() first"
             )
-        seen = self._observations(torch.as_tensor(x).detach().to(torch.get_default_dtype()))
+        seen = self._observations(as_values(x, "observation"))
         dims = len(self._observations.shape)
         if self._embedding is None:
             seen, dims = seen.flatten(-dims), 1
@@ -177,6 +182,8 @@ class NPE:
         if isinstance(self._embedding, nn.Module):
             # Each member trains its own.
             return copy.deepcopy(self._embedding)
+        if not callable(self._embedding):
+            raise UsageError(f"embedding expects a module or a class such as SetSummary, got {self._embedding!r}")
         return self._embedding(tuple(observations.seen_shape), observations.indicators)
 
 
@@ -204,12 +211,13 @@ class FlowPosterior(torch.distributions.Distribution):
             draws = self._ensemble.sample(math.prod(shape), self._seen)
         return draws.reshape(*shape, *self.batch_shape, *self.event_shape)
 
-    def log_prob(self, value: Tensor) -> Tensor:
+    def log_prob(self, value: Any) -> Tensor:
         """Return the normalised log-density of parameters, ``-inf`` outside of the prior's support.
 
         Raises:
             ShapeError: if they are not vectors of the prior's length.
         """
+        value = value if isinstance(value, Tensor) else as_values(value, "parameters")
         if value.shape[-1:] != self.event_shape:
             raise ShapeError(f"a posterior expects parameters (..., {self._prior.features}), got {tuple(value.shape)}")
         return self._ensemble.log_prob(value, self._seen)

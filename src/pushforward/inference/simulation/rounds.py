@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from pushforward.errors import SimulationError
 from pushforward.inference.simulation.simulate import Simulator, simulate
+from pushforward.scalar.arguments import check_counts
 
 
 class Estimator(Protocol):
@@ -52,11 +53,13 @@ def simulate_in_rounds(
         options: of ``estimator.fit``.
 
     Raises:
+        UsageError: an option does not fit.
         SimulationError: the simulator raises or returns another shape.
 
     Source: Deistler, Goncalves, Macke (2022), arXiv:2210.04815; Papamakarios, Sterratt, Murray (2019),
     arXiv:1805.07226.
     """
+    check_counts("simulate_in_rounds", rounds=rounds, simulations=simulations)
     for index in range(rounds):
         own = None if seed is None else seed + index
         try:

@@ -16,6 +16,8 @@ from torch import Tensor
 from pushforward.errors import SimulationError, UsageError
 from pushforward.extras import requires
 from pushforward.files import atomic_path, make_folder
+from pushforward.inference.simulation.prior import Prior
+from pushforward.scalar.arguments import check_counts
 from pushforward.seeds import check_seed
 from pushforward.training.progress import Lines
 
@@ -39,7 +41,7 @@ def simulate(
     Args:
         simulator: called as ``simulator(theta)`` with parameters ``(n, D)``; gives ``(n, ...)``, NaN for what is
             missing. See `OneByOne` for one that takes a single vector.
-        proposal: the prior, or what else has ``sample((count,))``.
+        proposal: the prior, as `NPE` takes it, or what else has ``sample((count,))``.
         count: how many simulations.
         batch_size: parameters in one call; by default all in 20 calls of each worker.
         workers: processes that simulate at the same time, by joblib; -1 for all processors.
@@ -50,7 +52,7 @@ def simulate(
     Raises:
         SimulationError: the simulator raises, or returns what is no tensor of one shape with a row for each of the
             parameters. Its ``theta`` and ``x`` hold the simulations that were done before.
-        UsageError: an option does not fit, or the folder's simulations are of another seed or number.
+        UsageError: an option does not fit, or the folder's simulations are of another seed, proposal or number.
         FileError: the folder cannot be written.
 
     Example:
@@ -60,13 +62,21 @@ def simulate(
         >>> theta.shape, x.shape
         (torch.Size([100, 2]), torch.Size([100, 2]))
     """
-    if count < 1 or (batch_size is not None and batch_size < 1):
-        raise UsageError(f"simulate expects a count and a batch_size of at least 1, got {count} and {batch_size}")
+    check_counts("simulate", count=count)
+    if batch_size is not None:
+        check_counts("simulate", batch_size=batch_size)
+    if workers != -1:
+        check_counts("simulate", workers=workers)
     if not callable(simulator):
         raise UsageError(f"simulate expects a simulator that is called with parameters, got {simulator!r}")
-    seed = int(torch.randint(2**31, ())) if seed is None else check_seed("seed", seed)
+    same = None if seed is None else _drawn(proposal, count, check_seed("seed", seed))
+    seed = int(torch.randint(2**31, ())) if seed is None else seed
     kept = _Kept(None if out is None else make_folder(out))
-    theta = kept.parameters(lambda: _drawn(proposal, count, seed), count)
+    theta = kept.parameters(lambda: _drawn(proposal, count, seed) if same is None else same, count)
+    if same is not None and not torch.equal(theta, same):
+        raise UsageError(
+            f"{out} holds simulations of another seed or another proposal: call as before, or use another folder"
+        )
     size = batch_size or max(1, -(-count // (20 * max(1, workers))))
     batches = theta.split(size)
     lines = Lines(30.0) if progress else None
@@ -145,6 +155,10 @@ class _Kept:
 
 
 def _drawn(proposal: Any, count: int, seed: int) -> Tensor:
+    if isinstance(proposal, (list, tuple)):
+        proposal = Prior(proposal)
+    if isinstance(proposal, type) or not callable(getattr(proposal, "sample", None)):
+        raise UsageError(f"simulate expects a prior with sample((count,)), got {proposal!r}: Prior(...) makes one")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         theta: Tensor = proposal.sample((count,))

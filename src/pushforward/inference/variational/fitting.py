@@ -19,14 +19,18 @@ from pushforward.inference.variational.coordinates import Coordinates
 from pushforward.inference.variational.declared import Declared
 from pushforward.inference.variational.density import Tempered, UnconstrainedDensity, coordinates_for
 from pushforward.inference.variational.divergences import Divergence, LogDensity, reverse_divergence
-from pushforward.inference.variational.plan import Plan, whole
+from pushforward.inference.variational.plan import Plan
 from pushforward.inference.variational.posterior import VariationalPosterior, assess
+from pushforward.scalar.arguments import check_counts
 from pushforward.seeds import check_seed
 from pushforward.training.compiling import Compile, Compiled, compiles
 from pushforward.training.gradients import clip_, scaled_norm
 from pushforward.training.schedules import cosine
 from pushforward.training.stopping import Limits
 from pushforward.transforms import Transform
+
+FEWEST_DRAWS = 100
+"""Fewer samples say nothing of a fit."""
 
 LARGEST_GRADIENT = 10.0
 """Gradients are shortened to this length."""
@@ -98,12 +102,9 @@ def fit_posterior(
     """
     _check_trainable(flow)
     coordinates = coordinates_for("fit_posterior", flow, parameters)
-    divergence = reverse_divergence(flow) if divergence is None else divergence
-    if isinstance(divergence, type) or not callable(divergence):
-        raise UsageError(f"divergence expects a divergence such as ReverseKL(), got {divergence!r}")
+    divergence = reverse_divergence(flow) if divergence is None else _as_divergence(divergence)
     plan = Plan(Limits(steps, max_time, None), batch_size, learning_rate, annealing)
-    if not whole(draws, 100):
-        raise UsageError(f"draws expects at least 100 samples to judge by, got {draws!r}")
+    check_counts("fit_posterior", least=FEWEST_DRAWS, draws=draws)
     density = UnconstrainedDensity(log_density, coordinates)
     if seed is not None:
         torch.manual_seed(check_seed("seed", seed))
@@ -127,6 +128,12 @@ class OfSamples:
 
     def __call__(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
         return self.divergence(flow, self.log_density, len(x))
+
+
+def _as_divergence(divergence: Any) -> Divergence:
+    if isinstance(divergence, type) or not callable(divergence):
+        raise UsageError(f"divergence expects one such as ReverseKL() or AlphaDivergence(0.5), got {divergence!r}")
+    return divergence  # type: ignore[no-any-return]
 
 
 def _check_trainable(flow: Flow) -> None:

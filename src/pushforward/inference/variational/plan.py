@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any
 
 from pushforward.errors import UsageError
+from pushforward.scalar.arguments import check_counts, check_positive, check_weights
 from pushforward.training.stopping import Limits
 
 COLDEST = 0.01
@@ -39,29 +37,17 @@ class Plan:
     annealing: float
 
     def __post_init__(self) -> None:
-        seconds, rate, share = self.limits.seconds, self.learning_rate, self.annealing
-        checks = [
-            ("steps", self.limits.steps, "a whole number of at least 1", whole(self.limits.steps, 1)),
-            ("max_time", seconds, "a number of seconds above 0", seconds is None or (_real(seconds) and seconds > 0)),
-            ("batch_size", self.batch_size, "a whole number of at least 2", whole(self.batch_size, 2)),
-            ("learning_rate", rate, "a number above 0", _real(rate) and 0 < rate < math.inf),
-            ("annealing", share, "a share from 0 to 1", _real(share) and 0 <= share <= 1),
-        ]
-        for name, value, expected, right in checks:
-            if not right:
-                raise UsageError(f"{name} expects {expected}, got {value!r}")
+        check_counts("fit_posterior", steps=self.limits.steps)
+        check_counts("fit_posterior", least=2, batch_size=self.batch_size)
+        check_positive("fit_posterior", learning_rate=self.learning_rate)
+        if self.limits.seconds is not None:
+            check_positive("fit_posterior", max_time=self.limits.seconds)
+        check_weights("fit_posterior", annealing=self.annealing)
+        if self.annealing > 1:
+            raise UsageError(f"annealing expects a share from 0 to 1, got {self.annealing!r}")
 
     def inverse_temperature(self, progress: float) -> float:
         """What ``log f`` is multiplied by, when this share of the fit is done."""
         if progress >= self.annealing:
             return 1.0
         return COLDEST + (1 - COLDEST) * progress / self.annealing
-
-
-def whole(value: Any, least: int) -> bool:
-    """Whether this is a whole number of at least ``least``."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
-
-
-def _real(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
+from pushforward.scalar.arguments import check_counts, check_weights
 from pushforward.transforms.chain import parts_in_turn
 from pushforward.transforms.retracing import given_to
 from pushforward.transforms.surjections.variational_encoding import VariationalEncoding
@@ -50,11 +51,8 @@ class ELBO:
     free_bits: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, kind in (("beta", (int, float)), ("warmup_steps", int), ("free_bits", (int, float))):
-            value = getattr(self, name)
-            if not isinstance(value, kind) or isinstance(value, bool) or not 0 <= value < math.inf:
-                number = "a whole number" if kind is int else "a number"
-                raise UsageError(f"ELBO expects as {name} {number} of 0 or more, got {value!r}")
+        check_weights("ELBO", beta=self.beta, free_bits=self.free_bits)
+        check_counts("ELBO", least=0, warmup_steps=self.warmup_steps)
 
     def check(self, flow: Flow) -> None:
         """Raise :class:`UsageError` if the flow cannot be trained so."""
