@@ -35,6 +35,22 @@ def as_context(owner: nn.Module, context: Any) -> Tensor | None:
     return None if context is None else _like(owner, context, "a context", keep_integers=False)
 
 
+def as_numbers(values: Any, what: str) -> Tensor:
+    """Return numbers as a tensor of the default type, without gradients.
+
+    Raises:
+        DataError: for something else.
+
+    Example:
+        >>> as_numbers([[1, 2]], "parameters")
+        tensor([[1., 2.]])
+    """
+    if not isinstance(values, Tensor):
+        values = _as_tensor(values, what)
+    _check_real(values, what)
+    return values.detach().to(torch.get_default_dtype())
+
+
 def check_inside(x: Tensor, space: Space, what: str) -> None:
     """Raise :class:`DataError` if an event lies outside of a space."""
     if space.everywhere or is_traced():
@@ -70,8 +86,7 @@ def as_batch(sample_shape: int | Sequence[int]) -> torch.Size:
 def _like(owner: nn.Module, values: Any, what: str, *, keep_integers: bool) -> Tensor:
     if not isinstance(values, Tensor):
         values = _as_tensor(values, what)
-    if values.dtype.is_complex:
-        raise DataError(f"{what} must be real numbers, got complex ones ({values.dtype})")
+    _check_real(values, what)
     like = example_of(owner)
     dtype, device = (torch.get_default_dtype(), values.device) if like is None else (like.dtype, like.device)
     if values.dtype == dtype and values.device == device:
@@ -82,6 +97,11 @@ def _like(owner: nn.Module, values: Any, what: str, *, keep_integers: bool) -> T
         # The integers of bytes and more have no place in a type of half the size.
         as_it_is = keep_integers and dtype.itemsize < 4
     return values.to(device, values.dtype if as_it_is else dtype)
+
+
+def _check_real(values: Tensor, what: str) -> None:
+    if values.dtype.is_complex:
+        raise DataError(f"{what} must be real numbers, got complex ones ({values.dtype})")
 
 
 def _as_tensor(values: Any, what: str) -> Tensor:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import constraints
 
-from pushforward.distributions.inputs import as_batch
-from pushforward.errors import ShapeError, UsageError
+from pushforward.distributions.inputs import as_batch, as_numbers
+from pushforward.errors import ShapeError, UsageError, first_line
 from pushforward.flows.flow import Flow
 from pushforward.inference.simulation.amortised import AmortisedPosterior
 from pushforward.inference.simulation.default import default_flow
@@ -23,9 +23,11 @@ from pushforward.inference.simulation.observations import Observations
 from pushforward.inference.simulation.prior import Prior
 from pushforward.inference.simulation.regression import RegressionResidual
 from pushforward.inference.simulation.simulations import Simulations
-from pushforward.inference.simulation.truncation import TruncatedPrior
+from pushforward.inference.simulation.truncation import TruncatedPrior, single
 from pushforward.kernels.modes import evaluating
+from pushforward.models.options import named_options
 from pushforward.models.registry import build
+from pushforward.parts import model_named
 from pushforward.training.objectives import Objective
 from pushforward.training.objectives.defaults import objective_for
 from pushforward.transforms import Transform
@@ -75,6 +77,8 @@ class NPE:
     ) -> None:
         self.prior = Prior.of(prior)
         self.simulations = Simulations(self.prior.features)
+        recipe = default_flow if model is None else model_named(model)
+        named_options(model or "NPE", recipe, (), {"features": self.prior.features, "context": 1, **options})
         self._model, self._options = model, options
         self._embedding = embedding
         self._observations: Observations | None = None
@@ -131,7 +135,7 @@ class NPE:
             raise UsageError(
                 "a posterior expects a fitted estimator: call append_simulations(theta, x) and fit() first"
             )
-        seen = self._observations(torch.as_tensor(x).detach().to(torch.get_default_dtype()))
+        seen = self._observations(as_numbers(x, "observations"))
         dims = len(self._observations.shape)
         if self._embedding is None:
             seen, dims = seen.flatten(-dims), 1
@@ -149,8 +153,12 @@ class NPE:
 
     def proposal(self, x: Any) -> Prior | TruncatedPrior:
         """Return what to simulate next for an observation: the prior where the posterior has its mass (Deistler et al.
-        2022, arXiv:2210.04815); all of the prior before `fit`."""
-        return self.prior if self._ensemble is None else TruncatedPrior(self.prior, self.posterior(x))
+        2022, arXiv:2210.04815); all of the prior before `fit`.
+
+        Raises:
+            UsageError: of several observations.
+        """
+        return self.prior if self._ensemble is None else TruncatedPrior(self.prior, single(self.posterior(x)))
 
     def _made(self, observations: Observations, theta: Tensor, seen: Tensor) -> tuple[Flow, Objective]:
         network = self._network(observations)
@@ -210,6 +218,7 @@ class FlowPosterior(torch.distributions.Distribution):
         Raises:
             ShapeError: if they are not vectors of the prior's length.
         """
+        value = torch.as_tensor(value)
         if value.shape[-1:] != self.event_shape:
             raise ShapeError(f"a posterior expects parameters (..., {self._prior.features}), got {tuple(value.shape)}")
         return self._ensemble.log_prob(value, self._seen)
@@ -236,7 +245,7 @@ def _width(network: nn.Module, shape: Sequence[int]) -> int:
             features = network(torch.zeros(2, *shape))
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             raise UsageError(
-                f"the embedding cannot take observations of shape {tuple(shape)}: {str(error).splitlines()[0]}"
+                f"the embedding cannot take observations of shape {tuple(shape)}: {first_line(error)}"
             ) from error
     if features.dim() != 2:
         raise UsageError(f"the embedding must give vectors (batch, features), got {tuple(features.shape)}")

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.distributions.inputs import as_numbers
 from pushforward.errors import DataError, UsageError
 
 
@@ -58,8 +59,7 @@ class Simulations:
             DataError: if they are not of one number or not finite, or of other shapes than those before; ``x`` may be
                 NaN where it is missing.
         """
-        dtype = torch.get_default_dtype()
-        theta, x = torch.as_tensor(theta).detach().to(dtype), torch.as_tensor(x).detach().to(dtype)
+        theta, x = as_numbers(theta, "parameters"), as_numbers(x, "observations")
         x = x[:, None] if x.dim() == 1 else x
         if theta.dim() != 2 or theta.shape[1] != self._features or x.dim() == 0 or len(x) != len(theta):
             raise DataError(
