@@ -38,15 +38,13 @@ class Ensemble:
 
     def log_prob(self, x: Tensor, context: Tensor) -> Tensor:
         """The log-density, in nats; batches broadcast as for a flow."""
-        members = torch.stack([flow.log_prob(x, context) for flow in self.flows])
-        return torch.logsumexp(members, 0) - math.log(len(self.flows))
+        return mixed([flow.log_prob(x, context) for flow in self.flows])
 
     def sample(self, count: int, context: Tensor) -> Tensor:
         """Draw ``(count,) + context's batch + event_shape``, as nearly as many of each member as can be."""
-        shares = torch.arange(count).add(int(torch.randint(len(self.flows), ()))) % len(self.flows)
-        counts = torch.bincount(shares, minlength=len(self.flows)).tolist()
-        draws = torch.cat([flow.sample(many, context) for flow, many in zip(self.flows, counts)])
-        return draws[torch.randperm(count)]
+        places = shares(count, len(self.flows))
+        draws = torch.cat([flow.sample(len(own), context) for flow, own in zip(self.flows, places, strict=True)])
+        return draws[torch.cat(places).argsort()]
 
 
 @dataclass(frozen=True)
@@ -141,6 +139,21 @@ def _is_better(start: Flow, validation: tuple[Tensor, Tensor], result: FitResult
     with torch.no_grad():
         loss = -start.log_prob(*validation).mean().item()
     return result.best_validation is not None and loss <= result.best_validation
+
+
+def mixed(log_probs: Sequence[Tensor]) -> Tensor:
+    """The log-density of a mixture in equal parts, of those of its members."""
+    return torch.logsumexp(torch.stack(list(log_probs)), 0) - math.log(len(log_probs))
+
+
+def shares(count: int, members: int, generator: torch.Generator | None = None) -> list[Tensor]:
+    """The places of a mixture's ``count`` draws that each member fills: as nearly as many as can be, in an order of
+    chance, and by chance too who has one more."""
+    device = None if generator is None else generator.device
+    order = torch.randperm(count, generator=generator, device=device).cpu()
+    first = int(torch.randint(members, (), generator=generator, device=device))
+    own = torch.arange(first, first + count) % members
+    return [order[own == member] for member in range(members)]
 
 
 def default_members(count: int) -> int:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import constraints
 
 from pushforward.distributions.inputs import as_batch
-from pushforward.errors import ShapeError, UsageError
+from pushforward.errors import ShapeError, UsageError, first_line
 from pushforward.flows.flow import Flow
 from pushforward.inference.simulation.amortised import AmortisedPosterior
 from pushforward.inference.simulation.default import default_flow
@@ -23,10 +23,11 @@ from pushforward.inference.simulation.observations import Observations
 from pushforward.inference.simulation.prior import Prior
 from pushforward.inference.simulation.regression import RegressionResidual
 from pushforward.inference.simulation.simulations import Simulations, as_values
-from pushforward.inference.simulation.truncation import TruncatedPrior
+from pushforward.inference.simulation.truncation import TruncatedPrior, single
 from pushforward.kernels.modes import evaluating
 from pushforward.models.options import check_options, named_options
 from pushforward.models.registry import build
+from pushforward.parts import model_named
 from pushforward.training.objectives import Objective
 from pushforward.training.objectives.defaults import objective_for
 from pushforward.transforms import Transform
@@ -76,6 +77,8 @@ class NPE:
     ) -> None:
         self.prior = Prior.of(prior)
         self.simulations = Simulations(self.prior.features)
+        recipe = default_flow if model is None else model_named(model)
+        named_options(model or "NPE", recipe, (), {"features": self.prior.features, "context": 1, **options})
         self._model, self._options = model, options
         if model is None:
             # Before anything is simulated; other models check their own.
@@ -154,8 +157,12 @@ class NPE:
 
     def proposal(self, x: Any) -> Prior | TruncatedPrior:
         """Return what to simulate next for an observation: the prior where the posterior has its mass (Deistler et al.
-        2022, arXiv:2210.04815); all of the prior before `fit`."""
-        return self.prior if self._ensemble is None else TruncatedPrior(self.prior, self.posterior(x))
+        2022, arXiv:2210.04815); all of the prior before `fit`.
+
+        Raises:
+            UsageError: of several observations.
+        """
+        return self.prior if self._ensemble is None else TruncatedPrior(self.prior, single(self.posterior(x)))
 
     def _made(self, observations: Observations, theta: Tensor, seen: Tensor) -> tuple[Flow, Objective]:
         network = self._network(observations)
@@ -244,7 +251,7 @@ def _width(network: nn.Module, shape: Sequence[int]) -> int:
             features = network(torch.zeros(2, *shape))
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             raise UsageError(
-                f"the embedding cannot take observations of shape {tuple(shape)}: {str(error).splitlines()[0]}"
+                f"the embedding cannot take observations of shape {tuple(shape)}: {first_line(error)}"
             ) from error
     if features.dim() != 2:
         raise UsageError(f"the embedding must give vectors (batch, features), got {tuple(features.shape)}")

@@ -19,7 +19,7 @@ def as_values(values: Any, name: str) -> Tensor:
     """
     # Frames by their arrays, as their own readers refuse what is missing.
     plain = values.to_numpy() if hasattr(values, "to_numpy") else values
-    return as_tensor(plain, name, torch.get_default_dtype()).to(torch.get_default_dtype())
+    return as_tensor(plain, name, torch.get_default_dtype()).detach().to(torch.get_default_dtype())
 
 
 class Simulations:

@@ -17,7 +17,7 @@ from torch.distributions import biject_to, constraints
 from torch.distributions.transforms import IndependentTransform, Transform
 
 from pushforward.errors import DataError, ShapeError, UsageError
-from pushforward.inference.variational.interval import ToInterval
+from pushforward.inference.interval import ToInterval
 from pushforward.numerics import batch_shape
 from pushforward.spaces import Space
 from pushforward.spaces.base import as_shape, fits_shape
