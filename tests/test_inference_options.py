@@ -137,9 +137,9 @@ def test_simulate_takes_the_priors_that_estimators_take() -> None:
 def test_a_folder_of_another_prior_or_seed_is_refused(tmp_path: Path) -> None:
     theta, _ = simulated(seed=0, out=tmp_path)
     assert torch.equal(simulated(seed=0, out=tmp_path)[0], theta)
-    with pytest.raises(UsageError, match="another seed or another proposal"):
+    with pytest.raises(UsageError, match="simulations of the seed 0, not 1"):
         simulated(seed=1, out=tmp_path)
-    with pytest.raises(UsageError, match="another seed or another proposal"):
+    with pytest.raises(UsageError, match="another proposal"):
         inference.simulate(lambda theta: theta, Uniform(torch.zeros(1), 2.0), 5, seed=0, out=tmp_path)
 
 

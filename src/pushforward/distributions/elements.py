@@ -55,7 +55,9 @@ class GivenParameters(Distribution):
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         parameters = self._by_element(context)
-        log_prob = self.family.log_prob(x.to(parameters.dtype), parameters)
+        # Many events with one context, and one event with many: mass functions look up what they are given.
+        shape = torch.broadcast_shapes(x.shape, parameters.shape[:-1])
+        log_prob = self.family.log_prob(x.to(parameters.dtype).expand(shape), parameters.expand(*shape, -1))
         return sum_event(log_prob, len(self.event_shape))
 
     def draw(
