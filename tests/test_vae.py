@@ -380,7 +380,7 @@ def test_parts_that_do_not_fit_are_told() -> None:
         {"free_bits": "1"},
         {"beta": True},
     ):
-        with pytest.raises(UsageError, match="of 0 or more|of at least 0"):
+        with pytest.raises(UsageError, match=r"of 0 or more|of at least 0"):
             ELBO(**options)  # type: ignore[arg-type]
     flow = pf.Flow([Standardise(2)], StandardNormal((2,)))
     with pytest.raises(UsageError, match="VariationalEncoding"):
