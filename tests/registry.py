@@ -448,11 +448,10 @@ TRANSFORMS |= {
         integers(2, 6, 3).float(),
         CONTEXT,
     ),
-    # Three networks stand one behind the other, each times the factor; tests/test_vae.py checks what is allowed.
     "VariationalEncoding/plane": Case(
         lambda: autoencoder(distributions.GivenParameters(distributions.GaussianConditional(), (2,)), 1),
         PAIRS,
-        without=(*SHOWN, "extremes"),
+        without=SHOWN,
     ),
 }
 

@@ -138,6 +138,24 @@ def test_normals_equal_torch() -> None:
     torch.testing.assert_close(samples.T.cov(), full.covariance(), atol=0.1, rtol=0.05)
 
 
+@pytest.mark.parametrize("name", UNCONDITIONAL)
+def test_a_scalar_has_the_density_of_a_vector_of_one_dimension(name: str) -> None:
+    scalar, vector = UNCONDITIONAL[name](()).double(), UNCONDITIONAL[name]((1,)).double()
+    parameters = zip(scalar.parameters(), vector.parameters(), strict=True)
+    for one, other in parameters:
+        one.data.copy_(other.data.reshape(one.shape))
+    x = torch.rand(4, 3, generator=torch.Generator().manual_seed(0)).double()
+    assert scalar.log_prob(x).shape == (4, 3)
+    torch.testing.assert_close(scalar.log_prob(x), vector.log_prob(x[..., None]))
+    assert scalar.sample((5,)).shape == (5,)
+
+
+def test_the_gradient_of_a_bounded_number_is_finite_where_all_is_large() -> None:
+    raw = torch.tensor([1e3, 1e10, 1e30], requires_grad=True)
+    (1e37 * bounded(raw, 7.0)).sum().backward()
+    assert raw.grad is not None and bool(raw.grad.isfinite().all())
+
+
 def test_mixture_equals_torch() -> None:
     mixture = make("mixture", (3,))
     scale = torch.exp(bounded(mixture.raw_log_scale, 7.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.cli.inference import Request, divide, observation
+from pushforward.cli.inference import Request, bounds_of, divide, observation
 from pushforward.cli.main import run as run_command
 from pushforward.cli.simulation_table import read_simulations
 
@@ -77,7 +78,7 @@ def test_draws_stay_within_bounds_and_values_may_be_missing(tmp_path: Path, caps
     arguments = ["infer", tmp_path / "simulations.parquet", "-p", "rate,size", "-o", out, "--bounds", "size=:3.5"]
     assert run(*arguments, *QUICK, "--json") == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["bounds"]["size"] == [-np.inf, 3.5]
+    assert facts["bounds"]["size"] == [None, 3.5]
     low, high = facts["bounds"]["rate"]
     assert 0 <= low < 0.02 and abs(high - 1) < 0.02
     drawn = pd.read_csv(out / "samples.csv")
@@ -94,6 +95,16 @@ def test_a_row_that_stands_for_an_observation_is_not_learned_from(simulations: P
     parts = divide(table, request, True)
     assert [len(part.x) for part in parts] == [480, 119]
     assert all(not bool((part.x == observed).all(1).any()) for part in parts)
+
+
+def test_parameters_may_lie_on_their_bounds(simulations: Path) -> None:
+    """Those are numbers that single precision rounds, to the inside at 0.7 and at 0.1."""
+    table = read_simulations(str(simulations), ("mass", "age"), ())
+    theta = torch.linspace(0.1, 0.7, len(table.x), dtype=torch.float64)[:, None].repeat(1, 2)
+    bounds = {"mass": (0.1, 0.7), "age": (0.1, 0.7)}
+    request = Request(str(simulations), ("mass", "age"), (), bounds, None, 7, 100, 500, None, 1.0, None, 0)
+    found = bounds_of(replace(table, theta=theta), request)
+    assert found.low.allclose(torch.tensor(0.1)) and found.high.allclose(torch.tensor(0.7))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +132,10 @@ def test_the_command_says_what_is_wrong(
         ({"mass": 3.0}, "expected columns that vary, but 'mass' is 3 in all simulations"),
         ({"flux": 3.0}, "'flux' is 3 in all simulations"),
         ({"flux": np.nan}, "'flux' has no values"),
-        ({"flux": "bright"}, "column 'flux' holds no numbers"),
+        ({"age": 2459000 + np.linspace(0, 1, 600)}, "'age' goes from 2459000 to 2459001, more finely than single"),
+        ({"flux": np.linspace(0, 1e-60, 600)}, "'flux' goes from 0 to 1e-60, more finely than single"),
+        ({"flux": np.linspace(0, 1e60, 600)}, "'flux' goes from 0 to 1e+60, more finely than single"),
+        ({"flux": "bright"}, "'flux' holds something else: leave it out"),
         ({"mass": np.where(np.arange(600) == 5, np.nan, np.arange(600.0))}, "'mass' has a missing or infinite value"),
         ({"flux": np.where(np.arange(600) == 5, np.inf, np.arange(600.0))}, "column 'flux' is infinite (row 5)"),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from torch.distributions import MultivariateNormal, Normal
+from torch.distributions import Bernoulli, MultivariateNormal, Normal
 
 import pushforward as pf
 from pushforward.accuracy import Accuracy
@@ -125,10 +125,13 @@ def test_flows_come_back_from_files(tmp_path: Path) -> None:
         (lambda: invertible_flow(4, 2, noise=0.0), "positive, finite noise"),
         (lambda: conditional_invertible_flow(1, 2), "at least 2 features"),
         (lambda: Octagon("red"), "all, some, none"),
+        (lambda: Octagon(scale=-1.0), "positive, finite scale"),
+        (lambda: Octagon("some").posterior_sample(3, 4), "label from 0 to 3"),
+        (lambda: Octagon("some").posterior_log_prob(torch.zeros(2), 4), "label from 0 to 3"),
         (lambda: rejection_sample(KINEMATICS.sample, torch.zeros(2), 10, simulations=5), "keep 1 to 5"),
         (lambda: Bidirectional().check(pf.models.maf(features=2)), "invertible_flow"),
         (lambda: NarrowingLikelihood().check(pf.models.maf(features=2)), "invertible_flow"),
-        (lambda: NarrowingLikelihood(start=0.0), "positive start"),
+        (lambda: NarrowingLikelihood(start=0.0), "positive, finite start"),
     ],
 )
 def test_what_does_not_fit_is_said(make: object, said: str) -> None:
@@ -266,6 +269,7 @@ def test_the_octagon_and_its_posteriors() -> None:
     shares = labels.bincount() / 8000
     assert torch.allclose(shares, torch.tensor([4, 2, 1, 1]) / 8, atol=0.02)
     assert (octagon.simulate(octagon.posterior_sample(100, 1)) == 1).all()
+    assert octagon.simulate(torch.tensor([2.4, 1.0], dtype=torch.float64)) == 0
     line = torch.linspace(-4, 4, 401)
     mass = octagon.posterior_log_prob(torch.cartesian_prod(line, line), 1).exp().sum() * 0.02**2
     assert math.isclose(mass.item(), 1.0, abs_tol=1e-3)
@@ -294,7 +298,7 @@ def test_every_problem_has_posteriors(problem: InverseProblem, kind: type[Invers
 class Gaussian:
     """Posteriors of x given y = x + N(0, 1) under x ~ N(0, 1), as wide as is said and shifted."""
 
-    def __init__(self, width: float = 1.0, shift: float = 0.0) -> None:
+    def __init__(self, width: float | Tensor = 1.0, shift: float = 0.0) -> None:
         self.width, self.shift = width, shift
 
     def posterior(self, y: Tensor) -> Normal:
@@ -308,8 +312,39 @@ def test_calibration_tells_what_is_wrong() -> None:
     narrow = calibration(Gaussian(width=0.5), x, y)
     assert narrow.error > 0.1 and narrow.inside[50] < narrow.levels[50]
     assert calibration(Gaussian(shift=1.0), x, y).error > 0.1
+    assert calibration(Gaussian(), x, y, seed=3).inside.equal(calibration(Gaussian(), x, y, seed=3).inside)
     with pytest.raises(pf.errors.ShapeError, match="as many"):
         calibration(Gaussian(), x, y[:-1])
+
+
+def test_one_parameter_does_not_make_up_for_another() -> None:
+    x = torch.randn(2000, 2)
+    found = calibration(Gaussian(width=torch.tensor([0.5, 2.2])), x, x + torch.randn(2000, 2))
+    assert found.error_per_parameter.min() > 0.15 and found.error > 0.15
+
+
+def test_coins_are_calibrated() -> None:
+    class Coin:
+        def posterior(self, y: Tensor) -> Bernoulli:
+            return Bernoulli(torch.full((len(y), 1), 0.5))
+
+    assert calibration(Coin(), torch.randint(2, (4000, 1)).float(), torch.zeros(4000, 1)).error < 0.02
+
+
+def test_shapes_that_would_broadcast_are_told() -> None:
+    class Flat:
+        def posterior(self, y: Tensor) -> Normal:
+            return Normal(y[:, 0], 1.0)
+
+    x = torch.randn(50, 1)
+    with pytest.raises(pf.errors.ShapeError, match=r"draws \(50, 50, 1\)"):
+        calibration(Flat(), x, x, draws=50)
+    with pytest.raises(pf.errors.ShapeError, match=r"observations \(N, E\)"):
+        resimulation_error(Gaussian(), lambda drawn: drawn[..., :1], torch.zeros(5, 2))
+    with pytest.raises(pf.errors.ShapeError, match=r"observation \(E,\)"):
+        rejection_sample(InverseBallistics().sample, torch.zeros(2), 10, simulations=100)
+    with pytest.raises(pf.errors.ShapeError, match=r"observation \(E,\)"):
+        rejection_sample(Octagon().sample, torch.tensor(1), 10, simulations=100)
 
 
 def test_the_resimulation_error_is_the_spread_of_what_is_drawn() -> None:

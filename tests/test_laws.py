@@ -9,8 +9,13 @@ import torch
 import pushforward as pf
 from pushforward import testing
 
+SLOW = {"Continuous/estimate", "Continuous/images"}
+"""Solvers whose laws take ten times as long as the others'; `Continuous` and `Continuous/gaussian estimate` stay."""
 
-@pytest.mark.parametrize("name", registry.TRANSFORMS)
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in registry.TRANSFORMS]
+)
 def test_transform_obeys_the_laws(name: str) -> None:
     case = registry.TRANSFORMS[name]
     testing.check_transform(case.make(), case.x, case.context, without=case.without)

@@ -3,6 +3,7 @@ are over-confident, too wide, shifted or that ignore the observation fail in the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward import diagnostics
+from pushforward.diagnostics.posteriors.standardised import standardised_rows
 from pushforward.diagnostics.posteriors.uniformity import uniformity
 from pushforward.errors import DataError, ShapeError, UsageError
 
@@ -144,22 +146,11 @@ def test_random_points_count_the_draws_that_are_nearer_than_the_truth() -> None:
         assert found.ranks[index] == int((others.norm(dim=1) < truth.norm()).sum())
 
 
-class Counted:
-    """A distribution whose sample shapes may be a number."""
-
-    def __init__(self, distribution: torch.distributions.Distribution) -> None:
-        self.distribution, self.log_prob = distribution, distribution.log_prob
-
-    def sample(self, n: int) -> Tensor:
-        return self.distribution.sample((n,))
-
-
 class Estimator:
-    """Gives a distribution for each batch of observations."""
+    """Gives a distribution of torch for each batch of observations."""
 
-    def posterior(self, x: Tensor) -> Counted:
-        normal = torch.distributions.Normal(SHRINKAGE * x, WIDTH)
-        return Counted(torch.distributions.Independent(normal, 1))
+    def posterior(self, x: Tensor) -> torch.distributions.Distribution:
+        return torch.distributions.Independent(torch.distributions.Normal(SHRINKAGE * x, WIDTH), 1)
 
 
 def test_draws_a_function_an_object_and_an_estimator_are_the_same_posterior() -> None:
@@ -203,6 +194,65 @@ def test_predictions_of_the_right_posterior_hold_the_observation() -> None:
     spread = (WIDTH**2 + NOISE**2) ** 0.5
     expected = 2 * stats.norm.sf((1 - SHRINKAGE) * observed.abs().numpy() / spread)
     np.testing.assert_allclose(right.p_values.numpy(), expected, atol=0.08)
+
+
+def test_the_distance_of_predictions_does_not_depend_on_units() -> None:
+    def simulator(theta: Tensor) -> Tensor:
+        return torch.randn(len(theta), 2) * torch.tensor([1e6, 1e-3])
+
+    far, near = (
+        diagnostics.posterior_predictive(PRIOR, simulator, torch.tensor([0.0, second])) for second in (0.1, 5e-4)
+    )
+    assert math.isclose(far.value, 100, rel_tol=0.1) and far.p_value < 0.01 < near.p_value
+
+
+def test_p_values_of_predictions_of_many_features_are_uniform() -> None:
+    observed = torch.randn(60, 200, generator=torch.Generator().manual_seed(0))
+    p_values = [
+        diagnostics.posterior_predictive(
+            PRIOR, lambda theta: torch.randn(len(theta), 200), each, draws=300, seed=seed
+        ).p_value
+        for seed, each in enumerate(observed)
+    ]
+    assert stats.kstest(p_values, "uniform").pvalue > 0.01
+
+
+def test_a_classifier_of_samples_of_unequal_sizes_is_beside_always_naming_the_larger() -> None:
+    first, second = torch.randn(2, 400, 2, generator=torch.Generator().manual_seed(0))
+    same, other = diagnostics.c2st(first, second[:80]), diagnostics.c2st(first + 3, second[:80])
+    assert same.guess == 400 / 480 and same.p_value > 0.05 and other.p_value < 0.01
+
+
+def test_what_is_beyond_single_precision_is_told_apart() -> None:
+    first, second = torch.randn(2, 100, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert diagnostics.c2st(1e45 * first, second).value > 0.8
+    assert diagnostics.mmd(1e200 * first, second).p_value < 0.01
+
+
+@pytest.mark.parametrize("count", [3, 1000])
+def test_a_constant_feature_keeps_its_units(count: int) -> None:
+    constant = torch.full((count, 1), 0.1, dtype=torch.float64)
+    torch.testing.assert_close(standardised_rows(constant[:1] + 0.1, constant), constant[:1])
+
+
+def test_a_constant_parameter_does_not_hide_the_others() -> None:
+    theta, x = pairs(300)
+    theta[:, 1] = 1.0
+
+    def wide(n: int, given: Tensor) -> Tensor:
+        return torch.cat([WIDE.sample(n, given[:, :1]), torch.ones(n, len(given), 1)], -1)
+
+    assert diagnostics.tarp(wide, theta, x, references=torch.zeros_like(theta)).p_value < 0.01
+
+
+def test_ties_with_chance_count() -> None:
+    """Of two and two events a third of the divisions are as they stand; of coins a share falls as the one observed."""
+    samples = torch.randn(9, 2, 2, 3, generator=torch.Generator().manual_seed(0))
+    p_values = [diagnostics.mmd(first + 9, second).p_value for first, second in samples]
+    assert min(p_values) > 0.25
+    coins = (torch.rand(400, 1, generator=torch.Generator().manual_seed(0)) < 0.3).double()
+    found = diagnostics.misspecification(torch.ones(1, 1), coins)
+    assert abs(found.p_value - 0.3) < 0.1 and abs(found.p_values.item() - 0.3) < 0.1
 
 
 def test_observations_that_the_simulator_does_not_give_are_told() -> None:
@@ -256,6 +306,35 @@ def test_what_is_wrong_is_told_in_a_sentence() -> None:
         diagnostics.mmd(theta * torch.nan, theta)
     with pytest.raises(DataError, match="two simulations"):
         diagnostics.misspecification(x, x)
+    with pytest.raises(DataError, match="infinite ones"):
+        diagnostics.tarp(torch.zeros(5, 20, 2), theta, x / 0)
+    with pytest.raises(ShapeError, match=r"one number for each of \(20,\) parameters, got \(20, 2\)"):
+        diagnostics.expected_coverage(Unsummed(), theta, x)
+    with pytest.raises(UsageError, match="names of all 2"):
+        pf.plots.ranks(diagnostics.sbc(RIGHT, theta, x), ["a"])
+
+
+class Unsummed(Prior):
+    def log_prob(self, theta: Tensor, x: Tensor) -> Tensor:
+        return -theta.square()
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda theta, x: diagnostics.sbc(RIGHT, theta, x, draws=-1), "at least 1 draws"),
+        (lambda theta, x: diagnostics.local_c2st(RIGHT, theta, x, x[0], trials=0), "at least 1 trials"),
+        (lambda theta, x: diagnostics.posterior_predictive(RIGHT, torch.clone, x[0], draws=1), "at least 2 draws"),
+        (lambda theta, x: diagnostics.c2st(theta, x, folds=1), "at least 2 folds"),
+        (lambda theta, x: diagnostics.mmd(theta, x, permutations=0), "at least 1 permutations"),
+        (lambda theta, x: diagnostics.mmd(theta, x, scales=()), "one or more positive, finite scales"),
+        (lambda theta, x: diagnostics.misspecification(x[:1], x, scales=(1.0, 0.0)), "positive, finite scales"),
+        (lambda theta, x: diagnostics.misspecification(x[:1], x, trials=0), "at least 1 trials"),
+    ],
+)
+def test_numbers_that_are_none_are_told(call: Callable[[Tensor, Tensor], Any], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        call(*pairs(20))
 
 
 @pytest.mark.slow

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from pathlib import Path
 
 import pytest
-import registry
 import torch
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 import pushforward as pf
-from pushforward import testing
 from pushforward.cli import main as cli
 from pushforward.distributions import (
     BernoulliMass,
@@ -185,8 +184,17 @@ def test_an_orthogonal_basis_is_orthonormal_however_large_its_parameters(
         assert (matrix.mT @ matrix - torch.eye(units, dtype=dtype)).abs().max() < error
 
 
-def test_large_outputs_of_the_networks_give_finite_numbers() -> None:
-    testing.check_extremes(registry.TRANSFORMS["VariationalEncoding/plane"].make(), registry.PAIRS, factors=(1, 10, 50))
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", ["full", "householder-sylvester"])
+def test_posteriors_in_half_precision_draw_and_score_as_those_in_single(name: str, kind: torch.dtype) -> None:
+    posterior = randomise(posterior_named(name, Sizes(latents=3, features=2, layers=2, units=2, hidden=8)), 0.2)
+    features = torch.randn(40, 2, generator=seeded()).to(kind)
+    z, log_prob = posterior.rsample_and_log_prob((), features.float(), generator=seeded())
+    half = copy.deepcopy(posterior).to(kind)
+    _, drawn = half.rsample_and_log_prob((), features, generator=seeded())
+    assert drawn.dtype == kind
+    given = half.log_prob(z.to(kind), features).float()
+    assert (given - log_prob).abs().median() < 20 * torch.finfo(kind).eps
 
 
 # Objectives
@@ -295,6 +303,22 @@ def test_networks_of_any_plane_and_context(shape: tuple[int, ...], context: tupl
         assert outputs.shape == x.shape and not outputs.any()
 
 
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 16, 10)])
+def test_convolutional_networks_start_with_the_variance_of_their_inputs(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    encoder, decoder = GatedConvEncoder(shape, 64, hidden=16), GatedConvDecoder(8, shape, hidden=16)
+    features = encoder(torch.randn(32, *shape))
+    before_the_last = decoder.layers[:-1](torch.randn(32, 8, 1, 1))
+    # Of what tells one event from another, not of what all have in common.
+    for values in (features, before_the_last):
+        assert 0.2 < values.std(0).mean() < 2.0
+
+
+def test_a_context_that_is_no_image_is_told() -> None:
+    with pytest.raises(UsageError, match="a vector or an image"):
+        small(context=(2, 3), encoder="convolutional")
+
+
 def test_networks_of_ones_own(tmp_path: Path) -> None:
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.Tanh())
     decoder = nn.Sequential(nn.Linear(3, 16), nn.Unflatten(1, (1, 4, 4)))
@@ -328,6 +352,7 @@ def test_priors_and_likelihoods_go_together(prior: str, likelihood: str, levels:
         ({"encoder": nn.Identity()}, "encoder expects a module that gives vectors"),
         ({"decoder": nn.Linear(3, 4)}, "what GivenParameters takes as its context, of shape (1, 4, 4), got (4,)"),
         ({"latents": 0}, "latents of at least 1"),
+        ({"hidden": ()}, "hidden of at least one width"),
         ({"features": 3}, "expected features= or shape=, got both"),
     ],
 )
@@ -347,8 +372,15 @@ def test_parts_that_do_not_fit_are_told() -> None:
     ):
         with pytest.raises(UsageError, match=message):
             VariationalEncoding(networks[0], posterior, networks[1], likelihood)
-    for options in ({"beta": -1.0}, {"warmup_steps": -1}, {"free_bits": math.nan}):
-        with pytest.raises(UsageError, match="of 0 or more"):
+    for options in (
+        {"beta": -1.0},
+        {"warmup_steps": -1},
+        {"warmup_steps": 2.5},
+        {"free_bits": math.nan},
+        {"free_bits": "1"},
+        {"beta": True},
+    ):
+        with pytest.raises(UsageError, match=r"of 0 or more|of at least 0"):
             ELBO(**options)  # type: ignore[arg-type]
     flow = pf.Flow([Standardise(2)], StandardNormal((2,)))
     with pytest.raises(UsageError, match="VariationalEncoding"):

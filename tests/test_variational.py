@@ -21,7 +21,7 @@ from pushforward.data.toys.energies import ENERGIES
 from pushforward.diagnostics.pareto import fit_generalised_pareto
 from pushforward.errors import DataError, ShapeError, TrainingError, UsageError
 from pushforward.inference import AlphaDivergence, ForwardKL, ReverseKL, StickingTheLanding, fit_posterior, neutra
-from pushforward.inference.variational.coordinates import coordinates_of
+from pushforward.inference.variational.declared import coordinates_of
 from pushforward.inference.variational.divergences import reverse_divergence
 from pushforward.inference.variational.posterior import effective_sample_size_with_error
 
@@ -135,6 +135,76 @@ def test_uniform_parameters_of_an_interval_are_normal() -> None:
     torch.testing.assert_close(log_det - (high - low).log().sum(), normal.log_prob(u).sum(-1))
     torch.testing.assert_close(x[1], torch.tensor([1.0, 2.0 + 0.5 * 0.0227501]))
     assert bool(coordinates.contains(x).all())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_an_interval_has_all_digits_at_its_lower_end(dtype: torch.dtype) -> None:
+    u = torch.tensor([[-12.0], [-9.0], [-6.0], [-5.0], [-1.0], [0.0], [3.0]], dtype=dtype, requires_grad=True)
+    x, log_det = coordinates_of(constraints.interval(0.0, 3.0)).constrain(u)
+    exact = torch.from_numpy(3 * stats.norm.cdf(u[:, 0].detach().double()))
+    torch.testing.assert_close(x.double(), exact, rtol=2e-5 if dtype == torch.float32 else 1e-12, atol=0.0)
+    (slope,) = torch.autograd.grad(x.sum(), u)
+    torch.testing.assert_close(log_det, slope[:, 0].log(), rtol=1e-5 if dtype == torch.float32 else 1e-12, atol=1e-6)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 0.0), (1000.0, 1001.0)])
+def test_no_number_is_rounded_to_the_ends_of_an_interval(low: float, high: float) -> None:
+    x, _ = coordinates_of(constraints.interval(low, high)).constrain(torch.tensor([[-40.0], [-5.0], [5.5], [40.0]]))
+    assert bool(((x > low) & (x < high)).all())
+    assert bool((1 / (x - low)).isfinite().all() and (1 / (high - x)).isfinite().all())
+
+
+def test_a_density_that_is_infinite_at_the_ends_of_an_interval() -> None:
+    torch.manual_seed(0)
+    arcsine = fit_posterior(
+        Beta(0.5, 0.5), diagonal_flow(1), parameters=constraints.unit_interval, steps=200, learning_rate=3e-2, seed=0
+    )
+    assert arcsine.log_normaliser.value == pytest.approx(0.0, abs=5 * arcsine.log_normaliser.error)
+    assert arcsine.elbo.value == pytest.approx(0.0, abs=0.01)
+    assert arcsine.pareto_shape < 0.7
+
+
+def test_a_uniform_prior_far_from_zero_has_no_samples_at_its_ends() -> None:
+    def log_joint(x: Tensor) -> Tensor:
+        prior = torch.distributions.Uniform(1000.0, 1001.0, validate_args=False)
+        return prior.log_prob(x) + torch.distributions.Normal(1000.9, 0.3).log_prob(x)
+
+    options: dict[str, Any] = {"steps": 200, "learning_rate": 3e-2, "seed": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        posterior = fit_posterior(
+            log_joint, diagonal_flow(1), parameters=constraints.interval(1000.0, 1001.0), **options
+        )
+    exact = math.log(stats.norm.cdf(1 / 3) - stats.norm.cdf(-3))
+    assert posterior.log_normaliser.value == pytest.approx(exact, abs=0.01)
+
+
+@pytest.mark.parametrize("divergence", [None, ForwardKL()], ids=str)
+def test_layers_with_statistics_of_batches_are_one_map_for_samples_and_densities(
+    divergence: inference.Divergence | None,
+) -> None:
+    ends = [pf.transforms.Elementwise(pf.scalar.Affine(), (1,)) for _ in range(2)]
+    flow = pf.Flow([ends[0], pf.transforms.BatchNorm(1), ends[1]], pf.distributions.StandardNormal((1,)))
+    normal = torch.distributions.Independent(torch.distributions.Normal(torch.full((1,), 3.0), 2.0), 1)
+    posterior = fit_posterior(normal, flow, divergence=divergence, steps=200, learning_rate=3e-2, seed=0)
+    assert posterior.elbo.value == pytest.approx(0.0, abs=2e-3)
+
+
+def test_a_fit_leaves_what_is_not_its_own() -> None:
+    """Neither the gradients of a network in the log-density nor a caller without gradients."""
+    network = torch.nn.Linear(2, 1)
+
+    def log_density(x: Tensor) -> Tensor:
+        return log_normal(x) + network(x)[..., 0]
+
+    flow = diagonal_flow(2)
+    with torch.no_grad():
+        posterior = fit_posterior(
+            log_density, flow, divergence=ReverseKL(), steps=300, learning_rate=3e-2, batch_size=128, seed=0
+        )
+    assert network.weight.grad is None
+    exact = math.log(2 * math.pi) + 0.5 * network.weight.square().sum().item() + network.bias.item()
+    assert posterior.log_normaliser.value == pytest.approx(exact, abs=0.02)
 
 
 @pytest.mark.parametrize("alpha", [-0.5, 0.0, 0.5])
@@ -385,6 +455,7 @@ def test_a_warped_density_is_the_density_of_the_latents() -> None:
     torch.testing.assert_close(warped(z), expected)
     torch.testing.assert_close(warped.to_latents(warped.to_parameters(z)), z)
     assert warped.start((3, 4)).shape == (3, 4, 2)
+    assert warped(z[:0]).shape == (0,)
 
 
 def test_a_warped_density_is_zero_where_a_diverging_sampler_gets_to() -> None:
@@ -467,15 +538,27 @@ def test_the_forward_divergence_needs_no_gradient_and_bears_zeros() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"steps": 0}, "steps expects a number of at least 1, got 0"),
-        ({"max_time": 0.0}, r"max_time expects a number of seconds above 0, got 0\.0"),
-        ({"batch_size": 1}, "batch_size expects a number of at least 2, got 1"),
-        ({"learning_rate": -1.0}, r"learning_rate expects a number above 0, got -1\.0"),
+        ({"steps": 0}, "whole number of at least 1 steps, got steps=0"),
+        ({"max_time": 0.0}, r"positive, finite max_time, got max_time=0\.0"),
+        ({"batch_size": 1}, "whole number of at least 2 batch_size, got batch_size=1"),
+        ({"learning_rate": -1.0}, r"positive, finite learning_rate, got learning_rate=-1\.0"),
         ({"annealing": 2.0}, r"annealing expects a share from 0 to 1, got 2\.0"),
-        ({"draws": 10}, "draws expects at least 100 samples to judge by, got 10"),
+        ({"steps": 2.5}, r"whole number of at least 1 steps, got steps=2\.5"),
+        ({"steps": math.inf}, "whole number of at least 1 steps, got steps=inf"),
+        ({"learning_rate": "fast"}, "positive, finite learning_rate, got learning_rate='fast'"),
+        ({"divergence": ReverseKL}, r"divergence expects"),
+        ({"draws": 100.5}, r"whole number of at least 100 draws, got draws=100\.5"),
+        ({"draws": 10}, "whole number of at least 100 draws, got draws=10"),
         ({"parameters": {}}, "parameters expects one parameter at least, got none"),
         ({"parameters": constraints.simplex}, r"expects its shape, as in \(constraint, \(3,\)\)"),
         ({"parameters": {"n": constraints.nonnegative_integer}}, "expects a set that a bijection leads to"),
+        ({"parameters": constraints.interval(0.0, math.inf)}, "bounds are finite numbers in order"),
+        ({"parameters": constraints.interval(3.0, 1.0)}, "bounds are finite numbers in order"),
+        ({"parameters": (constraints.interval(torch.zeros(2), torch.ones(2)), (3,))}, r"of shape \(3,\) expects a set"),
+        ({"parameters": (constraints.corr_cholesky, (3, 2))}, r"of shape \(3, 2\) expects a set"),
+        ({"parameters": (constraints.stack([constraints.positive, constraints.real]), 2)}, "are a mapping of names"),
+        ({"parameters": (constraints.positive, -3)}, r"a shape of sizes of at least 1, got \(-3,\)"),
+        ({"parameters": (constraints.positive, 3.0)}, r"a shape expects a whole number or several, got 3\.0"),
         ({"parameters": {"n": "positive"}}, "the parameter 'n' expects a space"),
         ({"parameters": {"n": constraints.positive}}, "1 free dimensions and expect a flow of vectors"),
     ],
@@ -498,9 +581,40 @@ def test_flows_that_cannot_be_fitted_are_refused() -> None:
         coordinates_of({"mean": constraints.real}).unconstrain({"scale": 1.0})
 
 
+def test_a_start_outside_of_its_set_is_told() -> None:
+    flow = pf.models.maf(features=1, layers=1, hidden=8)
+    with pytest.raises(DataError, match="start expects parameters that lie in their sets, got 1 of 3 outside"):
+        fit_posterior(Gamma(2.0, 1.0), flow, parameters=constraints.positive, start=torch.tensor([1.0, -1.0, 2.0]))
+
+
+def test_densities_of_named_parameters_broadcast_and_take_whole_numbers() -> None:
+    declared = {"rate": constraints.nonnegative, "share": constraints.unit_interval}
+    options: dict[str, Any] = {"steps": 1, "batch_size": 8, "draws": 100, "seed": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        posterior = fit_posterior(
+            lambda each: Gamma(2.0, 1.0).log_prob(each["rate"]) + 0 * each["share"], diagonal_flow(2),
+            parameters=declared, **options
+        )  # fmt: skip
+    rate, share = torch.rand(5, 1) + 0.1, torch.rand(7)
+    whole = posterior.log_prob({"rate": rate.expand(5, 7), "share": share.expand(5, 7)})
+    torch.testing.assert_close(posterior.log_prob({"rate": rate, "share": share}), whole)
+    one = posterior.log_prob({"rate": torch.tensor(1), "share": 0.5})
+    torch.testing.assert_close(one, posterior.log_prob({"rate": torch.tensor(1.0), "share": torch.tensor(0.5)}))
+    assert posterior.log_prob({"rate": torch.tensor([0, 1]), "share": 0.5}).isfinite().tolist() == [False, True]
+    assert posterior.log_prob({"rate": 0.0, "share": 0.5}).item() == -math.inf
+    with pytest.raises(ShapeError, match=r"batch dimensions broadcast, got \(2,\), \(3,\)"):
+        posterior.log_prob({"rate": torch.ones(2), "share": torch.ones(3)})
+    with pytest.raises(ShapeError, match=r"expected parameters of shape \(2,\) behind"):
+        coordinates_of(pf.spaces.Reals((2,))).unconstrain(torch.zeros(3))
+    with pytest.raises(UsageError, match="weighted_sample expects a whole number of at least 1"):
+        posterior.weighted_sample(0)
+
+
 def test_a_seed_and_a_time_limit() -> None:
     options: dict[str, Any] = {"steps": 20, "batch_size": 32, "draws": 100, "seed": 3}
     first, second = (fit_posterior(banana, diagonal_flow(2), **options).history for _ in range(2))
     assert first == second and len(first) == 20
     short = fit_posterior(banana, diagonal_flow(2), steps=10**9, max_time=0.2, batch_size=32, draws=100)
     assert 0 < len(short.history) < 10**6
+    assert len(fit_posterior(banana, diagonal_flow(2), max_time=1e-9, draws=100).history) == 1

@@ -143,6 +143,25 @@ def test_orthogonal_maps_are_orthogonal(make) -> None:  # type: ignore[no-untype
         torch.testing.assert_close(matrix @ matrix.t(), torch.eye(6).double(), rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("make", [transforms.Householder, transforms.lu, transforms.qr, transforms.Sylvester])
+def test_linear_maps_in_half_precision_lead_there_and_back(make, kind: torch.dtype) -> None:  # type: ignore[no-untyped-def]
+    layer = testing.randomise(make(3), 0.2).to(kind)
+    x = torch.randn(40, 3).to(kind)
+    z, _ = layer(x)
+    assert z.dtype == kind
+    assert (layer.inverse(z)[0] - x).abs().median() < 10 * torch.finfo(kind).eps
+
+
+@pytest.mark.parametrize("make", [transforms.InvertibleConvolution, transforms.InvertibleConvolutionLU])
+def test_convolutions_in_half_precision_lead_there_and_back(make) -> None:  # type: ignore[no-untyped-def]
+    layer = make(3).bfloat16()
+    x = torch.randn(4, 3, 5, 5).bfloat16()
+    z, log_det = layer(x)
+    assert z.dtype == log_det.dtype == torch.bfloat16
+    assert (layer.inverse(z)[0] - x).abs().median() < 10 * torch.finfo(torch.bfloat16).eps
+
+
 def test_lu_is_the_product_of_its_triangles() -> None:
     layer = testing.randomise(transforms.lu(5)).double()
     zero = layer(torch.zeros(5).double())[0]

@@ -2,7 +2,7 @@
 
 Each gives draws at the same observations. Their posterior error is the maximum mean discrepancy from rejection (which
 differs from another rejection by 0.0001); the re-simulation error is the mean of ``|s(x) - y|^2``; the calibration
-error is the median over the levels of central intervals. FrEIA's network has the blocks of the paper
+error is the median over the levels of central intervals, the mean over parameters. FrEIA's network has its blocks
 (``GLOWCouplingBlock``, random permutations) and the same losses, learning rates and sizes; FrEIA has no training of its
 own, its loop is that of its examples.
 

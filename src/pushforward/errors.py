@@ -59,3 +59,13 @@ class MissingExtraError(PushforwardError, ImportError):
 
 class DataWarning(UserWarning):
     """Data were taken as they are, in a way that may not be meant."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another package says, in one line; its name, if it says nothing.
+
+    Example:
+        >>> first_line(ValueError("too far\\nand more")), first_line(ValueError())
+        ('too far', 'ValueError')
+    """
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

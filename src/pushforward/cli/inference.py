@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from pushforward.cli.bounds import Bounds, Given
 from pushforward.cli.simulation_table import Simulations, check_row, read_observation, read_simulations
+from pushforward.cli.terminal import say
 from pushforward.data.export import write_events
 from pushforward.diagnostics.posteriors import (
     Coverage,
@@ -94,12 +96,15 @@ class Inference:
         return list(zip(self.training.parameters, *columns, strict=True))
 
     def facts(self) -> dict[str, Any]:
-        """What came out, for programs."""
+        """What came out, for programs; no bound is null, as JSON knows no infinity."""
+        bounds = {
+            name: [side if math.isfinite(side) else None for side in sides] for name, *sides in self.bounds.named()
+        }
         posterior = {name: dict(zip(("mean", "deviation", "q5", "q95"), row)) for name, *row in self.summary()}
         return {
             "simulations": len(self.training.theta),
             "held_out": len(self.held_out.theta),
-            "bounds": {name: [low, high] for name, low, high in self.bounds.named()},
+            "bounds": bounds,
             "posterior": posterior,
             "p_values": {name: result.p_value for name, result in self.tests.named().items()},
         }
@@ -123,6 +128,7 @@ def infer_posterior(request: Request, out: Path, progress: bool) -> Inference:
     drawn = posterior.sample(request.draws, observed)
     save(posterior, out / MODEL)
     write_events(out / SAMPLES, drawn, columns=simulations.parameters)
+    say(f"Testing the posterior on {len(held_out.theta)} simulations that were held out", quiet=not progress)
     tests = diagnose(posterior, held_out, observed, request.seed)
     return Inference(training, held_out, bounds, drawn, truth, tests)
 
@@ -133,10 +139,8 @@ def bounds_of(simulations: Simulations, request: Request) -> Bounds:
     Raises:
         DataError: if a simulation is beyond one that was given.
     """
-    low, high = (
-        torch.tensor([request.bounds.get(name, (torch.nan, torch.nan))[side] for name in simulations.parameters])
-        for side in (0, 1)
-    )
+    given = [request.bounds.get(name, (torch.nan, torch.nan)) for name in simulations.parameters]
+    low, high = (torch.tensor([bound[side] for bound in given], dtype=simulations.theta.dtype) for side in (0, 1))
     beyond = (simulations.theta < low) | (simulations.theta > high)
     if bool(beyond.any()):
         row, place = beyond.nonzero()[0].tolist()

@@ -14,7 +14,7 @@ from pushforward.cli.configuration import TABLE_FORMAT
 from pushforward.cli.terminal import say
 from pushforward.data.dataset import Dataset
 from pushforward.data.fingerprint import from_anywhere, present_fingerprint
-from pushforward.errors import CheckpointError, UsageError
+from pushforward.errors import CheckpointError, UsageError, first_line
 from pushforward.flows.flow import Flow
 from pushforward.flows.saving import MODEL, load
 from pushforward.models.registry import build, recipe_options
@@ -168,7 +168,7 @@ def open_run(folder: Path, device: str | None = "cpu") -> tuple[Run, Flow]:
     try:
         return run, flow.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"device {device} cannot be used here: {str(error).splitlines()[0]}") from error
+        raise UsageError(f"device {device} cannot be used here: {first_line(error)}") from error
 
 
 def column_names(count: int, columns: tuple[str, ...]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from pushforward.data.storage import opened, parquet_files
-from pushforward.errors import DataError
+from pushforward.errors import DataError, first_line
 from pushforward.extras import requires
 
 if TYPE_CHECKING:
@@ -100,4 +100,4 @@ def reading(name: str) -> Iterator[None]:
         yield
     except (ValueError, OSError) as error:
         # Arrow's errors are of these kinds.
-        raise DataError(f"{name}: no readable parquet table ({str(error).splitlines()[0]})") from error
+        raise DataError(f"{name}: no readable parquet table ({first_line(error)})") from error

@@ -10,7 +10,8 @@ from torch import Tensor
 from pushforward.distributions.autoregressive.masked import Conditional
 from pushforward.distributions.base import Distribution
 from pushforward.distributions.continuous.learned_normal import bounded_log_scale, log_normal
-from pushforward.numerics import randn
+from pushforward.errors import UsageError
+from pushforward.numerics import randn, sum_event
 from pushforward.parts import Part
 from pushforward.spaces import Reals
 
@@ -28,6 +29,9 @@ class GivenParameters(Distribution):
 
     The context has ``P C`` channels, ``(P C, ...)``: the ``P`` parameters of the first channel, then those of the next.
 
+    Raises:
+        UsageError: if the event has no dimension.
+
     Example:
         >>> from pushforward.distributions import BernoulliMass
         >>> likelihood = GivenParameters(BernoulliMass(), (1, 2, 2))
@@ -41,6 +45,8 @@ class GivenParameters(Distribution):
         super().__init__()
         self.family = family
         self.support = family.support.with_shape(event_shape)
+        if not self.event_shape:
+            raise UsageError("GivenParameters expects events of at least one dimension, (C, ...), got scalars")
         channels, *positions = self.event_shape
         self.context = Reals((family.num_parameters * channels, *positions))
         self.reparametrised = getattr(family, "reparametrised", False)
@@ -49,8 +55,10 @@ class GivenParameters(Distribution):
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         parameters = self._by_element(context)
-        log_prob = self.family.log_prob(x.to(parameters.dtype), parameters)
-        return log_prob.sum(tuple(range(-len(self.event_shape), 0)))
+        # Many events with one context, and one event with many: mass functions look up what they are given.
+        shape = torch.broadcast_shapes(x.shape, parameters.shape[:-1])
+        log_prob = self.family.log_prob(x.to(parameters.dtype).expand(shape), parameters.expand(*shape, -1))
+        return sum_event(log_prob, len(self.event_shape))
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None

@@ -70,8 +70,7 @@ def as_batch(sample_shape: int | Sequence[int]) -> torch.Size:
 def _like(owner: nn.Module, values: Any, what: str, *, keep_integers: bool) -> Tensor:
     if not isinstance(values, Tensor):
         values = _as_tensor(values, what)
-    if values.dtype.is_complex:
-        raise DataError(f"{what} must be real numbers, got complex ones ({values.dtype})")
+    _check_real(values, what)
     like = example_of(owner)
     dtype, device = (torch.get_default_dtype(), values.device) if like is None else (like.dtype, like.device)
     if values.dtype == dtype and values.device == device:
@@ -82,6 +81,11 @@ def _like(owner: nn.Module, values: Any, what: str, *, keep_integers: bool) -> T
         # The integers of bytes and more have no place in a type of half the size.
         as_it_is = keep_integers and dtype.itemsize < 4
     return values.to(device, values.dtype if as_it_is else dtype)
+
+
+def _check_real(values: Tensor, what: str) -> None:
+    if values.dtype.is_complex:
+        raise DataError(f"{what} must be real numbers, got complex ones ({values.dtype})")
 
 
 def _as_tensor(values: Any, what: str) -> Tensor:

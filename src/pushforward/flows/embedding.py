@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pushforward.errors import ShapeError, UsageError
+from pushforward.errors import ShapeError, UsageError, first_line
 from pushforward.kernels.example import example_of
 from pushforward.kernels.modes import evaluating
 from pushforward.spaces import Space
@@ -49,7 +49,7 @@ def _check_features(embedding: nn.Module, context: Space, inner: Space | None) -
         raise UsageError(str(error)) from None
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise UsageError(
-            f"the embedding cannot take contexts of shape {tuple(context.shape)}: {str(error).splitlines()[0]}"
+            f"the embedding cannot take contexts of shape {tuple(context.shape)}: {first_line(error)}"
         ) from error
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.distributions.base import Distribution
-from pushforward.errors import UsageError
+from pushforward.errors import UsageError, first_line
 from pushforward.flows.flow import Flow
 from pushforward.kernels.modes import evaluating
 from pushforward.networks.context import Context
@@ -88,7 +88,7 @@ def _embedded_shape(embedding: nn.Module, shape: torch.Size) -> tuple[int, ...]:
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise UsageError(
             f"embedding= expects a module that takes contexts of shape (batch, {', '.join(map(str, shape))}), and it "
-            f"fails on one: {str(error).splitlines()[0]}"
+            f"fails on one: {first_line(error)}"
         ) from error
     if not isinstance(features, Tensor) or features.dim() < 2 or features.shape[0] != 1:
         got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from pushforward.errors import PushforwardError, UsageError
+from pushforward.errors import PushforwardError, UsageError, first_line
 from pushforward.flows.flow import Flow
 from pushforward.models.options import check_options, named_options
 from pushforward.parts import add_model, model_named, models
@@ -77,6 +77,6 @@ def _checked(name: str, recipe: Recipe, least: dict[str, int]) -> Recipe:
                 f"{key}={type(value).__name__ if isinstance(value, nn.Module) else repr(value)}"
                 for key, value in given.items()
             )
-            raise UsageError(f"{name} cannot be built from {shown}: {str(error).splitlines()[0]}") from error
+            raise UsageError(f"{name} cannot be built from {shown}: {first_line(error)}") from error
 
     return checked  # type: ignore[return-value]

@@ -38,7 +38,8 @@ def ranks(calibration: RankCalibration, names: Sequence[str] | None = None, *, b
     """Draw the ranks of simulation-based calibration: histograms above, and below the share of ranks under each level
     less the level, with the band that 95 % of calibrated posteriors stay within as a whole.
 
-    A hump in the middle is a posterior that is too wide, a bowl one that is too narrow, a slope one that is shifted.
+    A hump in the middle is a posterior that is too wide, a bowl one that is too narrow, a slope one that is shifted. Of
+    more than 12 parameters the first are drawn.
 
     Args:
         calibration: what `pushforward.diagnostics.sbc` gives.
@@ -52,7 +53,7 @@ def ranks(calibration: RankCalibration, names: Sequence[str] | None = None, *, b
         >>> len(ranks(sbc(torch.randn(50, 100, 2), theta, x)).axes)
         4
     """
-    test, size = calibration.test, calibration.ranks.shape[1]
+    test, size = calibration.test, min(calibration.ranks.shape[1], MOST_FEATURES)
     labels = _labels(names, size, r"\theta")
     figure = new_figure(max(2.6 * size, 3.4), 5.2)
     upper, lower = figure.subplots(2, size, squeeze=False)
@@ -180,7 +181,11 @@ def predictive(check: PredictiveCheck, names: Sequence[str] | None = None, *, bi
 
 
 def _labels(names: Sequence[str] | None, count: int, letter: str) -> list[str]:
-    return list(names) if names is not None else [f"${letter}_{{{index + 1}}}$" for index in range(count)]
+    if names is None:
+        return [f"${letter}_{{{index + 1}}}$" for index in range(count)]
+    if len(names) < count:
+        raise UsageError(f"expected names of all {count} that are drawn, got {', '.join(names) or 'none'}")
+    return list(names)
 
 
 def _draw_ranks(axes: Axes, values: NDArray[Any], edges: NDArray[Any], outcomes: int) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pushforward.flows import Flow
 from pushforward.networks.context import vector_context
-from pushforward.numerics import batch_shape
+from pushforward.numerics import batch_shape, solve_triangular
 from pushforward.spaces import Reals
 from pushforward.tables import factors
 from pushforward.tables.columns import Array
@@ -63,7 +63,7 @@ class Whitening(Bijection):
     ) -> tuple[Tensor, Tensor]:
         z, context = self.check(z, context, self.codomain)
         flat = z.reshape(-1, z.shape[-1])
-        centred = torch.linalg.solve_triangular(self.factor, flat.mT, upper=False).mT.reshape(z.shape)
+        centred = solve_triangular(self.factor, flat.mT, upper=False).mT.reshape(z.shape)
         return centred + self._expected(context), -self._log_det().expand(batch_shape(z, 1))
 
     def _expected(self, context: Tensor | None) -> Tensor:

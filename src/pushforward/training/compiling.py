@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.kernels.compilation import compiled_form, set_compiled_form
 from pushforward.kernels.compile_cost import compile_cost
@@ -32,8 +33,13 @@ def compiles(choice: Compile, flow: Flow, rows: int, limits: Limits, device: tor
 
     The answer follows from the flow, the batch and the limits alone, never from how fast the machine is just now, so
     that a training comes out the same each time.
+
+    Raises:
+        UsageError: if the choice is none.
     """
     if choice != "auto":
+        if not isinstance(choice, bool):
+            raise UsageError(f"compile expects True, False or 'auto', got {choice!r}")
         return choice
     if not flow.transform.capturable:
         # The steps of an adaptive solver stay as they are, and they are nearly all of the work.

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from pushforward.data.dataset import Dataset
 from pushforward.data.tables import numeric
-from pushforward.errors import DataError, UsageError
+from pushforward.errors import DataError, UsageError, first_line
 from pushforward.flows.flow import Flow
 from pushforward.training.checks import check_pair
 
@@ -80,7 +80,7 @@ def _collated(items: list[Any]) -> Any:
     try:
         return torch_data.default_collate(items)
     except (RuntimeError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise DataError(f"the items of a dataset must be numbers of one shape ({reason})") from error
 
 
@@ -165,7 +165,7 @@ def _array(values: Any, name: str) -> np.ndarray[Any, Any]:
         array = np.asarray(values)
         return array.astype(np.float64) if array.dtype == object else array
     except (TypeError, ValueError) as error:
-        raise DataError(f"the {name} must be numbers in rows of one shape ({str(error).splitlines()[0]})") from error
+        raise DataError(f"the {name} must be numbers in rows of one shape ({first_line(error)})") from error
 
 
 def _from_array(array: np.ndarray[Any, Any], name: str) -> Tensor:

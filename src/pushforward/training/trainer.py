@@ -7,7 +7,7 @@ import os
 from contextlib import AbstractContextManager
 from typing import Any
 
-from pushforward.errors import UsageError
+from pushforward.errors import UsageError, first_line
 from pushforward.kernels.notices import without_notices
 
 # What the names of Lightning's strategies that shard weights begin with.
@@ -52,7 +52,7 @@ def make_trainer(precision: str, accelerator: str, devices: Any, strategy: Any, 
             log_every_n_steps=10**9,
         )
     except (MisconfigurationException, ValueError, RuntimeError, ImportError) as error:
-        raise UsageError(f"Lightning refuses these settings: {str(error).splitlines()[0]}") from error
+        raise UsageError(f"Lightning refuses these settings: {first_line(error)}") from error
     cores = os.cpu_count() or 1
     if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > _PROCESSES_PER_CORE * cores:
         raise UsageError(

@@ -19,13 +19,15 @@ from pushforward.diagnostics.posteriors.draws import (
     posterior_draws,
     ranks_of,
 )
-from pushforward.diagnostics.posteriors.standardised import standardised_rows
+from pushforward.diagnostics.posteriors.sentence import Sentence
+from pushforward.diagnostics.posteriors.standardised import mean_and_scale, standardised_rows
 from pushforward.diagnostics.posteriors.uniformity import Array, Uniformity, seeds, uniformity
 from pushforward.errors import DataError, ShapeError, UsageError
+from pushforward.scalar.arguments import check_counts
 
 
-@dataclass(frozen=True)
-class Coverage:
+@dataclass(frozen=True, repr=False)
+class Coverage(Sentence):
     """The share of truths within credible regions, for each level of them.
 
     Attributes:
@@ -108,6 +110,7 @@ def expected_coverage(
         >>> expected_coverage(flow, theta, theta).calibration_error < 0.2
         True
     """
+    check_counts("expected_coverage", draws=draws)
     check_pairs("expected_coverage", theta, x)
     log_prob = getattr(as_posterior("expected_coverage", posterior), "log_prob", None)
     if log_prob is None:
@@ -118,7 +121,7 @@ def expected_coverage(
     first, second, third = seeds(seed, 3)
     drawn = posterior_draws("expected_coverage", posterior, draws, x, first, theta.shape[1])
     with torch.no_grad():
-        scores = [-plain(log_prob(each, x)) for each in (theta, drawn)]
+        scores = [-_log_densities(log_prob, each, x) for each in (theta, drawn)]
     if any(bool(each.isnan().any()) for each in scores):
         raise DataError("expected_coverage expects log-densities that are numbers, got NaN")
     return _coverage(ranks_of(scores[0], scores[1], second), draws, third)
@@ -164,6 +167,7 @@ def tarp(
         >>> tarp(right, theta, x).p_value > 0.05, tarp(prior, theta, x).p_value < 0.01
         (True, True)
     """
+    check_counts("tarp", draws=draws)
     check_pairs("tarp", theta, x)
     first, second, third, fourth = seeds(seed, 4)
     drawn = plain(posterior_draws("tarp", posterior, draws, x, first, theta.shape[1]))
@@ -172,7 +176,7 @@ def tarp(
     points = plain(torch.as_tensor(points(x) if callable(points) else points))
     if points.shape != truth.shape:
         raise ShapeError(f"tarp expects references of shape {tuple(truth.shape)}, got {tuple(points.shape)}")
-    spread = truth.std(0).clamp(min=torch.finfo(torch.float64).tiny)
+    _, spread = mean_and_scale(truth)
     near, far = (((each - points) / spread).square().sum(-1) for each in (truth, drawn))
     return _coverage(ranks_of(near, far, third), len(drawn), fourth)
 
@@ -186,6 +190,17 @@ def projected_references(theta: Tensor, x: Tensor, seed: int) -> Tensor:
     )
     low, high = theta.min(0).values, theta.max(0).values
     return torch.lerp(low, high, torch.special.ndtr(rows @ weights / rows.shape[1] ** 0.5))
+
+
+def _log_densities(log_prob: Callable[[Tensor, Tensor], Tensor], theta: Tensor, x: Tensor) -> Tensor:
+    """One number for each of the parameters ``(..., N, D)``."""
+    found = plain(log_prob(theta, x))
+    if found.shape != theta.shape[:-1]:
+        raise ShapeError(
+            f"expected_coverage expects log_prob to give one number for each of {tuple(theta.shape[:-1])} parameters, "
+            f"got {tuple(found.shape)}"
+        )
+    return found
 
 
 def _coverage(ranks: Tensor, draws: int, seed: int) -> Coverage:

@@ -29,7 +29,7 @@ class Mahalanobis:
 
     @classmethod
     def of(cls, rows: Tensor) -> Mahalanobis:
-        """Of a sample ``(n, F)``; an axis without spread keeps the features' units."""
+        """Of a sample ``(n, F)`` of features of one scale; an axis without spread keeps their units."""
         mean = rows.mean(0)
         centred = rows - mean
         variances, axes = torch.linalg.eigh(centred.T @ centred / max(len(rows) - 1, 1))

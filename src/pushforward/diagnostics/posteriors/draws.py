@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import DataError, ShapeError, UsageError
+from pushforward.scalar.arguments import check_counts
 
 Sampler = Callable[[int, Tensor], Tensor]
 """Draws ``(n, N, D)`` at observations ``(N, ...)``, of ``n`` and these."""
@@ -26,7 +27,8 @@ class Posterior(Protocol):
 
 
 class Estimator(Protocol):
-    """What gives a distribution for observations ``(N, ...)``, with ``sample(n)`` and ``log_prob(theta)``."""
+    """What gives a distribution for observations ``(N, ...)``, with ``sample((n,))`` and ``log_prob(theta)`` as those
+    of torch."""
 
     def posterior(self, x: Any, /) -> Any:
         """The distribution of the parameters at observations."""
@@ -40,7 +42,7 @@ class Estimated:
 
     def sample(self, sample_shape: int, context: Any, /) -> Tensor:
         """Draw ``(n, N, D)``."""
-        return self.estimator.posterior(context).sample(sample_shape)
+        return self.estimator.posterior(context).sample(torch.Size([sample_shape]))
 
     def log_prob(self, x: Any, context: Any, /) -> Tensor:
         """The log-density, ``(..., N)``."""
@@ -81,7 +83,8 @@ def check_pairs(owner: str, theta: Tensor, x: Tensor) -> None:
 
     Raises:
         ShapeError: if they are no such.
-        DataError: if there are fewer than two, or a parameter is not finite.
+        DataError: if there are fewer than two, a parameter is not finite, or an observation is infinite (it may be NaN
+            where it is missing).
     """
     if theta.dim() != 2 or not x.dim() or len(theta) != len(x):
         raise ShapeError(
@@ -90,6 +93,8 @@ def check_pairs(owner: str, theta: Tensor, x: Tensor) -> None:
         )
     if len(theta) < 2 or not bool(theta.isfinite().all()):
         raise DataError(f"{owner} expects at least two pairs with finite parameters, got {len(theta)}")
+    if bool(x.isinf().any()):
+        raise DataError(f"{owner} expects finite observations, NaN where they are missing, got infinite ones")
 
 
 def posterior_draws(
@@ -111,7 +116,7 @@ def posterior_draws(
         features: how many parameters there are, where that is known.
 
     Raises:
-        UsageError: if it is none of these.
+        UsageError: if it is none of these, or there is nothing to draw.
         ShapeError: if the draws have another shape.
         DataError: if a draw is not finite.
 
@@ -141,6 +146,7 @@ def plain(values: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _drawn(owner: str, posterior: Given, count: int, x: Tensor, seed: int) -> Tensor:
+    check_counts(owner, draws=count)
     subject = as_posterior(owner, posterior)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -3,21 +3,27 @@ a kernel makes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from pushforward.diagnostics.posteriors.chance import p_value
+from pushforward.diagnostics.posteriors.sentence import Sentence
 from pushforward.diagnostics.posteriors.standardised import check_samples, standardised_rows
+from pushforward.errors import UsageError
 from pushforward.numerics import squared_distances
+from pushforward.scalar.arguments import check_counts
+from pushforward.seeds import check_seed
 
 SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Widths of the Gaussian kernels, in medians of the distances."""
 
 
-@dataclass(frozen=True)
-class Discrepancy:
+@dataclass(frozen=True, repr=False)
+class Discrepancy(Sentence):
     """A discrepancy and what chance gives where there is none.
 
     Attributes:
@@ -36,7 +42,7 @@ class Discrepancy:
     @property
     def p_value(self) -> float:
         """The share of permutations with as much; small where the two differ."""
-        return (1 + int((self.null >= self.value).sum())) / (1 + len(self.null))
+        return p_value(self.null, self.value)
 
     def __str__(self) -> str:
         return f"{self.value:.4g} +- {self.error:.2g}, p = {self.p_value:.3g}"
@@ -63,6 +69,7 @@ def mmd(
         seed: of the permutations.
 
     Raises:
+        UsageError: if a scale is not positive, or there is no permutation.
         ShapeError: if the features differ.
         DataError: if there are fewer than two events, or one is not finite.
 
@@ -73,12 +80,21 @@ def mmd(
         >>> mmd(first, second).p_value > 0.05, mmd(first + 1, second).p_value < 0.01
         (True, True)
     """
+    check_counts("mmd", permutations=permutations)
+    check_scales("mmd", scales)
+    check_seed("seed", seed)
     check_samples("mmd", samples, reference)
     rows = torch.cat([standardised_rows(each, reference) for each in (samples, reference)])
     squares = squared_distances(rows, rows)
     kernel = gaussian_kernels(squares, median_square(squares), scales).fill_diagonal_(0.0)
     values = _discrepancies(kernel, _members(len(samples), len(reference), permutations, seed))
     return Discrepancy(float(values[0]), values[1:])
+
+
+def check_scales(owner: str, scales: Sequence[float]) -> None:
+    """Raise UsageError unless there are scales, and all of them positive and finite."""
+    if not scales or not all(0 < scale < math.inf for scale in scales):
+        raise UsageError(f"{owner} expects one or more positive, finite scales, got {tuple(scales)}")
 
 
 def median_square(squares: Tensor) -> Tensor:

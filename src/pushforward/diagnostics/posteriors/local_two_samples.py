@@ -7,17 +7,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.diagnostics.posteriors.chance import p_value
 from pushforward.diagnostics.posteriors.draws import Given, check_pairs, posterior_draws
 from pushforward.diagnostics.posteriors.label_classifiers import fit_classifiers
+from pushforward.diagnostics.posteriors.sentence import Sentence
 from pushforward.diagnostics.posteriors.standardised import standardised_rows
 from pushforward.diagnostics.posteriors.uniformity import seeds
 from pushforward.errors import ShapeError
+from pushforward.scalar.arguments import check_counts
 
 WIDEST = 100
 
 
-@dataclass(frozen=True)
-class LocalTest:
+@dataclass(frozen=True, repr=False)
+class LocalTest(Sentence):
     """How far a classifier's probabilities are from one half at an observation, and how far chance puts them.
 
     Attributes:
@@ -35,7 +38,7 @@ class LocalTest:
     @property
     def p_value(self) -> float:
         """The share of shuffled labels that do as well; small where the posterior is wrong."""
-        return (1 + int((self.null >= self.value).sum())) / (1 + len(self.null))
+        return p_value(self.null, self.value)
 
     def __str__(self) -> str:
         return f"{self.value:.4g} (chance {float(self.null.mean()):.4g}), p = {self.p_value:.3g}"
@@ -71,6 +74,7 @@ def local_c2st(
         seed: of the draws, the labels and the training.
 
     Raises:
+        UsageError: if a number of draws, trials or steps is none.
         ShapeError: if shapes do not fit.
         DataError: if parameters or draws are not finite.
 
@@ -83,6 +87,7 @@ def local_c2st(
         >>> local_c2st(prior, theta, x, torch.tensor([2.0]), trials=19, steps=100).p_value
         0.05
     """
+    check_counts("local_c2st", draws=draws, trials=trials, steps=steps)
     check_pairs("local_c2st", theta, x)
     if observed.shape != x.shape[1:]:
         raise ShapeError(

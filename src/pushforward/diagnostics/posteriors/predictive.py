@@ -8,21 +8,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.diagnostics.posteriors.chance import p_value
 from pushforward.diagnostics.posteriors.distances import Mahalanobis
 from pushforward.diagnostics.posteriors.draws import Given, plain, posterior_draws
+from pushforward.diagnostics.posteriors.sentence import Sentence
+from pushforward.diagnostics.posteriors.standardised import standardised_rows
 from pushforward.diagnostics.posteriors.uniformity import seeds
 from pushforward.errors import DataError, ShapeError
+from pushforward.scalar.arguments import check_counts
 
 
-@dataclass(frozen=True)
-class PredictiveCheck:
+@dataclass(frozen=True, repr=False)
+class PredictiveCheck(Sentence):
     """What the posterior's parameters give beside what was observed.
 
     Attributes:
         simulations: ``(n, F)``, of draws of the posterior.
         observed: ``(F,)``.
-        value: the Mahalanobis distance of the observation from the simulations.
-        null: those of the simulations themselves, ``(n,)``.
+        value: the Mahalanobis distance of the observation from half of the simulations.
+        null: those of the other half, ``(n // 2,)``.
     """
 
     simulations: Tensor
@@ -33,7 +37,7 @@ class PredictiveCheck:
     @property
     def p_value(self) -> float:
         """The share of simulations as far out; small where the posterior does not give what was observed."""
-        return (1 + int((self.null >= self.value).sum())) / (1 + len(self.null))
+        return p_value(self.null, self.value)
 
     @property
     def p_values(self) -> Tensor:
@@ -56,16 +60,20 @@ def posterior_predictive(
 ) -> PredictiveCheck:
     r"""Simulate with draws of the posterior at an observation, and say how far out the observation lies.
 
+    Half of the simulations say what is usual, for the others and for the observation alike: simulations are nearer to
+    a mean and a covariance that were found of themselves, with many features by far.
+
     Args:
         posterior: with ``sample(n, x)``, a conditional flow for instance; an estimator with ``posterior(x)``; or a
             function of ``n`` and ``x``.
         simulator: from parameters ``(n, D)`` to observations ``(n, ...)``.
         observed: one observation, ``(...)``.
-        draws: of the posterior.
+        draws: of the posterior, two at least.
         summary: of observations ``(n, ...)``, ``(n, F)``, that is compared; by default all numbers of them.
         seed: of the draws and, where it draws by torch's global state, of the simulator.
 
     Raises:
+        UsageError: if there are fewer draws.
         ShapeError: if the simulations are not of the observation's shape.
         DataError: if a simulation is not finite.
 
@@ -79,6 +87,7 @@ def posterior_predictive(
         >>> [posterior_predictive(each, simulator, observed).p_value > 0.05 for each in (right, far)]
         [True, False]
     """
+    check_counts("posterior_predictive", least=2, draws=draws)
     first, second = seeds(seed, 2)
     theta = posterior_draws("posterior_predictive", posterior, draws, observed[None], first)[:, 0]
     with torch.no_grad(), torch.random.fork_rng():
@@ -93,8 +102,10 @@ def posterior_predictive(
     wrong = int((~rows.isfinite()).sum() + (~given.isfinite()).sum())
     if wrong:
         raise DataError(f"posterior_predictive expects finite simulations and observations, got {wrong} other numbers")
-    distance = Mahalanobis.of(rows)
-    return PredictiveCheck(rows, given[0], float(distance(given)[0]), distance(rows))
+    learned, others = rows.tensor_split(2)
+    distance = Mahalanobis.of(standardised_rows(learned, learned))
+    value, null = (distance(standardised_rows(each, learned)) for each in (given, others))
+    return PredictiveCheck(rows, given[0], float(value[0]), null)
 
 
 def _features(values: Tensor, summary: Callable[[Tensor], Tensor] | None) -> Tensor:

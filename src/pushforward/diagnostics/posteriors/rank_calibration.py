@@ -9,15 +9,17 @@ import torch
 from torch import Tensor
 
 from pushforward.diagnostics.posteriors.draws import Given, check_pairs, plain, posterior_draws, ranks_of
+from pushforward.diagnostics.posteriors.sentence import Sentence
 from pushforward.diagnostics.posteriors.uniformity import Uniformity, seeds, uniformity
 from pushforward.errors import ShapeError
+from pushforward.scalar.arguments import check_counts
 
 Quantity = Callable[[Tensor, Tensor], Tensor]
 """Of parameters ``(..., N, D)`` and observations ``(N, ...)``: ``(..., N)``."""
 
 
-@dataclass(frozen=True)
-class RankCalibration:
+@dataclass(frozen=True, repr=False)
+class RankCalibration(Sentence):
     """The ranks of the truth among draws of the posterior, and whether they are uniform.
 
     Attributes:
@@ -79,6 +81,7 @@ def sbc(
         >>> sbc(right, theta, x).p_value > 0.05, sbc(narrow, theta, x).p_value < 0.01
         (True, True)
     """
+    check_counts("sbc", draws=draws)
     check_pairs("sbc", theta, x)
     first, second, third = seeds(seed, 3)
     drawn = posterior_draws("sbc", posterior, draws, x, first, theta.shape[1])

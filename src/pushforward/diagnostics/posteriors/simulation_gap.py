@@ -9,19 +9,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.diagnostics.posteriors.chance import p_value, shares_as_large
 from pushforward.diagnostics.posteriors.distances import Mahalanobis
 from pushforward.diagnostics.posteriors.kernel_discrepancy import (
     SCALES,
+    check_scales,
     gaussian_kernels,
     median_square,
 )
+from pushforward.diagnostics.posteriors.sentence import Sentence
 from pushforward.diagnostics.posteriors.standardised import check_samples, check_shapes, standardised_rows
 from pushforward.errors import DataError
 from pushforward.numerics import squared_distances
+from pushforward.scalar.arguments import check_counts
+from pushforward.seeds import check_seed
 
 
-@dataclass(frozen=True)
-class Misspecification:
+@dataclass(frozen=True, repr=False)
+class Misspecification(Sentence):
     """How far observations are from simulations, and how far simulations are from each other.
 
     Attributes:
@@ -39,13 +44,12 @@ class Misspecification:
     @property
     def p_value(self) -> float:
         """The share of sets of simulations as far out; small where the simulator does not give such observations."""
-        return (1 + int((self.null >= self.value).sum())) / (1 + len(self.null))
+        return p_value(self.null, self.value)
 
     @property
     def p_values(self) -> Tensor:
         """Of each observation alone, by its distance, ``(M,)``."""
-        farther = (self.usual_distances >= self.distances[:, None]).sum(1)
-        return (1.0 + farther) / (1 + len(self.usual_distances))
+        return shares_as_large(self.usual_distances, self.distances)
 
     def __str__(self) -> str:
         return f"MMD {self.value:.3g} (simulations {float(self.null.median()):.3g}), p = {self.p_value:.3g}"
@@ -75,6 +79,7 @@ def misspecification(
         seed: of the halves and the sets.
 
     Raises:
+        UsageError: if a scale is not positive, or there is no set.
         ShapeError: if observations and simulations differ in shape.
         DataError: if a number (of the summaries) is not finite, or there are fewer simulations than two for each
             observation.
@@ -87,6 +92,9 @@ def misspecification(
         >>> [misspecification(each, simulated).p_value > 0.05 for each in (observed, observed + 5)]
         [True, False]
     """
+    check_counts("misspecification", trials=trials)
+    check_scales("misspecification", scales)
+    check_seed("seed", seed)
     check_shapes("misspecification", observed, simulated, 1)
     if len(simulated) < max(4, 2 * len(observed)):
         raise DataError(

@@ -11,17 +11,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward.diagnostics.posteriors.sentence import Sentence
 from pushforward.diagnostics.posteriors.standardised import check_samples, standardised_rows
 from pushforward.extras import requires
 from pushforward.kernels.perceptrons import fit_perceptrons
+from pushforward.scalar.arguments import check_counts
+from pushforward.seeds import check_seed
 
 Places = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class TwoSampleTest:
-    """How well a classifier tells two samples apart that it has not seen: 0.5 where they are the same, 1 where it
-    always does.
+@dataclass(frozen=True, repr=False)
+class TwoSampleTest(Sentence):
+    """How well a classifier tells two samples apart that it has not seen: 0.5 where they are the same (of equal
+    sizes; `guess` of others), 1 where it always does.
 
     Attributes:
         value: the share of events that it puts into the right sample, the mean over the folds.
@@ -36,11 +39,19 @@ class TwoSampleTest:
     labels: NDArray[np.bool_]
 
     @property
+    def guess(self) -> float:
+        """The share that is right of always naming the larger sample."""
+        share = float(self.labels.mean())
+        return max(share, 1.0 - share)
+
+    @property
     def p_value(self) -> float:
-        """Of the two being the same, by the normal law of the share of ``n`` fair guesses, ``N(1/2, 1/(4n))``; small
-        where they differ. On the safe side for a few hundred events: where a fold holds out more of one sample, its
-        network has seen more of the other, and guesses that."""
-        return 0.5 * math.erfc((self.value - 0.5) * math.sqrt(2.0 * len(self.labels)))
+        """Of the two being the same, by the normal law of the share ``g`` of ``n`` guesses, ``N(g, g (1 - g) / n)``,
+        which is ``N(1/2, 1/(4n))`` for samples of equal sizes; small where they differ. On the safe side for a few
+        hundred events: where a fold holds out more of one sample, its network has seen more of the other, and guesses
+        that."""
+        deviation = math.sqrt(self.guess * (1.0 - self.guess) / len(self.labels))
+        return 0.5 * math.erfc((self.value - self.guess) / (math.sqrt(2.0) * deviation))
 
     def __float__(self) -> float:
         return self.value
@@ -59,10 +70,11 @@ def c2st(samples: Tensor, reference: Tensor, *, folds: int = 5, seed: int = 1) -
     Args:
         samples: ``(n, D)``, what is tested.
         reference: ``(m, D)``, what it should be like; of the same size, so that guessing is right half of the time.
-        folds: of the cross-validation.
+        folds: of the cross-validation, two at least.
         seed: of the folds and of the networks.
 
     Raises:
+        UsageError: if there are fewer folds.
         ShapeError: if the features differ.
         DataError: if there are fewer events than folds, or one is not finite.
 
@@ -73,6 +85,8 @@ def c2st(samples: Tensor, reference: Tensor, *, folds: int = 5, seed: int = 1) -
         >>> c2st(first + 4, second).value > 0.9
         True
     """
+    check_counts("c2st", least=2, folds=folds)
+    check_seed("seed", seed)
     check_samples("c2st", samples, reference, folds)
     rows = torch.cat([standardised_rows(each, reference) for each in (reference, samples)]).float()
     # The reference first, as in the benchmark that publishes this test: seeds then give the same folds.

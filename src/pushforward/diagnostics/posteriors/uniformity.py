@@ -14,7 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward.diagnostics.posteriors.sentence import Sentence
 from pushforward.extras import requires
+from pushforward.seeds import check_seed
 
 MOST_THRESHOLDS = 99
 SIMULATIONS = 2000
@@ -22,8 +24,8 @@ SIMULATIONS = 2000
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Uniformity:
+@dataclass(frozen=True, repr=False)
+class Uniformity(Sentence):
     """The empirical distribution functions of ranks, what chance leaves of uniform ones, and p-values.
 
     Attributes:
@@ -44,6 +46,9 @@ class Uniformity:
         """Of all quantities together, ``1 - (1 - p)^Q`` with the least of theirs (Šidák): uniform as they are where
         quantities are independent."""
         return 1.0 - (1.0 - float(self.p_values.min())) ** len(self.p_values)
+
+    def __str__(self) -> str:
+        return f"{self.shares.shape[1]} quantities: p = {self.p_value:.3g}"
 
 
 def uniformity(ranks: Tensor, draws: int, *, seed: int = 0, band: float = 0.95) -> Uniformity:
@@ -96,5 +101,5 @@ def seeds(seed: int, count: int) -> list[int]:
         >>> len(set(seeds(0, 3)))
         3
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(check_seed("seed", seed))
     return torch.randint(2**31, (count,), generator=generator).tolist()

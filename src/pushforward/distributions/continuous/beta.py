@@ -11,6 +11,7 @@ from torch import Tensor
 from pushforward.distributions.base import Distribution
 from pushforward.errors import UsageError
 from pushforward.kernels.gamma import standard_gamma
+from pushforward.numerics import sum_event
 from pushforward.spaces import Interval
 
 
@@ -46,13 +47,12 @@ class Beta(Distribution):
         self.register_buffer("like", torch.zeros(()), persistent=False)
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        dims = tuple(range(-len(self.event_shape), 0))
         tiny = torch.finfo(x.dtype).tiny
         epsilon = torch.finfo(x.dtype).eps
         # The edges themselves have density 0 or infinity; they take the value of the nearest number inside.
         inside = x.clamp(tiny, 1.0 - epsilon / 2)
         level = (self.alpha - 1.0) * torch.log(inside) + (self.beta - 1.0) * torch.log1p(-inside) - self.log_normaliser
-        return level.sum(dims)
+        return sum_event(level, len(self.event_shape))
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None

@@ -14,7 +14,7 @@ from pushforward.distributions.continuous.learned_normal import bounded_log_scal
 from pushforward.distributions.continuous.normal import LOG_SQRT_TWO_PI
 from pushforward.networks.context import Context
 from pushforward.networks.factory import NetworkFactory, make_network
-from pushforward.numerics import bounded, finite_square, randn
+from pushforward.numerics import as_vectors, bounded, finite_square, randn, solve_triangular
 from pushforward.spaces import Reals
 
 MAX_CORRELATION = 20.0
@@ -34,7 +34,7 @@ class _CorrelatedNormal(Distribution):
         self.network = make_network(network, self.context.features_shape[0], outputs, None, owner)
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        return self._log_density(x.flatten(x.dim() - len(self.event_shape)), self.network(context))
+        return self._log_density(as_vectors(x, self.event_shape), self.network(context))
 
     @abstractmethod
     def _log_density(self, x: Tensor, raw: Tensor) -> Tensor:
@@ -66,13 +66,13 @@ class ConditionalFullNormal(_CorrelatedNormal):
     """
 
     def __init__(self, event_shape: Sequence[int], network: NetworkFactory | nn.Module, context: Context) -> None:
-        size = torch.Size(event_shape).numel()
+        size = Reals(event_shape).shape.numel()
         super().__init__(event_shape, network, context, size * (size + 2))
 
     def _log_density(self, x: Tensor, raw: Tensor) -> Tensor:
         mean, log_diagonal, factor = self._factor(raw)
         centred = (x - mean)[..., None]
-        standard = torch.linalg.solve_triangular(factor, centred, upper=False)[..., 0]
+        standard = solve_triangular(factor, centred, upper=False)[..., 0]
         return self._of_noise(standard, log_diagonal)
 
     def draw(
@@ -131,7 +131,7 @@ class ConditionalFactorNormal(_CorrelatedNormal):
     """
 
     def __init__(self, event_shape: Sequence[int], network: NetworkFactory | nn.Module, context: Context) -> None:
-        super().__init__(event_shape, network, context, 3 * torch.Size(event_shape).numel())
+        super().__init__(event_shape, network, context, 3 * Reals(event_shape).shape.numel())
         # At zero the factor's gradient is zero too: b and -b are the same distribution.
         self.offset = nn.Parameter(0.1 * torch.randn(self.event_shape.numel()))
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pushforward.distributions.base import Distribution
 from pushforward.distributions.continuous.normal import LOG_SQRT_TWO_PI, MAX_LOG_SCALE
-from pushforward.numerics import bounded, finite_square, randn
+from pushforward.numerics import as_vectors, bounded, finite_square, randn, solve_triangular, sum_event
 from pushforward.spaces import Reals
 
 
@@ -49,8 +49,7 @@ class DiagonalNormal(Distribution):
         self.raw_log_scale = nn.Parameter(torch.zeros(self.event_shape))
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        dims = tuple(range(-len(self.event_shape), 0))
-        return log_normal(x, self.mean, bounded_log_scale(self.raw_log_scale)).sum(dims)
+        return sum_event(log_normal(x, self.mean, bounded_log_scale(self.raw_log_scale)), len(self.event_shape))
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
@@ -93,11 +92,11 @@ class FullNormal(Distribution):
     def covariance(self) -> Tensor:
         """Return the covariance, of shape ``(D, D)``."""
         identity = torch.eye(self.mean.numel(), dtype=self.mean.dtype, device=self.mean.device)
-        root = torch.linalg.solve_triangular(self.precision_factor(), identity, upper=False)
+        root = solve_triangular(self.precision_factor(), identity, upper=False)
         return root @ root.mT
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        centred = x.flatten(x.dim() - len(self.event_shape)) - self.mean
+        centred = as_vectors(x, self.event_shape) - self.mean
         standard = centred @ self.precision_factor().mT
         log_det = bounded_log_scale(self.raw_log_diagonal).sum()
         return -0.5 * finite_square(standard).sum(-1) + log_det - LOG_SQRT_TWO_PI * self.mean.numel()
@@ -106,5 +105,5 @@ class FullNormal(Distribution):
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
         noise = randn(self.mean, (batch.numel(), self.mean.numel()), generator)
-        centred = torch.linalg.solve_triangular(self.precision_factor(), noise.mT, upper=False).mT
+        centred = solve_triangular(self.precision_factor(), noise.mT, upper=False).mT
         return (self.mean + temperature * centred).reshape(batch + self.event_shape)

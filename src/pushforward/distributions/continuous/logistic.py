@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from pushforward.distributions.base import Distribution
-from pushforward.numerics import uniform_noise
+from pushforward.numerics import sum_event, uniform_noise
 from pushforward.spaces import Reals
 
 
@@ -34,8 +34,7 @@ class StandardLogistic(Distribution):
         self.register_buffer("like", torch.zeros(()), persistent=False)
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        dims = tuple(range(-len(self.event_shape), 0))
-        return (logsigmoid(x) + logsigmoid(-x)).sum(dims)
+        return sum_event(logsigmoid(x) + logsigmoid(-x), len(self.event_shape))
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None

@@ -14,7 +14,7 @@ from pushforward.distributions.discrete.mass import gumbel_argmax
 from pushforward.errors import UsageError
 from pushforward.networks.context import Context
 from pushforward.networks.factory import NetworkFactory, make_network
-from pushforward.numerics import randn
+from pushforward.numerics import as_vectors, randn
 from pushforward.spaces import Reals
 
 
@@ -71,7 +71,7 @@ class GaussianMixture(Distribution):
         self.raw_log_scale = nn.Parameter(torch.zeros(components, self.event_shape.numel()))
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        flat = x.flatten(x.dim() - len(self.event_shape))
+        flat = as_vectors(x, self.event_shape)
         return mixture_log_prob(flat, self.logits, self.mean, bounded_log_scale(self.raw_log_scale))
 
     def draw(
@@ -123,7 +123,7 @@ class ConditionalGaussianMixture(Distribution):
         self.offset = nn.Parameter(spread_means(components, size))
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        return mixture_log_prob(x.flatten(x.dim() - len(self.event_shape)), *self._components(context))
+        return mixture_log_prob(as_vectors(x, self.event_shape), *self._components(context))
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None

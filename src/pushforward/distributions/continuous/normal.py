@@ -12,7 +12,7 @@ from pushforward.distributions.base import Distribution
 from pushforward.distributions.conditioning import base_context
 from pushforward.networks.context import Context
 from pushforward.networks.factory import NetworkFactory, make_network
-from pushforward.numerics import bounded, finite_square, randn
+from pushforward.numerics import bounded, finite_square, randn, sum_event
 from pushforward.spaces import Reals
 
 LOG_SQRT_TWO_PI = 0.5 * math.log(2 * math.pi)
@@ -41,8 +41,7 @@ class StandardNormal(Distribution):
         self.register_buffer("like", torch.zeros(()), persistent=False)
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        dims = tuple(range(-len(self.event_shape), 0))
-        return -0.5 * finite_square(x).sum(dims) - LOG_SQRT_TWO_PI * self.event_shape.numel()
+        return -0.5 * sum_event(finite_square(x), len(self.event_shape)) - LOG_SQRT_TWO_PI * self.event_shape.numel()
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
@@ -79,8 +78,7 @@ class ConditionalNormal(Distribution):
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         mean, log_scale = self._mean_and_log_scale(context)
         standard = (x - mean) * torch.exp(-log_scale)
-        dims = tuple(range(-len(self.event_shape), 0))
-        return (-0.5 * finite_square(standard) - log_scale - LOG_SQRT_TWO_PI).sum(dims)
+        return sum_event(-0.5 * finite_square(standard) - log_scale - LOG_SQRT_TWO_PI, len(self.event_shape))
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
@@ -93,8 +91,7 @@ class ConditionalNormal(Distribution):
     ) -> tuple[Tensor, Tensor]:
         mean, log_scale = self._mean_and_log_scale(context)
         noise = randn(mean, mean.shape, generator)
-        dims = tuple(range(-len(self.event_shape), 0))
-        log_prob = (-0.5 * finite_square(noise) - log_scale - LOG_SQRT_TWO_PI).sum(dims)
+        log_prob = sum_event(-0.5 * finite_square(noise) - log_scale - LOG_SQRT_TWO_PI, len(self.event_shape))
         return mean + torch.exp(log_scale) * noise, log_prob
 
     def _mean_and_log_scale(self, context: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pushforward.distributions.base import Distribution
 from pushforward.errors import UsageError
 from pushforward.kernels.gamma import standard_gamma
-from pushforward.numerics import randn
+from pushforward.numerics import randn, sum_event
 from pushforward.spaces import Reals
 
 
@@ -50,9 +50,8 @@ class StudentT(Distribution):
         self.register_buffer("like", torch.zeros(()), persistent=False)
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        dims = tuple(range(-len(self.event_shape), 0))
         tail = 0.5 * (self.degrees + 1.0) * log1p_square(x / math.sqrt(self.degrees))
-        return (-tail - self.log_normaliser).sum(dims)
+        return sum_event(-tail - self.log_normaliser, len(self.event_shape))
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
@@ -96,11 +95,10 @@ class LearnedStudentT(Distribution):
         return torch.exp(math.log(100.0) * torch.sigmoid(self.raw_degrees))
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        dims = tuple(range(-len(self.event_shape), 0))
         nu = self.degrees().to(x.dtype)
         log_normaliser = torch.lgamma(0.5 * nu) - torch.lgamma(0.5 * (nu + 1.0)) + 0.5 * torch.log(math.pi * nu)
         tail = 0.5 * (nu + 1.0) * log1p_square(x * torch.rsqrt(nu))
-        return (-tail - log_normaliser).sum(dims)
+        return sum_event(-tail - log_normaliser, len(self.event_shape))
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pushforward.distributions.base import Distribution
 from pushforward.errors import UsageError
-from pushforward.numerics import uniform_noise
+from pushforward.numerics import sum_event, uniform_noise
 from pushforward.spaces import Interval
 
 
@@ -45,9 +45,8 @@ class Uniform(Distribution):
         self.register_buffer("like", torch.zeros(()), persistent=False)
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        dims = tuple(range(-len(self.event_shape), 0))
         # 0 * x keeps the result attached to x, so that a chain in front of it still gets its (zero) gradient.
-        return (0.0 * x - math.log(self.high - self.low)).sum(dims)
+        return sum_event(0.0 * x - math.log(self.high - self.low), len(self.event_shape))
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None

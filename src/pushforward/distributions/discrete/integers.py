@@ -15,6 +15,7 @@ from pushforward.distributions.discrete.mass import MassFunction
 from pushforward.errors import UsageError
 from pushforward.networks.context import Context, for_network, image_context, vector_context
 from pushforward.networks.factory import NetworkFactory, make_network
+from pushforward.numerics import sum_event
 
 
 class Discrete(Distribution):
@@ -43,7 +44,7 @@ class Discrete(Distribution):
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         log_mass = self.mass.log_prob(x, self.parameters_per_element.expand(*x.shape, -1))
-        return log_mass.sum(tuple(range(-len(self.event_shape), 0)))
+        return sum_event(log_mass, len(self.event_shape))
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pushforward.flows.flow import Flow
 from pushforward.inference.inverse_problems.latent import ObservationAndLatent
+from pushforward.scalar.arguments import check_weights
 from pushforward.training.discrepancy import InverseMultiquadric, Kernel, maximum_mean_discrepancy
 
 
@@ -32,7 +33,7 @@ class Bidirectional:
         kernel: of the discrepancies.
 
     Raises:
-        UsageError: if the flow's base is not an `ObservationAndLatent`.
+        UsageError: if a weight is negative or no number, or the flow's base not an `ObservationAndLatent`.
 
     Source: Ardizzone et al. (2019), arXiv:1808.04730, section 3.3.
 
@@ -50,6 +51,15 @@ class Bidirectional:
     parameters: float = 10.0
     reconstruction: float = 1.0
     kernel: Kernel = field(default_factory=InverseMultiquadric)
+
+    def __post_init__(self) -> None:
+        check_weights(
+            "Bidirectional",
+            observation=self.observation,
+            latent=self.latent,
+            parameters=self.parameters,
+            reconstruction=self.reconstruction,
+        )
 
     def check(self, flow: Flow) -> None:
         """Raise :class:`UsageError` if the flow cannot be trained so."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from torch import Tensor
 
-from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.inference.inverse_problems.latent import ObservationAndLatent
+from pushforward.scalar.arguments import check_counts, check_positive
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,8 @@ class NarrowingLikelihood:
     steps: int = 1000
 
     def __post_init__(self) -> None:
-        if not (0 < self.start < math.inf and self.steps >= 0):
-            raise UsageError(
-                f"NarrowingLikelihood expects a positive start and 0 steps or more, got {self.start} and {self.steps}"
-            )
+        check_positive("NarrowingLikelihood", start=self.start)
+        check_counts("NarrowingLikelihood", least=0, steps=self.steps)
 
     def check(self, flow: Flow) -> None:
         """Raise :class:`UsageError` if the flow cannot be trained so."""

@@ -12,11 +12,12 @@ from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.inference.inverse_problems.latent import ObservationAndLatent
 from pushforward.models.contexts import conditioning
+from pushforward.models.options import check_options
 from pushforward.networks import MLP
 from pushforward.networks.context import Context
 from pushforward.networks.factory import NetworkFactory
 from pushforward.scalar import Affine, ScalarBijection
-from pushforward.scalar.arguments import check_counts
+from pushforward.scalar.arguments import check_counts, check_positive
 from pushforward.transforms import Augmentation, Householder, Multipartite, Standardise, Transform, multipartite
 
 HIDDEN = (64, 64)
@@ -97,8 +98,11 @@ def invertible_flow(
     if not isinstance(given.taken, int) or not given.taken:
         raise UsageError(f"invertible_flow expects an observation of one or more features, got {observation!r}")
     latent = max(features - given.taken, 1) if latent is None else latent
+    check_counts("invertible_flow", latent=latent)
+    check_positive("invertible_flow", noise=noise)
     least = max(features, given.taken + latent, 2)
     width = least if width is None else width
+    check_counts("invertible_flow", width=width)
     if width < least:
         raise UsageError(
             f"invertible_flow expects a width of at least {least}, that of {features} parameters or of {given.taken} "
@@ -148,6 +152,7 @@ def conditional_invertible_flow(
 def _couplings(
     width: int, layers: int, hidden: int | Sequence[int], context: Context, scalar: ScalarBijection
 ) -> list[Transform]:
+    check_options("the couplings' networks", _couplings, {"hidden": hidden}, {})
     network = partial(MLP, hidden=hidden)
     pairs = [(two_way_coupling(width, network, context, scalar), Householder(width, 1)) for _ in range(layers)]
     return [part for pair in pairs for part in pair]

@@ -7,7 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from pushforward.errors import UsageError
+from pushforward.errors import ShapeError, UsageError
+from pushforward.scalar.arguments import check_counts
+from pushforward.seeds import check_seed
 
 
 def rejection_sample(
@@ -34,7 +36,8 @@ def rejection_sample(
         The parameters ``(count, D)`` and the largest distance ``|s(x) - y|`` among them, a scalar.
 
     Raises:
-        UsageError: if more are to be kept than tried.
+        UsageError: if a number is none of its kind, or more are to be kept than tried.
+        ShapeError: if the observation is none of the simulator's vectors.
 
     Source: Tavare et al. (1997), Genetics 145, 505-518.
 
@@ -44,12 +47,18 @@ def rejection_sample(
         >>> x.shape, bool(distance < 0.2)
         (torch.Size([10, 4]), True)
     """
-    if not 0 < count <= simulations:
+    check_counts("rejection_sample", count=count, simulations=simulations, batch=batch)
+    if count > simulations:
         raise UsageError(f"rejection_sample expects to keep 1 to {simulations} simulations, got count={count}")
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(check_seed("seed", seed))
     kept, distances = torch.empty(0), torch.empty(0)
     for start in range(0, simulations, batch):
         x, y = sample(min(batch, simulations - start), generator)
+        if observation.dim() != 1 or y.shape[1:] != observation.shape:
+            raise ShapeError(
+                f"rejection_sample expects an observation (E,) and simulations (n, E), got {tuple(observation.shape)} "
+                f"and {tuple(y.shape)}"
+            )
         x = torch.cat([kept, x]) if len(kept) else x
         distances = torch.cat([distances, (y - observation).norm(dim=-1)])
         nearest = distances.topk(min(count, len(distances)), largest=False).indices

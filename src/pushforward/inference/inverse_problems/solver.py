@@ -12,6 +12,7 @@ from pushforward.flows.conditioned import ConditionedFlow
 from pushforward.flows.flow import Flow
 from pushforward.inference.inverse_problems.bidirectional import Bidirectional
 from pushforward.inference.inverse_problems.networks import conditional_invertible_flow, invertible_flow
+from pushforward.models.options import named_options
 from pushforward.networks.context import Context
 from pushforward.networks.embeddings.standardised import Standardised
 from pushforward.training.fit import fit
@@ -78,7 +79,8 @@ class InvertibleNetwork(InverseSolver):
     def __init__(
         self, features: int, observation: Context, *, objective: Objective | None = None, **options: Any
     ) -> None:
-        super().__init__(invertible_flow(features, observation, **options), objective or Bidirectional())
+        given = named_options("InvertibleNetwork", invertible_flow, [features, observation], options)
+        super().__init__(invertible_flow(**given), objective or Bidirectional())
 
     @torch.no_grad()
     def predict(self, x: Any) -> Tensor:
@@ -115,4 +117,7 @@ class ConditionalInvertibleNetwork(InverseSolver):
     """
 
     def __init__(self, features: int, observation: Context, **options: Any) -> None:
-        super().__init__(conditional_invertible_flow(features, observation, **options))
+        given = named_options(
+            "ConditionalInvertibleNetwork", conditional_invertible_flow, [features, observation], options
+        )
+        super().__init__(conditional_invertible_flow(**given))

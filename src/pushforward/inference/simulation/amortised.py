@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -14,6 +13,7 @@ from pushforward.distributions.base import Distribution
 from pushforward.errors import UsageError
 from pushforward.flows.chunks import in_chunks
 from pushforward.flows.flow import Flow
+from pushforward.inference.simulation.ensemble import mixed, shares
 from pushforward.inference.simulation.observations import Observations
 from pushforward.spaces import Reals
 
@@ -80,20 +80,18 @@ class AmortisedPosterior(Distribution):
             in_chunks(partial(flow, generator=generator), x, len(self.event_shape), taken, flow.taken_dims)
             for flow, taken in zip(self.members, _each(context), strict=True)
         ]
-        return torch.logsumexp(torch.stack(scores), 0) - math.log(len(scores))
+        return mixed(scores)
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        count, device = batch.numel(), None if generator is None else generator.device
-        # As nearly as many of each member as can be, in an order of chance.
-        order = torch.randperm(count, generator=generator, device=device).cpu()
-        shares = order.tensor_split(len(self.flows))
+        count = batch.numel()
+        places = shares(count, len(self.flows), generator)
         drawn = [
-            flow.draw(torch.Size([len(places)]), taken.reshape(count, -1)[places], temperature, generator)
-            for flow, taken, places in zip(self.members, _each(context), shares, strict=True)
+            flow.draw(torch.Size([len(own)]), taken.reshape(count, -1)[own], temperature, generator)
+            for flow, taken, own in zip(self.members, _each(context), places, strict=True)
         ]
-        return torch.cat(drawn)[order.argsort()].reshape(batch + self.event_shape)
+        return torch.cat(drawn)[torch.cat(places).argsort()].reshape(batch + self.event_shape)
 
 
 def _each(context: Tensor | None) -> tuple[Tensor, ...]:

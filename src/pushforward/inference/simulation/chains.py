@@ -16,7 +16,9 @@ LogDensity = Callable[[Tensor], Tensor]
 _JUMPS = 0.3
 _JITTER = 1e-3
 _MOVES = 4
-_MOST_TEMPERATURES = 60
+_MOST_TEMPERATURES = 200
+# Halvings of a step of the temperature, which may be as small as likelihoods are large.
+_HALVINGS = 80
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def _next_temperature(likelihood: Tensor, beta: Tensor) -> Tensor:
     """For each density the temperature at which half of the particles are still effective, by bisection."""
     low, high = torch.zeros_like(beta), 1.0 - beta
     least = 0.5 * len(likelihood)
-    for _ in range(30):
+    for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
         enough = _effective(middle * likelihood) >= least
         low, high = torch.where(enough, middle, low), torch.where(enough, high, middle)
@@ -144,6 +146,8 @@ def split_r_hat(samples: Tensor) -> Tensor:
         >>> bool((split_r_hat(torch.randn(1000, 4)) - 1).abs() < 0.02)
         True
     """
+    # In double precision, which the squares of small numbers need.
+    samples = samples.double()
     length = len(samples) // 2
     halves = torch.cat([samples[:length], samples[length : 2 * length]], 1)
     within = halves.var(0).mean(0)
@@ -160,6 +164,7 @@ def effective_draws(samples: Tensor) -> Tensor:
         >>> bool((effective_draws(torch.randn(1000, 4)) / 4000 - 1).abs() < 0.2)
         True
     """
+    samples = samples.double()
     length, count = samples.shape[:2]
     centred = samples - samples.mean(0)
     lags = range(length - 1)

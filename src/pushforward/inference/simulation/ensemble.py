@@ -13,6 +13,8 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
+from pushforward.scalar.arguments import check_counts, check_positive
+from pushforward.seeds import check_seed
 from pushforward.training.fit import fit
 from pushforward.training.objectives import Objective
 from pushforward.training.objectives.likelihood import negative_log_likelihood
@@ -36,15 +38,13 @@ class Ensemble:
 
     def log_prob(self, x: Tensor, context: Tensor) -> Tensor:
         """The log-density, in nats; batches broadcast as for a flow."""
-        members = torch.stack([flow.log_prob(x, context) for flow in self.flows])
-        return torch.logsumexp(members, 0) - math.log(len(self.flows))
+        return mixed([flow.log_prob(x, context) for flow in self.flows])
 
     def sample(self, count: int, context: Tensor) -> Tensor:
         """Draw ``(count,) + context's batch + event_shape``, as nearly as many of each member as can be."""
-        shares = torch.arange(count).add(int(torch.randint(len(self.flows), ()))) % len(self.flows)
-        counts = torch.bincount(shares, minlength=len(self.flows)).tolist()
-        draws = torch.cat([flow.sample(many, context) for flow, many in zip(self.flows, counts)])
-        return draws[torch.randperm(count)]
+        places = shares(count, len(self.flows))
+        draws = torch.cat([flow.sample(len(own), context) for flow, own in zip(self.flows, places, strict=True)])
+        return draws[torch.cat(places).argsort()]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Training:
         progress: show a line.
 
     Raises:
-        UsageError: if there is no member, or no share between 0 and 1.
+        UsageError: if an option is no number of its kind, or ``validation`` no share between 0 and 1.
     """
 
     members: int | None = None
@@ -75,11 +75,15 @@ class Training:
     progress: bool = True
 
     def __post_init__(self) -> None:
-        if (self.members is not None and self.members < 1) or not 0 < self.validation < 1:
-            raise UsageError(
-                f"fit expects at least one member and a share of validation between 0 and 1, got {self.members} and "
-                f"{self.validation}"
-            )
+        counts = {"members": self.members, "max_steps": self.max_steps, "batch_size": self.batch_size}
+        check_counts("fit", **{name: value for name, value in counts.items() if value is not None})
+        check_positive("fit", learning_rate=self.learning_rate, validation=self.validation)
+        if self.max_time is not None:
+            check_positive("fit", max_time=self.max_time)
+        if self.seed is not None:
+            check_seed("seed", self.seed)
+        if self.validation >= 1:
+            raise UsageError(f"fit expects a share of validation between 0 and 1, got {self.validation}")
 
     def ensemble(self, make: Make, events: Tensor, contexts: Tensor) -> Ensemble:
         """Train flows that ``make`` makes on events and their contexts.
@@ -135,6 +139,21 @@ def _is_better(start: Flow, validation: tuple[Tensor, Tensor], result: FitResult
     with torch.no_grad():
         loss = -start.log_prob(*validation).mean().item()
     return result.best_validation is not None and loss <= result.best_validation
+
+
+def mixed(log_probs: Sequence[Tensor]) -> Tensor:
+    """The log-density of a mixture in equal parts, of those of its members."""
+    return torch.logsumexp(torch.stack(list(log_probs)), 0) - math.log(len(log_probs))
+
+
+def shares(count: int, members: int, generator: torch.Generator | None = None) -> list[Tensor]:
+    """The places of a mixture's ``count`` draws that each member fills: as nearly as many as can be, in an order of
+    chance, and by chance too who has one more."""
+    device = None if generator is None else generator.device
+    order = torch.randperm(count, generator=generator, device=device).cpu()
+    first = int(torch.randint(members, (), generator=generator, device=device))
+    own = torch.arange(first, first + count) % members
+    return [order[own == member] for member in range(members)]
 
 
 def default_members(count: int) -> int:

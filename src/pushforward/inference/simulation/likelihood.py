@@ -18,9 +18,12 @@ from pushforward.inference.simulation.ensemble import Ensemble, Training
 from pushforward.inference.simulation.mode import highest
 from pushforward.inference.simulation.prior import Prior
 from pushforward.inference.simulation.regression import RegressionResidual
-from pushforward.inference.simulation.simulations import Simulations
+from pushforward.inference.simulation.simulations import Simulations, as_values
+from pushforward.inference.simulation.truncation import single
+from pushforward.models.options import named_options
 from pushforward.models.registry import build
 from pushforward.networks.embeddings.standardised import Standardised
+from pushforward.parts import model_named
 from pushforward.training.objectives import Objective
 from pushforward.training.objectives.defaults import objective_for
 
@@ -63,6 +66,7 @@ class NLE:
         self.simulations = Simulations(self.prior.features)
         self._model = model or "nsf"
         self._options = options if model else {"hidden": HIDDEN, **options}
+        named_options(self._model, model_named(self._model), (), {"features": 1, "context": 1, **options})
         self._ensemble: Ensemble | None = None
 
     def append_simulations(self, theta: Any, x: Any) -> NLE:
@@ -71,13 +75,13 @@ class NLE:
         Raises:
             DataError: if they do not fit each other or those before, or observations are no finite vectors.
         """
-        values = torch.as_tensor(x)
+        values = as_values(x, "observations")
         if values.dim() > 2 or not bool(torch.isfinite(values).all()):
             raise DataError(
                 f"NLE expects observations that are finite vectors (n, features), got shape {tuple(values.shape)} or "
                 f"values that are missing: summarise them, or use NPE with an embedding"
             )
-        self.simulations.append(theta, x)
+        self.simulations.append(theta, values)
         return self
 
     def fit(
@@ -116,7 +120,7 @@ class NLE:
             raise UsageError(
                 "a posterior expects a fitted estimator: call append_simulations(theta, x) and fit() first"
             )
-        x = torch.as_tensor(x).detach().to(torch.get_default_dtype())
+        x = as_values(x, "observation")
         event_shape = self._ensemble.flows[0].event_shape
         if x.shape[-1:] != event_shape or not bool(torch.isfinite(x).all()):
             raise DataError(
@@ -129,8 +133,12 @@ class NLE:
         return LikelihoodPosterior(self._ensemble, own, x)
 
     def proposal(self, x: Any) -> Prior | LikelihoodPosterior:
-        """Return what to simulate next for an observation: its posterior; the prior before `fit`."""
-        return self.prior if self._ensemble is None else self.posterior(x)
+        """Return what to simulate next for an observation: its posterior; the prior before `fit`.
+
+        Raises:
+            UsageError: of several observations.
+        """
+        return self.prior if self._ensemble is None else single(self.posterior(x))
 
     def _made(self, x: Tensor, theta: Tensor) -> tuple[Flow, Objective]:
         features = theta.shape[1]
@@ -171,6 +179,7 @@ class LikelihoodPosterior(torch.distributions.Distribution):
         Raises:
             ShapeError: if the parameters are not vectors of the prior's length.
         """
+        value = torch.as_tensor(value)
         if value.shape[-1:] != self.event_shape:
             raise ShapeError(f"a posterior expects parameters (..., {self._prior.features}), got {tuple(value.shape)}")
         return self._prior.log_prob(value) + self._likelihood(value)

@@ -11,9 +11,17 @@ from pushforward.errors import DataError, ShapeError
 from pushforward.numerics import robust_location_and_scale
 from pushforward.parts import ModulePart
 
+# Scales beyond which numbers grow by their logarithm, and at which they end.
+_FAR, _FARTHEST = 10.0, 20.0
+# A location and a scale are told well enough from so many numbers.
+_ENOUGH = 2**20
+
 
 class Observations(ModulePart):
     """What a network is given of a simulator's output: numbers of location 0 and scale 1.
+
+    Those farther than 10 scales are drawn in, ``v`` to ``10 + log(v / 10)``, and end at 20, so that a wild simulation,
+    or a tail that is heavy, does not drown the others.
 
     Where simulations had missing values (NaN), those of an observation become 0, the location, and as many features (or
     channels) follow that are 1 where a value is missing.
@@ -63,7 +71,7 @@ class Observations(ModulePart):
             raise DataError(
                 "simulations expect every number to be there in at least one of them, got one that never is"
             )
-        found = [robust_location_and_scale(row[None], "the simulations") for row in known]
+        found = [robust_location_and_scale(_enough(row)[None], "the simulations") for row in known]
         sizes = (len(known), *[1] * (-1 - axis))
         location, scale = (torch.cat(parts).view(sizes) for parts in zip(*found, strict=True))
         return cls(x.shape[1:], location, scale, len(known) if bool(torch.isnan(x).any()) else 0)
@@ -86,10 +94,23 @@ class Observations(ModulePart):
                 "an observation expects finite numbers, as all simulations were, got NaN or infinity: where values may "
                 "be missing, append simulations in which some are (NaN)"
             )
-        values = torch.where(missing, 0.0, (x - self.location) / self.scale)
+        values = _drawn_in(torch.where(missing, 0.0, (x - self.location) / self.scale))
         return torch.cat([values, missing.to(values)], self._axis) if self.indicators else values
 
 
 def _axis(shape: torch.Size) -> int:
     """Where features stand: channels first, features last."""
     return -3 if len(shape) == 3 else -1
+
+
+def _drawn_in(values: Tensor) -> Tensor:
+    size = values.abs()
+    far = _FAR + torch.log(size.clamp_min(_FAR) / _FAR)
+    return torch.where(size > _FAR, values.sign() * far.clamp_max(_FARTHEST), values)
+
+
+def _enough(values: Tensor) -> Tensor:
+    """All numbers, or as many as are needed, at even distances."""
+    if len(values) <= _ENOUGH:
+        return values
+    return values[torch.linspace(0, len(values) - 1, _ENOUGH, dtype=torch.float64).round().long()]

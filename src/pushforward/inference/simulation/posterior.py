@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import constraints
 
 from pushforward.distributions.inputs import as_batch
-from pushforward.errors import ShapeError, UsageError
+from pushforward.errors import ShapeError, UsageError, first_line
 from pushforward.flows.flow import Flow
 from pushforward.inference.simulation.amortised import AmortisedPosterior
 from pushforward.inference.simulation.default import default_flow
@@ -22,10 +22,12 @@ from pushforward.inference.simulation.mode import highest
 from pushforward.inference.simulation.observations import Observations
 from pushforward.inference.simulation.prior import Prior
 from pushforward.inference.simulation.regression import RegressionResidual
-from pushforward.inference.simulation.simulations import Simulations
-from pushforward.inference.simulation.truncation import TruncatedPrior
+from pushforward.inference.simulation.simulations import Simulations, as_values
+from pushforward.inference.simulation.truncation import TruncatedPrior, single
 from pushforward.kernels.modes import evaluating
+from pushforward.models.options import check_options, named_options
 from pushforward.models.registry import build
+from pushforward.parts import model_named
 from pushforward.training.objectives import Objective
 from pushforward.training.objectives.defaults import objective_for
 from pushforward.transforms import Transform
@@ -75,7 +77,13 @@ class NPE:
     ) -> None:
         self.prior = Prior.of(prior)
         self.simulations = Simulations(self.prior.features)
+        recipe = default_flow if model is None else model_named(model)
+        named_options(model or "NPE", recipe, (), {"features": self.prior.features, "context": 1, **options})
         self._model, self._options = model, options
+        if model is None:
+            # Before anything is simulated; other models check their own.
+            known = named_options("NPE", default_flow, [self.prior.features, 1], options)
+            check_options("NPE", default_flow, known, {})
         self._embedding = embedding
         self._observations: Observations | None = None
         self._ensemble: Ensemble | None = None
@@ -131,7 +139,7 @@ class NPE:
             raise UsageError(
                 "a posterior expects a fitted estimator: call append_simulations(theta, x) and fit() first"
             )
-        seen = self._observations(torch.as_tensor(x).detach().to(torch.get_default_dtype()))
+        seen = self._observations(as_values(x, "observation"))
         dims = len(self._observations.shape)
         if self._embedding is None:
             seen, dims = seen.flatten(-dims), 1
@@ -149,8 +157,12 @@ class NPE:
 
     def proposal(self, x: Any) -> Prior | TruncatedPrior:
         """Return what to simulate next for an observation: the prior where the posterior has its mass (Deistler et al.
-        2022, arXiv:2210.04815); all of the prior before `fit`."""
-        return self.prior if self._ensemble is None else TruncatedPrior(self.prior, self.posterior(x))
+        2022, arXiv:2210.04815); all of the prior before `fit`.
+
+        Raises:
+            UsageError: of several observations.
+        """
+        return self.prior if self._ensemble is None else TruncatedPrior(self.prior, single(self.posterior(x)))
 
     def _made(self, observations: Observations, theta: Tensor, seen: Tensor) -> tuple[Flow, Objective]:
         network = self._network(observations)
@@ -177,6 +189,8 @@ class NPE:
         if isinstance(self._embedding, nn.Module):
             # Each member trains its own.
             return copy.deepcopy(self._embedding)
+        if not callable(self._embedding):
+            raise UsageError(f"embedding expects a module or a class such as SetSummary, got {self._embedding!r}")
         return self._embedding(tuple(observations.seen_shape), observations.indicators)
 
 
@@ -204,12 +218,13 @@ class FlowPosterior(torch.distributions.Distribution):
             draws = self._ensemble.sample(math.prod(shape), self._seen)
         return draws.reshape(*shape, *self.batch_shape, *self.event_shape)
 
-    def log_prob(self, value: Tensor) -> Tensor:
+    def log_prob(self, value: Any) -> Tensor:
         """Return the normalised log-density of parameters, ``-inf`` outside of the prior's support.
 
         Raises:
             ShapeError: if they are not vectors of the prior's length.
         """
+        value = value if isinstance(value, Tensor) else as_values(value, "parameters")
         if value.shape[-1:] != self.event_shape:
             raise ShapeError(f"a posterior expects parameters (..., {self._prior.features}), got {tuple(value.shape)}")
         return self._ensemble.log_prob(value, self._seen)
@@ -236,7 +251,7 @@ def _width(network: nn.Module, shape: Sequence[int]) -> int:
             features = network(torch.zeros(2, *shape))
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             raise UsageError(
-                f"the embedding cannot take observations of shape {tuple(shape)}: {str(error).splitlines()[0]}"
+                f"the embedding cannot take observations of shape {tuple(shape)}: {first_line(error)}"
             ) from error
     if features.dim() != 2:
         raise UsageError(f"the embedding must give vectors (batch, features), got {tuple(features.shape)}")

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import constraints
 
 from pushforward.distributions.inputs import as_batch
 from pushforward.errors import UsageError
+from pushforward.inference.simulation.bounds import bounds
 from pushforward.inference.simulation.unbounded import Unbounded
 
 
@@ -62,7 +62,8 @@ class Prior:
     def sample(self, sample_shape: int | Sequence[int] = ()) -> Tensor:
         """Draw parameters, ``sample_shape + (D,)``."""
         shape = as_batch(sample_shape)
-        return torch.cat([part.sample(shape) for part in self._parts], -1)
+        # In single precision what lies near a bound may be rounded to it.
+        return self.inside(torch.cat([part.sample(shape) for part in self._parts], -1))
 
     def log_prob(self, theta: Tensor) -> Tensor:
         """Return the log-density of ``theta`` in nats, ``-inf`` outside of the support."""
@@ -108,8 +109,14 @@ class _Part:
                 f"a prior expects a distribution with sample(shape) and log_prob(theta), such as one of "
                 f"torch.distributions, got {distribution!r}"
             )
-        drawn = distribution.sample(torch.Size([2]))
-        if not isinstance(drawn, Tensor) or drawn.dim() > 2 or len(drawn) != 2 or not drawn.is_floating_point():
+        with torch.random.fork_rng(devices=[]):
+            drawn = distribution.sample(torch.Size([2]))
+        if (
+            not isinstance(drawn, Tensor)
+            or drawn.dim() not in (1, 2)
+            or len(drawn) != 2
+            or not drawn.is_floating_point()
+        ):
             got = tuple(drawn.shape) if isinstance(drawn, Tensor) else type(drawn).__name__
             raise UsageError(
                 f"a prior expects a continuous distribution of vectors, got samples {got} for a shape (2,)"
@@ -117,7 +124,8 @@ class _Part:
         self.distribution = distribution
         self.width = drawn[0].numel()
         self._scalar = drawn.dim() == 1
-        self.low, self.high = _bounds(distribution, self.width)
+        low, high = bounds(distribution)
+        self.low, self.high = (bound.expand(drawn.shape[1:]).reshape(-1).clone() for bound in (low, high))
 
     def sample(self, shape: torch.Size) -> Tensor:
         drawn: Tensor = self.distribution.sample(shape)
@@ -143,18 +151,3 @@ class _Part:
             return getattr(inner, name)(values)  # type: ignore[no-any-return]
         except NotImplementedError:
             return None
-
-
-def _bounds(distribution: Any, width: int) -> tuple[Tensor, Tensor]:
-    """The bounds of a support, which is a box: of each number by itself."""
-    constraint = getattr(distribution, "support", constraints.real)
-    while hasattr(constraint, "base_constraint"):
-        constraint = constraint.base_constraint
-    if constraint.is_discrete or (constraint.event_dim and constraint is not constraints.real_vector):
-        raise UsageError(
-            f"a prior expects parameters that are real numbers, each with bounds of its own or none, got "
-            f"{type(distribution).__name__} on {constraint}"
-        )
-    low, high = getattr(constraint, "lower_bound", -torch.inf), getattr(constraint, "upper_bound", torch.inf)
-    bounds = torch.as_tensor(low).detach().float(), torch.as_tensor(high).detach().float()
-    return bounds[0].expand(width).clone(), bounds[1].expand(width).clone()

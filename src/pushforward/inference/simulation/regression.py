@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import UsageError
-from pushforward.numerics import batch_shape
+from pushforward.numerics import batch_shape, solve_triangular
 from pushforward.spaces import Reals
 from pushforward.transforms.base import Bijection
 
@@ -100,7 +100,7 @@ class RegressionResidual(Bijection):
     def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         x, context = self.check(x, context, self.domain)
         residual = x - self._regression(context)
-        return torch.linalg.solve_triangular(self.factor, residual[..., None], upper=False)[..., 0]
+        return solve_triangular(self.factor, residual[..., None], upper=False)[..., 0]
 
     def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         z, context = self.check(z, context, self.domain)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Protocol, TypeVar
 
+import torch
+
 from pushforward.errors import SimulationError
 from pushforward.inference.simulation.simulate import Simulator, simulate
+from pushforward.inference.simulation.streams import drawing
+from pushforward.scalar.arguments import check_counts
+from pushforward.seeds import LARGEST_SEED, check_seed
 
 
 class Estimator(Protocol):
@@ -44,7 +49,7 @@ def simulate_in_rounds(
     Args:
         estimator: fitted before or not.
         simulator: as for `simulate`.
-        x: the observation.
+        x: the observation, a single one.
         rounds: how many times to simulate and fit.
         simulations: in each round.
         workers, progress: as for `simulate`.
@@ -52,17 +57,21 @@ def simulate_in_rounds(
         options: of ``estimator.fit``.
 
     Raises:
+        UsageError: an option does not fit.
         SimulationError: the simulator raises or returns another shape.
+        UsageError: of several observations.
 
     Source: Deistler, Goncalves, Macke (2022), arXiv:2210.04815; Papamakarios, Sterratt, Murray (2019),
     arXiv:1805.07226.
     """
+    check_counts("simulate_in_rounds", rounds=rounds, simulations=simulations)
+    seed = int(torch.randint(2**31, ())) if seed is None else check_seed("seed", seed)
     for index in range(rounds):
-        own = None if seed is None else seed + index
+        own = (seed + index) % (LARGEST_SEED + 1)
+        with drawing(own, "proposal"):
+            proposal = estimator.proposal(x)
         try:
-            pairs = simulate(
-                simulator, estimator.proposal(x), simulations, workers=workers, seed=own, progress=progress
-            )
+            pairs = simulate(simulator, proposal, simulations, workers=workers, seed=own, progress=progress)
         except SimulationError as error:
             if error.x is not None:
                 estimator.append_simulations(error.theta, error.x)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from pushforward.errors import SimulationError, UsageError
+from pushforward.errors import SimulationError, UsageError, first_line
 from pushforward.extras import requires
-from pushforward.files import atomic_path, make_folder
+from pushforward.inference.simulation.kept import Kept
+from pushforward.inference.simulation.prior import Prior
+from pushforward.inference.simulation.streams import drawing
+from pushforward.scalar.arguments import check_counts
 from pushforward.seeds import check_seed
 from pushforward.training.progress import Lines
 
@@ -39,19 +39,22 @@ def simulate(
     Args:
         simulator: called as ``simulator(theta)`` with parameters ``(n, D)``; gives ``(n, ...)``, NaN for what is
             missing. See `OneByOne` for one that takes a single vector.
-        proposal: the prior, or what else has ``sample((count,))``.
+        proposal: the prior, a list of its parts, or what else has ``sample((count,))``.
         count: how many simulations.
         batch_size: parameters in one call; by default all in 20 calls of each worker.
         workers: processes that simulate at the same time, by joblib; -1 for all processors.
-        seed: of the parameters and, from it, of every call; None draws one.
+        seed: of the parameters and of every call, each of which has a stream of random numbers of its own (of
+            PyTorch, NumPy's global generator and ``random``); None draws one, or takes the folder's.
         out: a folder that keeps the simulations done so far. The same call goes on from there.
         progress: print a line on the error stream now and then.
 
     Raises:
         SimulationError: the simulator raises, or returns what is no tensor of one shape with a row for each of the
             parameters. Its ``theta`` and ``x`` hold the simulations that were done before.
-        UsageError: an option does not fit, or the folder's simulations are of another seed or number.
+        UsageError: an option does not fit, or the folder's simulations are of another seed, proposal, number or batch
+            size.
         FileError: the folder cannot be written.
+        DataError: a file in it is damaged.
 
     Example:
         >>> from torch.distributions import Uniform
@@ -60,12 +63,15 @@ def simulate(
         >>> theta.shape, x.shape
         (torch.Size([100, 2]), torch.Size([100, 2]))
     """
-    if count < 1 or (batch_size is not None and batch_size < 1):
-        raise UsageError(f"simulate expects a count and a batch_size of at least 1, got {count} and {batch_size}")
+    check_counts("simulate", count=count)
+    if batch_size is not None:
+        check_counts("simulate", batch_size=batch_size)
+    if workers != -1:
+        check_counts("simulate", workers=workers)
     if not callable(simulator):
         raise UsageError(f"simulate expects a simulator that is called with parameters, got {simulator!r}")
-    seed = int(torch.randint(2**31, ())) if seed is None else check_seed("seed", seed)
-    kept = _Kept(None if out is None else make_folder(out))
+    kept = Kept(out)
+    seed = kept.seed(None if seed is None else check_seed("seed", seed))
     theta = kept.parameters(lambda: _drawn(proposal, count, seed), count)
     size = batch_size or max(1, -(-count // (20 * max(1, workers))))
     batches = theta.split(size)
@@ -99,65 +105,22 @@ class OneByOne:
         return torch.stack([torch.as_tensor(self.simulator(row)) for row in theta])
 
 
-class _Kept:
-    """The simulations in a folder, one file for each batch; nothing without a folder."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
-
-    def parameters(self, draw: Callable[[], Tensor], count: int) -> Tensor:
-        """The parameters that were drawn before, or new ones."""
-        if self._folder is None:
-            return draw()
-        path = self._folder / "parameters.safetensors"
-        if not path.exists():
-            self._save(path, draw())
-        theta = load_file(path)["values"]
-        if len(theta) != count:
-            raise UsageError(
-                f"{self._folder} holds {len(theta)} parameters, and {count} are wanted: use another folder"
-            )
-        return theta
-
-    def read(self, batch: int, rows: int) -> Tensor | None:
-        """The observations of a batch, None where they are not there."""
-        path = self._path(batch)
-        if path is None or not path.exists():
-            return None
-        x = load_file(path)["values"]
-        if len(x) != rows:
-            raise UsageError(
-                f"{path} holds {len(x)} simulations and not {rows}: keep batch_size and workers as they were"
-            )
-        return x
-
-    def write(self, batch: int, x: Tensor) -> None:
-        path = self._path(batch)
-        if path is not None and not path.exists():
-            self._save(path, x)
-
-    def _path(self, batch: int) -> Path | None:
-        return None if self._folder is None else self._folder / f"observations-{batch:06d}.safetensors"
-
-    def _save(self, path: Path, values: Tensor) -> None:
-        with atomic_path(path) as temporary:
-            save_file({"values": values.contiguous()}, temporary)
-
-
 def _drawn(proposal: Any, count: int, seed: int) -> Tensor:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        theta: Tensor = proposal.sample((count,))
+    own = Prior(proposal) if isinstance(proposal, Sequence) else proposal
+    if isinstance(own, type) or not callable(getattr(own, "sample", None)):
+        raise UsageError(f"simulate expects a prior with sample((count,)), got {proposal!r}: Prior(...) makes one")
+    with drawing(seed, "parameters"):
+        theta: Tensor = own.sample((count,))
     return theta.reshape(count, -1)
 
 
 def _simulated(
-    simulator: Simulator, batches: tuple[Tensor, ...], kept: _Kept, seed: int, workers: int
+    simulator: Simulator, batches: tuple[Tensor, ...], kept: Kept, seed: int, workers: int
 ) -> Iterator[Tensor | str]:
     """The observations of each batch in turn, or a sentence of what went wrong."""
     known = [kept.read(index, len(theta)) for index, theta in enumerate(batches)]
     missing = [index for index, x in enumerate(known) if x is None]
-    calls = ((simulator, batches[index], (seed + 1 + index) % 2**32) for index in missing)
+    calls = ((simulator, batches[index], seed, index) for index in missing)
     if workers == 1:
         results: Iterator[Tensor | str] = (_call(*call) for call in calls)
     else:
@@ -168,18 +131,13 @@ def _simulated(
         yield next(results) if x is None else x
 
 
-def _call(simulator: Simulator, theta: Tensor, seed: int) -> Tensor | str:
+def _call(simulator: Simulator, theta: Tensor, seed: int, index: int) -> Tensor | str:
     """One call of the simulator, with random numbers of its own."""
-    before = np.random.get_state()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        np.random.seed(seed)
-        try:
+    try:
+        with drawing(seed, "batch", index):
             x = torch.as_tensor(simulator(theta.clone()))
-        except Exception as error:
-            return f"it raised {type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
-        finally:
-            np.random.set_state(before)
+    except Exception as error:
+        return f"it raised {type(error).__name__}: {first_line(error)}"
     if x.dim() == 0 or len(x) != len(theta):
         return (
             f"it returned the shape {tuple(x.shape)} for {len(theta)} vectors of parameters, one row for each expected"

@@ -8,6 +8,18 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import DataError, UsageError
+from pushforward.training.inputs import as_tensor
+
+
+def as_values(values: Any, name: str) -> Tensor:
+    """Return the numbers of a tensor, an array, a list or a frame in the default precision, NaN where they are missing.
+
+    Raises:
+        DataError: if they are no numbers of one shape.
+    """
+    # Frames by their arrays, as their own readers refuse what is missing.
+    plain = values.to_numpy() if hasattr(values, "to_numpy") else values
+    return as_tensor(plain, name, torch.get_default_dtype()).detach().to(torch.get_default_dtype())
 
 
 class Simulations:
@@ -58,8 +70,7 @@ class Simulations:
             DataError: if they are not of one number or not finite, or of other shapes than those before; ``x`` may be
                 NaN where it is missing.
         """
-        dtype = torch.get_default_dtype()
-        theta, x = torch.as_tensor(theta).detach().to(dtype), torch.as_tensor(x).detach().to(dtype)
+        theta, x = as_values(theta, "parameters"), as_values(x, "observations")
         x = x[:, None] if x.dim() == 1 else x
         if theta.dim() != 2 or theta.shape[1] != self._features or x.dim() == 0 or len(x) != len(theta):
             raise DataError(

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from pushforward.distributions.inputs import as_batch
-from pushforward.errors import ConvergenceError
+from pushforward.errors import ConvergenceError, UsageError
 from pushforward.inference.simulation.prior import Prior
 
 _DRAWS = 10_000
 # Candidates for one sample, beyond which the posterior's region is not found any more.
 _PATIENCE = 2_000
 _BATCH = 20_000
+
+Posterior = TypeVar("Posterior", bound=Distribution)
 
 
 class TruncatedPrior:
@@ -64,14 +67,28 @@ class TruncatedPrior:
         if self._box is None:
             return self._prior.sample(count)
         low, high = self._box
-        theta = self._prior.icdf(low + (high - low) * torch.rand(count, self._prior.features))
+        theta = self._prior.icdf(low + (high - low) * torch.rand(count, self._prior.features, dtype=low.dtype))
         assert theta is not None
-        return self._prior.inside(theta)
+        return self._prior.inside(theta.to(torch.get_default_dtype()))
+
+
+def single(posterior: Posterior) -> Posterior:
+    """Return the posterior of one observation as it is.
+
+    Raises:
+        UsageError: if it is of several.
+    """
+    if posterior.batch_shape.numel() != 1:
+        raise UsageError(
+            f"what to simulate next is asked of a single observation, got a batch {tuple(posterior.batch_shape)}"
+        )
+    return posterior
 
 
 def _box(prior: Prior, samples: Tensor) -> tuple[Tensor, Tensor] | None:
     """Where the samples are, with a margin, in the prior's cumulative probabilities; None where there are none."""
-    shares = prior.cdf(samples)
+    # In double precision, which the shares of a normal's tails need.
+    shares = prior.cdf(samples.double())
     if shares is None or prior.icdf(shares[:1]) is None:
         return None
     low, high = shares.amin(0), shares.amax(0)

@@ -8,14 +8,10 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import UsageError
-from pushforward.numerics import finite_square
+from pushforward.inference.interval import ToInterval
 from pushforward.spaces import Interval, Reals
 from pushforward.spaces.product import product_of
 from pushforward.transforms.base import Bijection
-
-_HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
-# Beyond it the normal's tail has no number in single precision.
-_FARTHEST = 12.0
 
 
 class Unbounded(Bijection):
@@ -42,7 +38,7 @@ class Unbounded(Bijection):
 
     def __init__(self, low: Tensor, high: Tensor) -> None:
         super().__init__()
-        low, high = torch.as_tensor(low, dtype=torch.float32), torch.as_tensor(high, dtype=torch.float32)
+        low, high = torch.as_tensor(low), torch.as_tensor(high)
         if low.dim() != 1 or low.shape != high.shape or not bool((low < high).all()):
             raise UsageError(f"Unbounded expects vectors low < high, got {low.tolist()} and {high.tolist()}")
         self.domain = product_of([_space(a, b) for a, b in zip(low.tolist(), high.tolist(), strict=True)])
@@ -65,16 +61,10 @@ class Unbounded(Bijection):
         self.check(x, context, self.domain)
         both, above, below = self._kinds
         tiny = torch.finfo(x.dtype).tiny
-        # A number where the bound is infinite, so that what is not taken stays finite.
-        over = torch.where(both | above, x - self.low.clamp_min(-torch.finfo(x.dtype).max), 1.0).clamp_min(tiny)
-        under = torch.where(both | below, self.high.clamp_max(torch.finfo(x.dtype).max) - x, 1.0).clamp_min(tiny)
-        width = torch.where(both, self.high - self.low, 1.0)
-        # From the nearer end, where the probability has all its digits.
-        lower = over <= under
-        share = torch.where(both, torch.where(lower, over, under) / width, 0.25).clamp(tiny, 0.5)
-        quantile = torch.special.ndtri(share).clamp_min(-_FARTHEST)
-        z = torch.where(both, torch.where(lower, quantile, -quantile), x)
-        return torch.where(above, torch.log(over), torch.where(below, -torch.log(under), z))
+        low, high = self._finite
+        over, under = torch.where(above, x - low, 1.0), torch.where(below, high - x, 1.0)
+        z = torch.where(both, self._interval.inv(torch.where(both, x, 0.5)), x)
+        return torch.where(above, over.clamp_min(tiny).log(), torch.where(below, -under.clamp_min(tiny).log(), z))
 
     def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         self.check(z, context, self.codomain)
@@ -82,9 +72,8 @@ class Unbounded(Bijection):
         largest = math.log(torch.finfo(z.dtype).max) - 1.0
         signed = torch.where(below, -z, z)
         distance = torch.exp(torch.where(above | below, signed, 0.0).clamp(-largest, largest))
-        tail = torch.special.ndtr(-torch.where(both, z, 0.0).abs()) * torch.where(both, self.high - self.low, 1.0)
-        low, high = torch.where(both | above, self.low, 0.0), torch.where(both | below, self.high, 0.0)
-        between = torch.where(z < 0, low + tail, high - tail)
+        low, high = self._finite
+        between = self._interval(torch.where(both, z, 0.0))
         x = torch.where(above, low + distance, torch.where(below, high - distance, torch.where(both, between, z)))
         return self._strictly_inside(x)
 
@@ -94,11 +83,22 @@ class Unbounded(Bijection):
         from_below, from_above = torch.isfinite(self.low), torch.isfinite(self.high)
         return from_below & from_above, from_below & ~from_above, ~from_below & from_above
 
+    @property
+    def _finite(self) -> tuple[Tensor, Tensor]:
+        """The bounds, with numbers where they are infinite, so that what is not taken stays finite."""
+        both, above, below = self._kinds
+        return torch.where(both | above, self.low, 0.0), torch.where(both | below, self.high, 1.0)
+
+    @property
+    def _interval(self) -> ToInterval:
+        """Between two bounds; elsewhere, where it is not taken, between numbers."""
+        both, _, _ = self._kinds
+        return ToInterval(torch.where(both, self.low, 0.0), torch.where(both, self.high, 1.0))
+
     def _log_slope(self, z: Tensor) -> Tensor:
         """``log dx/dz`` of each parameter."""
         both, above, below = self._kinds
-        log_width = torch.log(torch.where(both, self.high - self.low, 1.0))
-        probit = log_width - 0.5 * finite_square(torch.where(both, z, 0.0)) - _HALF_LOG_TWO_PI
+        probit = self._interval.log_abs_det_jacobian(torch.where(both, z, 0.0), z)
         signed = torch.where(above, z, torch.where(below, -z, 0.0))
         return torch.where(both, probit, signed)
 

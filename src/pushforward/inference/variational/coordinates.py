@@ -16,13 +16,11 @@ from torch import Tensor
 from torch.distributions import biject_to, constraints
 from torch.distributions.transforms import IndependentTransform, Transform
 
-from pushforward.errors import UsageError
-from pushforward.inference.variational.interval import ToInterval
+from pushforward.errors import DataError, ShapeError, UsageError
+from pushforward.inference.interval import ToInterval
 from pushforward.numerics import batch_shape
-from pushforward.spaces import Product, Space
-
-Declared = Space | constraints.Constraint | tuple[constraints.Constraint, int | Sequence[int]]
-"""How a parameter is declared: a space; a constraint, of one number; or a constraint with the parameter's shape."""
+from pushforward.spaces import Space
+from pushforward.spaces.base import as_shape, fits_shape
 
 
 class Coordinates(ABC):
@@ -55,7 +53,8 @@ class Constrained(Coordinates):
         shape: of the parameter.
 
     Raises:
-        UsageError: if there is no bijection from the reals, or the shape has fewer dimensions than the constraint.
+        UsageError: if there is no bijection from the reals, the shape is none or has fewer dimensions than the
+            constraint, or the bounds are not finite, in order and of the shape.
 
     Example:
         >>> positive = Constrained(constraints.positive, (2,))
@@ -63,36 +62,48 @@ class Constrained(Coordinates):
         tensor([0., 0., 0.])
     """
 
-    def __init__(self, constraint: constraints.Constraint, shape: Sequence[int]) -> None:
-        self.shape = torch.Size(shape)
-        further = len(self.shape) - constraint.event_dim
-        if further < 0:
-            raise UsageError(
-                f"a parameter on {constraint} expects its shape, as in (constraint, (3,)), got shape {tuple(shape)}"
-            )
-        whole = constraints.independent(constraint, further) if further else constraint
-        self.set = whole
+    def __init__(self, constraint: constraints.Constraint, shape: int | Sequence[int]) -> None:
+        self.shape = _checked_shape(shape)
         try:
-            self.transform = _bijection_to(whole)
+            self.set = _of_shape(constraint, self.shape)
+            self.transform = _bijection_to(self.set)
         except NotImplementedError:
             raise UsageError(
                 f"a parameter expects a set that a bijection leads to from the reals, such as positive numbers, an "
                 f"interval, a simplex or ordered vectors, got {constraint}"
             ) from None
-        self.free_shape = torch.Size(self.transform.inverse_shape(self.shape))
-        self.features = self.free_shape.numel()
+        try:
+            self.free_shape = torch.Size(self.transform.inverse_shape(self.shape))
+            self.features = self.free_shape.numel()
+            fits = self._works_on_batches()
+        except (AssertionError, RuntimeError, ValueError):
+            fits = False
+        if not fits:
+            raise UsageError(
+                f"a parameter of shape {tuple(self.shape)} expects a set of that shape whose bounds are finite numbers "
+                f"in order, got {constraint}: several parameters of different kinds are a mapping of names"
+            )
 
     def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
         free = u.reshape((*u.shape[:-1], *self.free_shape))
         value = self.transform(free)
+        if not u.numel():
+            # torch cannot sum over the elements of no parameters.
+            return value, u.new_zeros(u.shape[:-1])
         return value, self.transform.log_abs_det_jacobian(free, value)
 
     def unconstrain(self, parameters: Any) -> Tensor:
-        value = torch.as_tensor(parameters)
+        value = _events(parameters, self.shape)
         return self.transform.inv(value).reshape(*batch_shape(value, len(self.shape)), self.features)
 
     def contains(self, parameters: Any) -> Tensor:
-        return self.set.check(torch.as_tensor(parameters))
+        return self.set.check(_events(parameters, self.shape))
+
+    def _works_on_batches(self) -> bool:
+        """Whether a few vectors become finite parameters of the shape, and their log-determinants numbers."""
+        value, log_det = self.constrain(torch.zeros(7, self.features))
+        whole = value.shape == (7, *self.shape) and log_det.shape == (7,)
+        return whole and bool(value.isfinite().all() and log_det.isfinite().all())
 
 
 class Named(Coordinates):
@@ -121,10 +132,14 @@ class Named(Coordinates):
         if not isinstance(parameters, Mapping) or parameters.keys() != self.parts.keys():
             got = ", ".join(map(str, parameters)) if isinstance(parameters, Mapping) else type(parameters).__name__
             raise UsageError(f"expected a mapping of the parameters {', '.join(self.parts)}, got {got}")
-        return torch.cat([part.unconstrain(parameters[name]) for name, part in self.parts.items()], -1)
+        pieces = [part.unconstrain(parameters[name]) for name, part in self.parts.items()]
+        batch = _common_batch([piece.shape[:-1] for piece in pieces])
+        return torch.cat([piece.expand(*batch, piece.shape[-1]) for piece in pieces], -1)
 
     def contains(self, parameters: Any) -> Tensor:
-        return torch.stack([part.contains(parameters[name]) for name, part in self.parts.items()]).all(0)
+        each = [part.contains(parameters[name]) for name, part in self.parts.items()]
+        batch = _common_batch([inside.shape for inside in each])
+        return torch.stack([inside.expand(batch) for inside in each]).all(0)
 
 
 class Joined(Coordinates):
@@ -150,8 +165,9 @@ class Joined(Coordinates):
         return torch.stack([part.contains(piece) for part, piece in self._pieces(parameters)]).all(0)
 
     def _pieces(self, parameters: Any) -> list[tuple[Constrained, Tensor]]:
-        pieces = torch.as_tensor(parameters).split([part.shape[0] for part in self.parts], -1)
-        return list(zip(self.parts, pieces, strict=True))
+        sizes = [part.shape[0] for part in self.parts]
+        value = _events(parameters, torch.Size([sum(sizes)]))
+        return list(zip(self.parts, value.split(sizes, -1), strict=True))
 
 
 class Own(Coordinates):
@@ -168,43 +184,10 @@ class Own(Coordinates):
         return u, u.new_zeros(batch_shape(u, len(self.shape)))
 
     def unconstrain(self, parameters: Any) -> Tensor:
-        return torch.as_tensor(parameters)
+        return _events(parameters, self.shape)
 
     def contains(self, parameters: Any) -> Tensor:
-        return self.space.contains(torch.as_tensor(parameters))
-
-
-def coordinates_of(parameters: Mapping[str, Declared] | Declared) -> Coordinates:
-    """Return the coordinates of parameters as they are declared, by name or as one.
-
-    Raises:
-        UsageError: if there are none, or one is not declared by a space or a constraint.
-
-    Example:
-        >>> coordinates_of({"mean": constraints.real, "weights": (constraints.simplex, (3,))}).features
-        3
-    """
-    if not isinstance(parameters, Mapping):
-        return _declared("parameters", parameters)
-    if not parameters:
-        raise UsageError("parameters expects one parameter at least, got none")
-    return Named({name: _declared(f"the parameter {name!r}", declared) for name, declared in parameters.items()})
-
-
-def _declared(what: str, declared: Any) -> Coordinates:
-    if isinstance(declared, Product):
-        return Joined([Constrained(space.constraint, space.shape) for space in declared.spaces])
-    if isinstance(declared, Space):
-        return Constrained(declared.constraint, declared.shape)
-    if isinstance(declared, constraints.Constraint):
-        return Constrained(declared, _shape_of_bounds(declared))
-    if isinstance(declared, tuple) and len(declared) == 2 and isinstance(declared[0], constraints.Constraint):
-        constraint, shape = declared
-        return Constrained(constraint, (shape,) if isinstance(shape, int) else shape)
-    raise UsageError(
-        f"{what} expects a space of pushforward.spaces, a constraint of torch.distributions, or a pair of a constraint "
-        f"and a shape, got {declared!r}"
-    )
+        return self.space.contains(_events(parameters, self.shape))
 
 
 def _bijection_to(constraint: constraints.Constraint) -> Transform:
@@ -216,7 +199,46 @@ def _bijection_to(constraint: constraints.Constraint) -> Transform:
     return biject_to(constraint)
 
 
-def _shape_of_bounds(constraint: constraints.Constraint) -> torch.Size:
-    """The shape of a constraint's bounds, where they are tensors."""
-    bounds = [getattr(constraint, name, 0.0) for name in ("lower_bound", "upper_bound")]
-    return torch.broadcast_shapes(*(torch.as_tensor(bound).shape for bound in bounds))
+def _checked_shape(shape: int | Sequence[int]) -> torch.Size:
+    checked = as_shape(shape)
+    if any(size < 1 for size in checked):
+        raise UsageError(f"a parameter expects a shape of sizes of at least 1, got {tuple(checked)}")
+    return checked
+
+
+def _of_shape(constraint: constraints.Constraint, shape: torch.Size) -> constraints.Constraint:
+    """The constraint of a whole parameter."""
+    further = len(shape) - constraint.event_dim
+    if further < 0:
+        raise UsageError(
+            f"a parameter on {constraint} expects its shape, as in (constraint, (3,)), got shape {tuple(shape)}"
+        )
+    return constraints.independent(constraint, further) if further else constraint
+
+
+def _as_numbers(parameters: Any) -> Tensor:
+    """Parameters as a tensor of floating-point numbers."""
+    try:
+        value = torch.as_tensor(parameters)
+    except (TypeError, ValueError, RuntimeError):
+        raise DataError(f"expected parameters that are numbers, got {type(parameters).__name__}") from None
+    return value if value.is_floating_point() else value.to(torch.get_default_dtype())
+
+
+def _events(parameters: Any, shape: torch.Size) -> Tensor:
+    """Parameters as numbers, of this shape behind any batch dimensions."""
+    value = _as_numbers(parameters)
+    if value.dim() < len(shape) or not fits_shape(value.shape[value.dim() - len(shape) :], shape):
+        raise ShapeError(
+            f"expected parameters of shape {tuple(shape)} behind any batch dimensions, got a tensor of shape "
+            f"{tuple(value.shape)}"
+        )
+    return value
+
+
+def _common_batch(shapes: Sequence[torch.Size]) -> torch.Size:
+    try:
+        return torch.broadcast_shapes(*shapes)
+    except RuntimeError:
+        told = ", ".join(str(tuple(shape)) for shape in shapes)
+        raise ShapeError(f"expected parameters whose batch dimensions broadcast, got {told}") from None

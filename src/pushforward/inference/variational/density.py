@@ -11,7 +11,8 @@ from torch import Tensor
 
 from pushforward.errors import DataError, PushforwardError, ShapeError, TrainingError, UsageError
 from pushforward.flows.flow import Flow
-from pushforward.inference.variational.coordinates import Coordinates, Declared, Own, coordinates_of
+from pushforward.inference.variational.coordinates import Coordinates, Own
+from pushforward.inference.variational.declared import Declared, coordinates_of
 from pushforward.transforms.stochastic.targets import check_exact
 
 
@@ -66,7 +67,8 @@ class UnconstrainedDensity:
         """Return which points are finite and have finite parameters: far out, where no sample is, numbers overflow."""
         parameters, log_det = self.coordinates.constrain(u)
         values = parameters.values() if isinstance(parameters, Mapping) else [parameters]
-        finite = [value.reshape(*log_det.shape, -1).isfinite().all(-1) for value in (*values, u)]
+        batch = log_det.shape
+        finite = [value.isfinite().reshape(*batch, value.shape[len(batch) :].numel()).all(-1) for value in (*values, u)]
         return torch.stack([*finite, log_det.isfinite()]).all(0)
 
     def _value(self, parameters: Any) -> Any:

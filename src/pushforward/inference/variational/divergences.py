@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -96,9 +97,9 @@ class AlphaDivergence:
     alpha: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.alpha == 1 or not math.isfinite(self.alpha):
+        if not isinstance(self.alpha, Real) or self.alpha == 1 or not math.isfinite(self.alpha):
             raise UsageError(
-                f"AlphaDivergence expects a finite alpha other than 1, got {self.alpha}: 1 is StickingTheLanding()"
+                f"AlphaDivergence expects a finite alpha other than 1, got {self.alpha!r}: 1 is StickingTheLanding()"
             )
 
     def __call__(self, flow: Flow, log_density: LogDensity, draws: int) -> Tensor:

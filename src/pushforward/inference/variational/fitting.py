@@ -12,21 +12,25 @@ import torch
 from torch import Tensor
 
 from pushforward.accuracy import Accuracy
-from pushforward.errors import TrainingError, UsageError
+from pushforward.errors import DataError, TrainingError, UsageError
 from pushforward.flows.expected import require_flow
 from pushforward.flows.flow import Flow
-from pushforward.inference.variational.coordinates import Declared
+from pushforward.inference.variational.coordinates import Coordinates
+from pushforward.inference.variational.declared import Declared
 from pushforward.inference.variational.density import Tempered, UnconstrainedDensity, coordinates_for
 from pushforward.inference.variational.divergences import Divergence, LogDensity, reverse_divergence
+from pushforward.inference.variational.plan import Plan
 from pushforward.inference.variational.posterior import VariationalPosterior, assess
+from pushforward.scalar.arguments import check_counts
 from pushforward.seeds import check_seed
 from pushforward.training.compiling import Compile, Compiled, compiles
 from pushforward.training.gradients import clip_, scaled_norm
 from pushforward.training.schedules import cosine
 from pushforward.training.stopping import Limits
+from pushforward.transforms import Transform
 
-COLDEST = 0.01
-"""The inverse temperature at which annealing starts."""
+FEWEST_DRAWS = 100
+"""Fewer samples say nothing of a fit."""
 
 LARGEST_GRADIENT = 10.0
 """Gradients are shortened to this length."""
@@ -64,7 +68,7 @@ def fit_posterior(
         divergence: what is minimised, `StickingTheLanding`, `ReverseKL`, `AlphaDivergence` or `ForwardKL`; by default
             the reverse divergence, by path gradients where the flow is exact and has its latents in one pass.
         steps: how many steps of the optimiser.
-        max_time: seconds after which the fit ends, if that is sooner.
+        max_time: seconds after which the fit ends, if that is sooner, though not before its first step.
         batch_size: samples of the flow in each step.
         learning_rate: at the start.
         annealing: the share of the steps in which the inverse temperature of ``f`` rises, from 0.01 to 1: for
@@ -81,7 +85,7 @@ def fit_posterior(
     Raises:
         UsageError: an option is wrong, the parameters do not fit the flow, or ``log_density`` has no gradients.
         ShapeError: ``log_density`` does not return one number for each point.
-        DataError: it returns NaN or plus infinity.
+        DataError: it returns NaN or plus infinity, or ``start`` lies outside of the parameters' sets.
         TrainingError: the loss or its gradient is not finite; the flow keeps its last good weights.
 
     Source: Rezende, Mohamed (2015), arXiv:1505.05770; Roeder, Wu, Duvenaud (2017), arXiv:1703.09194.
@@ -98,66 +102,21 @@ def fit_posterior(
     """
     _check_trainable(flow)
     coordinates = coordinates_for("fit_posterior", flow, parameters)
-    divergence = reverse_divergence(flow) if divergence is None else divergence
+    divergence = reverse_divergence(flow) if divergence is None else _as_divergence(divergence)
     plan = Plan(Limits(steps, max_time, None), batch_size, learning_rate, annealing)
-    if draws < 100:
-        raise UsageError(f"draws expects at least 100 samples to judge by, got {draws}")
+    check_counts("fit_posterior", least=FEWEST_DRAWS, draws=draws)
     density = UnconstrainedDensity(log_density, coordinates)
     if seed is not None:
         torch.manual_seed(check_seed("seed", seed))
     if start is not None:
-        flow.initialise(coordinates.unconstrain(start))
+        flow.initialise(_start(coordinates, start))
     began = time.monotonic()
-    flow.train()
+    _set_training(flow)
     try:
         history = _train(flow, density, divergence, plan, compile)
     finally:
         flow.eval()
     return assess(flow, density, draws, history, time.monotonic() - began)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a flow is fitted.
-
-    Attributes:
-        limits: what ends the fit.
-        batch_size: samples in each step.
-        learning_rate: at the start.
-        annealing: the share of the steps in which the inverse temperature rises.
-
-    Raises:
-        UsageError: if one is out of range.
-
-    Example:
-        >>> plan = Plan(Limits(steps=10, seconds=None, patience=None), 256, 1e-2, annealing=0.5)
-        >>> plan.inverse_temperature(0.0), plan.inverse_temperature(0.25), plan.inverse_temperature(0.75)
-        (0.01, 0.505, 1.0)
-    """
-
-    limits: Limits
-    batch_size: int
-    learning_rate: float
-    annealing: float
-
-    def __post_init__(self) -> None:
-        seconds = self.limits.seconds
-        checks = [
-            ("steps", self.limits.steps, "a number of at least 1", (self.limits.steps or 0) >= 1),
-            ("max_time", seconds, "a number of seconds above 0", seconds is None or seconds > 0),
-            ("batch_size", self.batch_size, "a number of at least 2", self.batch_size >= 2),
-            ("learning_rate", self.learning_rate, "a number above 0", 0 < self.learning_rate < math.inf),
-            ("annealing", self.annealing, "a share from 0 to 1", 0 <= self.annealing <= 1),
-        ]
-        for name, value, expected, right in checks:
-            if not right:
-                raise UsageError(f"{name} expects {expected}, got {value!r}")
-
-    def inverse_temperature(self, progress: float) -> float:
-        """What ``log f`` is multiplied by, when this share of the fit is done."""
-        if progress >= self.annealing:
-            return 1.0
-        return COLDEST + (1 - COLDEST) * progress / self.annealing
 
 
 @dataclass(frozen=True)
@@ -171,6 +130,12 @@ class OfSamples:
         return self.divergence(flow, self.log_density, len(x))
 
 
+def _as_divergence(divergence: Any) -> Divergence:
+    if isinstance(divergence, type) or not callable(divergence):
+        raise UsageError(f"divergence expects one such as ReverseKL() or AlphaDivergence(0.5), got {divergence!r}")
+    return divergence  # type: ignore[no-any-return]
+
+
 def _check_trainable(flow: Flow) -> None:
     require_flow("fit_posterior", flow)
     if flow.accuracy is Accuracy.ESTIMATE or not flow.reparametrised:
@@ -181,6 +146,26 @@ def _check_trainable(flow: Flow) -> None:
         raise UsageError("fit_posterior expects a flow with parameters to train, and this one has none")
 
 
+def _start(coordinates: Coordinates, start: Any) -> Tensor:
+    """The real numbers of parameters to start from, which have to lie in their sets."""
+    u, inside = coordinates.unconstrain(start), coordinates.contains(start)
+    if not bool(inside.all()):
+        raise DataError(
+            f"start expects parameters that lie in their sets, got {int((~inside).sum())} of {inside.numel()} outside"
+        )
+    return u
+
+
+def _set_training(flow: Flow) -> None:
+    """Training mode, but for what takes statistics of a batch of data there: the samples of such layers come by the
+    statistics that they keep, and their density has to be that of the same map."""
+    flow.train()
+    for part in flow.modules():
+        if isinstance(part, Transform) and part.uses_batch:
+            part.eval()
+
+
+@torch.enable_grad()
 def _train(
     flow: Flow, density: UnconstrainedDensity, divergence: Divergence, plan: Plan, compile: Compile
 ) -> list[float]:
@@ -192,11 +177,12 @@ def _train(
     history: list[float] = []
     began = time.monotonic()
     try:
-        while (done := plan.limits.share_done(len(history), time.monotonic() - began)) < 1:
+        while (done := plan.limits.share_done(len(history), time.monotonic() - began)) < 1 or not history:
             optimiser.param_groups[0]["lr"] = plan.learning_rate * cosine(done)
             optimiser.zero_grad()
             loss = divergence(flow, Tempered(density, plan.inverse_temperature(done)), plan.batch_size)
-            loss.backward()
+            # Of the flow's weights alone: those of a network in the log-density are not ours to change.
+            loss.backward(inputs=weights)
             _shorten([weight.grad for weight in weights if weight.grad is not None], loss, len(history) + 1)
             optimiser.step()
             history.append(loss.item())

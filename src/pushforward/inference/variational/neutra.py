@@ -13,7 +13,7 @@ from pushforward.accuracy import Accuracy
 from pushforward.errors import UsageError
 from pushforward.flows.expected import require_flow
 from pushforward.flows.flow import Flow
-from pushforward.inference.variational.coordinates import Declared
+from pushforward.inference.variational.declared import Declared
 from pushforward.inference.variational.density import UnconstrainedDensity, coordinates_for
 
 

@@ -16,6 +16,7 @@ from pushforward.diagnostics.pareto import RELIABLE, pareto_shape, smoothed_weig
 from pushforward.flows.flow import Flow
 from pushforward.inference.variational.density import UnconstrainedDensity
 from pushforward.inference.variational.reach import warn_of_edges
+from pushforward.scalar.arguments import check_counts
 
 AT_ONCE = 5000
 """How many samples are weighed together, which bounds the memory."""
@@ -54,20 +55,27 @@ class VariationalPosterior:
 
     def log_prob(self, parameters: Any) -> Tensor:
         """Return the flow's log-density of parameters, ``log q(u) - log |det dtheta/du|``, in nats; ``-inf`` outside of
-        their sets.
+        their sets, and at ends of these that no real number leads to. Batches of named ones broadcast.
 
         Raises:
             UsageError: if they are not named as declared.
+            ShapeError: if they are not of the shapes that are declared.
         """
         coordinates = self.density.coordinates
         u = coordinates.unconstrain(parameters)
         inside = coordinates.contains(parameters)
+        inside = inside & u.isfinite().reshape(*inside.shape, u.shape[inside.dim() :].numel()).all(-1)
         u = torch.where(inside.reshape(*inside.shape, *[1] * len(self.flow.event_shape)), u, 0.0)
         return torch.where(inside, self.flow.log_prob(u) - coordinates.constrain(u)[1], -torch.inf)
 
     def weighted_sample(self, count: int, generator: torch.Generator | None = None) -> tuple[Any, Tensor]:
         """Draw parameters with Pareto-smoothed importance weights that sum to 1: estimates by them are of the posterior
-        itself, as far as ``pareto_shape`` allows."""
+        itself, as far as ``pareto_shape`` allows.
+
+        Raises:
+            UsageError: if ``count`` is not a whole number of at least 1.
+        """
+        check_counts("weighted_sample", count=count)
         u, log_weights = weigh(self.flow, self.density, count, generator)
         return self.density.coordinates.constrain(u)[0], smoothed_weights(log_weights).to(u.dtype)
 

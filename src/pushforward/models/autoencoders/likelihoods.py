@@ -37,7 +37,7 @@ def pixel_likelihood(name: str | None, levels: int) -> MassFunction:
 
     Example:
         >>> pixel_likelihood(None, 2), pixel_likelihood("categorical", 3)
-        (BernoulliMass(), CategoricalMass(3))
+        (BernoulliMass(), CategoricalMass(classes=3))
     """
     if name is None:
         name = "bernoulli" if levels == 2 else "logistic"

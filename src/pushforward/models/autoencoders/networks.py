@@ -36,12 +36,18 @@ class Networks:
     unit: float
 
     def encoder(self, kind: str | nn.Module) -> nn.Module:
-        """The encoder of a name, or the one given."""
+        """The encoder of a name, or the one given.
+
+        Raises:
+            UsageError: if there is none of the name, or no width is given.
+        """
         scale = {"center": self.center, "unit": self.unit}
         shape = self.events.shape
         if isinstance(kind, nn.Module):
             return kind
         if _checked("encoder", kind) == "mlp":
+            if not widths(self.hidden):
+                raise UsageError("an encoder expects hidden of at least one width, that of its features, got none")
             *before, last = widths(self.hidden)
             return DenseEncoder(shape, last, self.context, hidden=before, **scale)
         channels = image_width(self.hidden)

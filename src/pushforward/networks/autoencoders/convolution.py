@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -9,19 +10,34 @@ from torch import Tensor, nn
 
 from pushforward.errors import UsageError
 from pushforward.networks.autoencoders.dense import flat_size, with_context
-from pushforward.networks.context import join_image
+from pushforward.networks.context import image_context, join_image
 from pushforward.networks.images.convolution import channels
 from pushforward.parts import ModulePart
 
 KERNEL = 5
 
+GAIN = 1.73
+"""Of the weights at the start: ``E (g sigmoid(g'))^2 = 1`` for independent ``g, g' ~ N(0, GAIN^2)``."""
+
 
 class Gated(nn.Module):
-    """A layer of twice the channels, half of which gate the others, ``value * sigmoid(gate)``."""
+    """A layer of twice the channels, half of which gate the others, ``value * sigmoid(gate)``.
 
-    def __init__(self, layer: nn.Module) -> None:
+    It starts so that it passes on the variance of its inputs, since gates halve what goes through them: five layers as
+    torch starts them would leave a five-hundredth of what tells one event from another, and nothing that can be learned
+    from.
+
+    Args:
+        layer: a convolution, plain or transposed.
+        fan_in: how many numbers each of its outputs is a sum of.
+    """
+
+    def __init__(self, layer: nn.Conv2d | nn.ConvTranspose2d, fan_in: int) -> None:
         super().__init__()
         self.layer = layer
+        nn.init.normal_(layer.weight, std=GAIN / math.sqrt(fan_in))
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return nn.functional.glu(self.layer(x), dim=1)
@@ -41,7 +57,7 @@ class GatedConvEncoder(ModulePart):
     Shapes: ``x`` is ``(N, C, H, W)``, the result ``(N, outputs)``.
 
     Raises:
-        UsageError: if the shape is not that of an image.
+        UsageError: if the shape is not that of an image, or the context's neither that of a vector nor of an image.
 
     Source: van den Berg, Hasenclever, Tomczak, Welling (2018), arXiv:1803.05649, appendix A.
 
@@ -62,15 +78,16 @@ class GatedConvEncoder(ModulePart):
     ) -> None:
         super().__init__()
         check_image(shape, "GatedConvEncoder")
+        image_context(context or 0, "GatedConvEncoder")
         self.context = context_of_images(context)
         self.center, self.unit = center, unit
         widths = [shape[0] + channels(self.context), hidden, hidden, 2 * hidden, 2 * hidden]
         self.layers = nn.Sequential(
             *[
-                Gated(nn.Conv2d(widths[i], 2 * widths[i + 1], KERNEL, stride=1 + i % 2, padding=KERNEL // 2))
+                gated_convolution(widths[i], widths[i + 1], KERNEL, stride=1 + i % 2, padding=KERNEL // 2)
                 for i in range(4)
             ],
-            Gated(nn.Conv2d(widths[-1], 2 * outputs, quarter(shape[1:]))),
+            gated_convolution(widths[-1], outputs, quarter(shape[1:])),
             nn.Flatten(),
         )
 
@@ -104,15 +121,16 @@ class GatedConvDecoder(ModulePart):
         super().__init__()
         check_image(shape, "GatedConvDecoder")
         plane = torch.Size(shape[1:])
-        half = halved(plane)
+        half, seen = halved(plane), inputs + flat_size(context)
         last = nn.Conv2d(hidden, shape[0], 1)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)  # type: ignore[arg-type]
         self.layers = nn.Sequential(
-            Gated(nn.ConvTranspose2d(inputs + flat_size(context), 4 * hidden, quarter(plane))),
-            Gated(nn.Conv2d(2 * hidden, 4 * hidden, KERNEL, padding=KERNEL // 2)),
+            # Of one pixel: each output is a sum over the channels alone.
+            Gated(nn.ConvTranspose2d(seen, 4 * hidden, quarter(plane)), fan_in=seen),
+            gated_convolution(2 * hidden, 2 * hidden, KERNEL, padding=KERNEL // 2),
             doubling(2 * hidden, hidden, half),
-            Gated(nn.Conv2d(hidden, 2 * hidden, KERNEL, padding=KERNEL // 2)),
+            gated_convolution(hidden, hidden, KERNEL, padding=KERNEL // 2),
             doubling(hidden, hidden, plane),
             last,
         )
@@ -121,13 +139,22 @@ class GatedConvDecoder(ModulePart):
         return self.layers(with_context(z, context)[..., None, None])
 
 
+def gated_convolution(
+    before: int, after: int, kernel: int | tuple[int, int], *, stride: int = 1, padding: int = 0
+) -> Gated:
+    """A gated convolution of ``before`` to ``after`` channels."""
+    layer = nn.Conv2d(before, 2 * after, kernel, stride=stride, padding=padding)
+    return Gated(layer, fan_in=layer.weight[0].numel())
+
+
 def doubling(before: int, after: int, plane: Sequence[int]) -> Gated:
     """A gated transposed convolution that doubles its plane to ``plane``, whose sides may be odd."""
     even = [1 - side % 2 for side in plane]
     layer = nn.ConvTranspose2d(
         before, 2 * after, KERNEL, stride=2, padding=KERNEL // 2, output_padding=(even[0], even[1])
     )
-    return Gated(layer)
+    # Every second row and column of the kernel meets a pixel.
+    return Gated(layer, fan_in=max(1, before * KERNEL**2 // 4))
 
 
 def halved(plane: Sequence[int]) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
+from pushforward.scalar.arguments import check_counts, check_weights
 from pushforward.transforms.chain import parts_in_turn
 from pushforward.transforms.retracing import given_to
 from pushforward.transforms.surjections.variational_encoding import VariationalEncoding
@@ -35,7 +36,7 @@ class ELBO:
             flow posterior does not have). With 0 there is no floor: estimates below zero count as they are.
 
     Raises:
-        UsageError: for a negative number, or a flow without a variational layer.
+        UsageError: for what is no number of 0 or more, or a flow without a variational layer.
 
     Example:
         >>> import pushforward as pf
@@ -50,10 +51,8 @@ class ELBO:
     free_bits: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("beta", "warmup_steps", "free_bits"):
-            value = getattr(self, name)
-            if not 0 <= value < math.inf:
-                raise UsageError(f"ELBO expects {name} of 0 or more, got {value}")
+        check_weights("ELBO", beta=self.beta, free_bits=self.free_bits)
+        check_counts("ELBO", least=0, warmup_steps=self.warmup_steps)
 
     def check(self, flow: Flow) -> None:
         """Raise :class:`UsageError` if the flow cannot be trained so."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pushforward.numerics import batch_shape, bounded
+from pushforward.numerics import at_least_single, batch_shape, bounded, solve_triangular
 from pushforward.spaces import ANY, Reals
 from pushforward.transforms.base import Bijection
 
@@ -39,15 +39,13 @@ class InvertibleConvolution(Bijection):
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         self.check(x, context, self.domain)
-        log_det = torch.linalg.slogdet(self.weight).logabsdet
-        return _mix(self.weight, x), _over_pixels(log_det, x)
+        return _mix(self.weight, x), _over_pixels(self._log_det(), x)
 
     def inverse(
         self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         self.check(z, context, self.codomain)
-        log_det = torch.linalg.slogdet(self.weight).logabsdet
-        return self._solve(z), -_over_pixels(log_det, z)
+        return self._solve(z), -_over_pixels(self._log_det(), z)
 
     def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         self.check(x, context, self.domain)
@@ -58,7 +56,11 @@ class InvertibleConvolution(Bijection):
         return self._solve(z)
 
     def _solve(self, z: Tensor) -> Tensor:
-        return torch.linalg.solve(self.weight, z.flatten(-2)).reshape(z.shape)
+        rows = torch.linalg.solve(at_least_single(self.weight), at_least_single(z).flatten(-2))
+        return rows.to(z.dtype).reshape(z.shape)
+
+    def _log_det(self) -> Tensor:
+        return torch.linalg.slogdet(at_least_single(self.weight)).logabsdet.to(self.weight.dtype)
 
 
 class InvertibleConvolutionLU(Bijection):
@@ -106,8 +108,8 @@ class InvertibleConvolutionLU(Bijection):
         self.check(z, context, self.codomain)
         lower, upper, log_diagonal = self._factors()
         rows = self.permutation.T @ z.flatten(-2)
-        rows = torch.linalg.solve_triangular(lower, rows, upper=False, unitriangular=True)
-        rows = torch.linalg.solve_triangular(upper, rows, upper=True)
+        rows = solve_triangular(lower, rows, upper=False, unitriangular=True)
+        rows = solve_triangular(upper, rows, upper=True)
         return rows.reshape(z.shape), -_over_pixels(log_diagonal.sum(), z)
 
     def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import UsageError
-from pushforward.numerics import batch_shape, bounded, no_log_det
+from pushforward.numerics import batch_shape, bounded, no_log_det, solve_triangular
 from pushforward.scalar.affine import Affine
 from pushforward.spaces import Reals
 from pushforward.transforms.base import Bijection
@@ -61,7 +61,7 @@ class Triangular(Bijection):
         matrix, log_det = self._matrix()
         # One matrix for all rows: x T' = z - b, with the rows flattened to one right-hand side.
         rows = (z - self.bias).reshape(-1, z.shape[-1])
-        x = torch.linalg.solve_triangular(matrix.t(), rows, upper=not self.upper, left=False)
+        x = solve_triangular(matrix.t(), rows, upper=not self.upper, left=False)
         return x.reshape(z.shape), -log_det.expand(batch_shape(z, 1))
 
     def _matrix(self) -> tuple[Tensor, Tensor]:

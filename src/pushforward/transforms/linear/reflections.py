@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.numerics import solve_triangular
+
 
 @dataclass(frozen=True)
 class Reflections:
@@ -38,7 +40,7 @@ class Reflections:
         identity = torch.eye(unit.shape[-2], dtype=unit.dtype, device=unit.device)
         # The diagonal is taken to be one; only what lies below it is read.
         below = 2.0 * unit @ unit.mT
-        factor = torch.linalg.solve_triangular(below, identity.expand_as(below), upper=False, unitriangular=True)
+        factor = solve_triangular(below, identity.expand_as(below), upper=False, unitriangular=True)
         return cls(unit, factor)
 
     def apply(self, x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pushforward.accuracy import Accuracy, Draws, worst
 from pushforward.distributions.base import Distribution
-from pushforward.errors import ShapeError, UsageError
+from pushforward.errors import ShapeError, UsageError, first_line
 from pushforward.kernels.example import example_of
 from pushforward.kernels.modes import evaluating
 from pushforward.networks.context import Context
@@ -171,7 +171,7 @@ def emitted_shape(network: nn.Module, space: Space, context: Space | None) -> to
             emitted = network(*inputs)
     except (RuntimeError, TypeError, ValueError, IndexError, ShapeError) as error:
         shown = " and ".join(str(tuple(each.shape)) for each in inputs)
-        raise UsageError(f"{type(network).__name__} cannot take {shown}: {str(error).splitlines()[0]}") from error
+        raise UsageError(f"{type(network).__name__} cannot take {shown}: {first_line(error)}") from error
     if not isinstance(emitted, Tensor) or emitted.dim() < 2 or len(emitted) != 2:
         raise UsageError(f"{type(network).__name__} is expected to emit a tensor (2, ...) for a batch of 2")
     return emitted.shape[1:]
