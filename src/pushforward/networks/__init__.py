@@ -30,6 +30,7 @@ from pushforward.networks.velocity.base import Velocity, VelocityFactory
 from pushforward.networks.velocity.convolution import ConcatSquashConvNet
 from pushforward.networks.velocity.dense import ConcatSquashMLP, VelocityMLP
 from pushforward.networks.velocity.residual import ResidualVelocity
+from pushforward.networks.velocity.tangent import TangentVelocity
 
 __all__ = [
     "CLipSwish",
@@ -48,6 +49,7 @@ __all__ = [
     "Velocity",
     "VelocityFactory",
     "ResidualVelocity",
+    "TangentVelocity",
     "VelocityMLP",
     "OneHotMADE",
     "AttentionConvNet",
