@@ -31,6 +31,7 @@ from pushforward.networks.velocity.convolution import ConcatSquashConvNet
 from pushforward.networks.velocity.dense import ConcatSquashMLP, VelocityMLP
 from pushforward.networks.velocity.residual import ResidualVelocity
 from pushforward.networks.velocity.tangent import TangentVelocity
+from pushforward.networks.velocity.waves import WaveVelocity
 
 __all__ = [
     "CLipSwish",
@@ -51,6 +52,7 @@ __all__ = [
     "ResidualVelocity",
     "TangentVelocity",
     "VelocityMLP",
+    "WaveVelocity",
     "OneHotMADE",
     "AttentionConvNet",
     "GatedConvNet",
