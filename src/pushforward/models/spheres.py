@@ -162,4 +162,6 @@ def sphere_cnf(
     """
     given, sphere = conditioning(context, embedding), Sphere(features - 1)
     velocity = partial(ResidualVelocity, hidden=hidden)
-    return given.flow([Continuous(velocity, sphere, DormandPrince(tolerance), context=given.taken)], UniformSphere(sphere.n))
+    return given.flow(
+        [Continuous(velocity, sphere, DormandPrince(tolerance), context=given.taken)], UniformSphere(sphere.n)
+    )

@@ -48,7 +48,11 @@ OBJECTIVES: dict[str, Callable[[Flow], Objective]] = dict(
 )
 """By name."""
 
-OF_MODELS: dict[str, Callable[[Flow], Objective]] = {"cnf": flow_matching, "sphere-cnf": flow_matching, "vine-autoencoder": reconstruction}
+OF_MODELS: dict[str, Callable[[Flow], Objective]] = {
+    "cnf": flow_matching,
+    "sphere-cnf": flow_matching,
+    "vine-autoencoder": reconstruction,
+}
 """Of the models that are not trained by likelihood."""
 
 

@@ -12,8 +12,8 @@ from pushforward.accuracy import worst
 from pushforward.errors import UsageError
 from pushforward.networks.context import Context
 from pushforward.networks.velocity.base import VelocityFactory, make_velocity
-from pushforward.numerics import batch_shape
 from pushforward.networks.velocity.tangent import TangentVelocity
+from pushforward.numerics import batch_shape
 from pushforward.spaces import Reals, Space, Sphere, as_context
 from pushforward.transforms.base import Transform
 from pushforward.transforms.continuous.drift import Position, PositionAndVolume, PositionVolumeAndEnergy
