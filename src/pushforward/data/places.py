@@ -38,7 +38,7 @@ def as_unit_vectors(places: ArrayLike | Tensor) -> Tensor:
 
 
 def as_latitude_longitude(x: Tensor) -> Tensor:
-    """Return unit vectors ``(..., 3)`` as latitudes and longitudes ``(..., 2)`` in degrees, longitudes from -180 to 180.
+    """Return unit vectors ``(..., 3)`` as latitudes and longitudes ``(..., 2)`` in degrees, the latter within 180.
 
     Raises:
         ShapeError: if they are no vectors of three numbers.

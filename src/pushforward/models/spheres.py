@@ -13,7 +13,7 @@ from pushforward.flows.flow import Flow
 from pushforward.models.contexts import conditioning
 from pushforward.models.registry import model
 from pushforward.models.vectors.standardised import widths
-from pushforward.networks import MLP, ResidualVelocity
+from pushforward.networks import MLP, ResidualVelocity, WaveVelocity
 from pushforward.networks.context import Context
 from pushforward.spaces import Sphere
 from pushforward.transforms import (
@@ -134,6 +134,7 @@ def sphere_cnf(
     context: Context = 0,
     embedding: nn.Module | None = None,
     hidden: int | Sequence[int] = 128,
+    waves: int = 64,
     tolerance: float = 1e-5,
 ) -> Flow:
     """Continuous flow on a sphere trained by Riemannian flow matching: free-form, with exact likelihood.
@@ -147,6 +148,8 @@ def sphere_cnf(
         context: the context: a number of features, a shape or a space; 0 for none.
         embedding: a network of the context that is trained with the flow.
         hidden: widths of the velocity's residual blocks; one number stands for three.
+        waves: in how many plane waves, down to a length of about six degrees, the velocity sees where it is: what is
+            much narrower than a radian needs them.
         tolerance: of the solver, for each step.
 
     Raises:
@@ -161,7 +164,7 @@ def sphere_cnf(
         tensor([1., 1., 1.])
     """
     given, sphere = conditioning(context, embedding), Sphere(features - 1)
-    velocity = partial(ResidualVelocity, hidden=hidden)
+    velocity = partial(WaveVelocity, velocity=partial(ResidualVelocity, hidden=hidden), waves=waves)
     return given.flow(
         [Continuous(velocity, sphere, DormandPrince(tolerance), context=given.taken)], UniformSphere(sphere.n)
     )

@@ -9,8 +9,8 @@ from pushforward.networks.velocity.base import Velocity, divergence_along
 
 
 class TangentVelocity(Velocity):
-    r"""The part of a velocity field that is tangent to the sphere, ``v(t, x) = |x| (u - (u . y) y)`` with ``u = u(t, y)``
-    and ``y = x / |x|``.
+    r"""The part of a velocity field that is tangent to the sphere, ``v(t, x) = |x| (u - (u . y) y)`` with ``u = u(t,
+    y)`` and ``y = x / |x|``.
 
     Off the unit sphere it grows with the distance from the center. Whatever rounding and a solver's errors make of the
     length, the direction then moves as it would on the sphere, and the divergence is that of the sphere's tangent

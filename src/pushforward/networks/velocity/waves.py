@@ -14,8 +14,8 @@ from pushforward.networks.velocity.residual import ResidualVelocity
 
 
 class WaveVelocity(Velocity):
-    r"""A velocity network that sees plane waves of the vector besides the vector: ``cos(b_k . x), sin(b_k . x)`` (Tancik
-    et al. 2020, arXiv:2006.10739), beside the context.
+    r"""A velocity network that sees plane waves of the vector besides the vector: ``cos(b_k . x)`` and ``sin(b_k . x)``
+    (Tancik et al. 2020, arXiv:2006.10739), as features of its context.
 
     A network of plain coordinates learns what is smooth first and what is sharp late or never; heaps of events that are
     much narrower than the space they lie in need waves as short as they are narrow. The directions are random, the
