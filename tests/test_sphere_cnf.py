@@ -73,7 +73,7 @@ def test_the_divergence_of_a_tangent_velocity_is_the_trace_on_the_tangent_spaces
     torch.testing.assert_close(around[0], 1.7 * value)
 
 
-def test_a_wave_velocity_learns_what_is_narrow_and_passes_its_waves_on() -> None:
+def test_the_waves_of_a_velocity_are_saved_with_it() -> None:
     torch.manual_seed(0)
     velocity = WaveVelocity(3, velocity=partial(VelocityMLP, hidden=32), waves=32, highest=50.0)
     lengths = torch.linalg.vector_norm(velocity.rates, dim=-1)

@@ -128,7 +128,7 @@ def sphere_exponential(
     return given.flow(parts, UniformSphere(n))
 
 
-@model("sphere-cnf", features=2)
+@model("sphere-cnf", features=2, waves=1)
 def sphere_cnf(
     features: int = 3,
     context: Context = 0,
