@@ -185,7 +185,7 @@ def test_near_antipodes_have_a_path_in_single_precision() -> None:
     x = torch.cat([-z[:2], normalize(-z[2:] + 1e-2 * points(3, 2, 1).float(), dim=-1)])
     at, velocity = Geodesic()(torch.full((5, 1), 0.5), z, x)
     assert torch.isfinite(at).all() and torch.isfinite(velocity).all()
-    torch.testing.assert_close((at[2:] * z[2:]).sum(-1), torch.zeros(3), atol=1e-3, rtol=0)
+    torch.testing.assert_close((at * z).sum(-1)[2:], torch.cos(0.5 * distance(z, x))[2:], atol=2e-4, rtol=0)
 
 
 def test_the_objective_takes_the_path_of_its_space() -> None:
@@ -211,10 +211,10 @@ def test_a_flow_at_rest_has_the_mean_squared_distance_as_its_loss() -> None:
 def test_flow_matching_learns_a_density_on_the_sphere() -> None:
     target = VonMisesFisher(2, 8.0, direction=(0.0, 0.6, 0.8))
     torch.manual_seed(0)
-    flow = pf.models.sphere_cnf(features=3, hidden=[32, 32])
-    x = target.sample(1000)
+    flow = pf.models.sphere_cnf(features=3, hidden=[32], waves=8, tolerance=1e-4)
+    x = target.sample(500)
     away = (target.log_prob(x) - flow.log_prob(x)).mean()
-    fit(flow, target.sample(4000), max_steps=200, learning_rate=1e-2, ema=0.97, seed=0)
+    fit(flow, target.sample(4000), max_steps=150, learning_rate=1e-2, ema=0.95, seed=0)
     with torch.no_grad():
         left = (target.log_prob(x) - flow.log_prob(x)).mean()
     assert left < 0.05 * away, f"{left} nats from the truth, {away} before"

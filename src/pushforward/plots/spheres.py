@@ -16,6 +16,7 @@ from pushforward.plots.style import DENSITY_MAP, PALE, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
     from matplotlib.figure import Figure
 
 POINTS_AT_ONCE = 16384
@@ -50,7 +51,7 @@ def map_of(
     return figure
 
 
-def draw_map(axes: Axes, log_prob: Callable[[Tensor], Tensor], resolution: int) -> object:
+def draw_map(axes: Axes, log_prob: Callable[[Tensor], Tensor], resolution: int) -> QuadMesh:
     """Draw a density on axes of one's own, those of a map, and return what a colour bar is made of."""
     latitude = 180.0 * ((torch.arange(resolution) + 0.5) / resolution - 0.5)
     longitude = 360.0 * ((torch.arange(2 * resolution) + 0.5) / (2 * resolution) - 0.5)
