@@ -477,7 +477,7 @@ TRANSFORMS |= {
         tuple({*SOLVED} - {"spaces", "context_matters", "saving"}),
     ),
     "Continuous/circle": Case(
-        lambda: moving(transforms.Continuous(SMALL_VELOCITY, Sphere(1), ACCURATE)),
+        lambda: transforms.Continuous(SMALL_VELOCITY, Sphere(1), ACCURATE),
         on_sphere(6, 1),
         without=tuple({*SOLVED} - {"spaces"}),
     ),
