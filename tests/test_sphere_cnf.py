@@ -22,7 +22,13 @@ from pushforward.networks.velocity.tangent import tangent_frame
 from pushforward.spaces import Circle, Interval, Sphere
 from pushforward.training import FlowMatching, reflow
 from pushforward.training.objectives import objective_for
-from pushforward.training.objectives.flow_matching import Geodesic, Linear, OptimalTransport, Trigonometric
+from pushforward.training.objectives.flow_matching import (
+    Geodesic,
+    Linear,
+    OptimalTransport,
+    PowerTimes,
+    Trigonometric,
+)
 from pushforward.transforms import Continuous, DormandPrince, FixedSteps
 from pushforward.transforms.manifolds.geodesics import distance
 
@@ -191,7 +197,7 @@ def test_near_antipodes_have_a_path_in_single_precision() -> None:
 def test_the_objective_takes_the_path_of_its_space() -> None:
     sphere, plane = pf.models.sphere_cnf(hidden=[4]), pf.models.cnf(features=3, hidden=[4])
     chosen = objective_for(sphere)
-    assert chosen == FlowMatching(pairing=OptimalTransport())
+    assert chosen == FlowMatching(pairing=OptimalTransport(), times=PowerTimes(2.0))
     x = points(16).float()
     torch.manual_seed(0)
     loss = FlowMatching()(sphere, x)
