@@ -24,7 +24,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
 DISCRETE = {"idf", "coarse-to-fine", "idf-vector", "discrete-flow", "categorical-flow"}
 NAMES = list(pf.list_models())
 # Models of circles and spheres.
-MANIFOLDS = {"torus", "sphere-exponential", "sphere-recursive"}
+MANIFOLDS = {"torus", "sphere-cnf", "sphere-exponential", "sphere-recursive"}
 VECTORS = [name for name in NAMES if "features" in recipe_options(name) and name not in DISCRETE | MANIFOLDS]
 IMAGES = [name for name in NAMES if "shape" in recipe_options(name)]
 

@@ -13,7 +13,7 @@ from pushforward import distributions, networks, scalar, transforms
 from pushforward.distributions import Distribution
 from pushforward.networks import MADE, MLP, ResidualMADE
 from pushforward.scalar import Affine, ScalarBijection
-from pushforward.spaces import Categories, Circle, Product, Reals
+from pushforward.spaces import Categories, Circle, Product, Reals, Sphere
 from pushforward.testing import randomise
 from pushforward.transforms import Transform, masks
 
@@ -469,6 +469,17 @@ TRANSFORMS |= {
         lambda: transforms.RecursiveSphere(3, bins=4, network=SMALL, context=2), on_sphere(6, 3), CONTEXT, SHOWN
     ),
     "Rotation": Case(lambda: transforms.Rotation(2, SMALL, 2), on_sphere(6, 2), CONTEXT),
+    "Continuous/sphere": Case(
+        lambda: transforms.Continuous(SMALL_VELOCITY, Sphere(2), ACCURATE, context=2),
+        on_sphere(6, 2),
+        CONTEXT,
+        tuple({*SOLVED} - {"spaces", "context_matters", "saving"}),
+    ),
+    "Continuous/circle": Case(
+        lambda: transforms.Continuous(SMALL_VELOCITY, Sphere(1), ACCURATE),
+        on_sphere(6, 1),
+        without=tuple({*SOLVED} - {"spaces"}),
+    ),
     "ExponentialMap": Case(lambda: transforms.ExponentialMap(2, centers=4), on_sphere(6, 2)),
     "ExponentialMap/conformal": Case(
         lambda: transforms.ExponentialMap(3, transforms.ConformalField(), 3, SMALL, 2), on_sphere(6, 3), CONTEXT, SHOWN
@@ -623,7 +634,9 @@ NETWORK_HELPERS |= {"normalised_once"}
 NETWORK_HELPERS |= {"DenseEncoder", "DenseDecoder", "GatedConvEncoder", "GatedConvDecoder"}
 NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS)}
 # Networks of the time too, tested with continuous flows.
-VELOCITIES = {"ConcatSquashConvNet", "ConcatSquashMLP", "ResidualVelocity", "VelocityMLP"}
+VELOCITIES = {"ConcatSquashConvNet", "ConcatSquashMLP", "ResidualVelocity", "VelocityMLP", "WaveVelocity"}
+# What makes a field of a sphere of one of the space around; tested with continuous flows on spheres.
+NETWORK_HELPERS |= {"TangentVelocity"}
 NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS | VELOCITIES)}
 
 # Names in __all__ that are no part of their own: bases, helpers and modules.

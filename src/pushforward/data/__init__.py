@@ -8,6 +8,7 @@ from pushforward.data.folders import load_image_folder
 from pushforward.data.idx import load_idx, load_mnist, read_idx, write_idx
 from pushforward.data.load import load_data
 from pushforward.data.pictures import read_picture
+from pushforward.data.places import as_latitude_longitude, as_unit_vectors
 from pushforward.data.streams import ParquetStream
 from pushforward.data.table_files import TableFile, is_table, open_table
 from pushforward.data.tables import iterate_table, load_table
@@ -23,6 +24,8 @@ __all__ = [
     "ParquetStream",
     "TableFile",
     "ToyDensity",
+    "as_latitude_longitude",
+    "as_unit_vectors",
     "is_table",
     "iterate_table",
     "load_arrays",

@@ -6,8 +6,10 @@ from typing import Any
 
 import torch
 
+from pushforward.errors import UsageError
 from pushforward.flows.expected import require_flow
 from pushforward.flows.flow import Flow
+from pushforward.spaces import Reals
 from pushforward.training.objectives.flow_matching.field import FieldOfFlow, contexts_for
 from pushforward.transforms import FixedSteps
 from pushforward.transforms.continuous.drift import Position
@@ -27,7 +29,8 @@ def straightness(flow: Flow, context: Any = None, *, draws: int = 1000, times: i
         seed: of the latents.
 
     Raises:
-        UsageError: if the last transform of the flow is not continuous.
+        UsageError: if the last transform of the flow is not continuous, or moves on a sphere, which has no straight
+            lines.
         ShapeError: if contexts are missing, superfluous or misshapen.
 
     Source: Liu, Gong, Liu (2023), arXiv:2209.03003; here relative to the distance.
@@ -39,6 +42,8 @@ def straightness(flow: Flow, context: Any = None, *, draws: int = 1000, times: i
     """
     require_flow("straightness", flow)
     parts, given = FieldOfFlow.of(flow, "straightness"), contexts_for(flow, context, draws)
+    if not isinstance(parts.continuous.domain, Reals):
+        raise UsageError(f"straightness expects a flow of real vectors or images, got one of {parts.continuous.domain}")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         z, features = parts.checked(parts.latents(draws, given), given)

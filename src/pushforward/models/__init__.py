@@ -17,7 +17,7 @@ from pushforward.models.integers import coarse_to_fine, idf, idf_vector
 from pushforward.models.matching import cnf
 from pushforward.models.mintnet import mintnet
 from pushforward.models.registry import build, list_models, model, recipe_options
-from pushforward.models.spheres import sphere_exponential, sphere_recursive
+from pushforward.models.spheres import sphere_cnf, sphere_exponential, sphere_recursive
 from pushforward.models.tori import torus
 from pushforward.models.vectors.autoregressive import autoregressive, iaf, maf, naf, nsf, umnn
 from pushforward.models.vectors.cdf import cdf_1d, cdf_2d, gaussianization
@@ -67,6 +67,7 @@ __all__ = [
     "recipe_options",
     "residual_flow",
     "snf",
+    "sphere_cnf",
     "sphere_exponential",
     "sphere_recursive",
     "sylvester",

@@ -1,4 +1,4 @@
-"""Flows on spheres, with respect to the surface measure: by recursion, and along gradients."""
+"""Flows on spheres, with respect to the surface measure: by recursion, along gradients, and continuous."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from pushforward.flows.flow import Flow
 from pushforward.models.contexts import conditioning
 from pushforward.models.registry import model
 from pushforward.models.vectors.standardised import widths
-from pushforward.networks import MLP
+from pushforward.networks import MLP, ResidualVelocity, WaveVelocity
 from pushforward.networks.context import Context
+from pushforward.spaces import Sphere
 from pushforward.transforms import (
     ConformalField,
+    Continuous,
+    DormandPrince,
     EvenField,
     ExponentialField,
     ExponentialMap,
@@ -123,3 +126,45 @@ def sphere_exponential(
     kind = EvenField(FIELDS[field]()) if antipodal else FIELDS[field]()
     parts = [ExponentialMap(n, kind, centers, network, given.taken) for _ in range(layers)]
     return given.flow(parts, UniformSphere(n))
+
+
+@model("sphere-cnf", features=2, waves=1)
+def sphere_cnf(
+    features: int = 3,
+    context: Context = 0,
+    embedding: nn.Module | None = None,
+    hidden: int | Sequence[int] = 128,
+    waves: int = 64,
+    tolerance: float = 1e-5,
+) -> Flow:
+    """Continuous flow on a sphere trained by Riemannian flow matching: free-form, with exact likelihood.
+
+    Events are vectors of length 1, the base is uniform. A velocity field, tangent to the sphere, carries it to the
+    data. `fit` trains it on great circles from latents to data, which solves no equation; likelihoods and samples come
+    from solving it.
+
+    Args:
+        features: the numbers of a vector: 3 on the sphere of ordinary space, 4 for unit quaternions.
+        context: the context: a number of features, a shape or a space; 0 for none.
+        embedding: a network of the context that is trained with the flow.
+        hidden: widths of the velocity's residual blocks; one number stands for three.
+        waves: in how many plane waves, down to a length of about six degrees, the velocity sees where it is: what is
+            much narrower than a radian needs them.
+        tolerance: of the solver, for each step.
+
+    Raises:
+        UsageError: if an option does not fit.
+
+    Source: Chen, Lipman (2023), arXiv:2302.03660.
+
+    Example:
+        >>> import torch, pushforward as pf
+        >>> flow = pf.models.sphere_cnf(features=3)
+        >>> torch.allclose(flow.log_prob(torch.eye(3)).exp(), torch.tensor(1 / (4 * torch.pi)))
+        True
+    """
+    given, sphere = conditioning(context, embedding), Sphere(features - 1)
+    velocity = partial(WaveVelocity, velocity=partial(ResidualVelocity, hidden=hidden), waves=waves)
+    return given.flow(
+        [Continuous(velocity, sphere, DormandPrince(tolerance), context=given.taken)], UniformSphere(sphere.n)
+    )

@@ -30,6 +30,8 @@ from pushforward.networks.velocity.base import Velocity, VelocityFactory
 from pushforward.networks.velocity.convolution import ConcatSquashConvNet
 from pushforward.networks.velocity.dense import ConcatSquashMLP, VelocityMLP
 from pushforward.networks.velocity.residual import ResidualVelocity
+from pushforward.networks.velocity.tangent import TangentVelocity
+from pushforward.networks.velocity.waves import WaveVelocity
 
 __all__ = [
     "CLipSwish",
@@ -48,7 +50,9 @@ __all__ = [
     "Velocity",
     "VelocityFactory",
     "ResidualVelocity",
+    "TangentVelocity",
     "VelocityMLP",
+    "WaveVelocity",
     "OneHotMADE",
     "AttentionConvNet",
     "GatedConvNet",

@@ -1,5 +1,5 @@
-"""Pictures of flows on vectors: one dimension, two dimensions, tables, calibration,
-and diagnostics of posteriors.
+"""Pictures of flows on vectors: one dimension, two dimensions, tables, maps of the earth,
+calibration, and diagnostics of posteriors.
 
 Each function returns a matplotlib ``Figure`` that belongs to no window, so it works without a display; :func:`save`
 writes it to a file.
@@ -11,6 +11,7 @@ from pushforward.plots.pairs import corner
 from pushforward.plots.posteriors import against_chance, classifier, coverage, predictive, ranks
 from pushforward.plots.relaxation import relaxation_2d
 from pushforward.plots.reliability import calibration
+from pushforward.plots.spheres import map_of
 from pushforward.plots.style import save
 from pushforward.plots.trajectories import trajectories
 from pushforward.plots.two_dimensions import density_2d, flow_2d, scatter_2d, steps_2d, warped_grid
@@ -26,6 +27,7 @@ __all__ = [
     "draw_latent_histogram",
     "flow_1d",
     "flow_2d",
+    "map_of",
     "pit_values",
     "predictive",
     "ranks",

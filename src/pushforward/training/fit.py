@@ -96,7 +96,7 @@ def fit(
             whole; the row groups that it holds out validate.
         validation: the same for validation.
         objective: ``"likelihood"`` or ``"flow-matching"``, by default what the model is made for, the likelihood for
-            all but ``cnf``; in Python also the loss of a batch, ``objective(flow, x, context)``.
+            all but ``cnf`` and ``sphere-cnf``; in Python also the loss of a batch, ``objective(flow, x, context)``.
         max_time: stop after this time, ``"HH:MM:SS"`` or seconds, counted from the beginning of the run, not of a
             resume.
         max_epochs: stop after so many passes over the data; where nothing limits the training, after 100.

@@ -17,7 +17,7 @@ from pushforward.parts import arguments_of, make
 from pushforward.training.fit import fit
 from pushforward.training.objectives.flow_matching.field import FieldOfFlow, contexts_for
 from pushforward.training.objectives.flow_matching.objective import squared_errors
-from pushforward.training.objectives.flow_matching.paths import Linear
+from pushforward.training.objectives.flow_matching.paths import shortest_path
 from pushforward.training.objectives.flow_matching.times import UniformTimes
 from pushforward.transforms import Continuous, FixedSteps
 from pushforward.transforms.continuous.solver import Solver
@@ -38,7 +38,8 @@ def reflow(
 
     Latents ``z`` are drawn and carried to ``x`` by the flow; the student's field, which begins as the flow's, is
     trained by ``|v(t, (1 - t) z + t x) - (x - z)|^2`` on these pairs. Where the paths of pairs do not cross, the field
-    that minimises it moves on straight lines, and one step of Euler's rule follows them. Each time that it is done the
+    that minimises it moves on straight lines, and one step of Euler's rule follows them; on spheres it is great circles
+    in their place, of which a few steps are needed. Each time that it is done the
     trajectories are straighter, see :func:`pushforward.diagnostics.straightness`.
 
     The student draws from nearly the same distribution as the flow, and its ``log_prob`` is an estimate, as a few steps
@@ -125,10 +126,11 @@ class PairedFlow(Flow):
 
 
 def pair_matching(flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
-    """The mean of ``|v(t, x_t) - (x - z)|^2`` on straight paths between pairs, of a :class:`PairedFlow`."""
+    """The mean of ``|v(t, x_t) - dx_t/dt|^2`` on the shortest paths between pairs, of a :class:`PairedFlow`."""
     assert isinstance(flow, PairedFlow) and context is not None
     z, given = flow.apart(context)
-    return squared_errors(FieldOfFlow.of(flow, "reflow"), Linear(), UniformTimes(), z, x, given).mean()
+    parts = FieldOfFlow.of(flow, "reflow")
+    return squared_errors(parts, shortest_path(parts.continuous.domain), UniformTimes(), z, x, given).mean()
 
 
 @torch.no_grad()

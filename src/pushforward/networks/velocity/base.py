@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pushforward.errors import UsageError
 from pushforward.networks.context import for_network
-from pushforward.networks.velocity.derivatives import with_divergence
+from pushforward.networks.velocity.derivatives import unit_events, with_divergence
 from pushforward.parts import ModulePart
 from pushforward.spaces import Space
 
@@ -41,13 +41,21 @@ class Velocity(ModulePart):
 
 def divergence_by_units(velocity: nn.Module, time: Tensor, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return any velocity at ``x`` with its divergence, at the price of the velocity at ``D`` times as many events."""
+    return divergence_along(velocity, time, x, context, unit_events(x, x.dim() - time.dim()))
+
+
+def divergence_along(
+    velocity: nn.Module, time: Tensor, x: Tensor, context: Tensor | None, directions: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return any velocity at ``x`` with its divergence along orthonormal directions ``(K, *x.shape)``, at the price of
+    the velocity at ``K`` times as many events."""
 
     def field(points: Tensor) -> Tensor:
         many = points.shape[:1]
         given = None if context is None else context.expand(*many, *context.shape)
         return velocity(time.expand(*many, *time.shape), points, given)  # type: ignore[no-any-return]
 
-    return with_divergence(field, x, x.dim() - time.dim())
+    return with_divergence(field, x, directions, x.dim() - time.dim())
 
 
 class VelocityFactory(Protocol):

@@ -33,17 +33,29 @@ def pulled_back(field: Field, x: Tensor, direction: Tensor) -> tuple[Tensor, Ten
     return (value, product) if recorded else (value.detach(), product)
 
 
-def with_divergence(field: Callable[[Tensor], Tensor], x: Tensor, event_dims: int) -> tuple[Tensor, Tensor]:
-    """Return ``v(x)`` and its divergence, of one product with each of the unit vectors, all of them in one call: the
-    field is called on ``(D, ...)`` copies of the events.
+def with_divergence(
+    field: Callable[[Tensor], Tensor], x: Tensor, directions: Tensor, event_dims: int
+) -> tuple[Tensor, Tensor]:
+    """Return ``v(x)`` and its divergence along orthonormal directions ``(K, *x.shape)``, of one product with each of
+    them, all in one call: the field is called on ``(K, ...)`` copies of the events.
 
     Example:
+        >>> x = torch.tensor([[1.0, 3.0]])
         >>> with torch.no_grad():
-        ...     with_divergence(lambda x: x**2, torch.tensor([[1.0, 3.0]]), 1)
+        ...     with_divergence(lambda x: x**2, x, unit_events(x, 1), 1)
         (tensor([[1., 9.]]), tensor([8.]))
+    """
+    values, rows = pulled_back(field, x.expand_as(directions), directions)
+    return values[0], sum_event(rows * directions, event_dims).sum(0)
+
+
+def unit_events(x: Tensor, event_dims: int) -> Tensor:
+    """Return the unit vectors of the space of events, for each event of ``x``: ``(D, *x.shape)``.
+
+    Example:
+        >>> unit_events(torch.ones(5, 2), 1).shape
+        torch.Size([2, 5, 2])
     """
     event = x.shape[x.dim() - event_dims :]
     basis = torch.eye(event.numel(), dtype=x.dtype, device=x.device)
-    units = basis.reshape(-1, *[1] * (x.dim() - event_dims), *event).expand(-1, *x.shape)
-    values, rows = pulled_back(field, x.expand_as(units), units)
-    return values[0], sum_event(rows * units, event_dims).sum(0)
+    return basis.reshape(-1, *[1] * (x.dim() - event_dims), *event).expand(-1, *x.shape)

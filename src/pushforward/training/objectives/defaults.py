@@ -13,6 +13,7 @@ from pushforward.training.objectives.flow_matching import (
     FlowMatching,
     OptimalTransport,
     Pairing,
+    PowerTimes,
     WithinContexts,
 )
 from pushforward.training.objectives.likelihood import negative_log_likelihood
@@ -27,6 +28,11 @@ def likelihood(flow: Flow) -> Objective:
 def flow_matching(flow: Flow) -> FlowMatching:
     """Flow matching with the optimal-transport pairing that is right for the flow's context."""
     return FlowMatching(pairing=suitable_pairing(flow))
+
+
+def near_the_data(flow: Flow) -> FlowMatching:
+    """Flow matching that looks more at late times: what is narrow beside the whole space is decided there."""
+    return FlowMatching(pairing=suitable_pairing(flow), times=PowerTimes(2.0))
 
 
 def reconstruction(flow: Flow) -> ELBO:
@@ -48,7 +54,11 @@ OBJECTIVES: dict[str, Callable[[Flow], Objective]] = dict(
 )
 """By name."""
 
-OF_MODELS: dict[str, Callable[[Flow], Objective]] = {"cnf": flow_matching, "vine-autoencoder": reconstruction}
+OF_MODELS: dict[str, Callable[[Flow], Objective]] = {
+    "cnf": flow_matching,
+    "sphere-cnf": near_the_data,
+    "vine-autoencoder": reconstruction,
+}
 """Of the models that are not trained by likelihood."""
 
 

@@ -12,8 +12,9 @@ from pushforward.accuracy import worst
 from pushforward.errors import UsageError
 from pushforward.networks.context import Context
 from pushforward.networks.velocity.base import VelocityFactory, make_velocity
+from pushforward.networks.velocity.tangent import TangentVelocity
 from pushforward.numerics import batch_shape
-from pushforward.spaces import Reals, as_context
+from pushforward.spaces import Reals, Space, Sphere, as_context
 from pushforward.transforms.base import Transform
 from pushforward.transforms.continuous.drift import Position, PositionAndVolume, PositionVolumeAndEnergy
 from pushforward.transforms.continuous.gradients import Checkpoints, Gradients, in_full_precision
@@ -41,7 +42,8 @@ class Continuous(Transform):
         velocity: a module that is called as ``velocity(time, x, context)``, ``time`` of the batch's shape, and returns
             a vector for each event; or a factory of such, called as ``velocity(size, context)``. It is the attribute
             ``velocity``.
-        shape: the number of features of vectors, or the shape of images ``(channels, height, width)``.
+        shape: the number of features of vectors, the shape of images ``(channels, height, width)``, or a space:
+            ``Sphere(n)``, on which only the velocity's tangent part counts (:class:`TangentVelocity`).
         solver: how the equation is solved: :class:`DormandPrince` to a tolerance, unless :class:`FixedSteps` or another
             is given.
         trace: how the divergence is found: :class:`ExactTrace`, or :class:`Hutchinson` for many dimensions.
@@ -51,7 +53,7 @@ class Continuous(Transform):
     Under autocast a solve is made in the precision of the weights all the same.
 
     Raises:
-        UsageError: for the shape of numbers, ().
+        UsageError: for the shape of numbers, (), or another space than the reals and spheres.
         ShapeError: if the events or the context do not have the declared shape.
         ConvergenceError: if the solver cannot go on, with the sample and the time.
 
@@ -69,19 +71,17 @@ class Continuous(Transform):
     def __init__(
         self,
         velocity: VelocityFactory | nn.Module,
-        shape: int | Sequence[int],
+        shape: int | Sequence[int] | Space,
         solver: Solver | None = None,
         trace: Trace | None = None,
         gradients: Gradients | None = None,
         context: Context = 0,
     ) -> None:
         super().__init__()
-        sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-        if not sizes:
-            raise UsageError("Continuous expects events of at least one dimension, got shape=()")
-        self.domain = self.codomain = Reals(sizes)
+        self.domain = self.codomain = space = _space_of(shape)
         self.context = as_context(context)
-        self.velocity = make_velocity(velocity, sizes[0], self.context, "Continuous")
+        around = make_velocity(velocity, space.shape[0], self.context, "Continuous")
+        self.velocity = TangentVelocity(around) if isinstance(space, Sphere) else around
         self.solver, self.trace = solver or DormandPrince(), trace or ExactTrace()
         self.gradients = gradients or Checkpoints()
         self.accuracy, self.draws = worst([self.trace.accuracy, self.solver.accuracy]), self.trace.draws
@@ -112,7 +112,7 @@ class Continuous(Transform):
         end = self._solve(drift, start, (given, noise), TO_LATENT, batch)
         volume, kinetic, jacobian = end[:, -3:].reshape(*batch, 3).unbind(-1)
         # Time runs backwards here, and an energy does not know.
-        return end[:, :-3].reshape(x.shape), volume, -kinetic, -jacobian
+        return self._placed(end[:, :-3], x.shape), volume, -kinetic, -jacobian
 
     def follow(self, x: Tensor, times: Sequence[float], context: Tensor | None = None) -> Tensor:
         """Return where events that are at ``x`` at the first of several times, rising or falling, are at each of them:
@@ -138,7 +138,7 @@ class Continuous(Transform):
         x, context = self.check(x, context, self.domain)
         batch, events, given = self._rows(x, context)
         end = self._solve(Position(self.velocity, self.event_shape), events.flatten(1), (given,), span, batch)
-        return end.reshape(x.shape)
+        return self._placed(end, x.shape)
 
     def _with_volume(
         self, x: Tensor, context: Tensor | None, generator: torch.Generator | None, span: tuple[float, float]
@@ -149,7 +149,11 @@ class Continuous(Transform):
         drift = PositionAndVolume(self.velocity, self.event_shape, self.trace)
         start = torch.cat([events.flatten(1), events.new_zeros(len(events), 1)], -1)
         end = self._solve(drift, start, (given, noise), span, batch)
-        return end[:, :-1].reshape(x.shape), end[:, -1].reshape(batch)
+        return self._placed(end[:, :-1], x.shape), end[:, -1].reshape(batch)
+
+    def _placed(self, rows: Tensor, shape: torch.Size) -> Tensor:
+        """Events of rows where a solve ended, without what its errors added across a sphere."""
+        return self.domain.nearest(rows.reshape(shape))
 
     def _rows(self, x: Tensor, context: Tensor | None) -> tuple[torch.Size, Tensor, Tensor | None]:
         """The batch's shape, and events and contexts as rows."""
@@ -175,3 +179,17 @@ class Continuous(Transform):
             end, statistics = self.gradients.solve(self.solver, drift, self.velocity, start, rows, span)
         self.statistics = statistics.reshape(batch)
         return end
+
+
+def _space_of(shape: int | Sequence[int] | Space) -> Space:
+    """The space of a flow's events.
+
+    Raises:
+        UsageError: if no velocity moves about in it.
+    """
+    space = shape if isinstance(shape, Space) else Reals((shape,) if isinstance(shape, int) else tuple(shape))
+    if not isinstance(space, Reals | Sphere) or not space.shape:
+        raise UsageError(
+            f"Continuous expects events of at least one dimension, real ones or those of a Sphere, got shape={shape}"
+        )
+    return space

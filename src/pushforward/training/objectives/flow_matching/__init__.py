@@ -8,12 +8,13 @@ from pushforward.training.objectives.flow_matching.pairing import (
     Pairing,
     WithinContexts,
 )
-from pushforward.training.objectives.flow_matching.paths import Linear, ProbabilityPath, Trigonometric
+from pushforward.training.objectives.flow_matching.paths import Geodesic, Linear, ProbabilityPath, Trigonometric
 from pushforward.training.objectives.flow_matching.times import LogitNormalTimes, PowerTimes, Times, UniformTimes
 
 __all__ = [
     "ConditionalOptimalTransport",
     "FlowMatching",
+    "Geodesic",
     "Independent",
     "Linear",
     "LogitNormalTimes",

@@ -7,18 +7,19 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.numerics import batch_shape
 from pushforward.training.objectives.flow_matching.field import FieldOfFlow, as_rows
 from pushforward.training.objectives.flow_matching.pairing import Independent, Pairing
-from pushforward.training.objectives.flow_matching.paths import Linear, ProbabilityPath
+from pushforward.training.objectives.flow_matching.paths import ProbabilityPath, shortest_path
 from pushforward.training.objectives.flow_matching.times import Times, UniformTimes
 
 
 @dataclass(frozen=True)
 class FlowMatching:
     r"""The mean of ``|v(t, x_t) - dx_t/dt|^2`` over times ``t``, data ``x`` and latents ``z``, on paths ``x_t`` from
-    ``z`` to ``x``.
+    ``z`` to ``x``: straight ones, or great circles on a sphere (Riemannian flow matching).
 
     The field that minimises it carries the base to the data; it is found without solving its equation once. What stands
     before it in the flow (a standardisation, a dequantization, a logit) is applied to the data first, without its
@@ -28,12 +29,13 @@ class FlowMatching:
     trained flow has its likelihood all the same, by solving the equation: ``flow.log_prob``.
 
     Attributes:
-        path: from a latent to an event.
+        path: from a latent to an event; None is the shortest one of the field's space.
         pairing: of the latents and the events of a batch.
         times: at which the field is compared.
 
     Raises:
-        UsageError: if the last transform of the flow is not continuous, or the pairing is none for its context.
+        UsageError: if the last transform of the flow is not continuous, the path leads through another space than the
+            field's, or the pairing is none for its context.
 
     Source: Lipman et al. (2023), arXiv:2210.02747; Liu, Gong, Liu (2023), arXiv:2209.03003; Albergo, Vanden-Eijnden
     (2023), arXiv:2209.15571.
@@ -46,13 +48,13 @@ class FlowMatching:
         5
     """
 
-    path: ProbabilityPath = field(default_factory=Linear)
+    path: ProbabilityPath | None = None
     pairing: Pairing = field(default_factory=Independent)
     times: Times = field(default_factory=UniformTimes)
 
     def check(self, flow: Flow) -> None:
         """Raise :class:`UsageError` if the flow cannot be trained so."""
-        FieldOfFlow.of(flow, "flow matching")
+        self._path_in(FieldOfFlow.of(flow, "flow matching"))
 
     def __call__(self, flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
         return self.losses(flow, x, context).mean()
@@ -66,7 +68,17 @@ class FlowMatching:
         x = parts.reached(x, given)
         z = parts.latents(len(x), given)
         z = z[self.pairing(z.flatten(1), x.flatten(1), _compared(flow, context, batch))]
-        return squared_errors(parts, self.path, self.times, z, x, given).reshape(batch)
+        return squared_errors(parts, self._path_in(parts), self.times, z, x, given).reshape(batch)
+
+    def _path_in(self, parts: FieldOfFlow) -> ProbabilityPath:
+        space = parts.continuous.domain
+        path = shortest_path(space) if self.path is None else self.path
+        if not isinstance(space, path.space):
+            raise UsageError(
+                f"{path} leads through {path.space.__name__}, and the flow's field moves in {space}: take "
+                f"{shortest_path(space)}, or none for the shortest path"
+            )
+        return path
 
 
 def _compared(flow: Flow, context: Tensor | None, batch: torch.Size) -> Tensor | None:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from torch import Tensor
 
 from pushforward.errors import UsageError
+from pushforward.spaces import Reals, Space, Sphere
+from pushforward.transforms.manifolds.geodesics import logarithm, turn
 
 
 class ProbabilityPath(Protocol):
-    """A path ``x_t`` with ``x_0 = z`` and ``x_1 = x``, or nearly so."""
+    """A path ``x_t`` with ``x_0 = z`` and ``x_1 = x``, or nearly so.
+
+    Attributes:
+        space: what its points lie in: reals, or a sphere.
+    """
+
+    space: ClassVar[type[Space]]
 
     def __call__(self, time: Tensor, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``x_t`` and its velocity ``dx_t/dt``; ``time`` broadcasts to the events."""
@@ -40,6 +48,7 @@ class Linear:
     """
 
     sigma_min: float = 0.0
+    space: ClassVar[type[Space]] = Reals
 
     def __post_init__(self) -> None:
         if not 0 <= self.sigma_min < 1:
@@ -48,6 +57,31 @@ class Linear:
     def __call__(self, time: Tensor, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         velocity = x - (1.0 - self.sigma_min) * z
         return z + time * velocity, velocity
+
+
+@dataclass(frozen=True)
+class Geodesic:
+    r"""The shortest path on a sphere, along a great circle at constant speed: ``x_t = exp_z(t log_z(x))``.
+
+    It turns with its ends: rotated, they have a rotated path.
+
+    Source: Chen, Lipman (2023), arXiv:2302.03660.
+
+    Example:
+        >>> import torch
+        >>> at, velocity = Geodesic()(torch.tensor(0.5), torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]))
+        >>> at.round(decimals=4), velocity.round(decimals=4)
+        (tensor([0.7071, 0.7071]), tensor([-1.1107,  1.1107]))
+    """
+
+    space: ClassVar[type[Space]] = Sphere
+
+    def __call__(self, time: Tensor, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        direction = logarithm(z, x)
+        angle_squared = direction.square().sum(-1, keepdim=True)
+        turned = turn(time.square() * angle_squared)
+        along = turned.cosine * direction - time * angle_squared * turned.sine * z
+        return turned.cosine * z + time * turned.sine * direction, along
 
 
 @dataclass(frozen=True)
@@ -63,7 +97,19 @@ class Trigonometric:
         tensor([2.0000])
     """
 
+    space: ClassVar[type[Space]] = Reals
+
     def __call__(self, time: Tensor, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         angle = (0.5 * math.pi) * time
         cos, sin = angle.cos(), angle.sin()
         return cos * z + sin * x, (0.5 * math.pi) * (cos * x - sin * z)
+
+
+def shortest_path(space: Space) -> ProbabilityPath:
+    """Return the path that moves at constant speed along the shortest line of a space.
+
+    Example:
+        >>> shortest_path(Sphere(2)), shortest_path(Reals((3,)))
+        (Geodesic(), Linear(sigma_min=0.0))
+    """
+    return Geodesic() if isinstance(space, Sphere) else Linear()

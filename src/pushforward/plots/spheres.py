@@ -1,0 +1,73 @@
+"""Maps of densities on the sphere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from pushforward.data.places import as_latitude_longitude, as_unit_vectors
+from pushforward.errors import ShapeError
+from pushforward.flows import ConditionedFlow, Flow
+from pushforward.plots.style import DENSITY_MAP, PALE, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
+    from matplotlib.figure import Figure
+
+POINTS_AT_ONCE = 16384
+DECADES = 4.0
+"""How many powers of ten below the highest density a map goes down to."""
+
+
+def map_of(
+    density: Flow | ConditionedFlow | Callable[[Tensor], Tensor], data: Tensor | None = None, *, resolution: int = 180
+) -> Figure:
+    """Draw the logarithm of a density on the ordinary sphere as a map of equal areas, with events on it.
+
+    Args:
+        density: a flow of unit vectors ``(3,)``, ``flow.condition(context)``, or a function from points ``(n, 3)`` to
+            log-densities ``(n,)``.
+        data: unit vectors ``(n, 3)``.
+        resolution: points from pole to pole, and twice as many around.
+
+    Raises:
+        ShapeError: if the data are no such vectors.
+
+    Example:
+        >>> len(map_of(lambda x: 5.0 * x[:, 0], resolution=20).axes)
+        2
+    """
+    figure = new_figure(8.0, 4.2)
+    axes = figure.add_subplot(projection="mollweide")
+    drawn = draw_map(axes, density.log_prob if isinstance(density, Flow | ConditionedFlow) else density, resolution)
+    figure.colorbar(drawn, ax=axes, shrink=0.7, label="log10 of the density")
+    if data is not None:
+        _draw_places(axes, data)
+    return figure
+
+
+def draw_map(axes: Axes, log_prob: Callable[[Tensor], Tensor], resolution: int) -> QuadMesh:
+    """Draw a density on axes of one's own, those of a map, and return what a colour bar is made of."""
+    latitude = 180.0 * ((torch.arange(resolution) + 0.5) / resolution - 0.5)
+    longitude = 360.0 * ((torch.arange(2 * resolution) + 0.5) / (2 * resolution) - 0.5)
+    grid = torch.stack(torch.meshgrid(latitude, longitude, indexing="ij"), -1)
+    with torch.no_grad():
+        values = torch.cat([log_prob(part) for part in as_unit_vectors(grid).reshape(-1, 3).split(POINTS_AT_ONCE)])
+    logarithm = (values / math.log(10.0)).reshape(resolution, -1)
+    sides = [torch.deg2rad(each).numpy() for each in (longitude, latitude)]
+    lowest = logarithm.max().item() - DECADES
+    drawn = axes.pcolormesh(*sides, logarithm.clamp_min(lowest).numpy(), cmap=DENSITY_MAP, rasterized=True)
+    axes.set(xticks=[], yticks=[])
+    return drawn
+
+
+def _draw_places(axes: Axes, data: Tensor) -> None:
+    if data.dim() != 2 or data.shape[-1] != 3:
+        raise ShapeError(f"a map expects events that are unit vectors (n, 3), got a tensor of {tuple(data.shape)}")
+    latitude, longitude = torch.deg2rad(as_latitude_longitude(data)).unbind(-1)
+    axes.scatter(longitude.numpy(), latitude.numpy(), s=2, color=PALE, alpha=0.5, linewidths=0)
