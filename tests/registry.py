@@ -607,7 +607,6 @@ DISTRIBUTIONS |= {
 }
 
 
-
 def components(*shape: int) -> list[Distribution]:
     return [distributions.DiagonalNormal(shape), distributions.FullNormal(shape)]
 
@@ -615,7 +614,10 @@ def components(*shape: int) -> list[Distribution]:
 DISTRIBUTIONS |= {
     "Mixture": (
         lambda: distributions.Mixture(
-            [distributions.ConditionalNormal((3,), SMALL, context=2), distributions.ConditionalFullNormal((3,), SMALL, 2)]
+            [
+                distributions.ConditionalNormal((3,), SMALL, context=2),
+                distributions.ConditionalFullNormal((3,), SMALL, 2),
+            ]
         ),
         CONTEXT,
     ),

@@ -113,7 +113,9 @@ class Mixture(Distribution):
         events = x.reshape(-1, *self.event_shape)
         given = None
         if context is not None:
-            given = context.expand(*x.shape[: x.dim() - len(self.event_shape)], *context.shape[-self.taken_dims or None :])
+            given = context.expand(
+                *x.shape[: x.dim() - len(self.event_shape)], *context.shape[-self.taken_dims or None :]
+            )
             given = given.reshape(len(events), *given.shape[given.dim() - self.taken_dims :])
         for index, member in enumerate(self.members):
             chosen = group.flatten() == index

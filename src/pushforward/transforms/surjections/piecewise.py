@@ -15,6 +15,7 @@ from pushforward.numerics import bounded
 from pushforward.scalar.arguments import check_counts
 from pushforward.spaces import Reals
 from pushforward.transforms.base import Transform
+from pushforward.transforms.chain import parts_in_turn
 from pushforward.transforms.surjections.zigzag import Zigzag
 
 WIDEST, STRONGEST = 5.0, 20.0
@@ -68,7 +69,8 @@ class Piecewise(Transform):
         context: Context = 0,
     ) -> None:
         super().__init__()
-        check_counts("Piecewise", features=features, pieces=pieces - 1)
+        check_counts("Piecewise", features=features)
+        check_counts("Piecewise", least=2, pieces=pieces)
         if not 0 <= dimension < features:
             raise UsageError(f"Piecewise expects a dimension from 0 to {features - 1}, got {dimension}")
         self.dimension = dimension
@@ -156,7 +158,7 @@ def regions(transform: Transform, x: Tensor, context: Tensor | None = None) -> T
         >>> regions(quadrants, torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]))
         tensor([0, 1, 2, 3])
     """
-    parts = [each for _, each in transform.composition()] or [transform]
+    parts = list(parts_in_turn(transform))
     if not any(isinstance(part, Piecewise) for part in parts):
         raise UsageError(f"regions expects a transform with a Piecewise part, got {type(transform).__name__}")
     index = torch.zeros(x.shape[:-1], dtype=torch.long, device=x.device)

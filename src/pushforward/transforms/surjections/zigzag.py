@@ -72,7 +72,7 @@ class Zigzag:
     def _ends(self, piece: Tensor) -> tuple[Tensor, Tensor]:
         """The two ends of pieces; infinite at the ends of the line."""
         edges = self.edges.expand(*piece.shape, -1)
-        end = torch.full_like(edges[..., :1], torch.inf) if edges.shape[-1] else edges.new_full((*piece.shape, 1), torch.inf)
+        end = edges.new_full((*piece.shape, 1), torch.inf)
         index = piece.unsqueeze(-1)
         low = torch.cat([-end, edges], -1).gather(-1, index).squeeze(-1)
         return low, torch.cat([edges, end], -1).gather(-1, index).squeeze(-1)
