@@ -375,10 +375,7 @@ TRANSFORMS |= {
 
 TRANSFORMS |= {
     "Piecewise": Case(lambda: transforms.Piecewise(5, 3, 1, SMALL, 2), VECTORS, CONTEXT),
-    "Piecewise/plane": Case(lambda: transforms.Piecewise(2, 4, 1, SMALL), PAIRS),
-    "Chain/piecewise": Case(
-        lambda: transforms.Chain([transforms.Piecewise(2, 2, 0, SMALL), transforms.Piecewise(2, 3, 1, SMALL)]), PAIRS
-    ),
+    "Piecewise/line": Case(lambda: transforms.Piecewise(1, 4, 0, SMALL), normal(6, 1), without=SHOWN),
 }
 
 SMALL_LIPSCHITZ = partial(networks.LipschitzMLP, hidden=(8,))

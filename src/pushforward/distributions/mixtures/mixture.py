@@ -26,8 +26,8 @@ class Mixture(Distribution):
     r"""A mixture of distributions, ``p(x) = sum_k w_k p_k(x)``, flows above all, with learned weights.
 
     Which component an event is of is a latent that is summed over. Components may lie apart from each other, with
-    nothing in between, which no continuous map of one base can do. :meth:`initialise` parts the data into groups of near
-    events, gives the components' data-dependent parts a group each and sets the weights to their shares, so that
+    nothing in between, which no continuous map of one base can do. :meth:`initialise` parts the data into groups of
+    near events, gives the components' data-dependent parts a group each and sets the weights to their shares, so that
     components begin apart. Where the assignments are known, see :class:`Assigned`.
 
     Args:

@@ -1,4 +1,4 @@
-"""Piecewise invertible maps: several regions of the data share one latent, and which one it was is a discrete latent."""
+"""Piecewise invertible maps: several regions of the data share one latent, and a discrete one says which it was."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ WIDEST, STRONGEST = 5.0, 20.0
 class Piecewise(Transform):
     r"""A zigzag of one dimension: disjoint regions of the data, each mapped onto all of the latents.
 
-    The data are parted by ``K - 1`` learned edges in one dimension, and each region ``k`` is mapped onto the whole space
-    by a bijection ``f_k``, neighbours as mirror images of each other, the other dimensions as they are. So ``z = f(x)``
-    has ``K`` origins ``x_1, ..., x_K``, one in each region, and a discrete latent says which it was. Its probability is
+    The data are parted by ``K - 1`` learned edges in one dimension, and each region ``k`` is mapped onto the whole
+    space by a bijection ``f_k``, neighbours as mirror images of each other, the other dimensions as they are. So
+    ``z = f(x)`` has ``K`` origins ``x_1, ..., x_K``, one in each region, and a discrete latent says which it was. Its
+    probability is
 
     ``p(k | z) = exp(g(x_k)) w_k / sum_j exp(g(x_j)) w_j``,
 
     ``w_k`` the width of the region and ``g`` a network of the data, which is called at all origins. Then
-    ``log_det = log |dz/dx| + log p(k | z)``, exactly, since only one ``k`` has an ``x``; the inverse draws ``k``. As two
-    origins move towards the edge between them, ``g`` tends to the same number at both and ``w_k |dz/dx|`` does too: the
-    density has no jump there, whatever the parameters and whatever follows.
+    ``log_det = log |dz/dx| + log p(k | z)``, exactly, since only one ``k`` has an ``x``; the inverse draws ``k``. As
+    two origins move towards the edge between them, ``g`` tends to the same number at both and ``w_k |dz/dx|`` does too:
+    the density has no jump there, whatever the parameters and whatever follows.
 
     Args:
         features: the number of dimensions ``D``.

@@ -16,9 +16,9 @@ class Zigzag:
     r"""``K`` neighbouring pieces of the line, each mapped onto all of it.
 
     In the coordinate ``y = sigmoid(x)`` the pieces are intervals ``(c_k, c_k + w_k)`` whose widths sum to 1, and the
-    map is piecewise linear, a zigzag: ``sigmoid(z) = (y - c_k) / w_k`` on the first piece, the third, ..., and one minus
-    that on the second, the fourth, .... Two neighbours thus have the same latents around the edge between them, and both
-    tend to the same end of the line there.
+    map is piecewise linear, a zigzag: ``sigmoid(z) = (y - c_k) / w_k`` on the first piece, the third, ..., and one
+    minus that on the second, the fourth, .... Two neighbours thus have the same latents around the edge between them,
+    and both tend to the same end of the line there.
 
     Attributes:
         log_width: ``log w_k``, ``(..., K)``.
