@@ -15,8 +15,8 @@ from pushforward.models.vectors.coupling import coupling_layers
 from pushforward.models.vectors.standardised import HIDDEN, vector_flow, widths
 from pushforward.networks import MLP
 from pushforward.networks.context import Context
-from pushforward.scalar import Affine
-from pushforward.transforms import Piecewise, Transform
+from pushforward.scalar import RationalQuadraticSpline
+from pushforward.transforms import Elementwise, Piecewise, Transform
 
 
 @model("rad", pieces=2)
@@ -27,12 +27,14 @@ def rad(
     layers: int = 4,
     hidden: int | Sequence[int] = HIDDEN,
     pieces: int = 4,
+    bins: int = 8,
+    bound: float = 8.0,
 ) -> Flow:
-    """RAD: RealNVP whose data are parted into regions that share one latent, for densities of several parts.
+    """RAD: a flow whose data are parted into regions that share one latent, for densities of several parts.
 
-    Each dimension in turn is parted into pieces, whose regions are laid over each other; affine couplings onto a
-    logistic base follow. The density is continuous and exact. ``pf.transforms.regions(flow.transform, x)`` tells the
-    region of each event.
+    Each dimension is bent by a spline and parted into pieces, whose regions are laid over each other; spline couplings
+    onto a logistic base follow. The density is continuous, positive and exact. ``pf.transforms.regions(flow.transform,
+    x)`` tells the region of each event.
 
     Args:
         features: the number of dimensions, at least 2.
@@ -41,6 +43,8 @@ def rad(
         layers: how many couplings.
         hidden: widths of the networks' hidden layers; one number stands for two layers.
         pieces: into how many pieces each dimension is parted.
+        bins: the pieces of each spline.
+        bound: how far the splines reach.
 
     Raises:
         UsageError: if an option does not fit.
@@ -54,7 +58,10 @@ def rad(
         (torch.Size([4]), tensor([3]))
     """
     given, network = conditioning(context, embedding), partial(MLP, hidden=widths(hidden))
-    parted: list[Transform] = [Piecewise(features, pieces, index, network, given.taken) for index in range(features)]
-    couplings = coupling_layers(features, Affine(), given, layers, hidden)
-    # The density of a logistic falls as fast as the regions' latents run out at their edges, where it stays positive.
-    return vector_flow(features, [*parted, *couplings], given, StandardLogistic((features,)))
+    # Far out, where the edges are in the latents, they are the identity: the density there is that of the base, which
+    # falls as fast as the latents run out.
+    spline = RationalQuadraticSpline(bins, bound)
+    bent: Transform = Elementwise(spline, (features,))
+    parted = [Piecewise(features, pieces, index, network, given.taken) for index in range(features)]
+    couplings = coupling_layers(features, spline, given, layers, hidden)
+    return vector_flow(features, [bent, *parted, *couplings], given, StandardLogistic((features,)))

@@ -18,28 +18,30 @@ from pushforward.transforms.base import Transform
 from pushforward.transforms.chain import parts_in_turn
 from pushforward.transforms.surjections.zigzag import Zigzag
 
-WIDEST, STRONGEST = 5.0, 20.0
-"""How much the logarithms of widths and of gates differ at most from their means."""
+STRONGEST = 20.0
+"""How far the logarithms of gates are from each other's middle at most."""
 
 
 class Piecewise(Transform):
     r"""A zigzag of one dimension: disjoint regions of the data, each mapped onto all of the latents.
 
-    The data are parted by ``K - 1`` learned edges in one dimension, and each region ``k`` is mapped onto the whole
-    space by a bijection ``f_k``, neighbours as mirror images of each other, the other dimensions as they are. So
-    ``z = f(x)`` has ``K`` origins ``x_1, ..., x_K``, one in each region, and a discrete latent says which it was. Its
-    probability is
+    The data are parted by ``K - 1`` edges in one dimension, and each region ``k`` is mapped onto the whole space,
+    neighbours as mirror images of each other, the other dimensions as they are. So ``z = f(x)`` has ``K`` origins
+    ``x_1, ..., x_K``, one in each region, and a discrete latent says which it was. Its probability is
 
-    ``p(k | z) = exp(g(x_k)) w_k / sum_j exp(g(x_j)) w_j``,
+    ``p(k | z) = exp(g(x_k)) / sum_j exp(g(x_j))``,
 
-    ``w_k`` the width of the region and ``g`` a network of the data, which is called at all origins. Then
-    ``log_det = log |dz/dx| + log p(k | z)``, exactly, since only one ``k`` has an ``x``; the inverse draws ``k``. As
-    two origins move towards the edge between them, ``g`` tends to the same number at both and ``w_k |dz/dx|`` does too:
-    the density has no jump there, whatever the parameters and whatever follows.
+    with a network ``g`` of the data that is called at all origins. Then ``log_det = log |dz/dx| + log p(k | z)``,
+    exactly, since only one ``k`` has an ``x``; the inverse draws ``k``. As two origins move towards the edge between
+    them, ``g`` tends to the same number at both, and so does ``|dz/dx|``: the density has no jump there, whatever the
+    parameters and whatever follows.
+
+    The edges are where ``sigmoid(x)`` is ``1/K, ..., (K - 1)/K``. What comes before the part, elementwise splines or
+    couplings, decides which data lie there.
 
     Args:
         features: the number of dimensions ``D``.
-        pieces: the number of regions ``K``; an even number, and two at best, has a symmetry.
+        pieces: the number of regions ``K``.
         dimension: which dimension is parted.
         network: a network factory, called as ``network(D, 1, context)``, or a ready-made network of as many outputs.
         context: a number of features or a space of vectors; 0 for none.
@@ -74,71 +76,65 @@ class Piecewise(Transform):
         check_counts("Piecewise", least=2, pieces=pieces)
         if not 0 <= dimension < features:
             raise UsageError(f"Piecewise expects a dimension from 0 to {features - 1}, got {dimension}")
-        self.dimension = dimension
+        self.dimension, self.zigzag = dimension, Zigzag(pieces)
         self.domain = self.codomain = Reals((features,))
         self.context = vector_context(context, "Piecewise")
         self.network = make_network(network, features, 1, self.context, "Piecewise")
-        self.raw_widths = nn.Parameter(torch.zeros(pieces))
 
     def forward(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         x, context = self.check(x, context, self.domain)
-        zigzag, number = self._zigzag(), x[..., self.dimension]
-        z, region = zigzag.fold(number)
-        latent = self._with(x, z)
-        log_prob = self._log_gate(zigzag, latent, zigzag.unfold(z), context)
-        return latent, zigzag.log_slope(number, region) + _of(log_prob, region)
+        number = x[..., self.dimension]
+        z, region = self.zigzag.fold(number)
+        log_gate = self._log_gate(x, self.zigzag.unfold(z), context)
+        return self._with(x, z), self.zigzag.log_slope(number, region) + _of(log_gate, region)
 
     def inverse(
         self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         z, context = self.check(z, context, self.codomain)
-        zigzag = self._zigzag()
-        number, region, log_prob = self._drawn(zigzag, z, context, generator)
-        return self._with(z, number), -zigzag.log_slope(number, region) - log_prob
+        number, region, log_gate = self._drawn(z, context, generator)
+        return self._with(z, number), -self.zigzag.log_slope(number, region) - log_gate
 
     def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         x, _ = self.check(x, context, self.domain)
-        return self._with(x, self._zigzag().fold(x[..., self.dimension])[0])
+        return self._with(x, self.zigzag.fold(x[..., self.dimension])[0])
 
     def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         z, context = self.check(z, context, self.codomain)
-        return self._with(z, self._drawn(self._zigzag(), z, context, generator)[0])
+        return self._with(z, self._drawn(z, context, generator)[0])
 
     def region(self, x: Tensor) -> Tensor:
         """Return the index of the region that each event lies in, of ``batch_shape``."""
         x, _ = self.check(x, None, self.domain)
-        return self._zigzag().fold(x[..., self.dimension])[1]
+        return self.zigzag.fold(x[..., self.dimension])[1]
 
     def origins(self, z: Tensor) -> Tensor:
         """Return the data of each region that have the latent ``z``, ``batch_shape + (K, D)``."""
-        numbers = self._zigzag().unfold(z[..., self.dimension])
+        z, _ = self.check(z, None, self.codomain)
+        numbers = self.zigzag.unfold(z[..., self.dimension])
         return self._with(z.unsqueeze(-2).expand(*numbers.shape, -1), numbers)
 
     def log_gate(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """Return ``log p(k | z)`` of each region, ``batch_shape + (K,)``."""
         z, context = self.check(z, context, self.codomain)
-        zigzag = self._zigzag()
-        return self._log_gate(zigzag, z, zigzag.unfold(z[..., self.dimension]), context)
+        return self._log_gate(z, self.zigzag.unfold(z[..., self.dimension]), context)
 
-    def _zigzag(self) -> Zigzag:
-        return Zigzag.of_widths(bounded(self.raw_widths, WIDEST))
-
-    def _log_gate(self, zigzag: Zigzag, z: Tensor, numbers: Tensor, context: Tensor | None) -> Tensor:
-        # Numbers without end, as regions at the ends of the line have them, are seen in a bounded coordinate.
-        origins = self._with(z.unsqueeze(-2).expand(*numbers.shape, -1), torch.tanh(0.5 * numbers))
+    def _log_gate(self, others: Tensor, numbers: Tensor, context: Tensor | None) -> Tensor:
+        # The outermost regions have no end: their numbers are seen in a bounded coordinate.
+        origins = self._with(others.unsqueeze(-2).expand(*numbers.shape, -1), torch.tanh(0.5 * numbers))
         gate = self.network(origins, None if context is None else context.unsqueeze(-2)).squeeze(-1)
-        return torch.log_softmax(zigzag.log_width + bounded(gate, STRONGEST), -1)
+        return torch.log_softmax(bounded(gate, STRONGEST), -1)
 
     def _drawn(
-        self, zigzag: Zigzag, z: Tensor, context: Tensor | None, generator: torch.Generator | None
+        self, z: Tensor, context: Tensor | None, generator: torch.Generator | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The number of a region that is drawn, the region, and the logarithm of its probability."""
-        numbers = zigzag.unfold(z[..., self.dimension])
-        log_prob = self._log_gate(zigzag, z, numbers, context)
-        region = gumbel_argmax(log_prob, 1.0, generator)
-        return _of(numbers, region), region, _of(log_prob, region)
+        numbers = self.zigzag.unfold(z[..., self.dimension])
+        log_gate = self._log_gate(z, numbers, context)
+        region = gumbel_argmax(log_gate, 1.0, generator)
+        return _of(numbers, region), region, _of(log_gate, region)
 
     def _with(self, x: Tensor, number: Tensor) -> Tensor:
         """The vectors with another number in the dimension that is parted."""
@@ -165,7 +161,7 @@ def regions(transform: Transform, x: Tensor, context: Tensor | None = None) -> T
     index = torch.zeros(x.shape[:-1], dtype=torch.long, device=x.device)
     for part in parts:
         if isinstance(part, Piecewise):
-            index = index * len(part.raw_widths) + part.region(x)
+            index = index * part.zigzag.pieces + part.region(x)
         x = part.encode(x, context if part.context is not None else None)
     return index
 
