@@ -198,6 +198,9 @@ def _directions(
 def _wrong_contexts(part: Transform | Distribution, context: Tensor | None, count: int) -> dict[str, Tensor | None]:
     if part.context is None or context is None:
         return {"a superfluous": torch.zeros(count, 3, dtype=torch.float64)}
+    if context.dim() == 1:
+        # Numbers by themselves: whatever stands before them is a batch.
+        return {"no": None}
     return {"no": None, "a wider": torch.cat([context, context[:, :1]], 1), "a narrower": context[:, 1:]}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -15,7 +16,7 @@ from pushforward.models.vectors.coupling import coupling_layers
 from pushforward.models.vectors.standardised import HIDDEN, vector_flow, widths
 from pushforward.networks import MLP
 from pushforward.networks.context import Context
-from pushforward.scalar import RationalQuadraticSpline
+from pushforward.scalar import RationalQuadraticSpline, Scaling
 from pushforward.transforms import Elementwise, Piecewise, Transform
 
 
@@ -28,13 +29,13 @@ def rad(
     hidden: int | Sequence[int] = HIDDEN,
     pieces: int = 4,
     bins: int = 8,
-    bound: float = 8.0,
+    bound: float = 6.0,
 ) -> Flow:
     """RAD: a flow whose data are parted into regions that share one latent, for densities of several parts.
 
-    Each dimension is bent by a spline and parted into pieces, whose regions are laid over each other; spline couplings
-    onto a logistic base follow. The density is continuous, positive and exact. ``pf.transforms.regions(flow.transform,
-    x)`` tells the region of each event.
+    Each dimension is scaled and bent by a spline, then parted into pieces, whose regions are laid over each other;
+    spline couplings onto a logistic base follow. The density is continuous, positive and exact.
+    ``pf.transforms.regions(flow.transform, x)`` tells the region of each event.
 
     Args:
         features: the number of dimensions, at least 2.
@@ -61,7 +62,18 @@ def rad(
     # Far out, where the edges are in the latents, they are the identity: the density there is that of the base, which
     # falls as fast as the latents run out.
     spline = RationalQuadraticSpline(bins, bound)
-    bent: Transform = Elementwise(spline, (features,))
-    parted = [Piecewise(features, pieces, index, network, given.taken) for index in range(features)]
+    parted: list[Transform] = [Piecewise(features, pieces, index, network, given.taken) for index in range(features)]
     couplings = coupling_layers(features, spline, given, layers, hidden)
-    return vector_flow(features, [bent, *parted, *couplings], given, StandardLogistic((features,)))
+    return vector_flow(
+        features,
+        [_spread(features), Elementwise(spline, (features,)), *parted, *couplings],
+        given,
+        StandardLogistic((features,)),
+    )
+
+
+def _spread(features: int) -> Transform:
+    """A scaling that begins where standardised data become as wide as a logistic, in whose quantiles the edges are."""
+    scaling = Elementwise(Scaling(), (features,))
+    nn.init.constant_(scaling.parameters_per_element, math.log(math.pi / math.sqrt(3)))
+    return scaling
