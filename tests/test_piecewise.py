@@ -110,6 +110,23 @@ def test_the_branches_of_the_inverse_sum_to_the_base() -> None:
     torch.testing.assert_close(log_gate.exp().sum(-1), torch.ones(200).double())
 
 
+def test_the_branches_of_the_model_sum_to_what_follows_them() -> None:
+    """As above, of all 16 origins by the model's own log-density, with derivatives by autograd."""
+    torch.manual_seed(0)
+    flow = randomise(pf.models.rad(features=2, layers=2, hidden=8), 0.2).double()
+    before, folds, after = flow.transform[:3], flow.transform[3:5], flow.transform[5:]
+    first, second = folds
+    assert isinstance(first, Piecewise) and isinstance(second, Piecewise)
+    z = points(30)
+    x = before.decode(first.origins(second.origins(z))).detach().requires_grad_()
+    latents = Chain([*before, *folds]).encode(x)
+    torch.testing.assert_close(latents, z[:, None, None].expand_as(latents))
+    rows = [torch.autograd.grad(latents[..., i].sum(), x, retain_graph=True)[0] for i in range(2)]
+    log_volume = torch.linalg.slogdet(torch.stack(rows, -2)).logabsdet
+    total = torch.logsumexp((flow.log_prob(x) - log_volume).flatten(1), -1)
+    torch.testing.assert_close(total, pf.Flow(after, flow.base).log_prob(z))
+
+
 def test_regions_are_drawn_as_often_as_the_gate_says() -> None:
     part = parted(3)[0]
     assert isinstance(part, Piecewise)
