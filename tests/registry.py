@@ -373,6 +373,11 @@ TRANSFORMS |= {
     ),
 }
 
+TRANSFORMS |= {
+    "Piecewise": Case(lambda: transforms.Piecewise(5, 3, 1, SMALL, 2), VECTORS, CONTEXT),
+    "Piecewise/line": Case(lambda: transforms.Piecewise(1, 4, 0, SMALL), normal(6, 1), without=SHOWN),
+}
+
 SMALL_LIPSCHITZ = partial(networks.LipschitzMLP, hidden=(8,))
 ROULETTE = partial(transforms.RussianRoulette, exact_terms=2, evaluation_terms=4)
 
@@ -608,6 +613,29 @@ DISTRIBUTIONS |= {
     "StudentCopula": (lambda: distributions.StudentCopula(2), None),
 }
 
+
+def components(*shape: int) -> list[Distribution]:
+    return [distributions.DiagonalNormal(shape), distributions.FullNormal(shape)]
+
+
+DISTRIBUTIONS |= {
+    "Mixture": (
+        lambda: distributions.Mixture(
+            [
+                distributions.ConditionalNormal((3,), SMALL, context=2),
+                distributions.ConditionalFullNormal((3,), SMALL, 2),
+            ]
+        ),
+        CONTEXT,
+    ),
+    "Mixture/plane": (lambda: distributions.Mixture(components(2)), None),
+    "Mixture/integers": (lambda: distributions.Mixture([distributions.Categorical((2,), 3) for _ in range(2)]), None),
+    "Assigned": (
+        lambda: distributions.Assigned(distributions.Mixture(components(2))),
+        torch.tensor([0.0, 1, 1, 0, 0, 1]),
+    ),
+}
+
 # Networks: factories called as network(4, 8, context), on vectors of 4 features or images of 4 channels.
 VECTOR_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "DenseMLP": networks.DenseMLP,
@@ -678,6 +706,8 @@ HELPERS = {
     "BernoulliMass",
     "CategoricalMass",
     "DiscretizedLogisticMixture",
+    # Of Piecewise: where its regions are.
+    "regions",
     "bipartite",
     "multipartite",
     "quadripartite",

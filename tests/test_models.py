@@ -62,7 +62,12 @@ def test_a_recipe_says_what_it_is_and_its_example_runs(name: str) -> None:
 
 
 def assert_comes_back(flow: pf.Flow, x: torch.Tensor, context: torch.Tensor | None = None) -> None:
-    """What is decoded from an encoding is what was encoded, unless both directions draw values."""
+    """What is decoded from an encoding is what was encoded, unless both directions draw values; where the inverse alone
+    draws, it is something of the same encoding."""
+    if flow.transform.draws is Draws.INVERSE:
+        z = flow.encode(x, context)
+        assert torch.allclose(flow.encode(flow.decode(z, context), context), z, atol=1e-3)
+        return
     back = flow.decode(flow.encode(x, context), context)
     same = torch.allclose(back.double(), x.double(), atol=1e-3 if flow.levels is None else 0)
     once, again = (flow.latents(*flow.check(x, context)) for _ in range(2))
@@ -165,7 +170,8 @@ def test_an_embedding_stays_in_the_mode_that_it_was_in() -> None:
     assert embedding.training and not embedding[1].training and torch.equal(embedding[1].running_mean, before)
 
 
-@pytest.mark.parametrize("name", VECTORS)
+# The density of folded regions is steep at their edges: test_piecewise.py sums over the branches instead.
+@pytest.mark.parametrize("name", [name for name in VECTORS if name != "rad"])
 def test_vector_model_is_normalised(name: str) -> None:
     flow = small(name).double()
     if flow.accuracy is not Accuracy.EXACT:

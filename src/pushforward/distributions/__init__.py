@@ -40,8 +40,12 @@ from pushforward.distributions.manifolds.kent import Kent
 from pushforward.distributions.manifolds.uniform_sphere import UniformSphere
 from pushforward.distributions.manifolds.von_mises import LearnedVonMises, VonMises
 from pushforward.distributions.manifolds.von_mises_fisher import VonMisesFisher
+from pushforward.distributions.mixtures.assigned import Assigned
+from pushforward.distributions.mixtures.mixture import Mixture
 
 __all__ = [
+    "Assigned",
+    "Mixture",
     "Antipodal",
     "Kent",
     "UniformSphere",

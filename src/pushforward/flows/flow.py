@@ -65,8 +65,9 @@ class Flow(Distribution):
         self.base = as_base(base)
         self.support = self.transform.inverse_space(self.base.support)
         self.accuracy = worst([self.transform.accuracy, self.base.accuracy])
-        # No gradient passes through a value that is rounded or looked up on its way to the data.
-        self.reparametrised = self.base.reparametrised and not self.support.discrete
+        # No gradient passes through a value that is rounded, looked up or chosen on its way to the data.
+        passes = self.transform.reparametrised and not self.support.discrete
+        self.reparametrised = self.base.reparametrised and passes
         self.inner_context = common_context([self.transform, self.base], "Flow")
         self.context = context_space(context) or self.inner_context
         self.embedding = check_embedding(embedding, self.context, self.inner_context)

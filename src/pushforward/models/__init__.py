@@ -23,6 +23,7 @@ from pushforward.models.vectors.autoregressive import autoregressive, iaf, maf, 
 from pushforward.models.vectors.cdf import cdf_1d, cdf_2d, gaussianization
 from pushforward.models.vectors.copulas import copula
 from pushforward.models.vectors.coupling import coupling, nsf_coupling
+from pushforward.models.vectors.rad import rad
 from pushforward.models.vectors.residual import planar, radial, sylvester
 from pushforward.models.vectors.stochastic import hamiltonian_vi, snf
 from pushforward.models.vectors.tails import mtaf, tails
@@ -62,6 +63,7 @@ __all__ = [
     "nsf",
     "nsf_coupling",
     "planar",
+    "rad",
     "radial",
     "realnvp",
     "recipe_options",

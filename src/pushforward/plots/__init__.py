@@ -9,6 +9,7 @@ from pushforward.diagnostics.calibration import pit_values
 from pushforward.plots.one_dimension import draw_1d, draw_latent_histogram, flow_1d
 from pushforward.plots.pairs import corner
 from pushforward.plots.posteriors import against_chance, classifier, coverage, predictive, ranks
+from pushforward.plots.regions import regions_2d
 from pushforward.plots.relaxation import relaxation_2d
 from pushforward.plots.reliability import calibration
 from pushforward.plots.spheres import map_of
@@ -31,6 +32,7 @@ __all__ = [
     "pit_values",
     "predictive",
     "ranks",
+    "regions_2d",
     "relaxation_2d",
     "save",
     "scatter_2d",

@@ -56,6 +56,7 @@ from pushforward.transforms.surjections.augmentation import Augmentation
 from pushforward.transforms.surjections.categorical_encoding import CategoricalEncoding
 from pushforward.transforms.surjections.dequantization import Dequantization, VariationalDequantization
 from pushforward.transforms.surjections.integers import Integers
+from pushforward.transforms.surjections.piecewise import Piecewise, regions
 from pushforward.transforms.surjections.variational_encoding import VariationalEncoding
 from pushforward.transforms.tails.extreme_value import ExtremeValueTails
 from pushforward.transforms.tails.normal_scores import NormalScores
@@ -85,6 +86,7 @@ __all__ = [
     "bipartite",
     "multipartite",
     "quadripartite",
+    "regions",
     "ActNorm",
     "Autoregressive",
     "BatchNorm",
@@ -99,6 +101,7 @@ __all__ = [
     "InvertibleConvolutionLU",
     "Logit",
     "Permutation",
+    "Piecewise",
     "Radians",
     "Squeeze",
     "Transform",

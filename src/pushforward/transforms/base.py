@@ -34,6 +34,7 @@ class Transform(ModulePart):
         draws: which directions draw random numbers, from the generator or, without one, by the global seed.
         reads_back: whether ``inverse`` gives back every ``x``, where it does not draw: False where what ``forward``
             draws may be read back as another ``x``, so that only ``decode(encode(x))`` is ``x``.
+        reparametrised: whether gradients pass through what it draws: False where it chooses among several.
         tolerance: ``None`` for an analytic inverse, else the error at which an iterative inverse stops.
         sequential: whether one direction takes a step for each dimension.
         uses_batch: whether, in training mode, an event's image depends on the others of its batch.
@@ -47,6 +48,7 @@ class Transform(ModulePart):
     accuracy: Accuracy = Accuracy.EXACT
     draws: Draws = Draws.NEVER
     reads_back: bool = True
+    reparametrised: bool = True
     tolerance: float | None = None
     sequential: bool = False
     uses_batch: bool = False

@@ -52,6 +52,7 @@ class Chain(Transform):
         self.accuracy = worst(part.accuracy for part in parts)
         self.draws = reduce(or_, (part.draws for part in parts), Draws.NEVER)
         self.reads_back = all(part.reads_back for part in parts)
+        self.reparametrised = all(part.reparametrised for part in parts)
         self.capturable = all(part.capturable for part in parts)
         self.tolerance = max((part.tolerance for part in parts if part.tolerance is not None), default=None)
         self.domain, self.codomain = _ends(parts)

@@ -51,6 +51,7 @@ class Inverse(Transform):
         self.accuracy = _turned(transform.accuracy, transform.draws)
         self.tolerance = transform.tolerance
         self.capturable = transform.capturable
+        self.reparametrised = transform.reparametrised
         self.sequential = transform.sequential
 
     def forward(

@@ -1,0 +1,1 @@
+"""Mixtures of distributions, flows among them."""
