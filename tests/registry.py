@@ -373,6 +373,20 @@ TRANSFORMS |= {
     ),
 }
 
+TRANSFORMS |= {
+    "KernelScores": Case(lambda: started(transforms.KernelScores(3, 6), normal(40, 3)), normal(6, 3)),
+    "KernelScores/plane": Case(lambda: started(transforms.KernelScores(2, 6), normal(40, 2)), PAIRS, without=SHOWN),
+    "PlacedHinge": Case(lambda: started(transforms.PlacedHinge(3, 4), normal(40, 3)), normal(6, 3)),
+    "PlacedHinge/plane": Case(lambda: started(transforms.PlacedHinge(2, 4), normal(40, 2)), PAIRS, without=SHOWN),
+    "PlacedRadial": Case(lambda: started(transforms.PlacedRadial(3, 4), normal(40, 3)), normal(6, 3)),
+    "PlacedRadial/plane": Case(lambda: started(transforms.PlacedRadial(2, 4), normal(40, 2)), PAIRS, without=SHOWN),
+    "PrincipalAxes": Case(lambda: started(transforms.PrincipalAxes(3), normal(40, 3)), normal(6, 3)),
+    "RandomRotation": Case(lambda: transforms.RandomRotation(3), normal(6, 3)),
+    # Onto a part of the cube alone, so not every latent comes from somewhere; tests/test_forerunners.py goes there and
+    # back from what does, and sums the mass.
+    "SigmoidalDecoder": Case(lambda: transforms.SigmoidalDecoder(3, 2, 8), uniform(6, 3), without=("inverse",)),
+}
+
 SMALL_LIPSCHITZ = partial(networks.LipschitzMLP, hidden=(8,))
 ROULETTE = partial(transforms.RussianRoulette, exact_terms=2, evaluation_terms=4)
 
@@ -595,6 +609,8 @@ DISTRIBUTIONS |= {
     "GeneralisedPareto/line": (lambda: distributions.GeneralisedPareto((1,), 3.0), None),
     "MarginalTails": (lambda: distributions.MarginalTails([2.0, float("inf"), 0.5]), None),
     "MarginalTails/line": (lambda: distributions.MarginalTails([2.0]), None),
+    "IncreasingNetwork": (lambda: distributions.IncreasingNetwork(2, 4), None),
+    "IncreasingNetwork/line": (lambda: distributions.IncreasingNetwork(1, 4), None),
     "StudentCopula": (lambda: distributions.StudentCopula(2), None),
 }
 
@@ -645,6 +661,7 @@ ABSTRACT = {
     "LogDeterminant",
     "OrthonormalBasis",
     "ScalarField",
+    "CumulativeNetwork",
 }
 HELPERS = {
     # Of ExponentialMap: the fields whose gradients it follows.
@@ -694,6 +711,8 @@ HELPERS = {
     "FixedPointInverse",
     # Made by a package that the core does without; tested where that is installed.
     "VineCopula",
+    # A density as far as its training has come; tested in tests/test_forerunners.py.
+    "PenalisedNetwork",
     # On one-hot vectors, in the place of numbers: OneHotAutoregressive is its structure.
     "ModularAffine",
 }

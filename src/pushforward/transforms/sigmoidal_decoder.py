@@ -65,9 +65,15 @@ class SigmoidalDecoder(Bijection):
         self.check(x, context, self.domain)
         log_det = torch.linalg.slogdet(self.weights).logabsdet.sum().expand(x.shape[:-1])
         for weight, bias in zip(self.weights, self.biases, strict=True):
-            logits = nn.functional.linear(x, weight, bias)
-            x, log_det = into_unit_interval(torch.sigmoid(logits)), log_det + log_sigmoid_slope(logits).sum(-1)
+            x, logits = _layer(x, weight, bias)
+            log_det = log_det + log_sigmoid_slope(logits).sum(-1)
         return x, log_det
+
+    def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        self.check(x, context, self.domain)
+        for weight, bias in zip(self.weights, self.biases, strict=True):
+            x, _ = _layer(x, weight, bias)
+        return x
 
     def inverse(
         self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
@@ -76,12 +82,17 @@ class SigmoidalDecoder(Bijection):
         log_det = -torch.linalg.slogdet(self.weights).logabsdet.sum().expand(z.shape[:-1])
         inside = torch.ones(z.shape[:-1], dtype=torch.bool, device=z.device)
         for weight, bias in zip(self.weights.flip(0), self.biases.flip(0), strict=True):
-            logits = torch.logit(into_unit_interval(z))
+            code, logits = _layer_back(z, weight, bias)
             log_det = log_det - log_sigmoid_slope(logits).sum(-1)
-            z = torch.linalg.solve(weight, (logits - bias)[..., None])[..., 0]
-            inside = inside & ((z > -SLACK) & (z < 1.0 + SLACK)).all(-1)
-            z = into_unit_interval(z)
+            inside = inside & ((code > -SLACK) & (code < 1.0 + SLACK)).all(-1)
+            z = into_unit_interval(code)
         return z, torch.where(inside, log_det, -torch.inf)
+
+    def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        self.check(z, context, self.codomain)
+        for weight, bias in zip(self.weights.flip(0), self.biases.flip(0), strict=True):
+            z = into_unit_interval(_layer_back(z, weight, bias)[0])
+        return z
 
     def read(self, x: Tensor) -> Tensor:
         """Return the codes ``g(x)`` that the encoder reads off data ``(..., D)``."""
@@ -91,3 +102,17 @@ class SigmoidalDecoder(Bijection):
         """Return ``log(s_max / s_min)`` of the singular values of each layer's matrix, ``(layers,)``."""
         values = torch.linalg.svdvals(self.weights)
         return torch.log(values[:, 0]) - torch.log(values[:, -1].clamp_min(torch.finfo(values.dtype).tiny))
+
+
+def _layer(x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """A layer's sigmoids, and their logits."""
+    logits = nn.functional.linear(x, weight, bias)
+    return into_unit_interval(torch.sigmoid(logits)), logits
+
+
+def _layer_back(z: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """What a layer makes into these sigmoids, and their logits."""
+    logits = torch.logit(into_unit_interval(z))
+    # One matrix for all rows: X W^T = logits - b, with the rows flattened to one right-hand side.
+    rows = (logits - bias).reshape(-1, z.shape[-1])
+    return torch.linalg.solve(weight.t(), rows, left=False).reshape(z.shape), logits

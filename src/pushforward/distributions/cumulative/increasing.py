@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
-from pushforward.distributions.cumulative.base import CumulativeNetwork
+from pushforward.distributions.cumulative.base import CumulativeNetwork, kernel_slopes
 from pushforward.distributions.discrete.mass import gumbel_argmax
 from pushforward.numerics import bounded, check_start, log_sigmoid_slope, uniform_noise
 from pushforward.scalar.arguments import check_counts
@@ -79,12 +77,9 @@ class IncreasingNetwork(CumulativeNetwork):
             return
         rows = x.reshape(-1, x.shape[-1])
         check_start(rows.t(), "IncreasingNetwork")
-        units, features = self.centers.shape
+        units = len(self.centers)
         self.centers.copy_(rows[torch.randint(len(rows), (units,), device=rows.device)])
-        # Silverman's width for as many points, of a logistic of the same variance.
-        spread = rows.std(0, correction=0).clamp_min(torch.finfo(rows.dtype).eps)
-        log_widths = torch.log(spread) - math.log(units) / (features + 4.0) - math.log(math.pi / math.sqrt(3.0))
-        log_slopes = (-log_widths).clamp(1.0 - MAX_LOG_SLOPE, MAX_LOG_SLOPE - 1.0)
+        log_slopes = torch.log(kernel_slopes(rows, units)).clamp(1.0 - MAX_LOG_SLOPE, MAX_LOG_SLOPE - 1.0)
         # What ``bounded`` makes these of.
         self.raw_slopes.copy_((log_slopes * torch.rsqrt(1.0 - (log_slopes / MAX_LOG_SLOPE).square())).expand(units, -1))
         self.initialised.fill_(True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pushforward.distributions.cumulative.base import CumulativeNetwork
+from pushforward.distributions.cumulative.base import CumulativeNetwork, kernel_slopes
 from pushforward.errors import UsageError
 from pushforward.numerics import check_start, uniform_noise
 from pushforward.scalar.arguments import check_counts
@@ -56,7 +56,7 @@ class PenalisedNetwork(CumulativeNetwork):
                 f"PenalisedNetwork expects features=1, got {features}: IncreasingNetwork is for several dimensions"
             )
         self.support = Reals((1,))
-        self.weights = nn.Parameter(torch.full((units,), 1.0 / units))
+        self.weights = nn.Parameter(torch.ones(units))
         self.slopes = nn.Parameter(torch.ones(units))
         self.offsets = nn.Parameter(torch.linspace(-2.0, 2.0, units))
         self.register_buffer("initialised", torch.tensor(False))
@@ -91,8 +91,7 @@ class PenalisedNetwork(CumulativeNetwork):
         check_start(rows.t(), "PenalisedNetwork")
         units = len(self.weights)
         levels = (torch.arange(units, dtype=torch.float64, device=rows.device) + 0.5) / units
-        spread = rows.std(correction=0).clamp_min(torch.finfo(rows.dtype).eps)
-        self.slopes.copy_((units**0.2 / spread).expand(units))
+        self.slopes.copy_(kernel_slopes(rows, units).expand(units))
         self.offsets.copy_(-self.slopes * torch.quantile(rows[:, 0].double(), levels).to(rows.dtype))
         self.initialised.fill_(True)
 

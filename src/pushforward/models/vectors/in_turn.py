@@ -11,7 +11,7 @@ from pushforward.models.registry import model
 from pushforward.models.vectors.standardised import vector_flow
 from pushforward.transforms import (
     Chain,
-    NormalScores,
+    KernelScores,
     PlacedHinge,
     PlacedRadial,
     PrincipalAxes,
@@ -61,8 +61,8 @@ def tabak_turner(features: int = 2, layers: int = 300, maps: str = "hinge", cand
 
 
 @model("rbig")
-def rbig(features: int = 2, layers: int = 50, bins: int = 32, rotation: str = "random") -> Flow:
-    """Rotation-based iterative Gaussianization: each dimension onto a normal by its quantiles, then a rotation, in turn.
+def rbig(features: int = 2, layers: int = 50, kernels: int = 24, rotation: str = "random") -> Flow:
+    """Rotation-based iterative Gaussianization: each dimension onto a normal, then a rotation, in turn.
 
     Nothing is learned by gradients: ``fit`` sets pair after pair from what those before it leave of the data, and stops
     when held-out data no longer become more likely.
@@ -70,7 +70,7 @@ def rbig(features: int = 2, layers: int = 50, bins: int = 32, rotation: str = "r
     Args:
         features: the number of dimensions.
         layers: how many times at most the dimensions are made normal, with a rotation before each time but the first.
-        bins: how many quantiles of each dimension are joined by lines.
+        kernels: how many logistics, at quantiles of the data, are mixed in each dimension.
         rotation: ``"random"``, or ``"principal"`` for the principal axes.
 
     Raises:
@@ -86,8 +86,8 @@ def rbig(features: int = 2, layers: int = 50, bins: int = 32, rotation: str = "r
         6
     """
     turned = _named("rotation", ROTATIONS, rotation)
-    turns = [Chain([turned(features), NormalScores(features, bins)]) for _ in range(layers - 1)]
-    return vector_flow(features, [NormalScores(features, bins), *turns], conditioning(0, None))
+    turns = [Chain([turned(features), KernelScores(features, kernels)]) for _ in range(layers - 1)]
+    return vector_flow(features, [KernelScores(features, kernels), *turns], conditioning(0, None))
 
 
 def _named(option: str, known: dict[str, Callable[..., Transform]], name: str) -> Callable[..., Transform]:

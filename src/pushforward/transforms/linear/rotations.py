@@ -27,13 +27,13 @@ class RandomRotation(Orthogonal):
 
     def __init__(self, features: int) -> None:
         super().__init__(features)
-        self.register_buffer("matrix", _uniform(features))
+        self.register_buffer("matrix", orthonormal(torch.randn(features, features)))
 
     def _apply_to(self, x: Tensor) -> Tensor:
-        return torch.nn.functional.linear(x, self.matrix)
+        return torch.nn.functional.linear(x, orthonormal(self.matrix))
 
     def _apply_transpose_to(self, z: Tensor) -> Tensor:
-        return torch.nn.functional.linear(z, self.matrix.t())
+        return torch.nn.functional.linear(z, orthonormal(self.matrix).t())
 
 
 class PrincipalAxes(Orthogonal):
@@ -74,14 +74,21 @@ class PrincipalAxes(Orthogonal):
         return super().initialise(x, context)
 
     def _apply_to(self, x: Tensor) -> Tensor:
-        return torch.nn.functional.linear(x, self.axes)
+        return torch.nn.functional.linear(x, orthonormal(self.axes))
 
     def _apply_transpose_to(self, z: Tensor) -> Tensor:
-        return torch.nn.functional.linear(z, self.axes.t())
+        return torch.nn.functional.linear(z, orthonormal(self.axes).t())
 
 
-def _uniform(features: int) -> Tensor:
-    """An orthogonal matrix, uniformly distributed: the factor Q of a normal matrix, its columns' signs made those that
-    R has with a positive diagonal."""
-    q, r = torch.linalg.qr(torch.randn(features, features, dtype=torch.float64))
-    return (q * torch.sign(torch.diagonal(r))).float()
+def orthonormal(matrix: Tensor) -> Tensor:
+    """The factor Q of a matrix, with the signs at which R has a positive diagonal: uniform over all orthogonal matrices
+    where the matrix is normal, and of a matrix that is orthogonal up to rounding the same, to the digits of its type.
+
+    Example:
+        >>> matrix = orthonormal(torch.randn(4, 4)).double()
+        >>> q = orthonormal(matrix)
+        >>> torch.allclose(q @ q.t(), torch.eye(4).double(), atol=1e-12), torch.allclose(q, matrix, atol=1e-5)
+        (True, True)
+    """
+    q, r = torch.linalg.qr(matrix)
+    return q * torch.where(torch.diagonal(r) < 0, -1.0, 1.0).to(q.dtype)
