@@ -36,11 +36,13 @@ def log_likelihood(layer: pf.transforms.Transform, x: Tensor) -> float:
 # Maps that the data place.
 
 
-@pytest.mark.parametrize("layer", [PlacedHinge(2), PlacedRadial(2), KernelScores(2)], ids=lambda layer: type(layer).__name__)
+@pytest.mark.parametrize(
+    "layer", [PlacedHinge(2), PlacedRadial(2), KernelScores(2)], ids=lambda layer: type(layer).__name__
+)
 def test_a_placed_map_is_the_identity_until_it_raises_the_likelihood(layer: pf.transforms.Transform) -> None:
     torch.manual_seed(0)
     x = banana(500)
-    assert torch.equal(layer(x)[0], x) and not layer(x)[1].any()
+    assert torch.allclose(layer(x)[0], x, atol=1e-6) and layer(x)[1].abs().max() < 1e-6
     before = log_likelihood(layer, x)
     layer.initialise(x)
     once = log_likelihood(layer, x)
@@ -136,8 +138,8 @@ def test_the_fit_stops_where_held_out_data_no_longer_become_more_likely() -> Non
 def test_gaussianization_needs_no_gradients() -> None:
     torch.manual_seed(0)
     flow = pf.models.rbig(features=2, layers=30)
-    result = pf.fit(flow, banana(3000), banana(1000, 1), seed=0, progress=False)
-    x = banana(3000, 2)
+    result = pf.fit(flow, banana(2000), banana(500, 1), seed=0, progress=False)
+    x = banana(1000, 2)
     assert next(flow.parameters(), None) is None
     assert (banana_log_prob(x) - flow.log_prob(x)).mean() < 0.15, result
     assert torch.allclose(flow.decode(flow.encode(x)), x, atol=1e-3)
@@ -182,7 +184,9 @@ def test_targets_are_parts_of_the_data_below() -> None:
     assert torch.equal(drawn.argsort(), x[:, 0].argsort())
     assert not torch.equal(drawn, StochasticTargets()(x[:, :1]))
     with pytest.raises(UsageError, match="one dimension"):
-        pf.fit(pf.models.cdf_network(features=2), x[:, :2], objective=CumulativeFit(StochasticTargets()), progress=False)
+        pf.fit(
+            pf.models.cdf_network(features=2), x[:, :2], objective=CumulativeFit(StochasticTargets()), progress=False
+        )
     with pytest.raises(UsageError, match="CumulativeNetwork"):
         pf.fit(pf.models.maf(features=2), x[:, :2], objective=CumulativeFit(), progress=False)
 
@@ -193,7 +197,17 @@ def test_a_network_learns_the_distribution_function(targets: object) -> None:
     flow = pf.models.cdf_network(features=1, units=8)
     x = torch.cat([torch.randn(600, 1) - 2, 0.5 * torch.randn(400, 1) + 1])
     objective = CumulativeFit(targets)  # type: ignore[arg-type]
-    pf.fit(flow, x, objective=objective, batch_size=1000, max_steps=100, learning_rate=3e-2, ema=0.9, seed=0, progress=False)
+    pf.fit(
+        flow,
+        x,
+        objective=objective,
+        batch_size=1000,
+        max_steps=100,
+        learning_rate=3e-2,
+        ema=0.9,
+        seed=0,
+        progress=False,
+    )
     grid = torch.linspace(-6, 4, 101)[:, None]
     truth = 0.6 * NORMAL.cdf(grid + 2) + 0.4 * NORMAL.cdf(2 * (grid - 1))
     found = flow.base.cdf(flow.transform.encode(grid))
@@ -205,11 +219,19 @@ def test_the_penalty_keeps_a_network_from_decreasing() -> None:
     torch.manual_seed(0)
     base = PenalisedNetwork(1, units=6)
     with torch.no_grad():
-        base.weights[2:4] = -2.0
+        base.weights[2:4] = -1.0
     x = torch.randn(300, 1)
     assert base.decrease(x) > 0.1
     flow = pf.Flow([pf.transforms.Standardise(1)], base)
-    pf.fit(flow, x, objective=CumulativeFit(penalty=10.0), batch_size=300, max_steps=150, learning_rate=3e-2, progress=False)
+    pf.fit(
+        flow,
+        x,
+        objective=CumulativeFit(penalty=10.0),
+        batch_size=300,
+        max_steps=150,
+        learning_rate=3e-2,
+        progress=False,
+    )
     assert base.decrease(x) < 1e-3
     z = flow.sample(2000)
     assert abs(z.mean().item()) < 0.25 and abs(z.std().item() - 1) < 0.35

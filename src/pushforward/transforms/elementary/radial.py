@@ -115,6 +115,8 @@ def _steps(rows: Tensor, centers: Tensor, alphas: Tensor) -> tuple[Tensor, Tenso
         u, v = h / (1.0 + betas[:, None] * h), t / (1.0 + betas[:, None] * t)
         slope = (across * u + v).mean(1) - pull - betas * spread
         curvature = (across * u.square() + v.square()).mean(1) + spread
-        betas = (betas + slope / curvature).clamp(min=(1.0 / MOST_RATIO - 1.0) * alphas, max=(MOST_RATIO - 1.0) * alphas)
+        betas = (betas + slope / curvature).clamp(
+            min=(1.0 / MOST_RATIO - 1.0) * alphas, max=(MOST_RATIO - 1.0) * alphas
+        )
     log_det = across * torch.log1p(betas[:, None] * h) + torch.log1p(betas[:, None] * t)
     return betas, log_det.mean(1) - betas * pull - 0.5 * betas.square() * spread

@@ -31,8 +31,8 @@ class KernelScores(Placed):
     Phi^-1(F_i(x_i))`` with ``F_i(x) = sum_k w_k sigmoid((x - m_ik) / s_ik)``.
 
     :meth:`initialise` takes the kernels' places ``m`` from the data: quantiles at equal steps of the normal score,
-    which reach as far as the data do, with the weights that a normal has there, and as wide as their neighbours are
-    apart; one more is as broad as the data and has a hundredth of the weight. The inverse is iterative, see ``tolerance``.
+    which reach as far as the data do, with the weights that a normal has there, and as wide as the nearer
+    neighbour is far; one more is as broad as the data and has a hundredth of the weight. The inverse is iterative, see ``tolerance``.
 
     Args:
         features: the number of dimensions ``D``.
@@ -108,7 +108,8 @@ class KernelScores(Placed):
         scores = torch.linspace(-most, most, self.kernels, dtype=torch.float64, device=rows.device)
         places = torch.quantile(rows.double(), torch.special.ndtr(scores), dim=0).t()
         steps = places.diff(dim=1)
-        widths = torch.cat([steps[:, :1], 0.5 * (steps[:, 1:] + steps[:, :-1]), steps[:, -1:]], 1)
+        # Of the nearer neighbour: across a gap in the data no kernel reaches.
+        widths = torch.cat([steps[:, :1], torch.minimum(steps[:, 1:], steps[:, :-1]), steps[:, -1:]], 1)
         mean, deviation = rows.double().mean(0)[:, None], rows.double().std(0, correction=0)[:, None].clamp_min(1e-6)
         widths = torch.cat([torch.maximum(widths, LEAST_WIDTH * deviation), deviation], 1)
         weights = torch.cat([(1.0 - BROAD) * _weights(scores), scores.new_tensor([BROAD])])
