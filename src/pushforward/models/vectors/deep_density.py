@@ -33,7 +33,8 @@ def deep_density(
         features: the number of dimensions, of data from 0 to 1.
         layers: how many sigmoidal layers the decoder has.
         hidden: widths of the encoder's hidden layers; one number stands for two layers.
-        alpha, beta: the exponents of the codes' Beta distribution.
+        alpha: the first exponent of the codes' Beta distribution.
+        beta: the second.
 
     Raises:
         UsageError: if an option does not fit.

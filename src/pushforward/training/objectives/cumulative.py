@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from pushforward.distributions.cumulative.base import CumulativeNetwork
@@ -73,7 +72,8 @@ class CumulativeFit:
     Example:
         >>> import pushforward as pf
         >>> flow = pf.models.cdf_network(features=1)
-        >>> pf.fit(flow, torch.randn(500, 1), objective=CumulativeFit(StochasticTargets()), max_steps=5, progress=False).steps
+        >>> x, objective = torch.randn(500, 1), CumulativeFit(StochasticTargets())
+        >>> pf.fit(flow, x, objective=objective, max_steps=5, progress=False).steps
         5
     """
 

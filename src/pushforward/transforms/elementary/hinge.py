@@ -21,7 +21,7 @@ STEPS = 12
 
 
 class PlacedHinge(Placed):
-    r"""The elementary map of Tabak and Turner for coordinates, ``z_i = a_i x_i + b_i + c_i sqrt(e_i^2 + (x_i - m_i)^2)``,
+    r"""Tabak and Turner's elementary map of coordinates, ``z_i = a_i x_i + b_i + c_i sqrt(e_i^2 + (x_i - m_i)^2)``,
     placed by the data: of slope ``a - c`` far below ``m``, ``a + c`` far above it.
 
     :meth:`initialise` takes points that should be standard normal, draws ``candidates`` bends of each dimension, at

@@ -25,7 +25,7 @@ STEPS = 8
 
 
 class PlacedRadial(Placed):
-    r"""The elementary map of Tabak and Turner in any dimension, ``z = x + beta (x - c) / (alpha + r)``, ``r = |x - c|``,
+    r"""Tabak and Turner's elementary map about a point, ``z = x + beta (x - c) / (alpha + r)`` with ``r = |x - c|``,
     placed by the data.
 
     :meth:`initialise` takes points that should be standard normal, draws ``candidates`` centres ``c`` of them, gives

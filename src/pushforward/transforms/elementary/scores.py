@@ -1,4 +1,4 @@
-"""Normal scores of a smooth estimate: each dimension onto a normal by a mixture of logistics at quantiles of the data."""
+"""Normal scores of a smooth estimate of each dimension: a mixture of logistics at quantiles of the data."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ class KernelScores(Placed):
     Phi^-1(F_i(x_i))`` with ``F_i(x) = sum_k w_k sigmoid((x - m_ik) / s_ik)``.
 
     :meth:`initialise` takes the kernels' places ``m`` from the data: quantiles at equal steps of the normal score,
-    which reach as far as the data do, with the weights that a normal has there, and as wide as the nearer
-    neighbour is far; one more is as broad as the data and has a hundredth of the weight. The inverse is iterative, see ``tolerance``.
+    which reach as far as the data do, with the weights that a normal has there, and as wide as the nearer neighbour is
+    far; one more is as broad as the data and has a hundredth of the weight. The inverse is iterative, see
+    ``tolerance``.
 
     Args:
         features: the number of dimensions ``D``.
