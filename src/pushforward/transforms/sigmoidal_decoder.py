@@ -45,8 +45,8 @@ class SigmoidalDecoder(Bijection):
         >>> decoder = SigmoidalDecoder(3)
         >>> z = torch.rand(8, 3)
         >>> x, log_det = decoder(z)
-        >>> torch.allclose(decoder.inverse(x)[0], z, atol=1e-4), decoder.inverse(torch.ones(1, 3))[1]
-        (True, tensor([-inf], grad_fn=<WhereBackward0>))
+        >>> torch.allclose(decoder.inverse(x)[0], z, atol=1e-4), decoder.inverse(torch.ones(1, 3))[1].item()
+        (True, -inf)
     """
 
     def __init__(self, features: int, layers: int = 2, hidden: int | Sequence[int] = (128, 128)) -> None:
