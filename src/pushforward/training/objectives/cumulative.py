@@ -24,6 +24,7 @@ class EmpiricalTargets:
     Source: Magdon-Ismail, Atiya (2002), IEEE Transactions on Neural Networks 13, 497-520, sections II and VI.
 
     Example:
+        >>> import torch
         >>> EmpiricalTargets()(torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, -1.0]]))
         tensor([0.0000, 0.5000, 0.0000])
     """
@@ -42,6 +43,7 @@ class StochasticTargets:
     learning of the cumulative.
 
     Example:
+        >>> import torch
         >>> targets = StochasticTargets()(torch.tensor([[2.0], [0.0], [1.0]]))
         >>> bool(targets[1] < targets[2] < targets[0])
         True
@@ -70,7 +72,7 @@ class CumulativeFit:
     Source: Magdon-Ismail, Atiya (2002), IEEE Transactions on Neural Networks 13, 497-520.
 
     Example:
-        >>> import pushforward as pf
+        >>> import torch, pushforward as pf
         >>> flow = pf.models.cdf_network(features=1)
         >>> x, objective = torch.randn(500, 1), CumulativeFit(StochasticTargets())
         >>> pf.fit(flow, x, objective=objective, max_steps=5, progress=False).steps

@@ -48,7 +48,7 @@ class KernelScores(Placed):
     Example:
         >>> layer = KernelScores(1)
         >>> z = layer.initialise(torch.exp(torch.randn(4000, 1, generator=torch.Generator().manual_seed(0))))
-        >>> abs(z.mean().item()) < 0.05, abs(z.std().item() - 1) < 0.05
+        >>> abs(z.mean().item()) < 0.05, abs(z.std().item() - 1) < 0.1
         (True, True)
     """
 
