@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import pushforward as pf
 from pushforward.models import recipe_options
-from pushforward.spaces import Circle, Sphere
+from pushforward.spaces import Circle, Interval, Sphere
 from pushforward.testing.reference import points_of
 
 SMALL = {"layers": 2, "hidden": 8}
@@ -26,6 +26,13 @@ NAMES = list(pf.list_models())
 # Models of circles and spheres.
 MANIFOLDS = {"torus", "sphere-cnf", "sphere-exponential", "sphere-recursive"}
 VECTORS = [name for name in NAMES if "features" in recipe_options(name) and name not in DISCRETE | MANIFOLDS]
+MANIFOLDS = {"torus", "sphere-exponential", "sphere-recursive"}
+# Of numbers from 0 to 1.
+BOXED = {"deep-density"}
+# Whose parts the data place: without parameters, and so without gradients.
+PLACED = {"rbig", "tabak-turner"}
+VECTORS = [name for name in NAMES if "features" in recipe_options(name) and name not in DISCRETE | MANIFOLDS | BOXED]
+CONDITIONAL = [name for name in NAMES if "context" in recipe_options(name)]
 IMAGES = [name for name in NAMES if "shape" in recipe_options(name)]
 
 
@@ -50,6 +57,8 @@ def events(flow: pf.Flow, count: int) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     if isinstance(flow.support, Circle | Sphere):
         return points_of(flow.support, count).float()
+    if isinstance(flow.support, Interval):
+        return flow.sample(count, generator=generator)
     if flow.levels is None:
         return torch.randn(count, *flow.event_shape, generator=generator)
     return torch.randint(flow.levels, (count, *flow.event_shape), generator=generator)

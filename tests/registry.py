@@ -376,6 +376,19 @@ TRANSFORMS |= {
 TRANSFORMS |= {
     "Piecewise": Case(lambda: transforms.Piecewise(5, 3, 1, SMALL, 2), VECTORS, CONTEXT),
     "Piecewise/line": Case(lambda: transforms.Piecewise(1, 4, 0, SMALL), normal(6, 1), without=SHOWN),
+    "KernelScores": Case(lambda: started(transforms.KernelScores(3, 6), normal(40, 3)), normal(6, 3)),
+    "KernelScores/plane": Case(lambda: started(transforms.KernelScores(2, 6), normal(40, 2)), PAIRS, without=SHOWN),
+    "PlacedHinge": Case(lambda: started(transforms.PlacedHinge(3, 4), normal(40, 3)), normal(6, 3)),
+    "PlacedHinge/plane": Case(lambda: started(transforms.PlacedHinge(2, 4), normal(40, 2)), PAIRS, without=SHOWN),
+    "PlacedRadial": Case(lambda: started(transforms.PlacedRadial(3, 4), normal(40, 3)), normal(6, 3)),
+    "PlacedRadial/plane": Case(lambda: started(transforms.PlacedRadial(2, 4), normal(40, 2)), PAIRS, without=SHOWN),
+    "PrincipalAxes": Case(lambda: started(transforms.PrincipalAxes(3), normal(40, 3)), normal(6, 3)),
+    "RandomRotation": Case(lambda: transforms.RandomRotation(3), normal(6, 3)),
+    # Onto a part of the cube alone, so not every latent comes from somewhere; tests/test_forerunners.py goes there and
+    # back from what does, and sums the mass. Its network, which reads codes off, has no part in the map.
+    "SigmoidalDecoder": Case(
+        lambda: transforms.SigmoidalDecoder(3, 2, 8), uniform(6, 3), without=("inverse", "extremes")
+    ),
 }
 
 SMALL_LIPSCHITZ = partial(networks.LipschitzMLP, hidden=(8,))
@@ -610,6 +623,8 @@ DISTRIBUTIONS |= {
     "GeneralisedPareto/line": (lambda: distributions.GeneralisedPareto((1,), 3.0), None),
     "MarginalTails": (lambda: distributions.MarginalTails([2.0, float("inf"), 0.5]), None),
     "MarginalTails/line": (lambda: distributions.MarginalTails([2.0]), None),
+    "IncreasingNetwork": (lambda: distributions.IncreasingNetwork(2, 4), None),
+    "IncreasingNetwork/line": (lambda: distributions.IncreasingNetwork(1, 4), None),
     "StudentCopula": (lambda: distributions.StudentCopula(2), None),
 }
 
@@ -685,6 +700,7 @@ ABSTRACT = {
     "LogDeterminant",
     "OrthonormalBasis",
     "ScalarField",
+    "CumulativeNetwork",
 }
 HELPERS = {
     # Of ExponentialMap: the fields whose gradients it follows.
@@ -736,6 +752,8 @@ HELPERS = {
     "FixedPointInverse",
     # Made by a package that the core does without; tested where that is installed.
     "VineCopula",
+    # A density as far as its training has come; tested in tests/test_forerunners.py.
+    "PenalisedNetwork",
     # On one-hot vectors, in the place of numbers: OneHotAutoregressive is its structure.
     "ModularAffine",
 }

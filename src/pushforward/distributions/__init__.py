@@ -22,6 +22,9 @@ from pushforward.distributions.continuous.uniform import Uniform
 from pushforward.distributions.copulas.gaussian import GaussianCopula
 from pushforward.distributions.copulas.student import StudentCopula
 from pushforward.distributions.copulas.vine import VineCopula
+from pushforward.distributions.cumulative.base import CumulativeNetwork
+from pushforward.distributions.cumulative.increasing import IncreasingNetwork
+from pushforward.distributions.cumulative.penalised import PenalisedNetwork
 from pushforward.distributions.discrete.categorical import CategoricalMass
 from pushforward.distributions.discrete.discretized_logistic import DiscretizedLogisticMixture
 from pushforward.distributions.discrete.integers import Categorical, Discrete, DiscretizedLogistic, GroupedDiscrete
@@ -46,6 +49,9 @@ from pushforward.distributions.mixtures.mixture import Mixture
 __all__ = [
     "Assigned",
     "Mixture",
+    "CumulativeNetwork",
+    "IncreasingNetwork",
+    "PenalisedNetwork",
     "Antipodal",
     "Kent",
     "UniformSphere",

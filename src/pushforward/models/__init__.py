@@ -24,6 +24,9 @@ from pushforward.models.vectors.cdf import cdf_1d, cdf_2d, gaussianization
 from pushforward.models.vectors.copulas import copula
 from pushforward.models.vectors.coupling import coupling, nsf_coupling
 from pushforward.models.vectors.rad import rad
+from pushforward.models.vectors.cumulative import cdf_network
+from pushforward.models.vectors.deep_density import deep_density, reconstruction_log_prob
+from pushforward.models.vectors.in_turn import rbig, tabak_turner
 from pushforward.models.vectors.residual import planar, radial, sylvester
 from pushforward.models.vectors.stochastic import hamiltonian_vi, snf
 from pushforward.models.vectors.tails import mtaf, tails
@@ -34,10 +37,12 @@ __all__ = [
     "categorical_flow",
     "cdf_1d",
     "cdf_2d",
+    "cdf_network",
     "cnf",
     "coarse_to_fine",
     "copula",
     "coupling",
+    "deep_density",
     "densenet_flow",
     "discrete_flow",
     "ffjord",
@@ -65,16 +70,19 @@ __all__ = [
     "planar",
     "rad",
     "radial",
+    "rbig",
     "realnvp",
     "recipe_options",
+    "reconstruction_log_prob",
     "residual_flow",
     "snf",
     "sphere_cnf",
     "sphere_exponential",
     "sphere_recursive",
     "sylvester",
-    "torus",
+    "tabak_turner",
     "tails",
+    "torus",
     "umnn",
     "vae",
     "vine_autoencoder",

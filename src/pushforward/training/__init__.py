@@ -4,13 +4,25 @@ from pushforward.training.continuous_regularisation import RegularisedLikelihood
 from pushforward.training.distillation import match_activations, match_density
 from pushforward.training.evaluate import Evaluation, evaluate
 from pushforward.training.fit import fit
-from pushforward.training.objectives import ELBO, FlowMatching, negative_log_likelihood
+from pushforward.training.objectives import (
+    ELBO,
+    CumulativeFit,
+    DeepDensity,
+    EmpiricalTargets,
+    FlowMatching,
+    StochasticTargets,
+    negative_log_likelihood,
+)
 from pushforward.training.path_objectives import Mixed, PathKL
 from pushforward.training.reflow import reflow, solved_by
 from pushforward.training.result import FitResult
 
 __all__ = [
     "ELBO",
+    "CumulativeFit",
+    "DeepDensity",
+    "EmpiricalTargets",
+    "StochasticTargets",
     "Evaluation",
     "FitResult",
     "FlowMatching",

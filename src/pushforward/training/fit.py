@@ -24,6 +24,7 @@ from pushforward.training.batches import Batches
 from pushforward.training.checks import check_support
 from pushforward.training.compiling import Compile
 from pushforward.training.ema import assign, floating_state
+from pushforward.training.in_turn import check_in_turn, fit_in_turn, placed_by_data
 from pushforward.training.inputs import Pair, own_batch_size, read_pair
 from pushforward.training.interruption import interruptible
 from pushforward.training.memory import check_memory, recomputing
@@ -31,6 +32,7 @@ from pushforward.training.objectives import Objective, ObjectiveName, objective_
 from pushforward.training.outcome import Handover, Outcome
 from pushforward.training.plan import Plan
 from pushforward.training.progress import ProgressLine
+from pushforward.training.recorder import Recorder
 from pushforward.training.result import FitResult
 from pushforward.training.runs.checkpoints import read_checkpoint, write_final_model
 from pushforward.training.runs.folder import IDENTITY, LAST, RunFolder
@@ -85,6 +87,11 @@ def fit(
 
     Afterwards the flow holds the moving average of its weights, at the best validation where there is one, and is in
     evaluation mode. Data-dependent parts are set from a first batch.
+
+    A flow without parameters whose parts start from data (``tabak_turner``, ``rbig``) is fitted without gradients: each
+    part starts from what the parts before it leave of all the data, until held-out data no longer become more likely.
+    Of the options ``max_steps``, ``max_time``, ``patience`` (20), ``precision``, ``seed``, ``out`` and ``progress``
+    count then, and it cannot be resumed.
 
     Args:
         flow: what is trained.
@@ -188,6 +195,9 @@ def fit(
     check_memory(plan.memory, dtype)
     rows = _rows(flow, train, "train", dtype)
     held_out = None if validation is None else _rows(flow, validation, "validation", dtype)
+    if placed_by_data(flow):
+        check_in_turn(objective, resume)
+        return _fitted_in_turn(flow, objective, rows, held_out, plan, folder, progress)
     with requires("train", purpose="fit"):
         from pushforward.training.datamodule import FlowData
         from pushforward.training.module import FlowTraining
@@ -220,6 +230,36 @@ def fit(
         if outcome.result.stopped == "interrupted":
             raise KeyboardInterrupt
     return outcome.result
+
+
+def _fitted_in_turn(
+    flow: Flow,
+    objective: Objective,
+    train: Pair | ParquetStream,
+    held_out: Pair | ParquetStream | None,
+    plan: Plan,
+    folder: RunFolder | None,
+    progress: bool,
+) -> FitResult:
+    """Place the parts of a flow one after the other, and leave the run's files."""
+    if isinstance(train, ParquetStream) or isinstance(held_out, ParquetStream):
+        raise UsageError("a flow whose parts the data place needs the data in memory: read a sample of the stream")
+    _seeded(plan.seed)
+    if plan.double:
+        flow.double()
+    unit = Unit.of(flow, objective)
+    line = ProgressLine(unit, progress, plan.progress_seconds)
+    with _held(folder, False, True):
+        if folder is not None:
+            folder = folder.identified()
+            folder.write_configuration()
+        recorder = Recorder(None if folder is None else folder.path, unit)
+        recorder.start([])
+        result = fit_in_turn(flow.eval(), train, held_out, plan, recorder, line)
+        recorder.close()
+        if folder is not None:
+            write_final_model(flow, folder)
+    return result
 
 
 def _held(folder: RunFolder | None, resume: bool, first: bool) -> AbstractContextManager[None]:
@@ -272,6 +312,9 @@ def _rows(flow: Flow, data: Any, name: str, dtype: torch.dtype) -> Pair | Parque
 
 def _dtype(flow: Flow, plan: Plan) -> torch.dtype:
     """The floating-point type that the flow is trained in."""
+    if placed_by_data(flow):
+        numbers = next(buffer for buffer in flow.buffers() if buffer.is_floating_point())
+        return torch.float64 if plan.double else numbers.dtype
     weight = next(flow.parameters(), None)
     if weight is None:
         raise UsageError("the flow has no parameters to train")

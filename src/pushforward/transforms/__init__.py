@@ -13,12 +13,16 @@ from pushforward.transforms.continuous.trace import ExactTrace, Hutchinson
 from pushforward.transforms.coupling import masks
 from pushforward.transforms.coupling.coupling import Coupling
 from pushforward.transforms.coupling.parts import Multipartite, bipartite, multipartite, quadripartite
+from pushforward.transforms.elementary.hinge import PlacedHinge
+from pushforward.transforms.elementary.radial import PlacedRadial
+from pushforward.transforms.elementary.scores import KernelScores
 from pushforward.transforms.elementwise import ConditionalElementwise, Elementwise
 from pushforward.transforms.inverse import Inverse
 from pushforward.transforms.linear.convolution import InvertibleConvolution, InvertibleConvolutionLU
 from pushforward.transforms.linear.matrices import Householder, MatrixExponential, Triangular, diagonal, lu, qr
 from pushforward.transforms.linear.normalisation import ActNorm, BatchNorm
 from pushforward.transforms.linear.permutation import Permutation, flip, random_permutation
+from pushforward.transforms.linear.rotations import PrincipalAxes, RandomRotation
 from pushforward.transforms.linear.standardisation import Standardise
 from pushforward.transforms.logit import Logit
 from pushforward.transforms.manifolds.exponential_map import ExponentialMap
@@ -46,6 +50,7 @@ from pushforward.transforms.residual.orthonormal import (
 from pushforward.transforms.residual.planar import Planar
 from pushforward.transforms.residual.radial import Radial
 from pushforward.transforms.residual.sylvester import Sylvester
+from pushforward.transforms.sigmoidal_decoder import SigmoidalDecoder
 from pushforward.transforms.stochastic.hamiltonian import Hamiltonian
 from pushforward.transforms.stochastic.kernel import ForceKernel, Kernel
 from pushforward.transforms.stochastic.langevin import Langevin
@@ -63,6 +68,12 @@ from pushforward.transforms.tails.normal_scores import NormalScores
 from pushforward.transforms.tails.regression import TriangularRegression
 
 __all__ = [
+    "KernelScores",
+    "PlacedHinge",
+    "PlacedRadial",
+    "PrincipalAxes",
+    "RandomRotation",
+    "SigmoidalDecoder",
     "ConformalField",
     "EvenField",
     "ExponentialField",

@@ -1,5 +1,7 @@
 """What training minimises."""
 
+from pushforward.training.objectives.cumulative import CumulativeFit, EmpiricalTargets, StochasticTargets
+from pushforward.training.objectives.deep_density import DeepDensity
 from pushforward.training.objectives.defaults import OBJECTIVES, ObjectiveName, objective_for, objective_of_model
 from pushforward.training.objectives.evidence import ELBO
 from pushforward.training.objectives.flow_matching import FlowMatching
@@ -9,6 +11,10 @@ from pushforward.training.objectives.objective import Objective, objective_at
 __all__ = [
     "ELBO",
     "OBJECTIVES",
+    "CumulativeFit",
+    "DeepDensity",
+    "EmpiricalTargets",
+    "StochasticTargets",
     "FlowMatching",
     "NegativeLogLikelihood",
     "Objective",

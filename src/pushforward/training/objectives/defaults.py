@@ -7,6 +7,8 @@ from typing import Literal, get_args
 
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
+from pushforward.training.objectives.cumulative import CumulativeFit
+from pushforward.training.objectives.deep_density import DeepDensity
 from pushforward.training.objectives.evidence import ELBO
 from pushforward.training.objectives.flow_matching import (
     ConditionalOptimalTransport,
@@ -40,6 +42,16 @@ def reconstruction(flow: Flow) -> ELBO:
     return ELBO(beta=0.0)
 
 
+def cumulative_fit(flow: Flow) -> CumulativeFit:
+    """The squared error of the distribution function."""
+    return CumulativeFit()
+
+
+def deep_density(flow: Flow) -> DeepDensity:
+    """Marginals of the codes, condition numbers, and reconstruction."""
+    return DeepDensity()
+
+
 def suitable_pairing(flow: Flow) -> Pairing:
     """Return the optimal-transport pairing that does not skew the latents of a context."""
     if flow.context is None:
@@ -55,7 +67,9 @@ OBJECTIVES: dict[str, Callable[[Flow], Objective]] = dict(
 """By name."""
 
 OF_MODELS: dict[str, Callable[[Flow], Objective]] = {
+    "cdf-network": cumulative_fit,
     "cnf": flow_matching,
+    "deep-density": deep_density,
     "sphere-cnf": near_the_data,
     "vine-autoencoder": reconstruction,
 }

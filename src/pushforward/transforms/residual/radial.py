@@ -56,31 +56,48 @@ class Radial(Bijection):
     ) -> tuple[Tensor, Tensor]:
         x, context = self.check(x, context, self.domain)
         center, alpha, gamma = self._constrained(context)
-        r = torch.linalg.vector_norm(x - center, dim=-1)
-        ratio = (gamma + r) / (alpha + r)
-        return center + (x - center) * ratio[..., None], self._log_det(r, alpha, gamma)
+        return expand(x, center, alpha, gamma)
 
     def inverse(
         self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         z, context = self.check(z, context, self.domain)
         center, alpha, gamma = self._constrained(context)
-        r = _inner_radius(torch.linalg.vector_norm(z - center, dim=-1), alpha, gamma)
-        ratio = (alpha + r) / (gamma + r)
-        return center + (z - center) * ratio[..., None], -self._log_det(r, alpha, gamma)
-
-    def _log_det(self, r: Tensor, alpha: Tensor, gamma: Tensor) -> Tensor:
-        across = torch.log((gamma + r) / (alpha + r))
-        # (r^2 + 2 alpha r + alpha gamma) / (alpha + r)^2 = 1 + alpha (gamma - alpha) / (alpha + r)^2
-        share = alpha / (alpha + r)
-        along = torch.log((1.0 - share) * (1.0 + share) + share * gamma / (alpha + r))
-        return (self.event_shape[0] - 1) * across + along
+        return contract(z, center, alpha, gamma)
 
     def _constrained(self, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Return the centre, ``alpha`` and ``gamma = alpha + beta``, both positive."""
         center, raw = self.parameters_of(context).split([self.event_shape[0], 2], -1)
         alpha, gamma = (F.softplus(raw + math.log(math.expm1(1.0 - MIN_RADIUS))) + MIN_RADIUS).unbind(-1)
         return center, alpha, gamma
+
+
+def expand(x: Tensor, center: Tensor, alpha: Tensor, gamma: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ``center + (x - center) (gamma + r) / (alpha + r)`` with ``r = |x - center|``, and its log-determinant.
+
+    Example:
+        >>> z, log_det = expand(torch.ones(1, 2), torch.zeros(2), torch.tensor(1.0), torch.tensor(1.0))
+        >>> z, log_det
+        (tensor([[1., 1.]]), tensor([0.]))
+    """
+    r = torch.linalg.vector_norm(x - center, dim=-1)
+    ratio = (gamma + r) / (alpha + r)
+    return center + (x - center) * ratio[..., None], _log_det(r, alpha, gamma, x.shape[-1])
+
+
+def contract(z: Tensor, center: Tensor, alpha: Tensor, gamma: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the inverse of :func:`expand`, and its log-determinant."""
+    r = _inner_radius(torch.linalg.vector_norm(z - center, dim=-1), alpha, gamma)
+    ratio = (alpha + r) / (gamma + r)
+    return center + (z - center) * ratio[..., None], -_log_det(r, alpha, gamma, z.shape[-1])
+
+
+def _log_det(r: Tensor, alpha: Tensor, gamma: Tensor, features: int) -> Tensor:
+    across = torch.log((gamma + r) / (alpha + r))
+    # (r^2 + 2 alpha r + alpha gamma) / (alpha + r)^2 = 1 + alpha (gamma - alpha) / (alpha + r)^2
+    share = alpha / (alpha + r)
+    along = torch.log((1.0 - share) * (1.0 + share) + share * gamma / (alpha + r))
+    return (features - 1) * across + along
 
 
 def _inner_radius(outer: Tensor, alpha: Tensor, gamma: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Densities that are derivatives of networks which learn distribution functions."""

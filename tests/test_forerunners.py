@@ -1,0 +1,290 @@
+"""The forerunners: maps that the data place, networks of distribution functions, deep density models."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import pushforward as pf
+from pushforward.distributions import Beta, IncreasingNetwork, PenalisedNetwork
+from pushforward.errors import DataError, UsageError
+from pushforward.training import CumulativeFit, DeepDensity, EmpiricalTargets, StochasticTargets
+from pushforward.training.objectives.deep_density import divergence, reconstruction
+from pushforward.transforms import KernelScores, PlacedHinge, PlacedRadial, PrincipalAxes, RandomRotation
+
+NORMAL = torch.distributions.Normal(0.0, 1.0)
+
+
+def banana(rows: int, seed: int = 0) -> Tensor:
+    z = torch.randn(rows, 2, generator=torch.Generator().manual_seed(seed))
+    return torch.stack([z[:, 0], 0.5 * z[:, 1] + 0.5 * z[:, 0].square()], 1)
+
+
+def banana_log_prob(x: Tensor) -> Tensor:
+    return NORMAL.log_prob(x[:, 0]) + torch.distributions.Normal(0.5 * x[:, 0].square(), 0.5).log_prob(x[:, 1])
+
+
+def log_likelihood(layer: pf.transforms.Transform, x: Tensor) -> float:
+    z, log_det = layer(x)
+    return (NORMAL.log_prob(z).sum(-1) + log_det).mean().item()
+
+
+# Maps that the data place.
+
+
+@pytest.mark.parametrize(
+    "layer", [PlacedHinge(2), PlacedRadial(2), KernelScores(2)], ids=lambda layer: type(layer).__name__
+)
+def test_a_placed_map_is_the_identity_until_it_raises_the_likelihood(layer: pf.transforms.Transform) -> None:
+    torch.manual_seed(0)
+    x = banana(500)
+    assert torch.allclose(layer(x)[0], x, atol=1e-6) and layer(x)[1].abs().max() < 1e-6
+    before = log_likelihood(layer, x)
+    layer.initialise(x)
+    once = log_likelihood(layer, x)
+    assert once > before + 0.01
+    # Placed once: another start changes nothing.
+    layer.initialise(10 * x)
+    assert log_likelihood(layer, x) == once
+    with pytest.raises(DataError):
+        type(layer)(2).initialise(torch.full((3, 2), math.nan))
+
+
+def test_a_hinge_is_the_best_of_its_family() -> None:
+    """Of one candidate, no other slope, bend or shift is more likely."""
+    torch.manual_seed(0)
+    x = torch.rand(400, 1).exp().double()
+    layer = PlacedHinge(1, candidates=1).double()
+    layer.initialise(x)
+    assert abs(layer.bend.item()) < 0.89 * layer.slope.item(), "an inner maximum"
+    best = log_likelihood(layer, x)
+    for name in ("slope", "bend", "shift"):
+        for change in (-1e-3, 1e-3):
+            value = getattr(layer, name)
+            value.add_(change)
+            assert log_likelihood(layer, x) < best
+            value.sub_(change)
+
+
+def test_a_radial_map_is_the_best_of_its_family() -> None:
+    torch.manual_seed(0)
+    x = (torch.randn(400, 3).double() + 2.0 * torch.randint(2, (400, 1))) / 1.5
+    layer = PlacedRadial(3, candidates=1).double()
+    layer.initialise(x)
+    best = log_likelihood(layer, x)
+    for change in (-1e-3, 1e-3):
+        layer.gamma.add_(change)
+        assert log_likelihood(layer, x) < best
+        layer.gamma.sub_(change)
+
+
+def test_kernel_scores_are_normal_and_stay_calm_far_out() -> None:
+    torch.manual_seed(0)
+    x = torch.cat([torch.randn(3000, 1) - 4, 0.3 * torch.randn(1000, 1) + 2])
+    layer = KernelScores(1)
+    z = layer.initialise(x)
+    ordered = z[:, 0].sort().values
+    expected = NORMAL.icdf((torch.arange(4000) + 0.5) / 4000)
+    assert (ordered - expected)[40:-40].abs().max() < 0.2
+    far, log_det = layer(torch.tensor([[1e2], [-1e3], [1e6]]))
+    assert bool(torch.isfinite(log_det).all()) and bool(far.isfinite().all())
+
+
+def test_rotations_are_orthogonal_and_principal_axes_uncorrelate() -> None:
+    torch.manual_seed(0)
+    q = RandomRotation(4).double()(torch.eye(4).double())[0]
+    assert torch.allclose(q @ q.t(), torch.eye(4).double(), atol=1e-12)
+    # Uniform: the mean over many is zero, and each entry has variance 1 / D.
+    entries = torch.stack([RandomRotation(3).matrix for _ in range(2000)])
+    assert entries.mean(0).abs().max() < 0.06 and (entries.var(0) - 1 / 3).abs().max() < 0.03
+    x = torch.randn(300, 3) @ torch.randn(3, 3)
+    covariance = torch.cov(PrincipalAxes(3).initialise(x).t())
+    assert (covariance - covariance.diag().diag()).abs().max() < 1e-4 * covariance.abs().max()
+
+
+# Fits of one part after the other.
+
+
+def test_tabak_and_turner_find_a_density_on_the_plane() -> None:
+    torch.manual_seed(0)
+    flow = pf.models.tabak_turner(features=2, layers=80, candidates=8)
+    result = pf.fit(flow, banana(2000), banana(500, 1), seed=0, progress=False)
+    x = banana(2000, 2)
+    assert (banana_log_prob(x) - flow.log_prob(x)).mean() < 0.1
+    losses = [row["train_loss"] for row in result.history]
+    # A rotation changes nothing and a map raises the likelihood: an ascent, step by step.
+    assert all(later < earlier + 1e-3 for earlier, later in pairwise(losses))
+    assert result.best_validation == min(row["val_loss"] for row in result.history)
+    held_out = -flow.log_prob(banana(500, 1)).mean().item()
+    assert held_out == pytest.approx(result.best_validation, abs=1e-3)
+
+
+def test_the_fit_stops_where_held_out_data_no_longer_become_more_likely() -> None:
+    torch.manual_seed(0)
+    flow = pf.models.tabak_turner(features=2, layers=60)
+    # Of so few rows later maps learn the noise.
+    result = pf.fit(flow, banana(60), banana(300, 1), patience=5, seed=0, progress=False)
+    assert result.stopped == "patience" and result.steps < 61
+    placed = [bool(part[1].initialised) for part in list(flow.transform)[1:]]
+    count = sum(placed)
+    assert placed == [True] * count + [False] * (60 - count) and count == result.steps - 6
+    assert -flow.log_prob(banana(300, 1)).mean().item() == pytest.approx(result.best_validation, abs=1e-4)
+
+
+def test_gaussianization_needs_no_gradients() -> None:
+    torch.manual_seed(0)
+    flow = pf.models.rbig(features=2, layers=30)
+    result = pf.fit(flow, banana(2000), banana(500, 1), seed=0, progress=False)
+    x = banana(1000, 2)
+    assert next(flow.parameters(), None) is None
+    assert (banana_log_prob(x) - flow.log_prob(x)).mean() < 0.15, result
+    assert torch.allclose(flow.decode(flow.encode(x)), x, atol=1e-3)
+
+
+def test_a_fit_in_turn_leaves_a_run_and_refuses_what_it_does_not_do(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    flow = pf.models.rbig(features=2, layers=3)
+    x = banana(200)
+    pf.fit(flow, x, x, out=tmp_path, seed=0, progress=False)
+    again = pf.load(tmp_path / "model.safetensors")
+    assert torch.equal(again.log_prob(x), flow.log_prob(x))
+    assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 5
+    with pytest.raises(UsageError, match="fitted anew"):
+        pf.fit(flow, x, resume=True, out=tmp_path, progress=False)
+    with pytest.raises(UsageError, match="leave objective out"):
+        pf.fit(flow, x, objective=lambda flow, x, context: x.mean(), progress=False)
+    with pytest.raises(UsageError, match="hinge, radial"):
+        pf.models.tabak_turner(maps="planar")
+
+
+# Networks of distribution functions.
+
+
+def test_the_density_is_the_mixed_derivative_of_the_network() -> None:
+    base = pf.testing.randomise(IncreasingNetwork(2, units=5)).double()
+    x = torch.tensor([[0.3, -0.7], [-2.0, 1.0]]).double()
+    for point in x:
+        mixed = torch.autograd.functional.hessian(base.cdf, point)[0, 1]
+        assert mixed.log().item() == pytest.approx(base.log_prob(point).item(), abs=1e-9)
+    line = pf.testing.randomise(PenalisedNetwork(1, units=5), 0.1).double()
+    point = torch.tensor([0.4], dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(line.cdf(point), point)
+    assert slope.log().item() == pytest.approx(line.log_prob(point).item(), abs=1e-9)
+
+
+def test_targets_are_parts_of_the_data_below() -> None:
+    x = torch.randn(200, 3)
+    expected = torch.stack([((x <= each).all(1).sum() - 1) / 199 for each in x])
+    assert torch.allclose(EmpiricalTargets()(x), expected)
+    drawn = StochasticTargets()(x[:, :1])
+    assert torch.equal(drawn.argsort(), x[:, 0].argsort())
+    assert not torch.equal(drawn, StochasticTargets()(x[:, :1]))
+    with pytest.raises(UsageError, match="one dimension"):
+        pf.fit(
+            pf.models.cdf_network(features=2), x[:, :2], objective=CumulativeFit(StochasticTargets()), progress=False
+        )
+    with pytest.raises(UsageError, match="CumulativeNetwork"):
+        pf.fit(pf.models.maf(features=2), x[:, :2], objective=CumulativeFit(), progress=False)
+
+
+@pytest.mark.parametrize("targets", [EmpiricalTargets(), StochasticTargets()], ids=["deterministic", "stochastic"])
+def test_a_network_learns_the_distribution_function(targets: object) -> None:
+    torch.manual_seed(0)
+    flow = pf.models.cdf_network(features=1, units=8)
+    x = torch.cat([torch.randn(600, 1) - 2, 0.5 * torch.randn(400, 1) + 1])
+    objective = CumulativeFit(targets)  # type: ignore[arg-type]
+    pf.fit(
+        flow,
+        x,
+        objective=objective,
+        batch_size=1000,
+        max_steps=100,
+        learning_rate=3e-2,
+        ema=0.9,
+        seed=0,
+        progress=False,
+    )
+    grid = torch.linspace(-6, 4, 101)[:, None]
+    truth = 0.6 * NORMAL.cdf(grid + 2) + 0.4 * NORMAL.cdf(2 * (grid - 1))
+    found = flow.base.cdf(flow.transform.encode(grid))
+    assert (found - truth[:, 0]).abs().max() < 0.04
+    pf.testing.check_normalised(flow.double().log_prob, -16, 16, dims=1, points=2000)
+
+
+def test_the_penalty_keeps_a_network_from_decreasing() -> None:
+    torch.manual_seed(0)
+    base = PenalisedNetwork(1, units=6)
+    with torch.no_grad():
+        base.weights[2:4] = -1.0
+        base.slopes.fill_(5.0)
+        base.offsets.mul_(5.0)
+    x = torch.randn(300, 1)
+    assert base.decrease(x) > 0.1
+    flow = pf.Flow([pf.transforms.Standardise(1)], base)
+    pf.fit(
+        flow,
+        x,
+        objective=CumulativeFit(penalty=10.0),
+        batch_size=300,
+        max_steps=150,
+        learning_rate=3e-2,
+        progress=False,
+    )
+    assert base.decrease(x) < 1e-3
+    z = flow.sample(2000)
+    assert abs(z.mean().item()) < 0.25 and abs(z.std().item() - 1) < 0.35
+    with pytest.raises(UsageError, match="features=1"):
+        PenalisedNetwork(2)
+
+
+# Deep density models.
+
+
+def test_a_deep_density_is_exact_on_what_it_reaches_and_zero_elsewhere() -> None:
+    torch.manual_seed(0)
+    flow = pf.models.deep_density(features=2, hidden=8).double()
+    z = torch.rand(20, 2).double()
+    x = flow.decode(z)
+    assert torch.allclose(flow.encode(x), z, atol=1e-9)
+    jacobians = torch.stack([torch.autograd.functional.jacobian(flow.decode, each) for each in z])
+    expected = flow.base.log_prob(z) - torch.linalg.slogdet(jacobians).logabsdet
+    assert torch.allclose(flow.log_prob(x), expected, atol=1e-6)
+    assert flow.log_prob(torch.tensor([0.9999, 0.9999])) == -torch.inf
+    middle = (torch.arange(400).double() + 0.5) / 400
+    grid = torch.cartesian_prod(middle, middle)
+    assert flow.log_prob(grid).exp().mean().item() == pytest.approx(1.0, abs=1e-2)
+
+
+def test_the_three_terms_are_what_they_say() -> None:
+    torch.manual_seed(0)
+    given, other = Beta((1,), 2.0, 5.0), Beta((1,), 3.0, 2.0)
+    codes = given.sample(200_000).double()
+    first, second = (torch.distributions.Beta(each.alpha, each.beta) for each in (given, other))
+    expected = torch.distributions.kl_divergence(first, second).item()
+    assert divergence(codes, other).item() == pytest.approx(expected, rel=0.02)
+    x = torch.rand(50, 4)
+    assert reconstruction(x, x).abs() < 1e-4 and reconstruction(x, 1 - x) > 0.1
+    decoder = pf.transforms.SigmoidalDecoder(3, 2, 8)
+    assert decoder.log_condition_numbers().abs().max() < 1e-4
+    with torch.no_grad():
+        decoder.weights[0] *= torch.tensor([1.0, 1.0, 9.0])[:, None]
+    assert torch.allclose(decoder.log_condition_numbers(), torch.tensor([math.log(9.0), 0.0]), atol=1e-4)
+    with pytest.raises(UsageError, match="deep density"):
+        DeepDensity().check(pf.models.maf(features=2))
+
+
+def test_a_deep_density_model_tells_its_data_from_others() -> None:
+    torch.manual_seed(0)
+    flow = pf.models.deep_density(features=4, hidden=32)
+    t = torch.rand(400, 1)
+    x = (0.5 + 0.35 * torch.cat([torch.sin(3 * t), torch.cos(3 * t), t - 0.5, 0.5 - t], 1)).clamp(0.01, 0.99)
+    before = DeepDensity()(flow, x).item()
+    pf.fit(flow, x, batch_size=200, max_steps=150, learning_rate=5e-3, ema=0.95, seed=0, progress=False)
+    assert DeepDensity()(flow, x).item() < 0.5 * before
+    score = pf.models.reconstruction_log_prob(flow, x)
+    assert bool(torch.isfinite(score).all())
