@@ -25,8 +25,6 @@ DISCRETE = {"idf", "coarse-to-fine", "idf-vector", "discrete-flow", "categorical
 NAMES = list(pf.list_models())
 # Models of circles and spheres.
 MANIFOLDS = {"torus", "sphere-cnf", "sphere-exponential", "sphere-recursive"}
-VECTORS = [name for name in NAMES if "features" in recipe_options(name) and name not in DISCRETE | MANIFOLDS]
-MANIFOLDS = {"torus", "sphere-exponential", "sphere-recursive"}
 # Of numbers from 0 to 1.
 BOXED = {"deep-density"}
 # Whose parts the data place: without parameters, and so without gradients.

@@ -23,10 +23,10 @@ from pushforward.models.vectors.autoregressive import autoregressive, iaf, maf, 
 from pushforward.models.vectors.cdf import cdf_1d, cdf_2d, gaussianization
 from pushforward.models.vectors.copulas import copula
 from pushforward.models.vectors.coupling import coupling, nsf_coupling
-from pushforward.models.vectors.rad import rad
 from pushforward.models.vectors.cumulative import cdf_network
 from pushforward.models.vectors.deep_density import deep_density, reconstruction_log_prob
 from pushforward.models.vectors.in_turn import rbig, tabak_turner
+from pushforward.models.vectors.rad import rad
 from pushforward.models.vectors.residual import planar, radial, sylvester
 from pushforward.models.vectors.stochastic import hamiltonian_vi, snf
 from pushforward.models.vectors.tails import mtaf, tails

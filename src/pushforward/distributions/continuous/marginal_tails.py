@@ -40,6 +40,7 @@ class MarginalTails(Distribution):
         1.0
     """
 
+    heavy: Tensor
     start: Tensor
     like: Tensor
 

@@ -94,6 +94,8 @@ def with_vine(flow: Flow, x: Any, context: Any = None) -> Flow:
     if len(shape) != 1 or shape[0] < 2:
         raise UsageError(f"with_vine expects latents that are vectors of 2 dimensions or more, got {tuple(shape)}")
     latents = flow.encode(x, context)
+    # A base of vectors is one of a flow that splits nothing off.
+    assert isinstance(latents, Tensor)
     scores = NormalScores(shape[0]).to(latents)
     prior = Flow([scores], VineCopula.fitted(scores.initialise(latents)).to(latents))
     return Flow(flow.transform, prior, context=flow.context or 0, embedding=flow.embedding)
