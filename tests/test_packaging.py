@@ -24,6 +24,7 @@ IMPORTED_AS = {"pillow": "PIL", "scikit-learn": "sklearn", "import-linter": "imp
 
 # The extras that a room may ask for; a room that is not here is the core. The demo's report has figures of its own.
 ROOMS = {
+    "distributions": ["vines"],
     "training": ["train"],
     "data": ["data"],
     "tables": ["tables"],
