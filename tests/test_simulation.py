@@ -564,6 +564,14 @@ def test_rounds_of_one_seed_are_the_same_whatever_the_global_one() -> None:
     assert torch.equal(thetas(1), thetas(2))
 
 
+def test_rounds_that_go_on_draw_noise_of_their_own() -> None:
+    inference = NPE(BOX, "maf", layers=1, hidden=4)
+    for _ in range(2):
+        simulate_in_rounds(inference, torch.randn_like, torch.zeros(2), rounds=1, simulations=50, **QUICK)
+    first, second = inference.simulations.x.split(50)
+    assert not bool(torch.isin(first, second).any())
+
+
 @pytest.mark.parametrize("make", [NPE, NLE])
 def test_rounds_want_a_single_observation(make: type[NPE] | type[NLE]) -> None:
     inference = make(BOX, "maf", layers=1, hidden=4).append_simulations(torch.rand(50, 2), torch.rand(50, 2))
