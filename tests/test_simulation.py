@@ -564,6 +564,14 @@ def test_rounds_of_one_seed_are_the_same_whatever_the_global_one() -> None:
     assert torch.equal(thetas(1), thetas(2))
 
 
+def test_rounds_that_go_on_draw_noise_of_their_own() -> None:
+    inference = NPE(BOX, "maf", layers=1, hidden=4)
+    for _ in range(2):
+        simulate_in_rounds(inference, torch.randn_like, torch.zeros(2), rounds=1, simulations=50, **QUICK)
+    first, second = inference.simulations.x.split(50)
+    assert not bool(torch.isin(first, second).any())
+
+
 @pytest.mark.parametrize("make", [NPE, NLE])
 def test_rounds_want_a_single_observation(make: type[NPE] | type[NLE]) -> None:
     inference = make(BOX, "maf", layers=1, hidden=4).append_simulations(torch.rand(50, 2), torch.rand(50, 2))
@@ -752,3 +760,12 @@ def test_two_moons_are_symmetric_and_the_spikes_sum_to_their_statistic() -> None
     assert torch.allclose(spikes, BernoulliGLM().design.sum(0), atol=1e-4)
     # The beginning of the published stimulus.
     assert torch.allclose(BernoulliGLM().design[:3, 1], torch.tensor([0.49671415, -0.1382643, 0.64768854]))
+
+
+def test_observations_of_thousands_of_numbers_are_not_regressed_on() -> None:
+    theta = torch.rand(100, 1)
+    inference = NPE(Uniform(torch.zeros(1), torch.ones(1)), hidden=4, layers=1)
+    inference.append_simulations(theta, theta + torch.randn(100, 4000))
+    posterior = inference.fit(members=1, max_steps=2, seed=0, progress=False).posterior(torch.zeros(4000))
+    points = torch.linspace(0, 1, 2001)[1:-1, None]
+    assert abs(posterior.log_prob(points).exp().mean() - 1) < 2e-2

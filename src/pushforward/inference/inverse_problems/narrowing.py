@@ -20,7 +20,7 @@ class NarrowingLikelihood:
     .. math:: \frac{|f_y(x) - y|^2 + |f_p(x)|^2}{2 s^2} + \tfrac12 |f_z(x)|^2 - \log |\det f'(x)|,
 
     with a noise ``s`` that falls, evenly in ``log s``, from ``start`` to the noise of the flow's base. It needs no
-    draws and no backward pass of the network, so that a step takes a quarter of one of `Bidirectional`'s. With the
+    draws and no backward pass of the network, so that a step takes a third of one of `Bidirectional`'s. With the
     small noise from the beginning the first term is all that is learned.
 
     Attributes:

@@ -21,7 +21,7 @@ from pushforward.inference.simulation.ensemble import Ensemble, Training
 from pushforward.inference.simulation.mode import highest
 from pushforward.inference.simulation.observations import Observations
 from pushforward.inference.simulation.prior import Prior
-from pushforward.inference.simulation.regression import RegressionResidual
+from pushforward.inference.simulation.regression import MOST_NUMBERS, RegressionResidual
 from pushforward.inference.simulation.simulations import Simulations, as_values
 from pushforward.inference.simulation.truncation import TruncatedPrior, single
 from pushforward.kernels.modes import evaluating
@@ -180,7 +180,8 @@ class NPE:
         """What parameters go through before the flow proper: the bounds, and the regression on what is seen."""
         unbounded = self.prior.unbounded()
         latents = unbounded.encode(theta)
-        residual = RegressionResidual.fitted(latents, latents[:, :0] if seen is None else seen)
+        regressed = latents[:, :0] if seen is None or seen.shape[1] > MOST_NUMBERS else seen
+        residual = RegressionResidual.fitted(latents, regressed)
         return [unbounded, residual] if self.prior.bounded else [residual]
 
     def _network(self, observations: Observations) -> nn.Module | None:

@@ -10,6 +10,10 @@ from pushforward.numerics import batch_shape, solve_triangular
 from pushforward.spaces import Reals
 from pushforward.transforms.base import Bijection
 
+MOST_NUMBERS = 1000
+"""Observations of more numbers are not regressed on: the time grows with their third power, and what they have to say
+is for an embedding to find."""
+
 # Ridge penalties, in units of the context's standardised mean squares, that each dimension has to choose from.
 _PENALTIES = (1e-6, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 10.0)
 

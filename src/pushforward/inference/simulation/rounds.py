@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -15,6 +16,10 @@ from pushforward.seeds import LARGEST_SEED, check_seed
 
 class Estimator(Protocol):
     """What can be improved in rounds: `NPE` by the truncated prior, `NLE` by its posterior."""
+
+    @property
+    def simulations(self) -> Sized:
+        """Those that it holds."""
 
     def append_simulations(self, theta: Any, x: Any) -> Any:
         """Add simulations."""
@@ -53,21 +58,21 @@ def simulate_in_rounds(
         rounds: how many times to simulate and fit.
         simulations: in each round.
         workers, progress: as for `simulate`.
-        seed: of the first round; the others follow.
+        seed: of the first round; those of others follow, by how many simulations there are already.
         options: of ``estimator.fit``.
 
     Raises:
-        UsageError: an option does not fit.
+        UsageError: an option does not fit, or there are several observations.
         SimulationError: the simulator raises or returns another shape.
-        UsageError: of several observations.
 
     Source: Deistler, Goncalves, Macke (2022), arXiv:2210.04815; Papamakarios, Sterratt, Murray (2019),
     arXiv:1805.07226.
     """
     check_counts("simulate_in_rounds", rounds=rounds, simulations=simulations)
     seed = int(torch.randint(2**31, ())) if seed is None else check_seed("seed", seed)
-    for index in range(rounds):
-        own = (seed + index) % (LARGEST_SEED + 1)
+    for _ in range(rounds):
+        # Not by the round: a call that goes on where another ended would draw that one's noise again.
+        own = (seed + len(estimator.simulations)) % (LARGEST_SEED + 1)
         with drawing(own, "proposal"):
             proposal = estimator.proposal(x)
         try:
