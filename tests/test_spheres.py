@@ -333,12 +333,13 @@ def test_a_rotation_is_one_reflection_after_the_other(n: int) -> None:
 
 # Antipodes, models, laws.
 
+PIECES = {"sphere-recursive": {"bins": 4}, "sphere-exponential": {"centers": 8}}
+"""What keeps densities at random as smooth as a quadrature sees: splines of 16 bins are rougher."""
+
 
 @pytest.mark.parametrize("name", ["sphere-recursive", "sphere-exponential"])
 def test_a_density_of_rotations_is_the_same_at_both_quaternions(name: str) -> None:
-    # Densities as smooth as a quadrature of this many points sees: splines of 16 bins at random are rougher.
-    pieces = {"sphere-recursive": {"bins": 4}, "sphere-exponential": {"centers": 8}}[name]
-    flow = moved(pf.build(name, features=4, layers=2, hidden=8, antipodal=True, **pieces))
+    flow = moved(pf.build(name, features=4, layers=2, hidden=8, antipodal=True, **PIECES[name]))
     q = flow.sample(20)
     assert torch.allclose(flow.log_prob(q), flow.log_prob(-q), atol=1e-4)
     grid, weights = scattered_on_sphere(3, 2**15)
@@ -348,10 +349,29 @@ def test_a_density_of_rotations_is_the_same_at_both_quaternions(name: str) -> No
 
 @pytest.mark.parametrize("name", ["sphere-recursive", "sphere-exponential"])
 def test_models_of_spheres_integrate_to_one_and_are_continuous(name: str) -> None:
-    flow = moved(pf.build(name, features=3, layers=2, hidden=8))
+    flow = moved(pf.build(name, features=3, layers=2, hidden=8, **PIECES[name]))
     x = points(6, 2, torch.float32)
     testing.check_mass(flow, x)
     testing.check_continuity(flow, x)
+
+
+@pytest.mark.parametrize("features", [3, 4])
+@pytest.mark.parametrize("layer", [1, 3])
+@pytest.mark.parametrize("pole", [1.0, -1.0])
+def test_a_density_is_continuous_at_the_poles_of_every_layer(features: int, layer: int, pole: float) -> None:
+    flow = moved(pf.build("sphere-recursive", features=features, layers=2, hidden=8), scale=2.0).double()
+    before = list(flow.transform.parts)[:layer]
+    aside = 1e-7 * points(40, features - 2)
+    values = []
+    for each in (aside, -aside, 0.0 * aside):
+        x = F.normalize(torch.cat([each, torch.full((40, 1), pole, dtype=DOUBLE)], -1), dim=-1)
+        for part in reversed(before):
+            x = part.decode(x)
+        values.append([flow.log_prob(x), flow.float().log_prob(x.float())])
+        flow.double()
+    for one, other, at_pole in zip(*values, strict=True):
+        assert bool(one.isfinite().all())
+        assert (one - other).abs().max() < 1e-3 and (one - at_pole).abs().max() < 1e-3
 
 
 class _Unfaded(RecursiveSphere):

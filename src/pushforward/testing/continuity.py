@@ -23,8 +23,9 @@ JUMP = 1e-3
 
 @law
 def check_continuity(part: Transform | Distribution, x: Tensor, context: Tensor | None = None) -> None:
-    """The log-density is finite and has no jump above 1e-3 across any seam of a circle or a torus, any pole or any
-    plane of coordinates of a sphere; for a transform that of a flow with a uniform base."""
+    """The log-density is finite and has no jump above 1e-3 across any seam of a circle or a torus, any end of an axis
+    or any plane of coordinates of a sphere, where a map's own poles and seams are; for a transform that of a flow with
+    a uniform base."""
     distribution = as_distribution(part, x, context)
     if part.accuracy is not Accuracy.EXACT or distribution.support.discrete:
         return
