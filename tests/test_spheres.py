@@ -17,7 +17,7 @@ import pushforward as pf
 from pushforward import testing
 from pushforward.distributions import Antipodal, Kent, UniformSphere, VonMisesFisher
 from pushforward.distributions.manifolds.axial import log_integral, log_surface
-from pushforward.errors import ConvergenceError, UsageError
+from pushforward.errors import ConvergenceError, DataError, UsageError
 from pushforward.scalar import CircularRationalQuadraticSpline, RationalQuadraticSpline
 from pushforward.testing import randomise
 from pushforward.testing.spheres import points_on_sphere, scattered_on_sphere
@@ -184,6 +184,12 @@ def test_densities_on_spheres_work_in_half_precision(dtype: torch.dtype) -> None
     assert torch.allclose(flow.to(dtype).log_prob(x).float(), expected, atol=40 * torch.finfo(dtype).eps)
     high = VonMisesFisher(3, 20.0).to(dtype).sample(200, generator=torch.Generator().manual_seed(0))
     assert high[:, 3].float().mean().item() == pytest.approx(1 - 1.5 / 20, abs=0.02)
+
+
+def test_data_that_are_no_unit_vectors_are_told_their_length() -> None:
+    flow = pf.build("sphere-recursive", features=3, layers=1, hidden=8)
+    with pytest.raises(DataError, match=r"vectors of length 1, points of .*, got one of length 1.25"):
+        pf.fit(flow, 1.25 * points(50, 2, torch.float32), max_steps=1, progress=False)
 
 
 # Recursive flows.

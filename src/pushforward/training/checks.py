@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pushforward.errors import DataError, ShapeError, UsageError
 from pushforward.flows.flow import Flow
-from pushforward.spaces import Integers, Interval, Space, fits_shape
+from pushforward.spaces import Integers, Interval, Space, Sphere, fits_shape
 from pushforward.training.batches import as_floating
 
 # How many elements are looked at together, which bounds the memory that a check takes.
@@ -131,11 +131,13 @@ def _described(space: Space) -> str:
         if low is not None:
             return f"{kind} of at least {low}"
         return kind if high is None else f"{kind} of at most {high}"
-    return f"points of {space}"
+    return f"vectors of length 1, points of {space}" if isinstance(space, Sphere) else f"points of {space}"
 
 
 def _found(space: Space, event: Tensor) -> str:
     """What of the event is not in the space."""
+    if isinstance(space, Sphere):
+        return f"one of length {torch.linalg.vector_norm(event).item():.6g}"
     moved = event[space.nearest(event) != event]
     value = (moved if len(moved) else event.flatten())[0].item()
     kind = "fractions" if isinstance(space, Integers) and value != round(value) else "numbers"
