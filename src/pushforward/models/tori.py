@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 from torch import nn
 
@@ -14,11 +15,11 @@ from pushforward.models.contexts import conditioning
 from pushforward.models.registry import model
 from pushforward.models.vectors.autoregressive import autoregressive_layers
 from pushforward.models.vectors.coupling import coupling_layers
+from pushforward.networks import ResidualVelocity
 from pushforward.networks.context import Context
 from pushforward.scalar import CircularRationalQuadraticSpline, Composition, ConvexCombination, Moebius, ScalarBijection
 from pushforward.spaces import Circle, Space, product_of
-from pushforward.transforms import Radians
-
+from pushforward.transforms import Continuous, DormandPrince, Radians
 
 Ends = float | Sequence[float]
 """Where circles begin or end: one number for all, or one for each."""
@@ -115,6 +116,51 @@ def torus_coupling(
     circles, given = _circles("torus-coupling", features, low, high, space), conditioning(context, embedding)
     parts = coupling_layers(features, _map(components, bins), given, layers, hidden)
     return given.flow([Radians(circles), *parts], UniformCircles(Circle((features,))))
+
+
+@model("torus-cnf")
+def torus_cnf(
+    features: int = 2,
+    context: Context = 0,
+    embedding: nn.Module | None = None,
+    hidden: int | Sequence[int] = 128,
+    tolerance: float = 1e-5,
+    low: float | Sequence[float] = -math.pi,
+    high: float | Sequence[float] = math.pi,
+    space: Space | None = None,
+) -> Flow:
+    """Continuous flow of angles trained by Riemannian flow matching: free-form, with exact likelihood.
+
+    A velocity field, which sees the cosine and the sine of each angle, carries a uniform base to the data. `fit` trains
+    it on lines from latents to data the short way round, which solves no equation; likelihoods and samples come from
+    solving it.
+
+    Args:
+        features: the number of angles.
+        context: the context: a number of features, a shape or a space; 0 for none.
+        embedding: a network of the context that is trained with the flow.
+        hidden: widths of the velocity's residual blocks; one number stands for three.
+        tolerance: of the solver, for each step.
+        low: where the numbers of a circle begin, radians from -pi to pi by default: ``low=0, high=24`` are hours. One
+            number for all angles, or one for each.
+        high: where they end, at the point where they begin; as ``low``.
+        space: the circles as a space, in place of ``low`` and ``high``.
+
+    Raises:
+        UsageError: if an option does not fit.
+
+    Source: Chen, Lipman (2023), arXiv:2302.03660.
+
+    Example:
+        >>> import torch, pushforward as pf
+        >>> flow = pf.models.torus_cnf(features=1, low=0, high=24)
+        >>> round(flow.log_prob(torch.tensor([7.5])).exp().item() * 24, 4)
+        1.0
+    """
+    circles, given = _circles("torus-cnf", features, low, high, space), conditioning(context, embedding)
+    velocity, angles = partial(ResidualVelocity, hidden=hidden), Circle((features,))
+    layer = Continuous(velocity, angles, DormandPrince(tolerance), context=given.taken)
+    return given.flow([Radians(circles), layer], UniformCircles(angles))
 
 
 def _map(components: int, bins: int) -> ScalarBijection:
