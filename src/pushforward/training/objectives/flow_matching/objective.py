@@ -19,7 +19,8 @@ from pushforward.training.objectives.flow_matching.times import Times, UniformTi
 @dataclass(frozen=True)
 class FlowMatching:
     r"""The mean of ``|v(t, x_t) - dx_t/dt|^2`` over times ``t``, data ``x`` and latents ``z``, on paths ``x_t`` from
-    ``z`` to ``x``: straight ones, those the short way round circles, or great circles on a sphere (Riemannian flow matching).
+    ``z`` to ``x``: straight ones, on circles the short way round, or great circles on a sphere (Riemannian flow
+    matching).
 
     The field that minimises it carries the base to the data; it is found without solving its equation once. What stands
     before it in the flow (a standardisation, a dequantization, a logit) is applied to the data first, without its
