@@ -85,7 +85,7 @@ def torus_coupling(
     high: float | Sequence[float] = math.pi,
     space: Space | None = None,
 ) -> Flow:
-    """Coupling flow of angles: the maps of ``torus``, samples of many angles at the price of a few roots in turn.
+    """Coupling flow of angles: the maps of ``torus``, with samples of many angles in a few roots.
 
     Every other angle changes, in turn, as the cosines and sines of the others decide.
 
