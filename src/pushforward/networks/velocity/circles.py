@@ -33,7 +33,7 @@ class CircleVelocity(Velocity):
         >>> import torch
         >>> from pushforward.networks import VelocityMLP
         >>> velocity = CircleVelocity(VelocityMLP(4), Circle((2,), 0.0, 24.0))
-        >>> at = velocity(torch.tensor(0.5), torch.tensor([[0.0, 5.0], [24.0, 29.0]]))
+        >>> at = velocity(torch.full((2,), 0.5), torch.tensor([[0.0, 5.0], [24.0, 29.0]]))
         >>> torch.allclose(at[0], at[1], atol=1e-4)
         True
     """
