@@ -498,6 +498,10 @@ TRANSFORMS |= {
         on_sphere(6, 1),
         without=tuple({*SOLVED} - {"spaces"}),
     ),
+    "ConvexPotentialMap": Case(lambda: transforms.ConvexPotentialMap(2, centers=4), on_sphere(6, 2)),
+    "ConvexPotentialMap/context": Case(
+        lambda: transforms.ConvexPotentialMap(3, 3, 4.0, SMALL, 2), on_sphere(6, 3), CONTEXT, SHOWN
+    ),
     "ExponentialMap": Case(lambda: transforms.ExponentialMap(2, centers=4), on_sphere(6, 2)),
     "ExponentialMap/conformal": Case(
         lambda: transforms.ExponentialMap(3, transforms.ConformalField(), 3, SMALL, 2), on_sphere(6, 3), CONTEXT, SHOWN
