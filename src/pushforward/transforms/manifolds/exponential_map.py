@@ -13,7 +13,7 @@ from pushforward.kernels.iteration import State, count_true, derivatives_wanted,
 from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory
 from pushforward.networks.mlp import MLP
-from pushforward.numerics import unit
+from pushforward.numerics import at_least_single, unit
 from pushforward.scalar.arguments import check_counts
 from pushforward.spaces import Sphere
 from pushforward.transforms.base import Bijection
@@ -44,11 +44,12 @@ class GradientMap(Bijection):
     ) -> tuple[Tensor, Tensor]:
         x, context = self.check(x, context, self.domain)
         v, hessian = self.potential(self.parameters_of(context)).gradient_and_hessian(x)
-        return exponential(x, v), log_volume(x, v, hessian)
+        # Of length 1 to the last digit, so that rounding does not add up from map to map.
+        return unit(exponential(x, v)), log_volume(x, v, hessian)
 
     def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         x, context = self.check(x, context, self.domain)
-        return exponential(x, self.potential(self.parameters_of(context)).gradient(x))
+        return unit(exponential(x, self.potential(self.parameters_of(context)).gradient(x)))
 
     def inverse(
         self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
@@ -130,7 +131,8 @@ class ExponentialMap(GradientMap):
 def log_volume(x: Tensor, v: Tensor, hessian: Tensor) -> Tensor:
     """The log-determinant of ``exp_x(v)`` between orthonormal frames, of a gradient and its Hessian at ``x``."""
     sine = turn(v.square().sum(-1)).sine
-    return (x.shape[-1] - 2) * torch.log(sine) + torch.linalg.slogdet(_curvature(x, v) + hessian).logabsdet
+    log_det = torch.linalg.slogdet(at_least_single(_curvature(x, v) + hessian)).logabsdet.to(x.dtype)
+    return (x.shape[-1] - 2) * torch.log(sine) + log_det
 
 
 def _curvature(x: Tensor, v: Tensor) -> Tensor:
@@ -154,7 +156,7 @@ def _solve(z: Tensor, potential: GradientField) -> Tensor:
 
 def _follow(x: Tensor, z: Tensor, potential: GradientField) -> Tensor:
     miss, matrix = _residual(x, z, potential)
-    return exponential(x, torch.linalg.solve(matrix, miss - miss.detach()))
+    return exponential(x, _solved(matrix, miss - miss.detach()))
 
 
 def _residual(x: Tensor, z: Tensor, potential: GradientField) -> tuple[Tensor, Tensor]:
@@ -177,7 +179,7 @@ def _find(z: Tensor, potential: GradientField) -> Tensor:
 
     def step(remaining: Tensor, x: Tensor, miss: Tensor, share: Tensor, going: Tensor) -> State:
         residual, matrix = _residual(x, z, potential)
-        newton = torch.linalg.solve(matrix, residual)
+        newton = _solved(matrix, residual)
         length = torch.linalg.vector_norm(newton, dim=-1)
         moved = exponential(x, newton * (share * (FULL_STEP / length.clamp_min(FULL_STEP)))[..., None])
         moved = moved / torch.linalg.vector_norm(moved, dim=-1, keepdim=True)
@@ -200,6 +202,10 @@ def _find(z: Tensor, potential: GradientField) -> Tensor:
             f"{failures} of {found.numel()}: look for NaN or infinite numbers in the inputs and the parameters"
         )
     return torch.where(found[..., None], x, torch.nan)
+
+
+def _solved(matrix: Tensor, right: Tensor) -> Tensor:
+    return torch.linalg.solve(at_least_single(matrix), at_least_single(right)).to(right.dtype)
 
 
 def _miss(x: Tensor, z: Tensor, potential: GradientField) -> Tensor:
