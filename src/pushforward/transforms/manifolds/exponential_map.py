@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import ConvergenceError
-from pushforward.kernels.iteration import State, count_true, derivatives_wanted, iterate
+from pushforward.kernels.iteration import State, count_true, derivatives_wanted, iterate, separate
 from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory
 from pushforward.networks.mlp import MLP
@@ -172,14 +172,16 @@ def _find(z: Tensor, potential: GradientField) -> Tensor:
 
     It minimises ``d(x, z)^2 / 2 + phi(x)``, which is convex from ``z`` to the root; a step that leads further away is
     halved. An element that is done stays as it is, so that its root does not depend on the batch that it came in.
+    Half precision is too coarse to tell whether a step helps.
     """
-    potential = potential.separated()
+    dtype, z = z.dtype, at_least_single(z)
+    potential = potential.mapped(lambda parameters: separate(at_least_single(parameters)))
     z = z / torch.linalg.vector_norm(z, dim=-1, keepdim=True)
     least = torch.finfo(z.dtype).eps
 
     def step(remaining: Tensor, x: Tensor, miss: Tensor, share: Tensor, going: Tensor) -> State:
         residual, matrix = _residual(x, z, potential)
-        newton = _solved(matrix, residual)
+        newton = torch.linalg.solve(matrix, residual)
         length = torch.linalg.vector_norm(newton, dim=-1)
         moved = exponential(x, newton * (share * (FULL_STEP / length.clamp_min(FULL_STEP)))[..., None])
         moved = moved / torch.linalg.vector_norm(moved, dim=-1, keepdim=True)
@@ -201,7 +203,7 @@ def _find(z: Tensor, potential: GradientField) -> Tensor:
             f"The inverse of an exponential map expected points of the sphere and finite parameters, and did not find "
             f"{failures} of {found.numel()}: look for NaN or infinite numbers in the inputs and the parameters"
         )
-    return torch.where(found[..., None], x, torch.nan)
+    return torch.where(found[..., None], x, torch.nan).to(dtype)
 
 
 def _solved(matrix: Tensor, right: Tensor) -> Tensor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 import torch
 from torch import Tensor
 
-from pushforward.kernels.iteration import separate
 from pushforward.transforms.manifolds.fields import ScalarField
 from pushforward.transforms.manifolds.geodesics import projection, tangent
 
@@ -22,8 +22,8 @@ class GradientField(Protocol):
     def gradient_and_hessian(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The gradient, and the Hessian ``(..., n + 1, n + 1)``, which is zero across the sphere."""
 
-    def separated(self) -> Self:
-        """The same for the functions of a loop to close over."""
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """The same with a change to each of its tensors."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,9 @@ class Potential:
         inward = (slopes * cosines).sum(-1)[..., None, None]
         return self._towards(x, slopes, cosines), hessian - inward * projection(x)
 
-    def separated(self) -> Potential:
-        return Potential(self.field, *separate((self.centers, self.strengths, self.weights)))
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Potential:
+        """The same with a change to each of its tensors."""
+        return Potential(self.field, change(self.centers), change(self.strengths), change(self.weights))
 
     def _cosines(self, x: Tensor) -> Tensor:
         return (self.centers @ x[..., None])[..., 0]
@@ -84,9 +85,9 @@ class SoftMaximum:
         inward = (x * mean).sum(-1)[..., None, None]
         return tangent(x, mean), variance - inward * projection(x)
 
-    def separated(self) -> SoftMaximum:
-        """The same for the functions of a loop to close over."""
-        return SoftMaximum(*separate((self.centers, self.offsets, self.sharpness)))
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> SoftMaximum:
+        """The same with a change to each of its tensors."""
+        return SoftMaximum(change(self.centers), change(self.offsets), change(self.sharpness))
 
     def _shares(self, x: Tensor) -> Tensor:
         heights = (self.centers @ x[..., None])[..., 0]
