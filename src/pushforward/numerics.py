@@ -85,18 +85,6 @@ def unit(vectors: Tensor) -> Tensor:
     return scaled / torch.linalg.vector_norm(scaled, dim=-1, keepdim=True).clamp_min(0.5)
 
 
-def reflect(x: Tensor, vectors: Tensor) -> Tensor:
-    """Apply the reflections along ``vectors`` ``(..., K, D)``, the first first, to ``x`` ``(..., D)``.
-
-    Example:
-        >>> reflect(torch.tensor([1.0, 2.0]), torch.tensor([[3.0, 0.0]]))
-        tensor([-1.,  2.])
-    """
-    for v in unit(vectors).unbind(-2):
-        x = x - 2.0 * (v * x).sum(-1, keepdim=True) * v
-    return x
-
-
 def normal_tail(x: Tensor) -> Tensor:
     """The probability of a standard normal beyond ``x`` on its side, ``Phi(-|x|)``, with all of its digits.
 

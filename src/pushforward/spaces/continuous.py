@@ -170,7 +170,9 @@ class Sphere(Space):
         self.n, self.shape = n, torch.Size([n + 1])
 
     def contains(self, x: Tensor) -> Tensor:
-        return (torch.linalg.vector_norm(x, dim=-1) - 1).abs() < self.TOLERANCE
+        # Half precision rounds lengths by more.
+        tolerance = max(self.TOLERANCE, 8.0 * torch.finfo(x.dtype).eps)
+        return (torch.linalg.vector_norm(x, dim=-1) - 1).abs() < tolerance
 
     def nearest(self, x: Tensor) -> Tensor:
         # Scaled first, so that no square over- or underflows.

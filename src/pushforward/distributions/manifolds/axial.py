@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 REACH, STEP = 3.6, 0.032
-"""How far out the double-exponential rule goes, to 1e-25 of the axis from its ends, and in what steps."""
+"""How far out the double-exponential rule goes, to 1e-25 of the axis from its ends, and in what steps at most."""
 
 
 def log_surface(n: int) -> float:
@@ -29,7 +29,8 @@ def log_integral(n: int, log_function: Callable[[Tensor, Tensor], Tensor], like:
     .. math:: \lvert S^{n-1} \rvert \int_{-1}^1 f(h) (1 - h^2)^{(n - 2) / 2} dh,
 
     by the double-exponential rule ``h = tanh(pi / 2 sinh u)`` (Takahasi, Mori 1974). Its points crowd at both ends,
-    where the functions of directional statistics have their peaks however concentrated they are.
+    where the functions of directional statistics have their peaks however concentrated they are; on spheres of more
+    dimensions peaks are narrower, as ``1 / sqrt(n)``, and so are the steps.
 
     Args:
         n: the dimension of the sphere.
@@ -42,9 +43,10 @@ def log_integral(n: int, log_function: Callable[[Tensor, Tensor], Tensor], like:
         >>> bool((total - log_surface(2)).abs() < 1e-5)
         True
     """
-    u = torch.arange(-REACH, REACH + 0.5 * STEP, STEP, dtype=torch.float64, device=like.device)
+    step = STEP * min(1.0, 2.0 / math.sqrt(n))
+    u = torch.arange(-REACH, REACH + 0.5 * step, step, dtype=torch.float64, device=like.device)
     stretched = math.pi * torch.sinh(u)
     below, above = 2.0 * torch.sigmoid(-stretched), 2.0 * torch.sigmoid(stretched)
-    log_weight = 0.5 * n * (below.log() + above.log()) + torch.log(0.5 * math.pi * STEP * torch.cosh(u))
+    log_weight = 0.5 * n * (below.log() + above.log()) + torch.log(0.5 * math.pi * step * torch.cosh(u))
     log_weight = (log_weight + log_surface(n - 1)).to(like.dtype)
     return torch.logsumexp(log_weight + log_function(below.to(like.dtype), above.to(like.dtype)), -1)

@@ -14,7 +14,8 @@ from pushforward.distributions.manifolds.von_mises_fisher import (
     unbounded_log,
 )
 from pushforward.errors import UsageError
-from pushforward.numerics import bounded, rand, reflect
+from pushforward.kernels.reflections import Reflections
+from pushforward.numerics import bounded, rand
 from pushforward.spaces import Sphere
 
 
@@ -68,7 +69,7 @@ class Kent(Distribution):
     def frame(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return the mean and the long and the short axis."""
         axes = torch.eye(3, dtype=self.reflections.dtype, device=self.reflections.device)
-        long, short, mean = reflect(axes, self.reflections).unbind(0)
+        long, short, mean = Reflections.along(self.reflections).apply(axes).unbind(0)
         return mean, long, short
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import UsageError
+from pushforward.kernels.reflections import Reflections
 from pushforward.numerics import batch_shape, bounded, no_log_det, solve_triangular
 from pushforward.scalar.affine import Affine
 from pushforward.spaces import Reals
 from pushforward.transforms.base import Bijection
 from pushforward.transforms.chain import Chain
 from pushforward.transforms.elementwise import Elementwise
-from pushforward.transforms.linear.reflections import Reflections
 
 MAX_LOG_DIAGONAL = 5.0
 """Bound on the log-diagonal of a triangular matrix."""

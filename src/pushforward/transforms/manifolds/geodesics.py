@@ -27,18 +27,17 @@ def exponential(x: Tensor, v: Tensor) -> Tensor:
 
 
 def logarithm(x: Tensor, y: Tensor) -> Tensor:
-    r"""Return ``log_x(y)``, the tangent vector at ``x`` with ``exp_x(log_x(y)) = y`` of length ``distance(x, y)``; some
-    vector of that length's limit where ``y`` is ``x``'s antipode, to which every direction leads.
+    r"""Return ``log_x(y)``, the tangent vector at ``x`` with ``exp_x(log_x(y)) = y`` of length ``distance(x, y)``; 0 at
+    ``x``'s antipode itself, to which every direction leads.
 
     Example:
         >>> logarithm(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])).round(decimals=4)
         tensor([0.0000, 1.5708])
     """
-    # The difference is orthogonal to x to first order, so that near points lose no digits.
-    difference = y - x
-    across = difference - (x * difference).sum(-1, keepdim=True) * x
-    sine_squared = across.square().sum(-1, keepdim=True)
-    return across * _angle_ratio(sine_squared, (x * y).sum(-1, keepdim=True))
+    cosine = (x * y).sum(-1, keepdim=True)
+    # The difference from x or its antipode is orthogonal to x to first order, so that what is near loses no digits.
+    across = tangent(x, y - torch.where(cosine > 0, x, -x))
+    return across * _angle_ratio(across.square().sum(-1, keepdim=True), cosine)
 
 
 def distance(x: Tensor, y: Tensor) -> Tensor:
@@ -60,6 +59,18 @@ def tangent(x: Tensor, vector: Tensor) -> Tensor:
         tensor([0., 2.])
     """
     return vector - (x * vector).sum(-1, keepdim=True) * x
+
+
+def projection(x: Tensor) -> Tensor:
+    """Return the projection to the tangent space at ``x``, ``(..., n + 1, n + 1)``.
+
+    Example:
+        >>> projection(torch.tensor([1.0, 0.0]))
+        tensor([[0., 0.],
+                [0., 1.]])
+    """
+    identity = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
+    return identity - x[..., :, None] * x[..., None, :]
 
 
 class Turn(NamedTuple):

@@ -5,17 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from pushforward.kernels.reflections import Reflections
 from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory
 from pushforward.networks.mlp import MLP
-from pushforward.numerics import no_log_det, reflect
+from pushforward.numerics import no_log_det
 from pushforward.spaces import Sphere
 from pushforward.transforms.base import Bijection
 from pushforward.transforms.residual.parameters import GlobalParameters
 
 
 class Rotation(Bijection):
-    r"""A learned rotation of ``S^n``, ``z = H_1 ... H_K x`` with an even number of Householder reflections ``H``;
+    r"""A learned rotation of ``S^n``, ``z = H_K ... H_1 x`` with an even number of Householder reflections ``H``;
     ``log_det = 0``. As many reflections as there are coordinates, or one more, reach every rotation; it starts at a
     random one, so that layers between such rotations have their poles at different places.
 
@@ -47,13 +48,13 @@ class Rotation(Bijection):
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         x, context = self.check(x, context, self.domain)
-        return reflect(x, self._vectors(context)), no_log_det(x, 1)
+        return self._reflections(context).apply(x), no_log_det(x, 1)
 
     def inverse(
         self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         z, context = self.check(z, context, self.codomain)
-        return reflect(z, self._vectors(context).flip(-2)), no_log_det(z, 1)
+        return self._reflections(context).apply_transposed(z), no_log_det(z, 1)
 
-    def _vectors(self, context: Tensor | None) -> Tensor:
-        return self.vectors_of(context).unflatten(-1, (-1, self.event_shape[0]))
+    def _reflections(self, context: Tensor | None) -> Reflections:
+        return Reflections.along(self.vectors_of(context).unflatten(-1, (-1, self.event_shape[0])))

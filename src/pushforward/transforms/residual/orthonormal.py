@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pushforward.errors import UsageError
+from pushforward.kernels.reflections import Reflections
 from pushforward.parts import Part
-from pushforward.transforms.linear.reflections import Reflections
 
 REACH = 0.9
 """How far, in the Frobenius norm, a matrix may be from the one that :class:`OrthogonalBasis` starts at."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pushforward.numerics import solve_triangular
+from pushforward.numerics import solve_triangular, unit
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,12 @@ class Reflections:
     @classmethod
     def along(cls, vectors: Tensor) -> Reflections:
         """The product of the reflections along ``vectors`` ``(..., K, D)``, the first first; along zero is none."""
-        largest = vectors.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(vectors.dtype).tiny)
-        scaled = vectors / largest
-        unit = scaled / torch.linalg.vector_norm(scaled, dim=-1, keepdim=True).clamp_min(0.5)
-        identity = torch.eye(unit.shape[-2], dtype=unit.dtype, device=unit.device)
+        rows = unit(vectors)
+        identity = torch.eye(rows.shape[-2], dtype=rows.dtype, device=rows.device)
         # The diagonal is taken to be one; only what lies below it is read.
-        below = 2.0 * unit @ unit.mT
+        below = 2.0 * rows @ rows.mT
         factor = solve_triangular(below, identity.expand_as(below), upper=False, unitriangular=True)
-        return cls(unit, factor)
+        return cls(rows, factor)
 
     def apply(self, x: Tensor) -> Tensor:
         """Return ``Q x`` of ``x`` ``(..., D)``."""
