@@ -29,9 +29,10 @@ from pushforward.transforms import (
     RecursiveSphere,
     Rotation,
 )
-from pushforward.transforms.manifolds.exponential_map import Potential, log_volume
+from pushforward.transforms.manifolds.exponential_map import log_volume
 from pushforward.transforms.manifolds.geodesics import distance, exponential, logarithm, tangent
 from pushforward.transforms.manifolds.poles import Cap, HeightSpline
+from pushforward.transforms.manifolds.potentials import Potential
 
 SMALL = partial(pf.networks.MLP, hidden=(8,))
 DOUBLE = torch.float64

@@ -15,6 +15,7 @@ from pushforward.data.load import table_path
 from pushforward.errors import UsageError
 from pushforward.files import check_folder
 from pushforward.models.registry import recipe_options
+from pushforward.tables.recipes import suits
 from pushforward.training.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -50,11 +51,11 @@ def started(request: Request, force: bool) -> Work | TableWork:
 
 
 def takes_table(model: str, data: str) -> bool:
-    """Whether an estimator is what models these data: a table, by a model of vectors of real numbers."""
+    """Whether an estimator is what models these data: a table, by a model of vectors of real numbers. What models
+    circles, spheres or categories takes the numbers of a table as they are."""
     known = set(recipe_options(model))
-    return (
-        table_path(data) is not None and "features" in known and ("shape" in known or not {"levels", "classes"} & known)
-    )
+    whole = "shape" not in known and {"levels", "classes"} & known
+    return table_path(data) is not None and "features" in known and not whole and suits(model, conditional=False)
 
 
 def _check_no_table(model: str, data: str, table: TableOptions) -> None:

@@ -47,7 +47,7 @@ def build_flow(model: str, model_options: Mapping[str, Any] | None, size: Size, 
     try:
         flow = build(model, **given | sized | dict(model_options or {}))
     except UsageError as error:
-        if _suits(model, context > 0):
+        if suits(model, context > 0):
             raise
         raise _misfit(model, f"does not model {features} columns ({error})", context > 0) from error
     if not models_rows(flow, features):
@@ -63,10 +63,11 @@ def models_rows(flow: Flow, features: int) -> bool:
 
 def suitable_models(conditional: bool) -> list[str]:
     """Return the names of the recipes that model tables, of any number of columns."""
-    return [name for name in list_models() if _suits(name, conditional)]
+    return [name for name in list_models() if suits(name, conditional)]
 
 
-def _suits(model: str, conditional: bool) -> bool:
+def suits(model: str, conditional: bool) -> bool:
+    """Whether a recipe models tables, of any number of columns."""
     options = recipe_options(model)
     if "features" not in options or (conditional and "context" not in options):
         return False

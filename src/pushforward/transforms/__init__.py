@@ -25,6 +25,7 @@ from pushforward.transforms.linear.permutation import Permutation, flip, random_
 from pushforward.transforms.linear.rotations import PrincipalAxes, RandomRotation
 from pushforward.transforms.linear.standardisation import Standardise
 from pushforward.transforms.logit import Logit
+from pushforward.transforms.manifolds.convex_potential import ConvexPotentialMap
 from pushforward.transforms.manifolds.exponential_map import ExponentialMap
 from pushforward.transforms.manifolds.fields import ConformalField, EvenField, ExponentialField, ScalarField
 from pushforward.transforms.manifolds.radians import Radians
@@ -75,6 +76,7 @@ __all__ = [
     "RandomRotation",
     "SigmoidalDecoder",
     "ConformalField",
+    "ConvexPotentialMap",
     "EvenField",
     "ExponentialField",
     "ExponentialMap",

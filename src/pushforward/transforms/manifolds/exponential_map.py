@@ -3,7 +3,7 @@ along."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,8 @@ from pushforward.scalar.arguments import check_counts
 from pushforward.spaces import Sphere
 from pushforward.transforms.base import Bijection
 from pushforward.transforms.manifolds.fields import MAX_WEIGHT, ExponentialField, ScalarField
-from pushforward.transforms.manifolds.geodesics import exponential, logarithm, tangent, turn
+from pushforward.transforms.manifolds.geodesics import exponential, logarithm, projection, tangent, turn
+from pushforward.transforms.manifolds.potentials import GradientField, Potential
 from pushforward.transforms.residual.parameters import GlobalParameters
 
 CLOSE = 1000.0
@@ -31,7 +32,43 @@ FULL_STEP = 1.0
 """The longest Newton step, an angle: what is linear is so only nearby."""
 
 
-class ExponentialMap(Bijection):
+class GradientMap(Bijection):
+    """A map of a sphere, ``z = exp_x(grad phi(x))``, of a field ``phi`` that a parameter vector decides."""
+
+    tolerance = 1e-9
+    domain: Sphere
+    parameters_of: GlobalParameters
+
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        x, context = self.check(x, context, self.domain)
+        v, hessian = self.potential(self.parameters_of(context)).gradient_and_hessian(x)
+        # Of length 1 to the last digit, so that rounding does not add up from map to map.
+        return unit(exponential(x, v)), log_volume(x, v, hessian)
+
+    def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        x, context = self.check(x, context, self.domain)
+        return unit(exponential(x, self.potential(self.parameters_of(context)).gradient(x)))
+
+    def inverse(
+        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        z, context = self.check(z, context, self.domain)
+        potential = self.potential(self.parameters_of(context))
+        x = _solve(z, potential)
+        return x, -log_volume(x, *potential.gradient_and_hessian(x))
+
+    def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        z, context = self.check(z, context, self.domain)
+        return _solve(z, self.potential(self.parameters_of(context)))
+
+    @abstractmethod
+    def potential(self, parameters: Tensor) -> GradientField:
+        """The field of parameters ``(..., P)``."""
+
+
+class ExponentialMap(GradientMap):
     r"""An exponential-map flow on ``S^n``: ``z = exp_x(grad phi(x))`` with a scalar field ``phi(x) = sum_i w_i f(x .
     mu_i; s_i)`` of learned centers (Sei 2013; Rezende et al. 2020, arXiv:2002.02428, section 2.3.2).
 
@@ -66,8 +103,6 @@ class ExponentialMap(Bijection):
         True
     """
 
-    tolerance = 1e-9
-
     def __init__(
         self,
         n: int = 2,
@@ -84,70 +119,13 @@ class ExponentialMap(Bijection):
         start = torch.cat([torch.randn(centers * (n + 1)), 0.1 * torch.randn(2 * centers)])
         self.parameters_of = GlobalParameters(start, network, self.context, "ExponentialMap")
 
-    def forward(
-        self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor]:
-        x, context = self.check(x, context, self.domain)
-        v, hessian = self._potential(context).gradient_and_hessian(x)
-        # Of length 1 to the last digit, so that rounding does not add up from map to map.
-        return unit(exponential(x, v)), log_volume(x, v, hessian)
-
-    def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        x, context = self.check(x, context, self.domain)
-        return unit(exponential(x, self._potential(context).gradient(x)))
-
-    def inverse(
-        self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor]:
-        z, context = self.check(z, context, self.codomain)
-        potential = self._potential(context)
-        x = _solve(z, potential)
-        return x, -log_volume(x, *potential.gradient_and_hessian(x))
-
-    def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        z, context = self.check(z, context, self.codomain)
-        return _solve(z, self._potential(context))
-
-    def _potential(self, context: Tensor | None) -> Potential:
+    def potential(self, parameters: Tensor) -> Potential:
         numbers = self.event_shape[0]
-        each = self.parameters_of(context).unflatten(-1, (numbers + 2, -1))
+        each = parameters.unflatten(-1, (numbers + 2, -1))
         directions, strengths, logits = each.split([numbers, 1, 1], -2)
         rest = torch.zeros_like(logits[..., 0, :1])
         shares = torch.softmax(torch.cat([logits[..., 0, :], rest], -1), -1)[..., :-1]
         return Potential(self.field, unit(directions.mT), strengths[..., 0, :], MAX_WEIGHT * shares)
-
-
-@dataclass(frozen=True)
-class Potential:
-    """A scalar field at its parameters: centers ``(..., K, n + 1)``, strengths and weights ``(..., K)``."""
-
-    field: ScalarField
-    centers: Tensor
-    strengths: Tensor
-    weights: Tensor
-
-    def gradient(self, x: Tensor) -> Tensor:
-        """The gradient at points, tangent to the sphere."""
-        cosines = self._cosines(x)
-        slopes = self.weights * self.field.slopes(cosines, self.strengths)[0]
-        return self._towards(x, slopes, cosines)
-
-    def gradient_and_hessian(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The gradient, and the Hessian ``(..., n + 1, n + 1)``, which is zero across the sphere."""
-        cosines = self._cosines(x)
-        slopes, bends = self.field.slopes(cosines, self.strengths)
-        slopes, bends = self.weights * slopes, self.weights * bends
-        arms = self.centers - cosines[..., None] * x[..., None, :]
-        hessian = (arms * bends[..., None]).mT @ arms
-        inward = (slopes * cosines).sum(-1)[..., None, None]
-        return self._towards(x, slopes, cosines), hessian - inward * _projection(x)
-
-    def _cosines(self, x: Tensor) -> Tensor:
-        return (self.centers @ x[..., None])[..., 0]
-
-    def _towards(self, x: Tensor, slopes: Tensor, cosines: Tensor) -> Tensor:
-        across = (slopes[..., None, :] @ self.centers)[..., 0, :]
-        return across - (slopes * cosines).sum(-1, keepdim=True) * x
 
 
 def log_volume(x: Tensor, v: Tensor, hessian: Tensor) -> Tensor:
@@ -164,16 +142,10 @@ def _curvature(x: Tensor, v: Tensor) -> Tensor:
     cotangent = turned.cosine / turned.sine
     along = (turned.versine - turned.lag) / turned.sine
     outer = x[..., :, None] * x[..., None, :]
-    return outer + cotangent * _projection(x) + along * v[..., :, None] * v[..., None, :]
+    return outer + cotangent * projection(x) + along * v[..., :, None] * v[..., None, :]
 
 
-def _projection(x: Tensor) -> Tensor:
-    """The projection to the tangent space at ``x``."""
-    identity = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
-    return identity - x[..., :, None] * x[..., None, :]
-
-
-def _solve(z: Tensor, potential: Potential) -> Tensor:
+def _solve(z: Tensor, potential: GradientField) -> Tensor:
     """The points that the map takes to ``z``, differentiable by ``z`` and by what the field depends on."""
     x = _find(z, potential).detach()
     if not derivatives_wanted():
@@ -182,12 +154,12 @@ def _solve(z: Tensor, potential: Potential) -> Tensor:
     return _follow(_follow(x, z, potential), z, potential)
 
 
-def _follow(x: Tensor, z: Tensor, potential: Potential) -> Tensor:
+def _follow(x: Tensor, z: Tensor, potential: GradientField) -> Tensor:
     miss, matrix = _residual(x, z, potential)
     return exponential(x, _solved(matrix, miss - miss.detach()))
 
 
-def _residual(x: Tensor, z: Tensor, potential: Potential) -> tuple[Tensor, Tensor]:
+def _residual(x: Tensor, z: Tensor, potential: GradientField) -> tuple[Tensor, Tensor]:
     """How far the gradient at ``x`` is from what leads to ``z``, and minus the derivative of that."""
     gradient, hessian = potential.gradient_and_hessian(x)
     wanted = logarithm(x, z)
@@ -195,19 +167,21 @@ def _residual(x: Tensor, z: Tensor, potential: Potential) -> tuple[Tensor, Tenso
 
 
 @torch.no_grad()
-def _find(z: Tensor, potential: Potential) -> Tensor:
+def _find(z: Tensor, potential: GradientField) -> Tensor:
     r"""Newton's method from ``x = z``, along great circles.
 
     It minimises ``d(x, z)^2 / 2 + phi(x)``, which is convex from ``z`` to the root; a step that leads further away is
     halved. An element that is done stays as it is, so that its root does not depend on the batch that it came in.
+    Half precision is too coarse to tell whether a step helps.
     """
-    potential = Potential(potential.field, *separate((potential.centers, potential.strengths, potential.weights)))
+    dtype, z = z.dtype, at_least_single(z)
+    potential = potential.mapped(lambda parameters: separate(at_least_single(parameters)))
     z = z / torch.linalg.vector_norm(z, dim=-1, keepdim=True)
     least = torch.finfo(z.dtype).eps
 
     def step(remaining: Tensor, x: Tensor, miss: Tensor, share: Tensor, going: Tensor) -> State:
         residual, matrix = _residual(x, z, potential)
-        newton = _solved(matrix, residual)
+        newton = torch.linalg.solve(matrix, residual)
         length = torch.linalg.vector_norm(newton, dim=-1)
         moved = exponential(x, newton * (share * (FULL_STEP / length.clamp_min(FULL_STEP)))[..., None])
         moved = moved / torch.linalg.vector_norm(moved, dim=-1, keepdim=True)
@@ -229,12 +203,12 @@ def _find(z: Tensor, potential: Potential) -> Tensor:
             f"The inverse of an exponential map expected points of the sphere and finite parameters, and did not find "
             f"{failures} of {found.numel()}: look for NaN or infinite numbers in the inputs and the parameters"
         )
-    return torch.where(found[..., None], x, torch.nan)
+    return torch.where(found[..., None], x, torch.nan).to(dtype)
 
 
 def _solved(matrix: Tensor, right: Tensor) -> Tensor:
     return torch.linalg.solve(at_least_single(matrix), at_least_single(right)).to(right.dtype)
 
 
-def _miss(x: Tensor, z: Tensor, potential: Potential) -> Tensor:
+def _miss(x: Tensor, z: Tensor, potential: GradientField) -> Tensor:
     return torch.linalg.vector_norm(tangent(x, logarithm(x, z) - potential.gradient(x)), dim=-1)

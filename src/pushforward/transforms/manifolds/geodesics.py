@@ -61,6 +61,18 @@ def tangent(x: Tensor, vector: Tensor) -> Tensor:
     return vector - (x * vector).sum(-1, keepdim=True) * x
 
 
+def projection(x: Tensor) -> Tensor:
+    """Return the projection to the tangent space at ``x``, ``(..., n + 1, n + 1)``.
+
+    Example:
+        >>> projection(torch.tensor([1.0, 0.0]))
+        tensor([[0., 0.],
+                [0., 1.]])
+    """
+    identity = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
+    return identity - x[..., :, None] * x[..., None, :]
+
+
 class Turn(NamedTuple):
     r"""What becomes of an angle ``t``, smooth in ``t^2``.
 
