@@ -12,9 +12,9 @@ from pushforward.distributions import StandardLogistic
 from pushforward.flows.flow import Flow
 from pushforward.models.contexts import conditioning
 from pushforward.models.registry import model
-from pushforward.models.vectors.coupling import coupling_layers
+from pushforward.models.vectors.coupling import alternating
 from pushforward.models.vectors.standardised import HIDDEN, vector_flow, widths
-from pushforward.networks import MLP
+from pushforward.networks import MLP, Squashed
 from pushforward.networks.context import Context
 from pushforward.scalar import RationalQuadraticSpline, Scaling
 from pushforward.transforms import Elementwise, Piecewise, Transform
@@ -63,7 +63,7 @@ def rad(
     # falls as fast as the latents run out.
     spline = RationalQuadraticSpline(bins, bound)
     parted: list[Transform] = [Piecewise(features, pieces, index, network, given.taken) for index in range(features)]
-    couplings = coupling_layers(features, spline, given, layers, hidden)
+    couplings = alternating(features, spline, given, layers, partial(Squashed, network=network))
     return vector_flow(
         features,
         [_spread(features), Elementwise(spline, (features,)), *parted, *couplings],
