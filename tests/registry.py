@@ -659,7 +659,7 @@ VECTOR_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "MADE": networks.MADE,
     "MLP": networks.MLP,
     "ResidualMADE": networks.ResidualMADE,
-    "Squashed": networks.Squashed,
+    "Clipped": networks.Clipped,
 }
 IMAGE_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "AttentionConvNet": partial(networks.AttentionConvNet, hidden=8),

@@ -26,7 +26,7 @@ from pushforward.networks.masked.convolution import MaskedConvolution
 from pushforward.networks.masked.made import MADE, MaskedNetwork, ResidualMADE
 from pushforward.networks.masked.one_hot import OneHotMADE
 from pushforward.networks.mlp import MLP
-from pushforward.networks.squashed import Squashed
+from pushforward.networks.clipped import Clipped
 from pushforward.networks.velocity.base import Velocity, VelocityFactory
 from pushforward.networks.velocity.convolution import ConcatSquashConvNet
 from pushforward.networks.velocity.dense import ConcatSquashMLP, VelocityMLP
@@ -59,7 +59,7 @@ __all__ = [
     "GatedConvNet",
     "GlowConvNet",
     "MLP",
-    "Squashed",
+    "Clipped",
     "MaskedChannels",
     "MaskedConvolution",
     "Joined",

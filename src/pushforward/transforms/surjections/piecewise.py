@@ -18,6 +18,8 @@ from pushforward.transforms.base import Transform
 from pushforward.transforms.chain import parts_in_turn
 from pushforward.transforms.surjections.zigzag import Zigzag
 
+FARTHEST = 6.0
+"""The farthest number that gates tell from those beyond: 1 in 400 of a standard logistic's are."""
 STRONGEST = 20.0
 """How far the logarithms of gates are from each other's middle at most."""
 
@@ -38,7 +40,7 @@ class Piecewise(Transform):
 
     At an edge ``z`` is at an end of the line. That the density has a limit there, rather than the same course on either
     side, is up to what follows: a logistic base and parameters of ``z`` that have limits themselves
-    (:class:`pushforward.networks.Squashed`) give one, a normal base makes it 0.
+    (:class:`pushforward.networks.Clipped`) give one, a normal base makes it 0.
 
     The edges are where ``sigmoid(x)`` is ``1/K, ..., (K - 1)/K``. What comes before the part, elementwise splines or
     couplings, decides which data lie there.
@@ -129,7 +131,7 @@ class Piecewise(Transform):
         origins = self._with(others.unsqueeze(-2).expand(*numbers.shape, -1), numbers)
         # The outermost regions have no end, and what a part before this one parted runs to an end of the line at its
         # edges: there the gate has a limit.
-        seen = torch.tanh(0.5 * origins)
+        seen = origins.clamp(-FARTHEST, FARTHEST)
         gate = self.network(seen, None if context is None else context.unsqueeze(-2)).squeeze(-1)
         return torch.log_softmax(bounded(gate, STRONGEST), -1)
 
