@@ -294,7 +294,7 @@ def test_a_mixture_on_a_sphere_finds_its_parts() -> None:
     x = centres[group] + 0.1 * torch.randn(1500, 3, generator=generator)
     x = x / x.norm(dim=-1, keepdim=True)
     mixture = Mixture([distributions.VonMisesFisher(2) for _ in range(3)])
-    pf.fit(mixture, x, max_steps=100, learning_rate=3e-2, compile=False, progress=False, seed=0)
+    pf.fit(mixture, x, max_steps=100, learning_rate=0.1, compile=False, progress=False, seed=0)
     nearest = torch.stack([each.direction() for each in mixture.members]) @ centres  # type: ignore[operator]
     assert sorted(nearest.argmax(-1).tolist()) == [0, 1, 2] and nearest.amax(-1).min() > 0.999
     assert (nearest.argmax(-1)[mixture.responsibilities(x).argmax(-1)] == group).float().mean() > 0.99
