@@ -52,6 +52,13 @@ def test_a_zigzag_is_linear_between_its_edges(pieces: int) -> None:
         torch.testing.assert_close(again, z.detach())
 
 
+def test_a_zigzag_can_be_mapped_over_events() -> None:
+    part = parted(3)[0]
+    x = points(4)
+    jacobian = torch.func.vmap(torch.func.jacrev(part.encode))(x)
+    torch.testing.assert_close(jacobian[:, 0, 0].abs().log(), part.zigzag.log_slope(x[:, 0], part.region(x)))  # type: ignore[union-attr,operator]
+
+
 def test_what_lies_far_out_keeps_its_digits() -> None:
     """Where sigmoid(x) is 1 in single precision."""
     zigzag = Zigzag(3)
@@ -298,6 +305,7 @@ def test_a_mixture_on_a_sphere_finds_its_parts() -> None:
     nearest = torch.stack([each.direction() for each in mixture.members]) @ centres  # type: ignore[operator]
     assert sorted(nearest.argmax(-1).tolist()) == [0, 1, 2] and nearest.amax(-1).min() > 0.999
     assert (nearest.argmax(-1)[mixture.responsibilities(x).argmax(-1)] == group).float().mean() > 0.99
+    assert pf.evaluate(mixture, x).log_prob == pytest.approx(mixture.log_prob(x).mean().item(), abs=1e-5)
     # The density of the truth, but for the curvature of the sphere: log 3 and the entropy of a normal of the plane.
     assert abs(-mixture.log_prob(x).mean() - (math.log(3.0) + 1 + math.log(2 * math.pi * 0.01))) < 0.05
 

@@ -3,6 +3,7 @@
 from pushforward.kernels.first_calls import make_first_calls
 from pushforward.networks.autoencoders.convolution import GatedConvDecoder, GatedConvEncoder
 from pushforward.networks.autoencoders.dense import DenseDecoder, DenseEncoder
+from pushforward.networks.clipped import Clipped
 from pushforward.networks.dense import DenseMLP, DenseNet, ReZero, Rezeroed
 from pushforward.networks.factory import Joined, NetworkFactory
 from pushforward.networks.images.attention import AttentionConvNet
@@ -26,7 +27,6 @@ from pushforward.networks.masked.convolution import MaskedConvolution
 from pushforward.networks.masked.made import MADE, MaskedNetwork, ResidualMADE
 from pushforward.networks.masked.one_hot import OneHotMADE
 from pushforward.networks.mlp import MLP
-from pushforward.networks.clipped import Clipped
 from pushforward.networks.velocity.base import Velocity, VelocityFactory
 from pushforward.networks.velocity.convolution import ConcatSquashConvNet
 from pushforward.networks.velocity.dense import ConcatSquashMLP, VelocityMLP
