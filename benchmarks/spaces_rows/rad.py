@@ -1,7 +1,7 @@
 """Densities of several parts on the plane, in nats above their own entropy: RAD, two pieces of each dimension and
 spline couplings ("ours"), beside RealNVP and beside a neural spline flow ("other"), both with no fewer parameters, in
-the same time; a lead is at most what the other is above the entropy. Then, of two disjoint squares, the share of samples
-in the gap between them: a mixture of two flows beside one flow of as many parameters.
+the same time; a lead is at most what the other is above the entropy. Then, of two disjoint squares, the share of
+samples in the gap between them: a mixture of two flows beside one flow of as many parameters.
 
 Where the environment names a folder in ``PICTURES``, the partition of each density is drawn there.
 """

@@ -28,8 +28,9 @@ class Mixture(Distribution):
 
     Which component an event is of is a latent that is summed over. Components may lie apart from each other, with
     nothing in between, which no continuous map of one base can do. :meth:`initialise` parts the data into groups of
-    near events, begins each component with a group and sets the weights to their shares, so that components begin apart:
-    alike, they would get the same gradients and stay alike. Where the assignments are known, see :class:`Assigned`.
+    near events, begins each component with a group and sets the weights to their shares, so that components begin
+    apart: alike, they would get the same gradients and stay alike. Where the assignments are known, see
+    :class:`Assigned`.
 
     Args:
         components: distributions over the same space, which take the same context or none.
