@@ -685,6 +685,7 @@ VECTOR_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "MADE": networks.MADE,
     "MLP": networks.MLP,
     "ResidualMADE": networks.ResidualMADE,
+    "Clipped": networks.Clipped,
 }
 IMAGE_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "AttentionConvNet": partial(networks.AttentionConvNet, hidden=8),

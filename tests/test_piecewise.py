@@ -52,6 +52,13 @@ def test_a_zigzag_is_linear_between_its_edges(pieces: int) -> None:
         torch.testing.assert_close(again, z.detach())
 
 
+def test_a_zigzag_can_be_mapped_over_events() -> None:
+    part = parted(3)[0]
+    x = points(4)
+    jacobian = torch.func.vmap(torch.func.jacrev(part.encode))(x)
+    torch.testing.assert_close(jacobian[:, 0, 0].abs().log(), part.zigzag.log_slope(x[:, 0], part.region(x)))  # type: ignore[union-attr,operator]
+
+
 def test_what_lies_far_out_keeps_its_digits() -> None:
     """Where sigmoid(x) is 1 in single precision."""
     zigzag = Zigzag(3)
@@ -80,6 +87,34 @@ def test_the_density_has_no_jump_at_an_edge(dtype: torch.dtype, step: float, tol
             assert not torch.equal(*(regions(chain, x) for x in sides))
             first, second = (flow.log_prob(x).detach() for x in sides)
             torch.testing.assert_close(first, second, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-9), (torch.float32, 1e-3)])
+@pytest.mark.parametrize("scale", [0.3, 3.0])
+def test_the_density_has_a_limit_where_regions_meet(scale: float, dtype: torch.dtype, tolerance: float) -> None:
+    """Of the whole model, between neighbouring numbers, which lie at different distances from the border: found by
+    halving segments from one region to another, at any parameters."""
+    generator = torch.Generator().manual_seed(0)
+    flow = randomise(pf.models.rad(features=2, layers=3, hidden=16, pieces=3), scale, generator).to(dtype)
+    start, end = (2 * torch.randn(300, 2, generator=generator).to(dtype) for _ in range(2))
+    home = regions(flow.transform, start)
+    crosses = home != regions(flow.transform, end)
+    start, end, home = start[crosses], end[crosses], home[crosses]
+    for _ in range(60):
+        middle = 0.5 * (start + end)
+        same = (regions(flow.transform, middle) == home)[:, None]
+        start, end = torch.where(same, middle, start), torch.where(same, end, middle)
+    assert len(start) > 100 and (start - end).abs().max() < 1e-5
+    with torch.no_grad():
+        torch.testing.assert_close(flow.log_prob(start), flow.log_prob(end), rtol=0, atol=tolerance)
+
+
+def test_regions_of_a_conditional_flow_are_counted_at_any_contexts() -> None:
+    flow = pf.models.rad(features=2, layers=1, hidden=8, context=3)
+    x, context = torch.randn(5, 2), torch.randn(3)
+    plain = pf.models.rad(features=2, layers=1, hidden=8)
+    assert torch.equal(regions(flow.transform, x, context), regions(plain.transform, x))
+    assert regions(flow.transform, x[0], torch.randn(7, 3)).shape == (7,)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -113,7 +148,7 @@ def test_the_branches_of_the_inverse_sum_to_the_base() -> None:
 def test_the_branches_of_the_model_sum_to_what_follows_them() -> None:
     """As above, of all 16 origins by the model's own log-density, with derivatives by autograd."""
     torch.manual_seed(0)
-    flow = randomise(pf.models.rad(features=2, layers=2, hidden=8), 0.2).double()
+    flow = randomise(pf.models.rad(features=2, layers=2, hidden=8, pieces=4), 0.2).double()
     before, folds, after = flow.transform[:3], flow.transform[3:5], flow.transform[5:]
     first, second = folds
     assert isinstance(first, Piecewise) and isinstance(second, Piecewise)
@@ -147,7 +182,19 @@ def test_a_new_part_knows_no_region_better_than_another() -> None:
 
 def test_turned_round_it_is_a_bound() -> None:
     """Latents that are folded onto the data: which branch an event came from is not known."""
-    assert Inverse(Piecewise(2)).accuracy is pf.accuracy.Accuracy.LOWER_BOUND
+    turned = Inverse(Piecewise(2, 3))
+    assert turned.accuracy is pf.accuracy.Accuracy.LOWER_BOUND
+    flow, x = pf.Flow(turned, StandardLogistic((2,))), torch.randn(5000, 2)
+    with torch.no_grad():
+        mean = flow.log_prob(x.new_zeros(5000, 2), generator=torch.Generator().manual_seed(0)).exp().mean()
+        # p(x) is the sum over the origins, of which one is drawn: weighted by its probability the mean is exact.
+        origins = Zigzag(3).unfold(torch.zeros(()))
+        slope = Zigzag(3).log_slope(origins, torch.arange(3))
+        base = StandardLogistic((1,)).log_prob(origins[:, None])
+        exact = torch.logsumexp(base - slope, 0) + StandardLogistic((1,)).log_prob(torch.zeros(1))
+        torch.testing.assert_close(mean.log(), exact, atol=0.03, rtol=0)
+    with pytest.raises(pf.errors.UsageError, match="no gradient passes"):
+        flow.log_prob(x)
 
 
 def test_no_gradient_passes_through_a_choice() -> None:
@@ -246,11 +293,46 @@ def test_a_mixture_starts_from_the_data_once() -> None:
     assert locations == [each.transform[0].location.item() for each in members]
 
 
+def test_a_mixture_on_a_sphere_finds_its_parts() -> None:
+    """Components that begin alike and have nothing that depends on data get the same gradients, unless begun apart."""
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.eye(3) * torch.tensor([1.0, -1.0, 1.0])
+    group = torch.randint(3, (1500,), generator=generator)
+    x = centres[group] + 0.1 * torch.randn(1500, 3, generator=generator)
+    x = x / x.norm(dim=-1, keepdim=True)
+    mixture = Mixture([distributions.VonMisesFisher(2) for _ in range(3)])
+    pf.fit(mixture, x, max_steps=100, learning_rate=0.1, compile=False, progress=False, seed=0)
+    nearest = torch.stack([each.direction() for each in mixture.members]) @ centres  # type: ignore[operator]
+    assert sorted(nearest.argmax(-1).tolist()) == [0, 1, 2] and nearest.amax(-1).min() > 0.999
+    assert (nearest.argmax(-1)[mixture.responsibilities(x).argmax(-1)] == group).float().mean() > 0.99
+    assert pf.evaluate(mixture, x).log_prob == pytest.approx(mixture.log_prob(x).mean().item(), abs=1e-5)
+    # The density of the truth, but for the curvature of the sphere: log 3 and the entropy of a normal of the plane.
+    assert abs(-mixture.log_prob(x).mean() - (math.log(3.0) + 1 + math.log(2 * math.pi * 0.01))) < 0.05
+
+
+def test_a_group_of_angles_may_lie_on_the_seam() -> None:
+    generator = torch.Generator().manual_seed(0)
+    group = torch.randint(2, (1000,), generator=generator)
+    x = torch.tensor([3.1, 0.0])[group] + 0.3 * torch.randn(1000, generator=generator)
+    x = (torch.remainder(x + math.pi, 2 * math.pi) - math.pi)[:, None]
+    mixture = Mixture([distributions.LearnedVonMises((1,)) for _ in range(2)])
+    mixture.initialise(x)
+    found = mixture.responsibilities(x).argmax(-1)
+    assert max((found == group).float().mean(), (found != group).float().mean()) > 0.98
+
+
+@pytest.mark.parametrize("x", [torch.zeros(0, 1), torch.tensor([[math.nan], [0.0]])])
+def test_a_mixture_begins_with_numbers(x: Tensor) -> None:
+    with pytest.raises(pf.errors.DataError, match="at least one event"):
+        Mixture([DiagonalNormal((1,)) for _ in range(2)]).initialise(x)
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
         (partial(Piecewise, 2, 2, 2), "dimension from 0 to 1"),
         (partial(Piecewise, 2, 1), "pieces"),
+        (partial(pf.networks.Clipped, 2, 1, bound=0.0), "positive bound"),
         (partial(Mixture, []), "at least one component"),
         (partial(Mixture, [DiagonalNormal((1,)), DiagonalNormal((2,))]), "over one space"),
         (partial(pf.models.rad, features=1), "at least 2 features"),

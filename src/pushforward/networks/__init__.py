@@ -3,6 +3,7 @@
 from pushforward.kernels.first_calls import make_first_calls
 from pushforward.networks.autoencoders.convolution import GatedConvDecoder, GatedConvEncoder
 from pushforward.networks.autoencoders.dense import DenseDecoder, DenseEncoder
+from pushforward.networks.clipped import Clipped
 from pushforward.networks.dense import DenseMLP, DenseNet, ReZero, Rezeroed
 from pushforward.networks.factory import Joined, NetworkFactory
 from pushforward.networks.images.attention import AttentionConvNet
@@ -60,6 +61,7 @@ __all__ = [
     "GatedConvNet",
     "GlowConvNet",
     "MLP",
+    "Clipped",
     "MaskedChannels",
     "MaskedConvolution",
     "Joined",

@@ -34,8 +34,11 @@ def check_inverse(transform: Transform, x: Tensor, context: Tensor | None = None
             _there_and_back(part, points_of_domain(part, events), given, f"inverse(forward(x)) in {dtype}")
         if not part.draws & Draws.FORWARD:
             latents = part.encode(events, given, seeded()).detach()
-            _there_and_back(Inverse(part), latents, given, f"forward(inverse(z)) in {dtype}")
-            _there_and_back(Inverse(part), points_of_codomain(part, latents), given, f"forward(inverse(z)) in {dtype}")
+            # Backwards, what chooses among several latents refuses to be asked for gradients.
+            with torch.set_grad_enabled(part.reparametrised):
+                _there_and_back(Inverse(part), latents, given, f"forward(inverse(z)) in {dtype}")
+                others = points_of_codomain(part, latents)
+                _there_and_back(Inverse(part), others, given, f"forward(inverse(z)) in {dtype}")
         if part.draws == Draws.BOTH:
             _there_and_back_by_values(part, events, given, f"decode(encode(x)) in {dtype}")
 

@@ -41,8 +41,9 @@ def compiles(choice: Compile, flow: Flow, rows: int, limits: Limits, device: tor
         if not isinstance(choice, bool):
             raise UsageError(f"compile expects True, False or 'auto', got {choice!r}")
         return choice
-    if not flow.transform.capturable:
-        # The steps of an adaptive solver stay as they are, and they are nearly all of the work.
+    if not isinstance(flow, Flow) or not flow.transform.capturable:
+        # A distribution by itself, which fit takes too, has little to gain. The steps of an adaptive solver stay as
+        # they are, and they are nearly all of the work.
         return False
     cost = compile_cost(flow, rows, device.type)
     if cost is None:

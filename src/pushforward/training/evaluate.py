@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pushforward.accuracy import Accuracy
+from pushforward.distributions.base import Distribution
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.seeds import check_seed
@@ -165,15 +166,20 @@ def _drawn_log_probs(
                 batch, given, _ = take(events, contexts, rows, like.dtype)
                 given = None if given is None else given.to(like.device)
                 batch = batch.to(like.device)
-                scores = [
-                    flow.importance_log_prob(batch, given, importance_samples=importance_samples) for _ in range(draws)
-                ]
+                scores = [_log_prob(flow, batch, given, importance_samples) for _ in range(draws)]
                 values.append(torch.stack(scores).double().cpu())
                 if progress is not None:
                     progress(int(rows[-1]) + 1)
     finally:
         flow.train(training)
     return torch.cat(values, 1)
+
+
+def _log_prob(flow: Distribution, x: Tensor, context: Tensor | None, importance_samples: int) -> Tensor:
+    # A distribution by itself has nothing to draw.
+    if not isinstance(flow, Flow):
+        return flow.log_prob(x, context)
+    return flow.importance_log_prob(x, context, importance_samples=importance_samples)
 
 
 def default_batch_size(dimensions: int) -> int:

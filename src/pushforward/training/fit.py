@@ -94,7 +94,7 @@ def fit(
     count then, and it cannot be resumed.
 
     Args:
-        flow: what is trained.
+        flow: what is trained; a distribution by itself, such as a mixture on a sphere, too.
         train: events ``(N, ...)`` or a pair ``(events, contexts)``: tensors, arrays, lists of rows or pandas frames
             (all columns, in order). Or a `Dataset` of Pushforward, whose validation part is used too; or a
             ``torch.utils.data.Dataset`` or ``DataLoader`` with items ``x`` or ``(x, context)``. All of it is read into

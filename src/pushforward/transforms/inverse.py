@@ -26,7 +26,9 @@ class Inverse(Transform):
 
     Raises:
         UsageError: if the transform draws codes that overlap (``reads_back`` is False): backwards it would lose the
-            mass of those that are read as something else.
+            mass of those that are read as something else. At a call of ``forward`` or ``encode`` with gradients, if the
+            transform chooses among several there (``reparametrised`` is False): how parameters change what is chosen
+            would be missing from the gradient.
 
     Example:
         >>> from pushforward.scalar import Additive
@@ -57,6 +59,7 @@ class Inverse(Transform):
     def forward(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
+        self._check_gradients()
         return self.transform.inverse(x, context, generator)
 
     def inverse(
@@ -65,6 +68,7 @@ class Inverse(Transform):
         return self.transform(z, context, generator)
 
     def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        self._check_gradients()
         return self.transform.decode(x, context, generator)
 
     def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
@@ -97,6 +101,14 @@ class Inverse(Transform):
 
     def inverse_space(self, space: Space) -> Space:
         return self.transform.forward_space(space)
+
+    def _check_gradients(self) -> None:
+        chooses = not self.transform.reparametrised and bool(self.draws & Draws.FORWARD)
+        if chooses and torch.is_grad_enabled() and any(each.requires_grad for each in self.transform.parameters()):
+            raise UsageError(
+                f"{type(self.transform).__name__} run backwards chooses a latent at random, through which no gradient "
+                f"passes: score events under torch.no_grad(), or turn its parameters' requires_grad off"
+            )
 
 
 def _turned(accuracy: Accuracy, draws: Draws) -> Accuracy:

@@ -18,9 +18,9 @@ class Assigned(Distribution):
     r"""The components of a mixture for events whose component is known, ``p(x | k) = p_k(x)``: the context is ``k``.
 
     Trained with classes, clusters or parts of a survey as contexts, each component sees its own events alone, and
-    :meth:`initialise` sets the mixture's weights to their shares, where the likelihood of the assignments is highest.
-    The mixture itself is then the density of events whose assignment is not known, and its ``responsibilities``
-    classify them.
+    :meth:`initialise` sets the mixture's weights to their shares in its batch, where the likelihood of its assignments
+    is highest; nothing changes them afterwards. The mixture itself is then the density of events whose assignment is
+    not known, and its ``responsibilities`` classify them.
 
     Args:
         mixture: the mixture, whose components take no context of their own.

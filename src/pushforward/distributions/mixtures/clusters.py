@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pushforward.errors import DataError
 from pushforward.numerics import squared_distances
 
 ROUNDS, SEED = 20, 0
@@ -15,12 +16,17 @@ def clusters(rows: Tensor, count: int) -> Tensor:
     """Return a group, ``0, ..., count - 1``, for each of the rows ``(N, D)``, by k-means on standardised columns from
     centres that are drawn far from each other (Arthur, Vassilvitskii 2007, k-means++); the same each time.
 
+    Raises:
+        DataError: if there are no rows, or numbers that are not finite.
+
     Example:
         >>> groups = clusters(torch.tensor([[0.0], [9.0], [0.1], [9.1]]), 2)
         >>> bool(groups[0] == groups[2]), bool(groups[1] == groups[3]), bool(groups[0] == groups[1])
         (True, True, False)
     """
     rows = rows.double().cpu()
+    if not len(rows) or not bool(rows.isfinite().all()):
+        raise DataError("a mixture expects at least one event to begin with, and all numbers finite")
     deviation = rows.std(0, correction=0)
     rows = (rows - rows.mean(0)) / torch.where(deviation > 0, deviation, 1.0)
     centres = _far_apart(rows, count)

@@ -12,9 +12,10 @@ from pushforward.accuracy import Accuracy, worst
 from pushforward.distributions.base import Distribution
 from pushforward.distributions.discrete.mass import gumbel_argmax
 from pushforward.distributions.inputs import as_context, as_events
+from pushforward.distributions.mixtures.beginning import begin_with
 from pushforward.distributions.mixtures.clusters import clusters
 from pushforward.distributions.mixtures.groups import by_group
-from pushforward.errors import UsageError
+from pushforward.errors import DataError, UsageError
 from pushforward.networks.context import check_context, check_context_values
 from pushforward.numerics import bounded
 
@@ -27,8 +28,9 @@ class Mixture(Distribution):
 
     Which component an event is of is a latent that is summed over. Components may lie apart from each other, with
     nothing in between, which no continuous map of one base can do. :meth:`initialise` parts the data into groups of
-    near events, gives the components' data-dependent parts a group each and sets the weights to their shares, so that
-    components begin apart. Where the assignments are known, see :class:`Assigned`.
+    near events, begins each component with a group and sets the weights to their shares, so that components begin
+    apart: alike, they would get the same gradients and stay alike. Where the assignments are known, see
+    :class:`Assigned`.
 
     Args:
         components: distributions over the same space, which take the same context or none.
@@ -103,14 +105,20 @@ class Mixture(Distribution):
         """Begin with a group of near events for each component, once."""
         if self.initialised:
             return
-        rows = x.reshape(-1, self.event_shape.numel()).to(self.raw_weights.dtype)
+        rows = self.support.features(x).reshape(-1, self.support.features_shape.numel())
         self.start_from(x, clusters(rows, len(self.components)).to(x.device), context)
 
     @torch.no_grad()
     def start_from(self, x: Tensor, group: Tensor, context: Tensor | None = None) -> None:
-        """Set what depends on the data: the weights to the groups' shares, each component's parts from its group. One
-        without events begins with all."""
+        """Set what depends on the data: the weights to the groups' shares, each component from its group. One without
+        events begins with all.
+
+        Raises:
+            DataError: if there are no events.
+        """
         events = x.reshape(-1, *self.event_shape)
+        if not len(events):
+            raise DataError("Mixture expects at least one event to begin with, got none")
         given = None
         if context is not None:
             given = context.expand(
@@ -120,7 +128,7 @@ class Mixture(Distribution):
         for index, member in enumerate(self.members):
             chosen = group.flatten() == index
             rows = chosen if chosen.any() else torch.ones_like(chosen)
-            member.initialise(events[rows], None if given is None else given[rows])
+            begin_with(member, events[rows], None if given is None else given[rows])
         shares = torch.bincount(group.flatten(), minlength=len(self.components)).clamp_min(1)
         logits = (shares / shares.sum()).log()
         # What bounded() makes of it are the logarithms themselves.

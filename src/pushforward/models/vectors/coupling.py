@@ -13,7 +13,7 @@ from pushforward.models.contexts import Conditioning, conditioning
 from pushforward.models.registry import checked, model
 from pushforward.models.vectors.autoregressive import real_line
 from pushforward.models.vectors.standardised import HIDDEN, vector_flow, widths
-from pushforward.networks import MLP
+from pushforward.networks import MLP, NetworkFactory
 from pushforward.networks.context import Context
 from pushforward.scalar import RationalQuadraticSpline, ScalarBijection
 from pushforward.transforms import Coupling, Transform, masks
@@ -95,8 +95,14 @@ def coupling_layers(
     features: int, scalar: ScalarBijection, given: Conditioning, layers: int, hidden: int | Sequence[int]
 ) -> list[Transform]:
     """Couplings over alternating masks, the two halves changing in turn."""
+    return alternating(features, scalar, given, layers, partial(MLP, hidden=widths(hidden)))
+
+
+def alternating(
+    features: int, scalar: ScalarBijection, given: Conditioning, layers: int, network: NetworkFactory
+) -> list[Transform]:
+    """The same of any networks."""
     if features == 1:
         raise UsageError("a coupling flow expects at least 2 features, got 1: use an autoregressive flow")
-    network = partial(MLP, hidden=widths(hidden))
     mask = masks.alternating(features)
     return [Coupling(~mask if index % 2 else mask, scalar, network, given.taken) for index in range(layers)]

@@ -12,9 +12,9 @@ from pushforward.distributions import StandardLogistic
 from pushforward.flows.flow import Flow
 from pushforward.models.contexts import conditioning
 from pushforward.models.registry import model
-from pushforward.models.vectors.coupling import coupling_layers
+from pushforward.models.vectors.coupling import alternating
 from pushforward.models.vectors.standardised import HIDDEN, vector_flow, widths
-from pushforward.networks import MLP
+from pushforward.networks import MLP, Clipped
 from pushforward.networks.context import Context
 from pushforward.scalar import RationalQuadraticSpline, Scaling
 from pushforward.transforms import Elementwise, Piecewise, Transform
@@ -27,7 +27,7 @@ def rad(
     embedding: nn.Module | None = None,
     layers: int = 4,
     hidden: int | Sequence[int] = HIDDEN,
-    pieces: int = 4,
+    pieces: int = 2,
     bins: int = 8,
     bound: float = 6.0,
 ) -> Flow:
@@ -43,9 +43,10 @@ def rad(
         embedding: a network of the context that is trained with the flow.
         layers: how many couplings.
         hidden: widths of the networks' hidden layers; one number stands for two layers.
-        pieces: into how many pieces each dimension is parted.
+        pieces: into how many pieces each dimension is parted. More than two are for densities that repeat themselves;
+            of others, what the regions share is too little.
         bins: the pieces of each spline.
-        bound: how far the splines reach.
+        bound: how far the splines reach, and what the networks tell apart.
 
     Raises:
         UsageError: if an option does not fit.
@@ -54,16 +55,16 @@ def rad(
 
     Example:
         >>> import torch, pushforward as pf
-        >>> flow = pf.models.rad(features=2, pieces=2)
+        >>> flow = pf.models.rad(features=2)
         >>> flow.log_prob(torch.zeros(4, 2)).shape, pf.transforms.regions(flow.transform, torch.ones(1, 2))
         (torch.Size([4]), tensor([3]))
     """
     given, network = conditioning(context, embedding), partial(MLP, hidden=widths(hidden))
-    # Far out, where the edges are in the latents, they are the identity: the density there is that of the base, which
-    # falls as fast as the latents run out.
+    # Far out, where the edges are in the latents, splines are the identity and the networks' outputs constant: the
+    # density there is that of the base, which falls as fast as the latents run out.
     spline = RationalQuadraticSpline(bins, bound)
     parted: list[Transform] = [Piecewise(features, pieces, index, network, given.taken) for index in range(features)]
-    couplings = coupling_layers(features, spline, given, layers, hidden)
+    couplings = alternating(features, spline, given, layers, partial(Clipped, network=network, bound=bound))
     return vector_flow(
         features,
         [_spread(features), Elementwise(spline, (features,)), *parted, *couplings],

@@ -11,13 +11,15 @@ from pushforward.errors import UsageError
 from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory, make_network
 from pushforward.networks.mlp import MLP
-from pushforward.numerics import bounded
+from pushforward.numerics import bounded, check_event
 from pushforward.scalar.arguments import check_counts
 from pushforward.spaces import Reals
 from pushforward.transforms.base import Transform
 from pushforward.transforms.chain import parts_in_turn
 from pushforward.transforms.surjections.zigzag import Zigzag
 
+FARTHEST = 6.0
+"""The farthest number that gates tell from those beyond: 1 in 400 of a standard logistic's are."""
 STRONGEST = 20.0
 """How far the logarithms of gates are from each other's middle at most."""
 
@@ -35,6 +37,10 @@ class Piecewise(Transform):
     exactly, since only one ``k`` has an ``x``; the inverse draws ``k``. As two origins move towards the edge between
     them, ``g`` tends to the same number at both, and so does ``|dz/dx|``: the density has no jump there, whatever the
     parameters and whatever follows.
+
+    At an edge ``z`` is at an end of the line. That the density has a limit there, rather than the same course on either
+    side, is up to what follows: a logistic base and parameters of ``z`` that have limits themselves
+    (:class:`pushforward.networks.Clipped`) give one, a normal base makes it 0.
 
     The edges are where ``sigmoid(x)`` is ``1/K, ..., (K - 1)/K``. What comes before the part, elementwise splines or
     couplings, decides which data lie there.
@@ -107,12 +113,12 @@ class Piecewise(Transform):
 
     def region(self, x: Tensor) -> Tensor:
         """Return the index of the region that each event lies in, of ``batch_shape``."""
-        x, _ = self.check(x, None, self.domain)
+        check_event(x, self.domain.shape, "Piecewise")
         return self.zigzag.fold(x[..., self.dimension])[1]
 
     def origins(self, z: Tensor) -> Tensor:
         """Return the data of each region that have the latent ``z``, ``batch_shape + (K, D)``."""
-        z, _ = self.check(z, None, self.codomain)
+        check_event(z, self.codomain.shape, "Piecewise")
         numbers = self.zigzag.unfold(z[..., self.dimension])
         return self._with(z.unsqueeze(-2).expand(*numbers.shape, -1), numbers)
 
@@ -122,9 +128,11 @@ class Piecewise(Transform):
         return self._log_gate(z, self.zigzag.unfold(z[..., self.dimension]), context)
 
     def _log_gate(self, others: Tensor, numbers: Tensor, context: Tensor | None) -> Tensor:
-        # The outermost regions have no end: their numbers are seen in a bounded coordinate.
-        origins = self._with(others.unsqueeze(-2).expand(*numbers.shape, -1), torch.tanh(0.5 * numbers))
-        gate = self.network(origins, None if context is None else context.unsqueeze(-2)).squeeze(-1)
+        origins = self._with(others.unsqueeze(-2).expand(*numbers.shape, -1), numbers)
+        # The outermost regions have no end, and what a part before this one parted runs to an end of the line at its
+        # edges: there the gate has a limit.
+        seen = origins.clamp(-FARTHEST, FARTHEST)
+        gate = self.network(seen, None if context is None else context.unsqueeze(-2)).squeeze(-1)
         return torch.log_softmax(bounded(gate, STRONGEST), -1)
 
     def _drawn(

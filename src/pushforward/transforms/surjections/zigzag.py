@@ -34,8 +34,7 @@ class Zigzag:
 
     def edges(self, like: Tensor) -> Tensor:
         """Where the pieces meet, ``(K - 1,)``, in ascending order: ``logit(k / K)``."""
-        counts = torch.arange(1, self.pieces, dtype=like.dtype, device=like.device)
-        return torch.log(counts) - torch.log(self.pieces - counts)
+        return self._edge(torch.arange(1, self.pieces, dtype=like.dtype, device=like.device))
 
     def fold(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the latents of numbers ``(...)`` and the indices of the pieces that they lie on."""
@@ -61,9 +60,11 @@ class Zigzag:
 
     def _ends(self, x: Tensor, piece: Tensor) -> tuple[Tensor, Tensor]:
         """The two ends of each number's piece; infinite at the ends of the line."""
-        end = x.new_full((1,), torch.inf)
-        edges = torch.cat([-end, self.edges(x), end])
-        return edges[piece], edges[piece + 1]
+        count = piece.to(x)
+        return self._edge(count), self._edge(count + 1)
+
+    def _edge(self, count: Tensor) -> Tensor:
+        return torch.log(count) - torch.log(self.pieces - count)
 
 
 def _apart(high: Tensor, low: Tensor) -> Tensor:
