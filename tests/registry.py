@@ -520,6 +520,7 @@ TRANSFORMS |= {
         lambda: transforms.Continuous(SMALL_VELOCITY, HOURS.with_shape((2,)), ACCURATE),
         24 * uniform(6, 2),
         without=tuple({*SOLVED} - {"spaces"}),
+    ),
     "ConvexPotentialMap": Case(lambda: transforms.ConvexPotentialMap(2, centers=4), on_sphere(6, 2)),
     "ConvexPotentialMap/context": Case(
         lambda: transforms.ConvexPotentialMap(3, 3, 4.0, SMALL, 2), on_sphere(6, 3), CONTEXT, SHOWN
