@@ -17,7 +17,9 @@ from pushforward.data.fingerprint import from_anywhere, present_fingerprint
 from pushforward.errors import CheckpointError, UsageError, first_line
 from pushforward.flows.flow import Flow
 from pushforward.flows.saving import MODEL, load
+from pushforward.flows.spec import build_from, describe
 from pushforward.models.registry import build, recipe_options
+from pushforward.spaces import Space
 from pushforward.training.runs import RunFolder, leftover, repair
 from pushforward.training.runs.folder import CONFIGURATION
 
@@ -52,7 +54,7 @@ class Run:
             "format": FORMAT,
             "version": VERSION,
             "model": self.model,
-            "options": self.options,
+            "options": {name: _written(value) for name, value in self.options.items()},
             "data": self.data,
             "fingerprint": self.fingerprint,
             "levels": self.levels,
@@ -86,7 +88,7 @@ class Run:
     def _from_json(cls, stored: Mapping[str, Any]) -> Run:
         return cls(
             str(stored["model"]),
-            dict(stored["options"]),
+            {name: _read(value) for name, value in stored["options"].items()},
             str(stored["data"]),
             stored.get("fingerprint"),
             stored["levels"],
@@ -106,6 +108,15 @@ class Run:
             UsageError: the model is unknown or does not take these options.
         """
         return build(self.model, **self.options)
+
+
+def _written(option: Any) -> Any:
+    """An option as JSON keeps it: a space by its description."""
+    return describe(option)[0] if isinstance(option, Space) else option
+
+
+def _read(option: Any) -> Any:
+    return build_from(option, {}) if isinstance(option, dict) and "part" in option else option
 
 
 def plan_run(model: str, options: Mapping[str, Any], data: Dataset, spec: str, training: dict[str, Any]) -> Run:

@@ -11,6 +11,9 @@ from pushforward.flows import Flow
 from pushforward.models import build, list_models, recipe_options
 from pushforward.tables.sizes import Size
 
+OF_THE_DATA = ("indices",)
+"""Options that say something of the data's own columns, which a recipe in a table does not see."""
+
 
 def check_recipe(model: str, model_options: Mapping[str, Any] | None, conditional: bool) -> None:
     """Check that a recipe takes what a table gives, before any work.
@@ -28,6 +31,11 @@ def check_recipe(model: str, model_options: Mapping[str, Any] | None, conditiona
     for option in model_options or {}:
         if option in ("features", "context"):
             raise UsageError(f"model_options cannot set {option!r}: the columns of the table do")
+        if option in OF_THE_DATA:
+            raise UsageError(
+                f"model_options cannot set {option!r}: a table's columns are brought to normal numbers, tails and all, "
+                f"before {model} sees them; a belief in their tails is for {model} on an array of numbers"
+            )
         if option not in known:
             # Only what has a context can embed it.
             taken = ("features", "context") if conditional else ("features", "context", "embedding")
@@ -47,7 +55,7 @@ def build_flow(model: str, model_options: Mapping[str, Any] | None, size: Size, 
     try:
         flow = build(model, **given | sized | dict(model_options or {}))
     except UsageError as error:
-        if _suits(model, context > 0):
+        if suits(model, context > 0):
             raise
         raise _misfit(model, f"does not model {features} columns ({error})", context > 0) from error
     if not models_rows(flow, features):
@@ -63,10 +71,11 @@ def models_rows(flow: Flow, features: int) -> bool:
 
 def suitable_models(conditional: bool) -> list[str]:
     """Return the names of the recipes that model tables, of any number of columns."""
-    return [name for name in list_models() if _suits(name, conditional)]
+    return [name for name in list_models() if suits(name, conditional)]
 
 
-def _suits(model: str, conditional: bool) -> bool:
+def suits(model: str, conditional: bool) -> bool:
+    """Whether the recipe of this name models tables, of any number of columns."""
     options = recipe_options(model)
     if "features" not in options or (conditional and "context" not in options):
         return False
