@@ -8,6 +8,7 @@ import pytest
 
 import pushforward as pf
 from pushforward.cli import main as cli
+from pushforward.cli.plot_subjects import _circle_ends
 from pushforward.cli.runs import Run
 from pushforward.spaces import Circle, Product
 
@@ -33,6 +34,8 @@ def test_columns_of_angles_have_units_of_their_own(wind: Path, tmp_path: Path) -
     assert run("train", "--resume", "-o", out, "--max-steps", 3, "-q") == 0
     assert run("sample", out, "-n", 50, "-o", tmp_path / "s.csv", "-q") == 0
     drawn = pd.read_csv(tmp_path / "s.csv")
+    assert run("plot", out, "density", "-o", tmp_path / "d.png", "-q") == 0
+    assert _circle_ends(space) == (0, 360, 0, 24) and _circle_ends(Circle((3,))) is None
     assert list(drawn) == ["direction", "hour"] and drawn["direction"].max() > 100 and drawn["hour"].max() <= 24
 
 

@@ -20,7 +20,7 @@ from pushforward.flows.flow import Flow
 from pushforward.plots import calibration, corner, density_2d, map_of, pit_values, scatter_2d, trajectories, warped_grid
 from pushforward.plots.points import plane_bounds, quantile_limits
 from pushforward.sklearn import FlowDensity, FlowRegressor
-from pushforward.spaces import Sphere
+from pushforward.spaces import Circle, Product, Space, Sphere
 
 with requires("tables", purpose="a picture of a model"):
     import pandas as pd
@@ -69,7 +69,8 @@ class FlowSubject:
     def _density(self, shape: tuple[int, ...]) -> Figure:
         if shape != (2,) or self.run.levels is not None:
             raise UsageError(f"density is of two continuous columns, this model has events {shape}; draw its pairs")
-        return density_2d(self.flow, plane_bounds(self.data), names=column_names(2, self.run.columns))
+        names = column_names(2, self.run.columns)
+        return density_2d(self.flow, _circle_ends(self.flow.support) or plane_bounds(self.data), names=names)
 
     def _grid(self, shape: tuple[int, ...]) -> Figure:
         if shape != (2,) or self.run.levels is not None:
@@ -170,6 +171,13 @@ class TableSubject:
             chosen = [run.targets.index(name) for name in self._names]
             return np.asarray(pit).reshape(len(self.frame), -1)[:, chosen]
         return estimator.pit(self.frame)
+
+
+def _circle_ends(space: Space) -> tuple[float, float, float, float] | None:
+    """The ends of two circles, which are a picture's; None where the space is another."""
+    parts = space.spaces if isinstance(space, Product) else (space,)
+    ends = [(part.low, part.high) for part in parts if isinstance(part, Circle) for _ in range(part.shape.numel())]
+    return (*ends[0], *ends[1]) if len(ends) == 2 else None
 
 
 def _no_grid() -> Figure:
