@@ -24,7 +24,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
 DISCRETE = {"idf", "coarse-to-fine", "idf-vector", "discrete-flow", "categorical-flow"}
 NAMES = list(pf.list_models())
 # Models of circles and spheres.
-MANIFOLDS = {"torus", "sphere-cnf", "sphere-exponential", "sphere-recursive"}
+MANIFOLDS = {"torus", "torus-coupling", "torus-cnf", "sphere-cnf", "sphere-exponential", "sphere-recursive"}
 # Of numbers from 0 to 1.
 BOXED = {"deep-density"}
 # Whose parts the data place: without parameters, and so without gradients.

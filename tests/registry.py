@@ -82,6 +82,24 @@ SCALARS: dict[str, tuple[Callable[[], ScalarBijection], Tensor]] = {
     "NonCompactProjection": (scalar.NonCompactProjection, uniform(8) * 6 - 3),
     "Rotation": (scalar.Rotation, uniform(8) * 6 - 3),
     "ConvexCombination": (lambda: scalar.ConvexCombination(scalar.Moebius(), copies=4), uniform(8) * 6 - 3),
+    "ConvexCombination/all kinds": (
+        lambda: scalar.ConvexCombination(
+            scalar.Moebius(),
+            scalar.NonCompactProjection(),
+            scalar.Centred(scalar.CircularRationalQuadraticSpline(4)),
+            copies=2,
+        ),
+        uniform(8) * 6 - 3,
+    ),
+    "Composition/circles": (
+        lambda: scalar.Composition(
+            scalar.ConvexCombination(scalar.NonCompactProjection(), copies=3),
+            scalar.Rotation(),
+            scalar.CircularRationalQuadraticSpline(4),
+            scalar.Moebius(),
+        ),
+        uniform(8) * 6 - 3,
+    ),
     "Centred": (
         lambda: scalar.Centred(scalar.CircularRationalQuadraticSpline(4), scalar.Moebius()),
         uniform(8) * 6 - 3,
@@ -498,6 +516,11 @@ TRANSFORMS |= {
         on_sphere(6, 1),
         without=tuple({*SOLVED} - {"spaces"}),
     ),
+    "Continuous/torus": Case(
+        lambda: transforms.Continuous(SMALL_VELOCITY, HOURS.with_shape((2,)), ACCURATE),
+        24 * uniform(6, 2),
+        without=tuple({*SOLVED} - {"spaces"}),
+    ),
     "ExponentialMap": Case(lambda: transforms.ExponentialMap(2, centers=4), on_sphere(6, 2)),
     "ExponentialMap/conformal": Case(
         lambda: transforms.ExponentialMap(3, transforms.ConformalField(), 3, SMALL, 2), on_sphere(6, 3), CONTEXT, SHOWN
@@ -679,7 +702,7 @@ NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS
 # Networks of the time too, tested with continuous flows.
 VELOCITIES = {"ConcatSquashConvNet", "ConcatSquashMLP", "ResidualVelocity", "VelocityMLP", "WaveVelocity"}
 # What makes a field of a sphere of one of the space around; tested with continuous flows on spheres.
-NETWORK_HELPERS |= {"TangentVelocity"}
+NETWORK_HELPERS |= {"CircleVelocity", "TangentVelocity"}
 NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS | VELOCITIES)}
 
 # Names in __all__ that are no part of their own: bases, helpers and modules.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,10 +13,14 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward import scalar
+from pushforward.cli import main as cli
 from pushforward.distributions import LearnedVonMises, UniformCircles, VonMises
+from pushforward.distributions.manifolds.von_mises import log_von_mises
 from pushforward.errors import UsageError
+from pushforward.networks import CircleVelocity
 from pushforward.spaces import Circle, Product, Reals
-from pushforward.transforms import Autoregressive, Inverse, Radians
+from pushforward.training.objectives.flow_matching import FlowMatching, WrappedLine
+from pushforward.transforms import Autoregressive, Continuous, DormandPrince, Inverse, Radians
 
 HOURS_AND_DEGREES = Product(Circle((1,), 0.0, 24.0), Circle((2,), -180.0, 180.0))
 CONCENTRATIONS = [1e-3, 0.5, 5.0, 80.0, 1e4, 1e6]
@@ -74,6 +79,12 @@ MAPS = {
     "projection": scalar.NonCompactProjection(),
     "moebius maps": scalar.ConvexCombination(scalar.Moebius(), copies=8),
     "projections": scalar.ConvexCombination(scalar.NonCompactProjection(), copies=8),
+    "all kinds": scalar.ConvexCombination(
+        scalar.Moebius(),
+        scalar.NonCompactProjection(),
+        scalar.Centred(scalar.CircularRationalQuadraticSpline(4)),
+        copies=2,
+    ),
     "splines": scalar.ConvexCombination(scalar.Centred(scalar.CircularRationalQuadraticSpline(4)), copies=3),
     "compositions": scalar.ConvexCombination(
         scalar.Centred(scalar.Rotation(), scalar.CircularRationalQuadraticSpline(4), scalar.Moebius()),
@@ -128,6 +139,11 @@ def test_a_rotation_turns_all_the_way_round_as_its_parameters_do() -> None:
     assert origin.grad is not None and origin.grad.isfinite().all()
 
 
+CLOCKS = pf.Flow(
+    [Continuous(pf.networks.VelocityMLP, Circle((2,), 0.0, 24.0))], UniformCircles(Circle((2,), 0.0, 24.0))
+)
+
+
 @pytest.mark.parametrize(
     "make, words",
     [
@@ -142,6 +158,15 @@ def test_a_rotation_turns_all_the_way_round_as_its_parameters_do() -> None:
         (lambda: Radians(Product(Circle((1,)), Reals((1,)))), "vectors of circles"),
         (lambda: Radians(Circle()), "vectors of circles"),
         (lambda: pf.models.torus(3, space=Circle((2,))), "3 circles"),
+        (lambda: pf.models.torus(2, space="degrees"), "2 circles"),  # type: ignore[arg-type]
+        (lambda: pf.models.torus(3, low=0, high=[24, 360]), "one high, or 3"),
+        (lambda: pf.models.torus(2, low=0, high=24, space=Circle((2,), 0, 24)), "leave one out"),
+        (lambda: pf.models.torus(2, low=5, high=1), "low < high"),
+        (lambda: pf.models.torus(2, high=["a", "b"]), "a number or numbers as high"),  # type: ignore[list-item]
+        (lambda: pf.models.torus_coupling(1), "at least 2 features"),
+        (lambda: Continuous(pf.networks.VelocityMLP, Circle()), "vectors of Circles"),
+        (lambda: CircleVelocity(torch.nn.Identity(), Circle()), "vectors of circles"),
+        (lambda: FlowMatching(WrappedLine(Circle((2,)))).check(CLOCKS), "Circle"),
     ],
 )
 def test_wrong_settings_are_one_clear_error(make: object, words: str) -> None:
@@ -152,8 +177,9 @@ def test_wrong_settings_are_one_clear_error(make: object, words: str) -> None:
 # Tori
 
 
-def test_a_torus_has_no_seam_in_any_coordinate() -> None:
-    flow = pf.testing.randomise(pf.models.torus(features=3, hidden=16, space=HOURS_AND_DEGREES), 1.0)
+@pytest.mark.parametrize("name", ["torus", "torus-coupling"])
+def test_a_torus_has_no_seam_in_any_coordinate(name: str) -> None:
+    flow = pf.testing.randomise(pf.build(name, features=3, hidden=16, layers=2, space=HOURS_AND_DEGREES), 1.0)
     x = flow.sample(200)
     assert HOURS_AND_DEGREES.contains(x).all()
     for dimension, (low, high) in enumerate([(0.0, 24.0), (-180.0, 180.0), (-180.0, 180.0)]):
@@ -168,6 +194,80 @@ def test_a_torus_in_other_units_is_normalised_in_them() -> None:
     space = Circle((2,), 0.0, 24.0)
     flow = pf.testing.randomise(pf.models.torus(hidden=16, components=4, space=space), 0.5).double()
     pf.testing.check_normalised(flow.log_prob, 0.0, 24.0, dims=2, points=200)
+
+
+def test_the_ends_of_circles_are_their_space() -> None:
+    ends = {"low": [0, -180, -180], "high": [24.0, 180, 180]}
+    for flow in (
+        pf.models.torus(features=3, **ends),
+        pf.models.torus_coupling(features=3, **ends),
+        pf.models.torus_cnf(features=3, **ends),
+    ):
+        assert flow.support == HOURS_AND_DEGREES
+    assert pf.models.torus(features=2, low=0, high=24).support == Circle((2,), 0, 24)
+
+
+def test_the_command_line_takes_hours_and_degrees(tmp_path: Path) -> None:
+    table, run, out = tmp_path / "a.csv", str(tmp_path / "run"), tmp_path / "samples.csv"
+    rows = torch.tensor([24.0, 360.0]) * torch.rand(60, 2)
+    table.write_text("hour,degrees\n" + "\n".join(f"{hour},{degrees}" for hour, degrees in rows.tolist()))
+    small = ["--set", "hidden=4", "--set", "layers=1", "--max-steps", "2", "-q"]
+    ends = ["--set", "low=0", "--set", "high=24,360"]
+    assert cli.run(["train", "torus", "-d", str(table), "-o", run, *ends, *small]) == 0
+    assert cli.run(["sample", run, "--count", "20", "--out", str(out), "-q"]) == 0
+    header, *lines = out.read_text().splitlines()
+    assert header == "hour,degrees"
+    drawn = torch.tensor([[float(each) for each in line.split(",")] for line in lines])
+    assert Product(Circle((1,), 0, 24), Circle((1,), 0, 360)).contains(drawn).all() and drawn[:, 1].max() > 24
+
+
+def test_doubles_close_the_circle_though_the_flow_was_made_of_singles() -> None:
+    days = Circle((1,), 2_459_000.3, 2_459_007.3)
+    radians, ends = Radians(days).double(), torch.tensor([[days.low], [days.high]], dtype=torch.float64)
+    z, _ = radians(ends)
+    torch.testing.assert_close(z[:, 0], math.pi * torch.tensor([-1.0, 1.0], dtype=torch.float64), rtol=0, atol=1e-8)
+    torch.testing.assert_close(radians.decode(z), ends, rtol=0, atol=1e-9)
+
+
+# Along a velocity field
+
+
+def test_a_continuous_torus_is_normalised_without_a_seam() -> None:
+    flow = pf.testing.randomise(pf.models.torus_cnf(hidden=[8], low=0, high=[24, 360]), 0.4).double()
+    scale, sides = torch.tensor([24.0, 360.0]), torch.arange(24, dtype=torch.float64) / 24
+    with torch.no_grad():
+        density = flow.log_prob(scale * torch.cartesian_prod(sides, sides)).exp()
+        before, after = flow.log_prob([[0.0, 90.0], [3.0, 0.0]]), flow.log_prob([[24.0, 90.0], [3.0, 360.0]])
+    assert density.log().std() > 0.05
+    assert density.mean().item() * 24 * 360 == pytest.approx(1, abs=1e-4)
+    torch.testing.assert_close(before, after, rtol=0, atol=1e-4)
+
+
+def test_the_volume_along_a_velocity_on_circles_is_that_of_its_jacobian() -> None:
+    velocity = CircleVelocity(pf.networks.VelocityMLP(4, hidden=(8,)), Circle((2,), 0.0, 24.0))
+    layer = pf.testing.randomise(Continuous(pf.networks.VelocityMLP, velocity.circles, DormandPrince(1e-9)), 0.3)
+    layer, x = layer.double(), torch.tensor([23.9, 0.1], dtype=torch.float64)
+    z, log_det = layer(x)
+    jacobian = torch.autograd.functional.jacobian(layer.encode, x)
+    torch.testing.assert_close(log_det, torch.slogdet(jacobian).logabsdet, rtol=0, atol=1e-6)
+    assert velocity.circles.contains(z) and (z - x).abs().max() > 0.1
+
+
+def test_paths_on_circles_go_the_short_way_round() -> None:
+    late = WrappedLine(Circle((2,), 0.0, 24.0))
+    time = torch.tensor([[0.0], [0.5], [1.0]])
+    at, velocity = late(time, torch.tensor([22.0, 6.0]), torch.tensor([4.0, 3.0]))
+    torch.testing.assert_close(at, torch.tensor([[22.0, 6.0], [1.0, 4.5], [4.0, 3.0]]))
+    torch.testing.assert_close(velocity, torch.tensor([6.0, -3.0]))
+
+
+def test_flow_matching_learns_angles_about_the_seam() -> None:
+    x = Circle((2,)).wrap(math.pi + 0.4 * torch.randn(1000, 2))
+    flow = pf.models.torus_cnf(hidden=[16])
+    pf.fit(flow, x, max_steps=150, batch_size=128, learning_rate=1e-2, seed=0, progress=False)
+    normal = -1.0 - 2 * math.log(0.4) - math.log(2 * math.pi)
+    with torch.no_grad():
+        assert flow.log_prob(x[:200]).mean() > normal - 0.3  # nats; the uniform density lies 2.7 below
 
 
 def test_a_torus_fits_a_density_in_which_one_angle_turns_with_the_other() -> None:
@@ -197,6 +297,22 @@ def test_the_model_is_saved_with_its_space(tmp_path: object) -> None:
 
 
 # Von Mises
+
+
+@pytest.mark.parametrize("concentration", [0.5, 29.0, 31.0, 1e3, 1e6])
+def test_the_score_of_a_concentration_keeps_its_digits(concentration: float) -> None:
+    kappa = torch.tensor(concentration, requires_grad=True)
+    (score,) = torch.autograd.grad(log_von_mises(torch.zeros(()), kappa), kappa)
+    # 1 - I_1 / I_0, in double precision.
+    k = kappa.detach().double()
+    exact = 1 - special.i1e(k) / special.i0e(k)
+    assert score.item() == pytest.approx(exact.item(), rel=2e-5)
+
+
+def test_a_location_of_many_turns_is_the_same_angle() -> None:
+    far, near = VonMises((1,), 1.0 + 2000 * math.pi, 1e4), VonMises((1,), 1.0, 1e4)
+    x = torch.tensor([1.01])
+    torch.testing.assert_close(far.log_prob(x), near.log_prob(x))
 
 
 @pytest.mark.parametrize("concentration", CONCENTRATIONS)

@@ -1,6 +1,7 @@
 """The three densities on a torus of Rezende et al. (2020, arXiv:2002.02428), fitted on the flow's own samples: 20,000
 steps of 256 samples by Adam at 2e-4, from the base to the data in one pass ("ours"), beside zuko's neural circular
-spline flow ("other") by the same steps.
+spline flow ("other") by the same steps, with as many layers, hidden units and bins; an angle's map has fewer parameters
+there, 14,684 in all to 21,700.
 
 A cell is the divergence in nats, ``log Z - E[log f - log q]``, the effective share of 50,000 samples, and the seconds.
 """

@@ -17,9 +17,7 @@ from pushforward.data.fingerprint import from_anywhere, present_fingerprint
 from pushforward.errors import CheckpointError, UsageError, first_line
 from pushforward.flows.flow import Flow
 from pushforward.flows.saving import MODEL, load
-from pushforward.flows.spec import build_from, describe
 from pushforward.models.registry import build, recipe_options
-from pushforward.spaces import Space
 from pushforward.training.runs import RunFolder, leftover, repair
 from pushforward.training.runs.folder import CONFIGURATION
 
@@ -54,7 +52,7 @@ class Run:
             "format": FORMAT,
             "version": VERSION,
             "model": self.model,
-            "options": {name: _written(value) for name, value in self.options.items()},
+            "options": self.options,
             "data": self.data,
             "fingerprint": self.fingerprint,
             "levels": self.levels,
@@ -88,7 +86,7 @@ class Run:
     def _from_json(cls, stored: Mapping[str, Any]) -> Run:
         return cls(
             str(stored["model"]),
-            {name: _read(value) for name, value in stored["options"].items()},
+            dict(stored["options"]),
             str(stored["data"]),
             stored.get("fingerprint"),
             stored["levels"],
@@ -108,15 +106,6 @@ class Run:
             UsageError: the model is unknown or does not take these options.
         """
         return build(self.model, **self.options)
-
-
-def _written(option: Any) -> Any:
-    """An option as JSON keeps it: a space by its description."""
-    return describe(option)[0] if isinstance(option, Space) else option
-
-
-def _read(option: Any) -> Any:
-    return build_from(option, {}) if isinstance(option, dict) and "part" in option else option
 
 
 def plan_run(model: str, options: Mapping[str, Any], data: Dataset, spec: str, training: dict[str, Any]) -> Run:

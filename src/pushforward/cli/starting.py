@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushforward.cli.configuration import TABLE_MODEL
 from pushforward.cli.runs import plan_run
 from pushforward.cli.settings import parse_settings
-from pushforward.cli.table_options import Interval, TableOptions
+from pushforward.cli.table_options import TableOptions
 from pushforward.cli.work import Request, Work, first_process, seeded_flow
 from pushforward.data import load_data
 from pushforward.data.load import table_path
 from pushforward.errors import UsageError
 from pushforward.files import check_folder
 from pushforward.models.registry import recipe_options
-from pushforward.spaces import Circle, Product, Space
+from pushforward.tables.recipes import suits
 from pushforward.training.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -46,54 +44,25 @@ def started(request: Request, force: bool) -> Work | TableWork:
             raise UsageError("a table has no --levels: whole numbers are counts there, see --ordinal and --categorical")
         return started_table(request.model, request.data, request.settings, request.table, training, request.out)
     settings = parse_settings(request.model, request.settings)
-    _check_no_table(request.model, request.data, request.table)
     data = load_data(request.data, request.levels, request.table.columns, request.table.drop)
-    if request.table.circular:
-        settings["space"] = circles(data.columns, dict(request.table.circular))
+    _check_no_table(request.model, data.name, request.table)
     run = plan_run(request.model, settings, data, request.data, training)
     return Work(run, seeded_flow(run), data, request.out)
 
 
 def takes_table(model: str, data: str) -> bool:
-    """Whether an estimator is what models these data: a table, by a model of real vectors that a table's marginals lead
-    to. Other models of vectors (of angles, of unit vectors, with bases of their own) take a table's numbers as they
-    are."""
-    if table_path(data) is None:
-        recipe_options(model)
-        return False
-    from pushforward.tables.recipes import suits
-
-    return suits(model, False)
+    """Whether an estimator is what models these data: a table, by a model of vectors of real numbers. What models
+    circles, spheres or categories takes the numbers of a table as they are."""
+    known = set(recipe_options(model))
+    whole = "shape" not in known and {"levels", "classes"} & known
+    return table_path(data) is not None and "features" in known and not whole and suits(model, conditional=False)
 
 
 def _check_no_table(model: str, data: str, table: TableOptions) -> None:
-    """Refuse what can only be said of a table, and circles where none are modelled."""
-    taken = ["--columns", "--drop", *["--circular"] * ("space" in recipe_options(model))]
-    said = [option for option in table.given() if option not in taken]
+    """Refuse what can only be said of a table."""
+    said = [option for option in table.given() if option not in ("--columns", "--drop")]
     if said:
         raise UsageError(f"{said[0]} is for tables and continuous models of them, and this is {model} on {data}")
-
-
-RADIANS: Interval = (-math.pi, math.pi)
-
-
-def circles(columns: Sequence[str], told: Mapping[str, Interval]) -> Space:
-    """The space of columns of angles, each with the ends that are told, radians from -pi to pi by default.
-
-    Raises:
-        UsageError: a circle is told of no such column.
-
-    Example:
-        >>> circles(("direction", "hour"), {"hour": (0.0, 24.0)}).shape
-        torch.Size([2])
-    """
-    unknown = [name for name in told if name not in columns]
-    if unknown:
-        raise UsageError(
-            f"--circular {unknown[0]}: the data have no such column, they have {', '.join(columns) or 'none'}"
-        )
-    ends = [told.get(name, RADIANS) for name in columns]
-    return Product(*(Circle((1,), low, high) for low, high in ends if low is not None and high is not None))
 
 
 def refuse_run(out: Path) -> None:

@@ -18,7 +18,7 @@ from pushforward.models.matching import cnf
 from pushforward.models.mintnet import mintnet
 from pushforward.models.registry import build, list_models, model, recipe_options
 from pushforward.models.spheres import sphere_cnf, sphere_exponential, sphere_recursive
-from pushforward.models.tori import torus
+from pushforward.models.tori import torus, torus_cnf, torus_coupling
 from pushforward.models.vectors.autoregressive import autoregressive, iaf, maf, naf, nsf, umnn
 from pushforward.models.vectors.cdf import cdf_1d, cdf_2d, gaussianization
 from pushforward.models.vectors.copulas import copula
@@ -83,6 +83,8 @@ __all__ = [
     "tabak_turner",
     "tails",
     "torus",
+    "torus_cnf",
+    "torus_coupling",
     "umnn",
     "vae",
     "vine_autoencoder",

@@ -124,6 +124,10 @@ def _whole_numbers(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str) and all(map(_whole, value))
 
 
+def _numbers(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(map(_number, value))
+
+
 def _number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -134,6 +138,7 @@ _FITS: dict[Any, tuple[str, Callable[[Any], bool]]] = {
     bool: ("True or False", lambda value: isinstance(value, bool)),
     str: ("a text", lambda value: isinstance(value, str)),
     Sequence[int]: ("whole numbers", _whole_numbers),
+    Sequence[float]: ("numbers", _numbers),
     nn.Module: ("a module", lambda value: isinstance(value, nn.Module)),
     type(None): ("none", lambda value: value is None),
 }

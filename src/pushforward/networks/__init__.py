@@ -27,6 +27,7 @@ from pushforward.networks.masked.made import MADE, MaskedNetwork, ResidualMADE
 from pushforward.networks.masked.one_hot import OneHotMADE
 from pushforward.networks.mlp import MLP
 from pushforward.networks.velocity.base import Velocity, VelocityFactory
+from pushforward.networks.velocity.circles import CircleVelocity
 from pushforward.networks.velocity.convolution import ConcatSquashConvNet
 from pushforward.networks.velocity.dense import ConcatSquashMLP, VelocityMLP
 from pushforward.networks.velocity.residual import ResidualVelocity
@@ -50,6 +51,7 @@ __all__ = [
     "Velocity",
     "VelocityFactory",
     "ResidualVelocity",
+    "CircleVelocity",
     "TangentVelocity",
     "VelocityMLP",
     "WaveVelocity",

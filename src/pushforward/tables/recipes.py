@@ -75,7 +75,7 @@ def suitable_models(conditional: bool) -> list[str]:
 
 
 def suits(model: str, conditional: bool) -> bool:
-    """Whether the recipe of this name models tables, of any number of columns."""
+    """Whether a recipe models tables, of any number of columns."""
     options = recipe_options(model)
     if "features" not in options or (conditional and "context" not in options):
         return False

@@ -126,7 +126,7 @@ def _way(space: Space) -> str:
         places = ", latitudes and longitudes by pf.data.as_unit_vectors" if space.n <= 2 else ""
         return f"divide each vector by its length first{places}"
     if _is_circles(space):
-        return "wrap the angles (space.wrap), or build the flow for circles of their ends (space=, --circular)"
+        return "wrap the angles (space.wrap), or build the flow for circles of their ends (low= and high=)"
     return "bring the data there, or build the flow for their range"
 
 

@@ -17,6 +17,9 @@ from pushforward.spaces import Circle
 MAX_LOG_CONCENTRATION = 14.0
 """Bound on the logarithm of a learned concentration: up to 1.2 million."""
 
+FAR, TERMS = 30.0, 16
+"""From this concentration on so many terms of a Bessel function's expansion at infinity have the digits of a double."""
+
 
 class VonMises(Distribution):
     r"""Independent von Mises distributions of angles, in radians,
@@ -52,7 +55,8 @@ class VonMises(Distribution):
                 f"and concentration={concentration}"
             )
         self.support: Circle = Circle(event_shape)
-        self.location = location
+        # Many turns away single precision would round the angle.
+        self.location = math.remainder(location, 2.0 * math.pi)
         self.concentration = concentration
         self.register_buffer("like", torch.zeros(()), persistent=False)
 
@@ -130,4 +134,17 @@ def log_von_mises(angle: Tensor, concentration: Tensor) -> Tensor:
     """
     # cos - 1 by the half angle, in which nothing cancels.
     drop = 2.0 * torch.sin(0.5 * angle).square()
-    return -concentration * drop - math.log(2.0 * math.pi) - torch.log(torch.special.i0e(concentration))
+    return -concentration * drop - math.log(2.0 * math.pi) - _log_bessel(concentration)
+
+
+def _log_bessel(concentration: Tensor) -> Tensor:
+    r"""``log(I_0(kappa) e^{-kappa})``, with derivatives that keep their digits: that of ``i0e`` is a difference of two
+    numbers which are nearly equal where ``kappa`` is large. There it is the expansion ``-log(2 pi kappa) / 2 + log
+    sum_j ((2j - 1)!!)^2 / (j! (8 kappa)^j)`` (Abramowitz, Stegun 1964, 9.7.1)."""
+    far = concentration > FAR
+    near = torch.log(torch.special.i0e(torch.where(far, 1.0, concentration)))
+    kappa = torch.where(far, concentration, FAR)
+    rest = torch.zeros_like(kappa)
+    for j in range(TERMS, 0, -1):
+        rest = (2 * j - 1) ** 2 / (8 * j) / kappa * (1.0 + rest)
+    return torch.where(far, torch.log1p(rest) - 0.5 * torch.log(2.0 * math.pi * kappa), near)

@@ -71,6 +71,7 @@ OF_MODELS: dict[str, Callable[[Flow], Objective]] = {
     "cnf": flow_matching,
     "deep-density": deep_density,
     "sphere-cnf": near_the_data,
+    "torus-cnf": flow_matching,
     "vine-autoencoder": reconstruction,
 }
 """Of the models that are not trained by likelihood."""

@@ -12,9 +12,10 @@ from pushforward.accuracy import worst
 from pushforward.errors import UsageError
 from pushforward.networks.context import Context
 from pushforward.networks.velocity.base import VelocityFactory, make_velocity
+from pushforward.networks.velocity.circles import CircleVelocity
 from pushforward.networks.velocity.tangent import TangentVelocity
 from pushforward.numerics import batch_shape
-from pushforward.spaces import Reals, Space, Sphere, as_context
+from pushforward.spaces import Circle, Reals, Space, Sphere, as_context
 from pushforward.transforms.base import Transform
 from pushforward.transforms.continuous.drift import Position, PositionAndVolume, PositionVolumeAndEnergy
 from pushforward.transforms.continuous.gradients import Checkpoints, Gradients, in_full_precision
@@ -43,7 +44,8 @@ class Continuous(Transform):
             a vector for each event; or a factory of such, called as ``velocity(size, context)``. It is the attribute
             ``velocity``.
         shape: the number of features of vectors, the shape of images ``(channels, height, width)``, or a space:
-            ``Sphere(n)``, on which only the velocity's tangent part counts (:class:`TangentVelocity`).
+            ``Sphere(n)`` or ``Circle((D,))``, on which only the velocity's tangent part counts
+            (:class:`TangentVelocity`, :class:`CircleVelocity`, whose network sees ``2 D`` cosines and sines).
         solver: how the equation is solved: :class:`DormandPrince` to a tolerance, unless :class:`FixedSteps` or another
             is given.
         trace: how the divergence is found: :class:`ExactTrace`, or :class:`Hutchinson` for many dimensions.
@@ -53,7 +55,7 @@ class Continuous(Transform):
     Under autocast a solve is made in the precision of the weights all the same.
 
     Raises:
-        UsageError: for the shape of numbers, (), or another space than the reals and spheres.
+        UsageError: for the shape of numbers, (), or another space than the reals, circles and spheres.
         ShapeError: if the events or the context do not have the declared shape.
         ConvergenceError: if the solver cannot go on, with the sample and the time.
 
@@ -80,8 +82,8 @@ class Continuous(Transform):
         super().__init__()
         self.domain = self.codomain = space = _space_of(shape)
         self.context = as_context(context)
-        around = make_velocity(velocity, space.shape[0], self.context, "Continuous")
-        self.velocity = TangentVelocity(around) if isinstance(space, Sphere) else around
+        around = make_velocity(velocity, space.features_shape[0], self.context, "Continuous")
+        self.velocity = _tangent(around, space)
         self.solver, self.trace = solver or DormandPrince(), trace or ExactTrace()
         self.gradients = gradients or Checkpoints()
         self.accuracy, self.draws = worst([self.trace.accuracy, self.solver.accuracy]), self.trace.draws
@@ -152,8 +154,9 @@ class Continuous(Transform):
         return self._placed(end[:, :-1], x.shape), end[:, -1].reshape(batch)
 
     def _placed(self, rows: Tensor, shape: torch.Size) -> Tensor:
-        """Events of rows where a solve ended, without what its errors added across a sphere."""
-        return self.domain.nearest(rows.reshape(shape))
+        """Events of rows where a solve ended, without whole turns and what its errors added across a sphere."""
+        events, space = rows.reshape(shape), self.domain
+        return space.wrap(events) if isinstance(space, Circle) else space.nearest(events)
 
     def _rows(self, x: Tensor, context: Tensor | None) -> tuple[torch.Size, Tensor, Tensor | None]:
         """The batch's shape, and events and contexts as rows."""
@@ -188,8 +191,17 @@ def _space_of(shape: int | Sequence[int] | Space) -> Space:
         UsageError: if no velocity moves about in it.
     """
     space = shape if isinstance(shape, Space) else Reals((shape,) if isinstance(shape, int) else tuple(shape))
-    if not isinstance(space, Reals | Sphere) or not space.shape:
+    moves = (isinstance(space, Circle) and len(space.shape) == 1) or (isinstance(space, Reals | Sphere) and space.shape)
+    if not moves:
         raise UsageError(
-            f"Continuous expects events of at least one dimension, real ones or those of a Sphere, got shape={shape}"
+            f"Continuous expects events of at least one dimension, real ones or those of a Sphere or of vectors of "
+            f"Circles, got shape={shape}"
         )
     return space
+
+
+def _tangent(velocity: nn.Module, space: Space) -> nn.Module:
+    """The part of a velocity that does not leave the space."""
+    if isinstance(space, Circle):
+        return CircleVelocity(velocity, space)
+    return TangentVelocity(velocity) if isinstance(space, Sphere) else velocity

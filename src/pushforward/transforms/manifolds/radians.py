@@ -48,8 +48,8 @@ class Radians(Bijection):
         ends = torch.tensor([[each.low, each.high] for each in circles], dtype=torch.float64)  # type: ignore[attr-defined]
         rates = 2.0 * math.pi / (ends[:, 1] - ends[:, 0])
         self.log_rate = rates.log().sum().item()
-        self.register_buffer("middles", ends.mean(1).to(torch.get_default_dtype()), persistent=False)
-        self.register_buffer("rates", rates.to(torch.get_default_dtype()), persistent=False)
+        self.register_buffer("middles", _in_two(ends.mean(1)), persistent=False)
+        self.register_buffer("rates", _in_two(rates), persistent=False)
 
     def forward(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
@@ -63,11 +63,18 @@ class Radians(Bijection):
 
     def encode(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         self.check(x, context, self.domain)
-        return (x - self.middles) * self.rates
+        return (x - self.middles.sum(0)) * self.rates.sum(0)
 
     def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         self.check(z, context, self.codomain)
-        return z / self.rates + self.middles
+        return z / self.rates.sum(0) + self.middles.sum(0)
 
     def _log_det(self, x: Tensor, value: float) -> Tensor:
         return x.new_full(batch_shape(x, 1), value)
+
+
+def _in_two(numbers: Tensor) -> Tensor:
+    """Numbers in double precision as two of the default type, of which they are the sum: what is rounded off is there
+    again when the flow is made one of doubles, whose circles would else not close."""
+    most = numbers.to(torch.get_default_dtype())
+    return torch.stack([most, (numbers - most).to(most.dtype)])

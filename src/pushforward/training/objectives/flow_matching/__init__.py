@@ -8,7 +8,13 @@ from pushforward.training.objectives.flow_matching.pairing import (
     Pairing,
     WithinContexts,
 )
-from pushforward.training.objectives.flow_matching.paths import Geodesic, Linear, ProbabilityPath, Trigonometric
+from pushforward.training.objectives.flow_matching.paths import (
+    Geodesic,
+    Linear,
+    ProbabilityPath,
+    Trigonometric,
+    WrappedLine,
+)
 from pushforward.training.objectives.flow_matching.times import LogitNormalTimes, PowerTimes, Times, UniformTimes
 
 __all__ = [
@@ -26,4 +32,5 @@ __all__ = [
     "Trigonometric",
     "UniformTimes",
     "WithinContexts",
+    "WrappedLine",
 ]

@@ -12,14 +12,15 @@ from pushforward.flows.flow import Flow
 from pushforward.numerics import batch_shape
 from pushforward.training.objectives.flow_matching.field import FieldOfFlow, as_rows
 from pushforward.training.objectives.flow_matching.pairing import Independent, Pairing
-from pushforward.training.objectives.flow_matching.paths import ProbabilityPath, shortest_path
+from pushforward.training.objectives.flow_matching.paths import ProbabilityPath, WrappedLine, shortest_path
 from pushforward.training.objectives.flow_matching.times import Times, UniformTimes
 
 
 @dataclass(frozen=True)
 class FlowMatching:
     r"""The mean of ``|v(t, x_t) - dx_t/dt|^2`` over times ``t``, data ``x`` and latents ``z``, on paths ``x_t`` from
-    ``z`` to ``x``: straight ones, or great circles on a sphere (Riemannian flow matching).
+    ``z`` to ``x``: straight ones, on circles the short way round, or great circles on a sphere (Riemannian flow
+    matching).
 
     The field that minimises it carries the base to the data; it is found without solving its equation once. What stands
     before it in the flow (a standardisation, a dequantization, a logit) is applied to the data first, without its
@@ -67,13 +68,14 @@ class FlowMatching:
         x, given = x.reshape(-1, *flow.event_shape), as_rows(given, batch, flow.taken_dims)
         x = parts.reached(x, given)
         z = parts.latents(len(x), given)
-        z = z[self.pairing(z.flatten(1), x.flatten(1), _compared(flow, context, batch))]
+        shown = parts.continuous.domain.features
+        z = z[self.pairing(shown(z).flatten(1), shown(x).flatten(1), _compared(flow, context, batch))]
         return squared_errors(parts, self._path_in(parts), self.times, z, x, given).reshape(batch)
 
     def _path_in(self, parts: FieldOfFlow) -> ProbabilityPath:
         space = parts.continuous.domain
         path = shortest_path(space) if self.path is None else self.path
-        if not isinstance(space, path.space):
+        if not isinstance(space, path.space) or (isinstance(path, WrappedLine) and path.circles != space):
             raise UsageError(
                 f"{path} leads through {path.space.__name__}, and the flow's field moves in {space}: take "
                 f"{shortest_path(space)}, or none for the shortest path"

@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 from torch import Tensor
 
 from pushforward.errors import UsageError
-from pushforward.spaces import Reals, Space, Sphere
+from pushforward.spaces import Circle, Reals, Space, Sphere
 from pushforward.transforms.manifolds.geodesics import logarithm, turn
 
 
@@ -17,7 +17,7 @@ class ProbabilityPath(Protocol):
     """A path ``x_t`` with ``x_0 = z`` and ``x_1 = x``, or nearly so.
 
     Attributes:
-        space: what its points lie in: reals, or a sphere.
+        space: what its points lie in: reals, circles, or a sphere.
     """
 
     space: ClassVar[type[Space]]
@@ -85,6 +85,32 @@ class Geodesic:
 
 
 @dataclass(frozen=True)
+class WrappedLine:
+    r"""The shortest path on circles, at constant speed the short way round: ``x_t = z + t d``, where ``d`` is ``x - z``
+    without whole turns, at most half of one.
+
+    Attributes:
+        circles: those of the field.
+
+    Source: Chen, Lipman (2023), arXiv:2302.03660.
+
+    Example:
+        >>> import torch
+        >>> late = WrappedLine(Circle((1,), 0.0, 24.0))
+        >>> late(torch.tensor(0.75), torch.tensor([22.0]), torch.tensor([2.0]))
+        (tensor([1.]), tensor([4.]))
+    """
+
+    circles: Circle
+    space: ClassVar[type[Space]] = Circle
+
+    def __call__(self, time: Tensor, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        way, period = x - z, self.circles.period
+        velocity = way - period * (way / period).round()
+        return self.circles.wrap(z + time * velocity), velocity
+
+
+@dataclass(frozen=True)
 class Trigonometric:
     r"""The path ``x_t = cos(pi t / 2) z + sin(pi t / 2) x``, of the same variance at all times where the data have that
     of the latents.
@@ -112,4 +138,6 @@ def shortest_path(space: Space) -> ProbabilityPath:
         >>> shortest_path(Sphere(2)), shortest_path(Reals((3,)))
         (Geodesic(), Linear(sigma_min=0.0))
     """
+    if isinstance(space, Circle):
+        return WrappedLine(space)
     return Geodesic() if isinstance(space, Sphere) else Linear()
