@@ -182,9 +182,10 @@ def _example_data(name: str, options: dict[str, Option]) -> str:
     if {"levels", "classes"} & set(options):
         return "integers.npy"
     # Columns of tables are brought to normal numbers, so that the flow between has a standard normal base.
-    if isinstance(build(name).base, StandardNormal):
+    flow = build(name)
+    if isinstance(flow.base, StandardNormal):
         return "table.csv"
-    return "moons" if options["features"].default == 2 else "numbers.npy"
+    return "moons" if options["features"].default == 2 and flow.support.everywhere else "numbers.npy"
 
 
 def _example_setting(options: dict[str, Option]) -> str:

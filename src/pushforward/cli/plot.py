@@ -13,7 +13,7 @@ from pushforward.cli.configuration import is_table_run
 from pushforward.cli.options import DataSpec, Json, Quiet, RunFolder, Seed, given_path
 from pushforward.cli.terminal import report_file, say
 
-Kind = Literal["density", "samples", "pairs", "calibration", "trajectories", "grid"]
+Kind = Literal["density", "samples", "pairs", "calibration", "trajectories", "grid", "map"]
 _ENDINGS = (".png", ".pdf", ".svg")
 _ROWS = 5000
 
@@ -30,7 +30,8 @@ def plot(
         typer.Argument(
             help="density (of two columns), samples (of two columns, or images), pairs (samples over data, each pair "
             "of columns), calibration (histograms of F(y), reliability), trajectories (of a continuous flow of two "
-            "columns), grid (the latent grid as a bijection of two columns bends it).",
+            "columns), grid (the latent grid as a bijection of two columns bends it), map (the density on the "
+            "ordinary sphere, with test data).",
             show_default=False,
         ),
     ],
@@ -44,7 +45,7 @@ def plot(
     as_json: Json = False,
 ) -> None:
     """Draw a trained model: its density, its samples (pairs: over the data), its calibration on test data, the
-    trajectories of a continuous flow, or the latent grid as it is bent."""
+    trajectories of a continuous flow, the latent grid as it is bent, or the map of a flow on the sphere."""
     from pushforward.files import choose_writer
     from pushforward.plots import save
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,9 +17,10 @@ from pushforward.cli.table_runs import FittedTable
 from pushforward.errors import DataError, UsageError
 from pushforward.extras import requires
 from pushforward.flows.flow import Flow
-from pushforward.plots import calibration, corner, density_2d, pit_values, scatter_2d, trajectories, warped_grid
+from pushforward.plots import calibration, corner, density_2d, map_of, pit_values, scatter_2d, trajectories, warped_grid
 from pushforward.plots.points import plane_bounds, quantile_limits
 from pushforward.sklearn import FlowDensity, FlowRegressor
+from pushforward.spaces import Circle, Product, Space, Sphere
 
 with requires("tables", purpose="a picture of a model"):
     import pandas as pd
@@ -30,6 +32,7 @@ Array = NDArray[np.float64]
 #: More columns make no readable picture of pairs.
 MOST_COLUMNS = 12
 _RESOLUTION = 200
+_MAP_RESOLUTION = 90
 
 
 @dataclass(frozen=True)
@@ -59,18 +62,25 @@ class FlowSubject:
             "trajectories": lambda: trajectories(self.flow, self.data.to(self._like)),
             "calibration": lambda: calibration(pit_values(self.flow, self.data.to(self._like)), names),
             "grid": lambda: self._grid(shape),
+            "map": self._map,
         }
         return pictures[kind]()
 
     def _density(self, shape: tuple[int, ...]) -> Figure:
         if shape != (2,) or self.run.levels is not None:
             raise UsageError(f"density is of two continuous columns, this model has events {shape}; draw its pairs")
-        return density_2d(self.flow, plane_bounds(self.data), names=column_names(2, self.run.columns))
+        names = column_names(2, self.run.columns)
+        return density_2d(self.flow, _circle_ends(self.flow.support) or plane_bounds(self.data), names=names)
 
     def _grid(self, shape: tuple[int, ...]) -> Figure:
         if shape != (2,) or self.run.levels is not None:
             raise UsageError(f"grid is of two continuous columns, this model has events {shape}; draw its pairs")
         return warped_grid(self.flow, self.data)
+
+    def _map(self) -> Figure:
+        if self.flow.support != Sphere(2):
+            raise UsageError(f"map is of a flow on the ordinary sphere, this model's events are in {self.flow.support}")
+        return map_of(self.flow, self.data.to(self._like), resolution=_MAP_RESOLUTION)
 
     def _samples(self) -> Array:
         torch.manual_seed(self.seed)
@@ -80,7 +90,8 @@ class FlowSubject:
 
     @property
     def _like(self) -> Tensor:
-        return next(self.flow.parameters())
+        """A tensor of the flow's device and type; flows that the data place have buffers alone."""
+        return next(chain(self.flow.parameters(), filter(torch.is_floating_point, self.flow.buffers())))
 
 
 @dataclass(frozen=True)
@@ -106,6 +117,7 @@ class TableSubject:
             "trajectories": self._trajectories,
             "calibration": lambda: calibration(self._whole("rows", self._pit()), names),
             "grid": _no_grid,
+            "map": _no_map,
         }
         return pictures[kind]()
 
@@ -161,8 +173,19 @@ class TableSubject:
         return estimator.pit(self.frame)
 
 
+def _circle_ends(space: Space) -> tuple[float, float, float, float] | None:
+    """The ends of two circles, which are a picture's; None where the space is another."""
+    parts = space.spaces if isinstance(space, Product) else (space,)
+    ends = [(part.low, part.high) for part in parts if isinstance(part, Circle) for _ in range(part.shape.numel())]
+    return (*ends[0], *ends[1]) if len(ends) == 2 else None
+
+
 def _no_grid() -> Figure:
     raise UsageError("grid is of a flow alone, and between a table's columns and its flow lie marginals; draw density")
+
+
+def _no_map() -> Figure:
+    raise UsageError("map is of a flow on the ordinary sphere, and this is a model of a table; draw pairs")
 
 
 def whole_rows(what: str, values: Array, say: Callable[[str], None]) -> Array:

@@ -8,11 +8,19 @@ import math
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, Union
+from typing import Any, Literal, NewType, Union
 
 from pushforward.errors import UsageError
 
-_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+Extended = NewType("Extended", float)
+"""A number of a list, which may be infinite."""
+_WORDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    Extended: "a number",
+    str: "text",
+    bool: "true or false",
+}
 _PLURALS = {int: "whole numbers", float: "numbers", str: "texts", bool: "true or false"}
 _PLACEHOLDERS = {int: "INTEGER", float: "NUMBER", str: "TEXT", bool: "true|false"}
 
@@ -21,7 +29,8 @@ def parse_value(name: str, text: str, annotation: Any) -> Any:
     """Read ``text`` as a value of the type that the option ``name`` is annotated with.
 
     Numbers, ``true`` and ``false``, ``none``, and text stand as they are; the elements of a list stand between commas,
-    or in JSON where lists are nested. Without an annotation any JSON value, list or text is taken.
+    ``inf`` among numbers, or in JSON where lists are nested. Without an annotation any JSON value, list or text is
+    taken.
 
     Raises:
         UsageError: it is no such value.
@@ -29,6 +38,8 @@ def parse_value(name: str, text: str, annotation: Any) -> Any:
     Example:
         >>> parse_value("--set hidden", "64,64", int | Sequence[int])
         [64, 64]
+        >>> parse_value("--set indices", "1.5,inf", Sequence[float])
+        [1.5, inf]
         >>> parse_value("--set layers", "2.5", int)
         Traceback (most recent call last):
         pushforward.errors.UsageError: --set layers expects a whole number, got 2.5
@@ -93,6 +104,8 @@ def _read(text: str, kind: Any) -> Any:
         return int(text)
     if kind is float:
         return _finite(float(text))
+    if kind is Extended:
+        return _known(float(text))
     if kind is str:
         return text
     if typing.get_origin(kind) is Literal:
@@ -111,7 +124,7 @@ def _read_list(text: str, items: Sequence[Any]) -> list[Any]:
         elements = [element.strip() for element in text.removesuffix(",").split(",")]
     else:
         raise ValueError("a single value is no list")
-    kinds = items if len(items) > 1 else [*items] * len(elements)
+    kinds = [Extended if kind is float else kind for kind in (items if len(items) > 1 else [*items] * len(elements))]
     return [parse_value("an element", element, kind) for element, kind in zip(elements, kinds, strict=True)]
 
 
@@ -135,6 +148,12 @@ def _read_anything(text: str) -> Any:
 def _finite(value: float) -> float:
     if not math.isfinite(value):
         raise ValueError("expected a finite number")
+    return value
+
+
+def _known(value: float) -> float:
+    if math.isnan(value):
+        raise ValueError("expected a number")
     return value
 
 

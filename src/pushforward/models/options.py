@@ -125,11 +125,20 @@ def _whole_numbers(value: Any) -> bool:
 
 
 def _numbers(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str) and all(map(_number, value))
+    """Of a list a number may be infinite, as the tail index of a light tail is."""
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and all(_number(each) or _infinite(each) for each in value)
+    )
 
 
 def _number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _infinite(value: Any) -> bool:
+    return isinstance(value, Real) and math.isinf(value)
 
 
 _FITS: dict[Any, tuple[str, Callable[[Any], bool]]] = {

@@ -11,6 +11,9 @@ from pushforward.flows import Flow
 from pushforward.models import build, list_models, recipe_options
 from pushforward.tables.sizes import Size
 
+OF_THE_DATA = ("indices",)
+"""Options that say something of the data's own columns, which a recipe in a table does not see."""
+
 
 def check_recipe(model: str, model_options: Mapping[str, Any] | None, conditional: bool) -> None:
     """Check that a recipe takes what a table gives, before any work.
@@ -28,6 +31,11 @@ def check_recipe(model: str, model_options: Mapping[str, Any] | None, conditiona
     for option in model_options or {}:
         if option in ("features", "context"):
             raise UsageError(f"model_options cannot set {option!r}: the columns of the table do")
+        if option in OF_THE_DATA:
+            raise UsageError(
+                f"model_options cannot set {option!r}: a table's columns are brought to normal numbers, tails and all, "
+                f"before {model} sees them; a belief in their tails is for {model} on an array of numbers"
+            )
         if option not in known:
             # Only what has a context can embed it.
             taken = ("features", "context") if conditional else ("features", "context", "embedding")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pushforward.errors import DataError, ShapeError, UsageError
 from pushforward.flows.flow import Flow
-from pushforward.spaces import Integers, Interval, Space, Sphere, fits_shape
+from pushforward.spaces import Circle, Integers, Interval, Product, Space, Sphere, fits_shape
 from pushforward.training.batches import as_floating
 
 # How many elements are looked at together, which bounds the memory that a check takes.
@@ -99,7 +99,7 @@ def check_support(flow: Flow, x: Tensor, name: str) -> None:
     if len(wrong):
         raise DataError(
             f"the flow expects {_described(support)}, got {_found(support, as_floating(x[wrong[:1]]))} in {len(wrong)} "
-            f"of {len(x)} {name} events ({named_rows(wrong)}): bring the data there, or build the flow for their range"
+            f"of {len(x)} {name} events ({named_rows(wrong)}): {_way(support)}"
         )
 
 
@@ -120,6 +120,20 @@ def _rows_where(x: Tensor, wrong: Callable[[Tensor], Tensor]) -> Tensor:
     return torch.cat([wrong(chunk).nonzero()[:, 0].cpu() + rows * i for i, chunk in enumerate(x.split(rows))])
 
 
+def _way(space: Space) -> str:
+    """What to do about events outside."""
+    if isinstance(space, Sphere):
+        places = ", latitudes and longitudes by pf.data.as_unit_vectors" if space.n <= 2 else ""
+        return f"divide each vector by its length first{places}"
+    if _is_circles(space):
+        return "wrap the angles (space.wrap), or build the flow for circles of their ends (low= and high=)"
+    return "bring the data there, or build the flow for their range"
+
+
+def _is_circles(space: Space) -> bool:
+    return all(isinstance(each, Circle) for each in (space.spaces if isinstance(space, Product) else [space]))
+
+
 def _described(space: Space) -> str:
     """The space in plain words."""
     if isinstance(space, (Integers, Interval)):
@@ -131,13 +145,19 @@ def _described(space: Space) -> str:
         if low is not None:
             return f"{kind} of at least {low}"
         return kind if high is None else f"{kind} of at most {high}"
-    return f"vectors of length 1, points of {space}" if isinstance(space, Sphere) else f"points of {space}"
+    if isinstance(space, Sphere):
+        return f"vectors of {space.n + 1} numbers and length 1"
+    if isinstance(space, Circle):
+        return f"angles from {space.low:g} to {space.high:g}"
+    if isinstance(space, Product):
+        return ", ".join(f"{each.shape[0]} {_described(each)}" for each in space.spaces)
+    return f"points of {space}"
 
 
 def _found(space: Space, event: Tensor) -> str:
     """What of the event is not in the space."""
     if isinstance(space, Sphere):
-        return f"one of length {torch.linalg.vector_norm(event).item():.6g}"
+        return f"a vector of length {torch.linalg.vector_norm(event).item():.6g}"
     moved = event[space.nearest(event) != event]
     value = (moved if len(moved) else event.flatten())[0].item()
     kind = "fractions" if isinstance(space, Integers) and value != round(value) else "numbers"
