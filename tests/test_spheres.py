@@ -189,7 +189,7 @@ def test_densities_on_spheres_work_in_half_precision(dtype: torch.dtype) -> None
 
 def test_data_that_are_no_unit_vectors_are_told_their_length() -> None:
     flow = pf.build("sphere-recursive", features=3, layers=1, hidden=8)
-    with pytest.raises(DataError, match=r"vectors of length 1, points of .*, got one of length 1.25"):
+    with pytest.raises(DataError, match=r"vectors of 3 numbers and length 1, got a vector of length 1.25"):
         pf.fit(flow, 1.25 * points(50, 2, torch.float32), max_steps=1, progress=False)
 
 
