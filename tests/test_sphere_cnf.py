@@ -215,12 +215,14 @@ def test_a_flow_at_rest_has_the_mean_squared_distance_as_its_loss() -> None:
 
 
 def test_flow_matching_learns_a_density_on_the_sphere() -> None:
+    """Uniform times: of a heap as wide as this one little is decided near the data, where the model's own times are."""
     target = VonMisesFisher(2, 8.0, direction=(0.0, 0.6, 0.8))
     torch.manual_seed(0)
-    flow = pf.models.sphere_cnf(features=3, hidden=[32], waves=8, tolerance=1e-4)
+    flow = pf.models.sphere_cnf(features=3, hidden=[32], waves=8, tolerance=1e-3)
     x = target.sample(500)
     away = (target.log_prob(x) - flow.log_prob(x)).mean()
-    fit(flow, target.sample(4000), max_steps=150, learning_rate=1e-2, ema=0.95, seed=0)
+    uniform = FlowMatching(pairing=OptimalTransport())
+    fit(flow, target.sample(4000), objective=uniform, max_steps=150, learning_rate=1e-2, ema=0.95, seed=0)
     with torch.no_grad():
         left = (target.log_prob(x) - flow.log_prob(x)).mean()
     assert left < 0.05 * away, f"{left} nats from the truth, {away} before"

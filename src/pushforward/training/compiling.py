@@ -28,7 +28,7 @@ SHARE_SAVED = 0.25
 """The share of a time limit that is counted on to be saved."""
 
 
-def compiles(choice: Compile, flow: Flow, rows: int, limits: Limits, device: torch.device) -> bool:
+def compiles(choice: Compile, flow: Distribution, rows: int, limits: Limits, device: torch.device) -> bool:
     """Whether a training by batches of ``rows`` is to be compiled: as told, or where it surely pays.
 
     The answer follows from the flow, the batch and the limits alone, never from how fast the machine is just now, so
@@ -41,7 +41,7 @@ def compiles(choice: Compile, flow: Flow, rows: int, limits: Limits, device: tor
         if not isinstance(choice, bool):
             raise UsageError(f"compile expects True, False or 'auto', got {choice!r}")
         return choice
-    if not flow.transform.capturable:
+    if isinstance(flow, Flow) and not flow.transform.capturable:
         # The steps of an adaptive solver stay as they are, and they are nearly all of the work.
         return False
     cost = compile_cost(flow, rows, device.type)

@@ -24,7 +24,7 @@ from pushforward.training.batches import Batches
 from pushforward.training.checks import check_support
 from pushforward.training.compiling import Compile
 from pushforward.training.ema import assign, floating_state
-from pushforward.training.in_turn import check_in_turn, fit_in_turn, placed_by_data
+from pushforward.training.in_turn import check_in_turn, fit_at_once, fit_in_turn, placed_by_data
 from pushforward.training.inputs import Pair, own_batch_size, read_pair
 from pushforward.training.interruption import interruptible
 from pushforward.training.memory import check_memory, recomputing
@@ -255,7 +255,11 @@ def _fitted_in_turn(
             folder.write_configuration()
         recorder = Recorder(None if folder is None else folder.path, unit)
         recorder.start([])
-        result = fit_in_turn(flow.eval(), train, held_out, plan, recorder, line)
+        flow.eval()
+        if isinstance(flow, Flow):
+            result = fit_in_turn(flow, train, held_out, plan, recorder, line)
+        else:
+            result = fit_at_once(flow, train, held_out, recorder, line)
         recorder.close()
         if folder is not None:
             write_final_model(flow, folder)

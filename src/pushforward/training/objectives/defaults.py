@@ -93,7 +93,7 @@ def objective_for(flow: Flow, objective: Objective | ObjectiveName | None = None
         (NegativeLogLikelihood(log_volume=0.0), OptimalTransport(rows=64))
     """
     if objective is None:
-        objective = objective_of_model((flow.recipe or {}).get("model"), flow)
+        objective = objective_of_model((getattr(flow, "recipe", None) or {}).get("model"), flow)
     elif isinstance(objective, str):
         if objective not in OBJECTIVES:
             raise UsageError(f"objective expects one of {', '.join(OBJECTIVES)} or a function, got {objective!r}")
