@@ -114,6 +114,23 @@ def test_fit_learns_the_shares_from_all_the_data(tmp_path: Path) -> None:
     assert torch.equal(pf.load(tmp_path / "model.safetensors").log_prob(events), fitted.log_prob(events))
 
 
+def test_fit_trains_a_distribution_that_is_no_flow(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    x = VonMisesFisher(2, 50.0, (0.0, 0.6, 0.8)).sample(500)
+    fitted = pf.distributions.Mixture([VonMisesFisher(2, 5.0, (0.0, 0.0, 1.0))])
+    pf.fit(fitted, x, max_steps=100, learning_rate=0.1, ema=None, seed=0, progress=False, out=tmp_path)
+    (component,) = fitted.members
+    assert isinstance(component, VonMisesFisher)
+    torch.testing.assert_close(
+        component.direction(), torch.nn.functional.normalize(x.mean(0), dim=0), atol=0.02, rtol=0
+    )
+    # Of mean length R the likelihood is highest where coth k - 1 / k = R.
+    length = torch.linalg.vector_norm(x.mean(0))
+    concentration = component.concentration()
+    torch.testing.assert_close(1 / torch.tanh(concentration) - 1 / concentration, length, atol=2e-3, rtol=0)
+    assert torch.equal(pf.load(tmp_path / "model.safetensors").log_prob(x), fitted.log_prob(x))
+
+
 @pytest.mark.parametrize(
     ("error", "options", "sentence"),
     [

@@ -47,7 +47,7 @@ def map_of(
     drawn = draw_map(axes, density.log_prob if isinstance(density, Flow | ConditionedFlow) else density, resolution)
     figure.colorbar(drawn, ax=axes, shrink=0.7, label="log10 of the density")
     if data is not None:
-        _draw_places(axes, data)
+        draw_places(axes, data)
     return figure
 
 
@@ -66,8 +66,13 @@ def draw_map(axes: Axes, log_prob: Callable[[Tensor], Tensor], resolution: int) 
     return drawn
 
 
-def _draw_places(axes: Axes, data: Tensor) -> None:
+def draw_places(axes: Axes, data: Tensor) -> None:
+    """Draw events as dots on a map.
+
+    Raises:
+        ShapeError: if they are no unit vectors ``(n, 3)``.
+    """
     if data.dim() != 2 or data.shape[-1] != 3:
         raise ShapeError(f"a map expects events that are unit vectors (n, 3), got a tensor of {tuple(data.shape)}")
-    latitude, longitude = torch.deg2rad(as_latitude_longitude(data)).unbind(-1)
+    latitude, longitude = torch.deg2rad(as_latitude_longitude(data.detach().cpu())).unbind(-1)
     axes.scatter(longitude.numpy(), latitude.numpy(), s=2, color=PALE, alpha=0.5, linewidths=0)

@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from pushforward.distributions import Distribution
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.kernels.compilation import compiled_form, set_compiled_form
@@ -41,8 +42,9 @@ def compiles(choice: Compile, flow: Distribution, rows: int, limits: Limits, dev
         if not isinstance(choice, bool):
             raise UsageError(f"compile expects True, False or 'auto', got {choice!r}")
         return choice
-    if isinstance(flow, Flow) and not flow.transform.capturable:
-        # The steps of an adaptive solver stay as they are, and they are nearly all of the work.
+    if not isinstance(flow, Flow) or not flow.transform.capturable:
+        # A distribution alone has no blocks; the steps of an adaptive solver stay as they are, and are nearly all of
+        # the work.
         return False
     cost = compile_cost(flow, rows, device.type)
     if cost is None:
