@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 POINTS_AT_ONCE = 16384
-DECADES = 4.0
-"""How many powers of ten below the highest density a map goes down to."""
+DECADES, SHARE = 4.0, 0.999
+"""How many powers of ten a map goes down from its highest density: the one that but one in a thousand points exceed, so
+that single spikes do not take the colours of all the rest."""
 
 
 def map_of(
@@ -60,8 +61,9 @@ def draw_map(axes: Axes, log_prob: Callable[[Tensor], Tensor], resolution: int) 
         values = torch.cat([log_prob(part) for part in as_unit_vectors(grid).reshape(-1, 3).split(POINTS_AT_ONCE)])
     logarithm = (values / math.log(10.0)).reshape(resolution, -1)
     sides = [torch.deg2rad(each).numpy() for each in (longitude, latitude)]
-    lowest = logarithm.max().item() - DECADES
-    drawn = axes.pcolormesh(*sides, logarithm.clamp_min(lowest).numpy(), cmap=DENSITY_MAP, rasterized=True)
+    highest = logarithm.flatten().kthvalue(math.ceil(SHARE * logarithm.numel())).values.item()
+    shown = logarithm.clamp(highest - DECADES, highest)
+    drawn = axes.pcolormesh(*sides, shown.numpy(), cmap=DENSITY_MAP, rasterized=True)
     axes.set(xticks=[], yticks=[])
     return drawn
 

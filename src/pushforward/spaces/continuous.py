@@ -170,7 +170,8 @@ class Sphere(Space):
         self.n, self.shape = n, torch.Size([n + 1])
 
     def contains(self, x: Tensor) -> Tensor:
-        return (torch.linalg.vector_norm(x, dim=-1) - 1).abs() < self.TOLERANCE
+        # Half precision knows lengths less exactly.
+        return (torch.linalg.vector_norm(x, dim=-1) - 1).abs() < max(self.TOLERANCE, torch.finfo(x.dtype).eps)
 
     def nearest(self, x: Tensor) -> Tensor:
         # Scaled first, so that no square over- or underflows.

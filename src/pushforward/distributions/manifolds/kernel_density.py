@@ -11,9 +11,10 @@ from torch import Tensor
 from pushforward.distributions.base import Distribution
 from pushforward.distributions.discrete.mass import gumbel_argmax
 from pushforward.distributions.manifolds.axial import log_integral, log_surface
+from pushforward.distributions.manifolds.uniform_sphere import random_directions
 from pushforward.distributions.manifolds.von_mises_fisher import draw_around
 from pushforward.errors import DataError, UsageError
-from pushforward.numerics import rand, randn, squared_distances, unit
+from pushforward.numerics import rand, squared_distances
 from pushforward.spaces import Sphere
 
 WIDTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3)
@@ -97,7 +98,7 @@ class SphereKernelDensity(Distribution):
         event = (count * rand(self.events, batch, generator)).long().clamp_max(count - 1)
         concentration = self.concentrations[event, kind.clamp_max(kinds - 1)] / temperature**2
         near = draw_around(self.events[event], concentration, batch, generator)
-        anywhere = unit(randn(self.events, near.shape, generator))
+        anywhere = random_directions(self.events, near.shape, generator)
         return torch.where((kind == kinds)[..., None], anywhere, near)
 
     @torch.no_grad()
