@@ -27,8 +27,8 @@ def exponential(x: Tensor, v: Tensor) -> Tensor:
 
 
 def logarithm(x: Tensor, y: Tensor) -> Tensor:
-    r"""Return ``log_x(y)``, the tangent vector at ``x`` with ``exp_x(log_x(y)) = y`` of length ``distance(x, y)``; one of
-    all those of length pi where ``y`` is ``x``'s antipode, to which every direction leads.
+    r"""Return ``log_x(y)``, the tangent vector at ``x`` with ``exp_x(log_x(y)) = y`` of length ``distance(x, y)``; one
+    of all those of length pi where ``y`` is ``x``'s antipode, to which every direction leads.
 
     Example:
         >>> logarithm(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])).round(decimals=4)
