@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from torch import Tensor
 import pushforward as pf
 from pushforward.distributions import SphereKernelDensity, VonMisesFisher
 from pushforward.errors import DataError, UsageError
+
+fit: Any = pf.fit
 
 
 def two_scales(count: int, seed: int = 0) -> Tensor:
@@ -107,7 +110,7 @@ def test_it_is_the_base_of_a_flow_and_is_saved(tmp_path: Path) -> None:
 def test_fit_learns_the_shares_from_all_the_data(tmp_path: Path) -> None:
     events = two_scales(1200).float()
     fitted, expected = SphereKernelDensity(events[:1100]), SphereKernelDensity(events[:1100])
-    result = pf.fit(fitted, events[:1100], events[1100:], progress=False, out=tmp_path)
+    result = fit(fitted, events[:1100], events[1100:], progress=False, out=tmp_path)
     expected.initialise(events[:1100])
     assert torch.equal(fitted.log_weights, expected.log_weights)
     assert result.best_validation == pytest.approx(-fitted.log_prob(events[1100:]).mean().item(), abs=1e-5)
@@ -118,7 +121,7 @@ def test_fit_trains_a_distribution_that_is_no_flow(tmp_path: Path) -> None:
     torch.manual_seed(0)
     x = VonMisesFisher(2, 50.0, (0.0, 0.6, 0.8)).sample(500)
     fitted = pf.distributions.Mixture([VonMisesFisher(2, 5.0, (0.0, 0.0, 1.0))])
-    pf.fit(fitted, x, max_steps=100, learning_rate=0.1, ema=None, seed=0, progress=False, out=tmp_path)
+    fit(fitted, x, max_steps=100, learning_rate=0.1, ema=None, seed=0, progress=False, out=tmp_path)
     (component,) = fitted.members
     assert isinstance(component, VonMisesFisher)
     torch.testing.assert_close(
