@@ -90,8 +90,9 @@ def fit(
 
     A flow without parameters whose parts start from data (``tabak_turner``, ``rbig``) is fitted without gradients: each
     part starts from what the parts before it leave of all the data, until held-out data no longer become more likely.
-    A distribution that starts from data (``SphereKernelDensity``) starts from all of it. Of the options ``max_steps``, ``max_time``, ``patience`` (20), ``precision``, ``seed``, ``out`` and ``progress``
-    count then, and it cannot be resumed.
+    A distribution that starts from data (``SphereKernelDensity``) starts from all of it. Of the options ``max_steps``,
+    ``max_time``, ``patience`` (20), ``precision``, ``seed``, ``out`` and ``progress`` count then, and it cannot be
+    resumed.
 
     Args:
         flow: what is trained; a distribution that is no flow, such as a mixture, is taken too.
