@@ -643,6 +643,10 @@ DISTRIBUTIONS |= {
     "VonMisesFisher/circle": (lambda: distributions.VonMisesFisher(1), None),
     "VonMisesFisher/three": (lambda: distributions.VonMisesFisher(3, 2.0, (0.0, 1.0, 0.0, 1.0)), None),
     "Kent": (lambda: distributions.Kent(5.0, 0.7), None),
+    "SphereKernelDensity": (
+        lambda: distributions.SphereKernelDensity(torch.eye(3), widths=[0.5], multiples=[0.7], neighbour=1),
+        None,
+    ),
     "Antipodal": (lambda: distributions.Antipodal(distributions.VonMisesFisher(2, 3.0, (1.0, 1.0, 0.0))), None),
     "GaussianCopula": (lambda: distributions.GaussianCopula(3), None),
     "GaussianCopula/plane": (lambda: distributions.GaussianCopula(2), None),

@@ -49,6 +49,7 @@ def as_latitude_longitude(x: Tensor) -> Tensor:
     """
     if x.dim() < 1 or x.shape[-1] != 3:
         raise ShapeError(f"as_latitude_longitude expects unit vectors (..., 3), got a tensor of {tuple(x.shape)}")
+    x = as_float(x)
     # By atan2, which sees what lies near a pole where the arc sine sees nothing.
     latitude = torch.atan2(x[..., 2], torch.linalg.vector_norm(x[..., :2], dim=-1))
     return torch.rad2deg(torch.stack([latitude, torch.atan2(x[..., 1], x[..., 0])], -1))

@@ -40,6 +40,7 @@ from pushforward.distributions.from_torch import FromTorch
 from pushforward.distributions.manifolds.antipodal import Antipodal
 from pushforward.distributions.manifolds.circles import UniformCircles
 from pushforward.distributions.manifolds.kent import Kent
+from pushforward.distributions.manifolds.kernel_density import SphereKernelDensity
 from pushforward.distributions.manifolds.uniform_sphere import UniformSphere
 from pushforward.distributions.manifolds.von_mises import LearnedVonMises, VonMises
 from pushforward.distributions.manifolds.von_mises_fisher import VonMisesFisher
@@ -54,6 +55,7 @@ __all__ = [
     "PenalisedNetwork",
     "Antipodal",
     "Kent",
+    "SphereKernelDensity",
     "UniformSphere",
     "VonMisesFisher",
     "AutoregressiveCategorical",

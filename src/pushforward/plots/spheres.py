@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 POINTS_AT_ONCE = 16384
-DECADES = 4.0
-"""How many powers of ten below the highest density a map goes down to."""
+DECADES, SHARE = 4.0, 0.999
+"""How many powers of ten a map goes down from its highest density: the one that but one in a thousand points exceed, so
+that single spikes do not take the colours of all the rest."""
 
 
 def map_of(
@@ -47,7 +48,7 @@ def map_of(
     drawn = draw_map(axes, density.log_prob if isinstance(density, Flow | ConditionedFlow) else density, resolution)
     figure.colorbar(drawn, ax=axes, shrink=0.7, label="log10 of the density")
     if data is not None:
-        _draw_places(axes, data)
+        draw_places(axes, data)
     return figure
 
 
@@ -60,14 +61,20 @@ def draw_map(axes: Axes, log_prob: Callable[[Tensor], Tensor], resolution: int) 
         values = torch.cat([log_prob(part) for part in as_unit_vectors(grid).reshape(-1, 3).split(POINTS_AT_ONCE)])
     logarithm = (values / math.log(10.0)).reshape(resolution, -1)
     sides = [torch.deg2rad(each).numpy() for each in (longitude, latitude)]
-    lowest = logarithm.max().item() - DECADES
-    drawn = axes.pcolormesh(*sides, logarithm.clamp_min(lowest).numpy(), cmap=DENSITY_MAP, rasterized=True)
+    highest = logarithm.flatten().kthvalue(math.ceil(SHARE * logarithm.numel())).values.item()
+    shown = logarithm.clamp(highest - DECADES, highest)
+    drawn = axes.pcolormesh(*sides, shown.numpy(), cmap=DENSITY_MAP, rasterized=True)
     axes.set(xticks=[], yticks=[])
     return drawn
 
 
-def _draw_places(axes: Axes, data: Tensor) -> None:
+def draw_places(axes: Axes, data: Tensor) -> None:
+    """Draw events as dots on a map.
+
+    Raises:
+        ShapeError: if they are no unit vectors ``(n, 3)``.
+    """
     if data.dim() != 2 or data.shape[-1] != 3:
         raise ShapeError(f"a map expects events that are unit vectors (n, 3), got a tensor of {tuple(data.shape)}")
-    latitude, longitude = torch.deg2rad(as_latitude_longitude(data)).unbind(-1)
+    latitude, longitude = torch.deg2rad(as_latitude_longitude(data.detach().cpu())).unbind(-1)
     axes.scatter(longitude.numpy(), latitude.numpy(), s=2, color=PALE, alpha=0.5, linewidths=0)

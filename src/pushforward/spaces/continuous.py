@@ -170,9 +170,9 @@ class Sphere(Space):
         self.n, self.shape = n, torch.Size([n + 1])
 
     def contains(self, x: Tensor) -> Tensor:
-        # Half precision rounds lengths by more.
-        tolerance = max(self.TOLERANCE, 8.0 * torch.finfo(x.dtype).eps)
-        return (torch.linalg.vector_norm(x, dim=-1) - 1).abs() < tolerance
+        # Half precision knows lengths less exactly, of coordinates that are rounded.
+        length = torch.linalg.vector_norm(x, dim=-1, dtype=torch.promote_types(x.dtype, torch.float32))
+        return (length - 1).abs() < max(self.TOLERANCE, torch.finfo(x.dtype).eps)
 
     def nearest(self, x: Tensor) -> Tensor:
         # Scaled first, so that no square over- or underflows.

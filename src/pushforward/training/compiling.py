@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from pushforward.distributions import Distribution
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.kernels.compilation import compiled_form, set_compiled_form
@@ -28,7 +29,7 @@ SHARE_SAVED = 0.25
 """The share of a time limit that is counted on to be saved."""
 
 
-def compiles(choice: Compile, flow: Flow, rows: int, limits: Limits, device: torch.device) -> bool:
+def compiles(choice: Compile, flow: Distribution, rows: int, limits: Limits, device: torch.device) -> bool:
     """Whether a training by batches of ``rows`` is to be compiled: as told, or where it surely pays.
 
     The answer follows from the flow, the batch and the limits alone, never from how fast the machine is just now, so
@@ -42,8 +43,8 @@ def compiles(choice: Compile, flow: Flow, rows: int, limits: Limits, device: tor
             raise UsageError(f"compile expects True, False or 'auto', got {choice!r}")
         return choice
     if not isinstance(flow, Flow) or not flow.transform.capturable:
-        # A distribution by itself, which fit takes too, has little to gain. The steps of an adaptive solver stay as
-        # they are, and they are nearly all of the work.
+        # A distribution alone has no blocks; the steps of an adaptive solver stay as they are, and are nearly all of
+        # the work.
         return False
     cost = compile_cost(flow, rows, device.type)
     if cost is None:

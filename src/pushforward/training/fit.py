@@ -24,7 +24,7 @@ from pushforward.training.batches import Batches
 from pushforward.training.checks import check_support
 from pushforward.training.compiling import Compile
 from pushforward.training.ema import assign, floating_state
-from pushforward.training.in_turn import check_in_turn, fit_in_turn, placed_by_data
+from pushforward.training.in_turn import check_in_turn, fit_at_once, fit_in_turn, placed_by_data
 from pushforward.training.inputs import Pair, own_batch_size, read_pair
 from pushforward.training.interruption import interruptible
 from pushforward.training.memory import check_memory, recomputing
@@ -90,11 +90,12 @@ def fit(
 
     A flow without parameters whose parts start from data (``tabak_turner``, ``rbig``) is fitted without gradients: each
     part starts from what the parts before it leave of all the data, until held-out data no longer become more likely.
-    Of the options ``max_steps``, ``max_time``, ``patience`` (20), ``precision``, ``seed``, ``out`` and ``progress``
-    count then, and it cannot be resumed.
+    A distribution that starts from data (``SphereKernelDensity``) starts from all of it. Of the options ``max_steps``,
+    ``max_time``, ``patience`` (20), ``precision``, ``seed``, ``out`` and ``progress`` count then, and it cannot be
+    resumed.
 
     Args:
-        flow: what is trained; a distribution by itself, such as a mixture on a sphere, too.
+        flow: what is trained; a distribution that is no flow, such as a mixture, is taken too.
         train: events ``(N, ...)`` or a pair ``(events, contexts)``: tensors, arrays, lists of rows or pandas frames
             (all columns, in order). Or a `Dataset` of Pushforward, whose validation part is used too; or a
             ``torch.utils.data.Dataset`` or ``DataLoader`` with items ``x`` or ``(x, context)``. All of it is read into
@@ -255,7 +256,11 @@ def _fitted_in_turn(
             folder.write_configuration()
         recorder = Recorder(None if folder is None else folder.path, unit)
         recorder.start([])
-        result = fit_in_turn(flow.eval(), train, held_out, plan, recorder, line)
+        flow.eval()
+        if isinstance(flow, Flow):
+            result = fit_in_turn(flow, train, held_out, plan, recorder, line)
+        else:
+            result = fit_at_once(flow, train, held_out, recorder, line)
         recorder.close()
         if folder is not None:
             write_final_model(flow, folder)

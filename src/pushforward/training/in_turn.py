@@ -1,4 +1,4 @@
-"""Fitting a flow whose parts the data place, one after the other, without gradients."""
+"""Fitting what the data place, the parts of a flow one after the other, without gradients."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.distributions import Distribution
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.training.inputs import Pair
@@ -24,7 +25,7 @@ PATIENCE = 20
 """After so many parts that were no better for the held-out data the fit stops, unless it is told another number."""
 
 
-def placed_by_data(flow: Flow) -> bool:
+def placed_by_data(flow: Distribution) -> bool:
     """Whether nothing of a flow is learned by gradients, and its parts start from data.
 
     Example:
@@ -100,6 +101,21 @@ def fit_in_turn(
         part.load_state_dict(state)
     seconds = time.monotonic() - began
     return FitResult(recorder.rows, None if held_out is None else best, step, seconds, stopped)
+
+
+@torch.no_grad()
+def fit_at_once(
+    distribution: Distribution, train: Pair, held_out: Pair | None, recorder: Recorder, line: ProgressLine
+) -> FitResult:
+    """Let a distribution that is no flow start from all the data."""
+    began = time.monotonic()
+    line.start(0.0)
+    distribution.initialise(train[0])
+    loss = None if held_out is None else -distribution.score(held_out[0]).mean().item()
+    seconds = time.monotonic() - began
+    recorder.add(_row(1, -distribution.score(train[0]).mean().item(), loss, seconds))
+    line.stop()
+    return FitResult(recorder.rows, loss, 1, seconds, "steps")
 
 
 def _begin(pair: Pair) -> Reached:

@@ -75,18 +75,26 @@ class VonMisesFisher(Distribution):
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        concentration = self.concentration() / temperature**2
-        n = self.event_shape[0] - 1
-        depth = (
-            truncated_exponential(concentration, batch, generator)
-            if n == 2
-            else _depth(concentration, n, batch, generator)
-        )
-        mean = self.direction()
-        noise = randn(mean, batch + self.event_shape, generator)
-        # Twice: what is nearly along the mean loses digits the first time.
-        across = _across(_across(noise, mean), mean)
-        return (1.0 - depth)[..., None] * mean + torch.sqrt(depth * (2.0 - depth))[..., None] * across
+        return draw_around(self.direction(), self.concentration() / temperature**2, batch, generator)
+
+
+def draw_around(mean: Tensor, concentration: Tensor, batch: torch.Size, generator: torch.Generator | None) -> Tensor:
+    """Draw from von Mises-Fisher distributions whose means and concentrations broadcast to a batch.
+
+    Example:
+        >>> mean = torch.eye(3)
+        >>> x = draw_around(mean, torch.tensor([1e3, 1e4, 1e5]), torch.Size([3]), None)
+        >>> bool(((x - mean).abs() < 0.3).all())
+        True
+    """
+    n = mean.shape[-1] - 1
+    depth = (
+        truncated_exponential(concentration, batch, generator) if n == 2 else _depth(concentration, n, batch, generator)
+    )
+    noise = randn(mean, batch + mean.shape[-1:], generator)
+    # Twice: what is nearly along the mean loses digits the first time.
+    across = _across(_across(noise, mean), mean)
+    return (1.0 - depth)[..., None] * mean + torch.sqrt(depth * (2.0 - depth))[..., None] * across
 
 
 def _across(vector: Tensor, mean: Tensor) -> Tensor:

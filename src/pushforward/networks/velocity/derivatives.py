@@ -46,7 +46,8 @@ def with_divergence(
         (tensor([[1., 9.]]), tensor([8.]))
     """
     values, rows = pulled_back(field, x.expand_as(directions), directions)
-    return values[0], sum_event(rows * directions, event_dims).sum(0)
+    # Sums over events are single precision where the events are half.
+    return values[0], sum_event(rows * directions, event_dims).sum(0).to(values.dtype)
 
 
 def unit_events(x: Tensor, event_dims: int) -> Tensor:

@@ -27,16 +27,18 @@ def exponential(x: Tensor, v: Tensor) -> Tensor:
 
 
 def logarithm(x: Tensor, y: Tensor) -> Tensor:
-    r"""Return ``log_x(y)``, the tangent vector at ``x`` with ``exp_x(log_x(y)) = y`` of length ``distance(x, y)``; 0 at
-    ``x``'s antipode itself, to which every direction leads.
+    r"""Return ``log_x(y)``, the tangent vector at ``x`` with ``exp_x(log_x(y)) = y`` of length ``distance(x, y)``; one
+    of all those of length pi where ``y`` is ``x``'s antipode, to which every direction leads.
 
     Example:
         >>> logarithm(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])).round(decimals=4)
         tensor([0.0000, 1.5708])
     """
-    cosine = (x * y).sum(-1, keepdim=True)
+    cosine, eps = (x * y).sum(-1, keepdim=True), torch.finfo(x.dtype).eps
     # The difference from x or its antipode is orthogonal to x to first order, so that what is near loses no digits.
     across = tangent(x, y - torch.where(cosine > 0, x, -x))
+    antipodal = (across.square().sum(-1, keepdim=True) < eps**2) & (cosine < 0)
+    across = torch.where(antipodal, eps * _some_tangent(x), across)
     return across * _angle_ratio(across.square().sum(-1, keepdim=True), cosine)
 
 
@@ -108,6 +110,13 @@ def turn(squared: Tensor) -> Turn:
     return Turn(
         torch.where(small, 1.0 - near * versine, cosine), torch.where(small, 1.0 - near * lag, sine), versine, lag
     )
+
+
+def _some_tangent(x: Tensor) -> Tensor:
+    """A tangent vector of length 1: that along the axis to which the point is least near."""
+    axis = torch.zeros_like(x).scatter(-1, x.abs().argmin(-1, keepdim=True), 1.0)
+    vector = tangent(x, axis)
+    return vector / torch.linalg.vector_norm(vector, dim=-1, keepdim=True)
 
 
 def _angle_ratio(sine_squared: Tensor, cosine: Tensor) -> Tensor:
