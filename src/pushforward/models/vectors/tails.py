@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -73,6 +72,7 @@ def tails(
         2.0
     """
     given = conditioning(context, embedding)
+    indices = None if indices is None else [float(index) for index in indices]
     splines = autoregressive_layers(features, RationalQuadraticSpline(bins, bound), given, layers, hidden)
     linear = TriangularRegression(features, indices)
     return vector_flow(features, [linear, ExtremeValueTails(features, indices), *splines], given)
@@ -119,7 +119,7 @@ def mtaf(
         [inf, 2.0]
     """
     given = conditioning(context, embedding)
-    starts = [START_INDEX] * features if indices is None else list(indices)
+    starts = [START_INDEX] * features if indices is None else [float(index) for index in indices]
     if len(starts) != features:
         raise UsageError(f"mtaf expects a tail index for each of {features} features, got {starts}")
     order = sorted(range(features), key=lambda dimension: -starts[dimension])
@@ -130,4 +130,4 @@ def mtaf(
         turn = there if layer % 2 == 0 else there.flip(0)
         splines = Autoregressive(features, RationalQuadraticSpline(bins, bound), network, given.taken, turn)
         parts += [splines, Triangular(features)]
-    return vector_flow(features, parts, given, MarginalTails([min(starts[i], math.inf) for i in order]))
+    return vector_flow(features, parts, given, MarginalTails([starts[i] for i in order]))
