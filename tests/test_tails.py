@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import typing
 from functools import partial
 
 import pytest
@@ -12,7 +13,9 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward import distributions, transforms
+from pushforward.cli.values import parse_value
 from pushforward.diagnostics import student_degrees, tail_index
+from pushforward.parts import model_named
 from pushforward.scalar import TailTransform
 from pushforward.scalar.normal_tails import log_mills, normal_excess, normal_of_excess
 from pushforward.scalar.tail import from_normal, to_normal
@@ -259,6 +262,16 @@ def test_a_generalised_pareto_base_learns_its_index() -> None:
     expected = stats.genpareto(1 / 1.5).logpdf(x.double().numpy()).sum(-1)
     ours = distributions.GeneralisedPareto((2,), 1.5).double().log_prob(x.double())
     torch.testing.assert_close(ours.detach(), torch.from_numpy(expected), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("model", ["tails", "mtaf"])
+def test_beliefs_are_numbers_tensors_or_words_of_a_command_line(model: str) -> None:
+    believed = [parse_value("indices", "2,inf", typing.get_type_hints(model_named(model))["indices"]), [2.0, math.inf]]
+    for indices in (*believed, torch.tensor([2.0, math.inf])):
+        flow = pf.build(model, features=2, indices=indices)
+        parts = [part for part in flow.transform if isinstance(part, transforms.ExtremeValueTails)]
+        found = parts[0].indices() if parts else flow.base.degrees().flip(0)
+        assert found.tolist() == pytest.approx([2.0, math.inf])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import nn
@@ -27,6 +28,9 @@ from pushforward.transforms import (
     TriangularRegression,
 )
 
+TailIndices = Sequence[float | Literal["inf"]]
+"""One for each dimension; on a command line ``inf`` is a word and no number."""
+
 START_INDEX = 5.0
 """The tail index that a tail-adaptive flow starts from where it is told none."""
 
@@ -40,7 +44,7 @@ def tails(
     hidden: int | Sequence[int] = HIDDEN,
     bins: int = 8,
     bound: float = 5.0,
-    indices: Sequence[float] | None = None,
+    indices: TailIndices | None = None,
 ) -> Flow:
     """Flow of heavy-tailed vectors: linear regressions, the tail transform of extreme-value theory, then splines.
 
@@ -72,10 +76,10 @@ def tails(
         2.0
     """
     given = conditioning(context, embedding)
-    indices = None if indices is None else [float(index) for index in indices]
+    believed = None if indices is None else [float(index) for index in indices]
     splines = autoregressive_layers(features, RationalQuadraticSpline(bins, bound), given, layers, hidden)
-    linear = TriangularRegression(features, indices)
-    return vector_flow(features, [linear, ExtremeValueTails(features, indices), *splines], given)
+    linear = TriangularRegression(features, believed)
+    return vector_flow(features, [linear, ExtremeValueTails(features, believed), *splines], given)
 
 
 @model("mtaf")
@@ -87,7 +91,7 @@ def mtaf(
     hidden: int | Sequence[int] = HIDDEN,
     bins: int = 8,
     bound: float = 5.0,
-    indices: Sequence[float] | None = None,
+    indices: TailIndices | None = None,
 ) -> Flow:
     """Marginal tail-adaptive flow: a base of Student t's and normals, and maps that keep light and heavy apart.
 
