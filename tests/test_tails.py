@@ -96,7 +96,7 @@ def test_hill_finds_the_index_of_what_is_mostly_zero() -> None:
     generator = torch.Generator().manual_seed(0)
     claims = torch.rand(40_000, 2, generator=generator, dtype=torch.float64).pow(-1 / 1.5)
     claims[torch.rand(40_000, 2, generator=generator) < 0.95] = 0
-    torch.testing.assert_close(tail_index(claims), torch.full((2,), 1.5).double(), rtol=0.1, atol=0)
+    torch.testing.assert_close(tail_index(claims, share=0.1), torch.full((2,), 1.5).double(), rtol=0.1, atol=0)
     assert tail_index(claims[:300]).tolist() == [math.inf, math.inf]
 
 
@@ -120,6 +120,9 @@ def test_light_tails_are_light() -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(4000, 40, generator=generator)
     assert bool(torch.isinf(tail_index(x)).all())
+    # Of a one-sided test at 5 %, so a few of a hundred are taken for heavy, however many rows there are.
+    exponential = -torch.rand(20_000, 100, generator=generator).log()
+    assert torch.isinf(tail_index(exponential)).sum().item() > 85
     assert bool(torch.isinf(tail_index(torch.ones(400, 1))).all())
     assert bool(torch.isinf(tail_index(torch.arange(400)[:, None])).all())
     with pytest.raises(pf.errors.UsageError, match="between 0 and 1"):

@@ -105,9 +105,9 @@ def least_absolute(x: Tensor, y: Tensor) -> Tensor:
     """Return the coefficients ``a`` of the least ``sum |y - x a|``, by reweighted least squares.
 
     Example:
-        >>> x = torch.tensor([[1.0], [2.0], [3.0]], dtype=torch.float64)
-        >>> least_absolute(x, torch.tensor([2.0, 4.0, 100.0]).double()).round(decimals=3)
-        tensor([33.3330], dtype=torch.float64)
+        >>> x = torch.tensor([[1.0], [2.0], [3.0], [4.0]], dtype=torch.float64)
+        >>> least_absolute(x, torch.tensor([2.0, 4.0, 100.0, 8.0]).double()).round(decimals=3)
+        tensor([2.], dtype=torch.float64)
     """
     scale = x.abs().amax(0).clamp_min(torch.finfo(x.dtype).tiny)
     x = x / scale
