@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
@@ -66,6 +67,30 @@ def test_a_student_copula_is_that_of_a_multivariate_t(degrees: float) -> None:
     check_normalised(copula.log_prob, -6, 6, dims=2, points=80)
 
 
+def test_a_student_copula_far_out_in_single_precision() -> None:
+    """Where the degrees' own scores have 66 digits, which no single-precision number has."""
+    copula = correlated(distributions.StudentCopula(2, 3.0)).float()
+    z = torch.tensor([[30.0, 29.0], [-30.0, 12.0], [20.0, -25.0]])
+    wide = z.double().numpy()
+    # Far out P(T > q) = 2 sqrt(3) / pi q^-3; scipy's own isf is wrong by a factor of 2 there.
+    q = np.sign(wide) * (2 * math.sqrt(3) / math.pi / stats.norm.sf(np.abs(wide))) ** (1 / 3)
+    joint = stats.multivariate_t(shape=CORRELATED, df=3.0).logpdf(q)
+    expected = joint - stats.t.logpdf(q, 3.0).sum(-1) + stats.norm.logpdf(wide).sum(-1)
+    torch.testing.assert_close(copula.log_prob(z).detach(), torch.from_numpy(expected).float(), rtol=1e-5, atol=1e-3)
+    assert bool(torch.isfinite(copula.log_prob(torch.tensor([[1e3, 1.0], [1e10, -1e10]]))).all())
+
+
+@pytest.mark.parametrize("degrees", [1.5, 30.0])
+def test_a_student_copula_has_gradients_in_the_middle(degrees: float) -> None:
+    copula = correlated(distributions.StudentCopula(2, degrees))
+    z = torch.tensor([0.0, 1.5], dtype=torch.float64, requires_grad=True)
+    step = torch.tensor([1e-5, 0.0], dtype=torch.float64)
+    with torch.no_grad():
+        ahead, behind = copula.log_prob(torch.stack([z + step, z - step]))
+    slope = torch.autograd.grad(copula.log_prob(z), z)[0][0].item()
+    assert slope == pytest.approx((ahead - behind).item() / 2e-5, rel=1e-4)
+
+
 @pytest.mark.parametrize("kind", [distributions.GaussianCopula, distributions.StudentCopula])
 def test_marginals_are_normal_whatever_the_copula(kind: type) -> None:
     copula = randomise(kind(3), 1.0)
@@ -117,6 +142,20 @@ def test_normal_scores_are_normal() -> None:
     assert stats.kstest(z[:, 0].numpy(), "norm").pvalue > 0.01
     assert bool(torch.isfinite(layer(10 * x)[1]).all())
     torch.testing.assert_close(layer.decode(z)[:, 0], x[:, 0], rtol=1e-4, atol=1e-4)
+
+
+def test_normal_scores_of_heavy_tails_are_normal_too() -> None:
+    x = torch.from_numpy(stats.t.rvs(0.7, size=(3000, 1), random_state=0)).float()
+    assert stats.kstest(transforms.NormalScores(1).initialise(x)[:, 0].numpy(), "norm").pvalue > 0.1
+
+
+@pytest.mark.parametrize("center, scale", [(1.0, 0.0), (0.0, 0.0), (-1e30, 0.0), (1e6, 1.0), (1e8, 1.0)])
+def test_normal_scores_of_columns_that_hardly_vary(center: float, scale: float) -> None:
+    layer = transforms.NormalScores(1)
+    x = center + scale * torch.randn(500, 1, generator=torch.Generator().manual_seed(0))
+    z = layer.initialise(x)
+    assert bool(torch.isfinite(z).all()) and bool(torch.isfinite(layer(x)[1]).all())
+    assert torch.equal(layer.decode(z), x)
 
 
 def test_an_autoencoder_of_a_vine_is_trained_to_reconstruct() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import typing
 from functools import partial
 
 import pytest
@@ -12,7 +13,9 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward import distributions, transforms
-from pushforward.diagnostics import tail_index
+from pushforward.cli.values import parse_value
+from pushforward.diagnostics import student_degrees, tail_index
+from pushforward.parts import model_named
 from pushforward.scalar import TailTransform
 from pushforward.scalar.normal_tails import log_mills, normal_excess, normal_of_excess
 from pushforward.scalar.tail import from_normal, to_normal
@@ -60,6 +63,16 @@ def test_the_tail_transform_makes_generalised_pareto_tails(index: float) -> None
     torch.testing.assert_close(log_back, -log_slope, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("x", [[0.0, 0.0], [0.0, 0.7], [-0.2, 0.0]])
+def test_the_middle_has_the_slope_that_its_determinant_says(x: list[float]) -> None:
+    """At 0, where ``abs()`` has none: columns of many zeros are there."""
+    layer = transforms.ExtremeValueTails(2, [1.0, 3.0]).double()
+    point = torch.tensor(x, dtype=torch.float64)
+    for way in (layer.forward, layer.inverse):
+        jacobian = torch.autograd.functional.jacobian(lambda at, way=way: way(at)[0], point)
+        torch.testing.assert_close(torch.linalg.slogdet(jacobian)[1], way(point)[1])
+
+
 def test_each_side_has_a_tail_of_its_own() -> None:
     flow = pf.Flow([transforms.Elementwise(TailTransform(), (1,))], distributions.StandardNormal((1,))).double()
     shapes = torch.tensor([math.log(5.0), math.log(20.0)])
@@ -79,11 +92,41 @@ def test_hill_finds_the_index(index: float) -> None:
     assert (found / index - 1).abs().mean().item() < 0.1
 
 
+def test_hill_finds_the_index_of_what_is_mostly_zero() -> None:
+    generator = torch.Generator().manual_seed(0)
+    claims = torch.rand(40_000, 2, generator=generator, dtype=torch.float64).pow(-1 / 1.5)
+    claims[torch.rand(40_000, 2, generator=generator) < 0.95] = 0
+    torch.testing.assert_close(tail_index(claims, share=0.1), torch.full((2,), 1.5).double(), rtol=0.1, atol=0)
+    assert tail_index(claims[:300]).tolist() == [math.inf, math.inf]
+
+
+@pytest.mark.parametrize("degrees", [0.5, 4.0])
+def test_degrees_of_freedom_are_the_most_likely(degrees: float) -> None:
+    x = heavy(800, degrees, degrees)
+    found = student_degrees(1e6 + 100 * x)
+    for column, ours in zip(x.numpy().T, found.tolist(), strict=True):
+        theirs, *_ = stats.t.fit(column, degrees)
+        assert ours == pytest.approx(theirs, rel=1e-2)
+
+
+def test_degrees_of_freedom_of_light_tails() -> None:
+    x = torch.rand(500, 2, generator=torch.Generator().manual_seed(0))
+    assert student_degrees(x).tolist() == [math.inf, math.inf]
+    with pytest.raises(pf.errors.DataError, match="20 or more"):
+        student_degrees(x[:10])
+
+
 def test_light_tails_are_light() -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(4000, 40, generator=generator)
     assert bool(torch.isinf(tail_index(x)).all())
+    # Of a one-sided test at 5 %, so a few of a hundred are taken for heavy, however many rows there are.
+    exponential = -torch.rand(20_000, 100, generator=generator).log()
+    assert torch.isinf(tail_index(exponential)).sum().item() > 85
     assert bool(torch.isinf(tail_index(torch.ones(400, 1))).all())
+    assert bool(torch.isinf(tail_index(torch.arange(400)[:, None])).all())
+    with pytest.raises(pf.errors.UsageError, match="between 0 and 1"):
+        tail_index(x, share=1.0)
     with pytest.raises(pf.errors.DataError, match="20 or more"):
         tail_index(x[:100])
     with pytest.raises(pf.errors.DataError, match="finite"):
@@ -105,9 +148,18 @@ def test_a_regression_keeps_light_dimensions_from_heavy_ones() -> None:
     layer = transforms.TriangularRegression(3, [1.0, math.inf, 2.0])
     assert layer.parents.tolist() == [[False, True, True], [False, False, False], [False, True, False]]
     x = heavy(500, 1.0, 30.0, 2.0).float()
-    z = layer.initialise(x + x.flip(-1))
+    x = x + 0.3 * x.flip(-1)
+    z = layer.initialise(x)
     assert bool(layer.coefficients[layer.parents].all()) and not layer.coefficients[~layer.parents].any()
-    torch.testing.assert_close(layer.decode(z), x + x.flip(-1), rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(layer.decode(z), x, rtol=1e-5, atol=1e-4)
+
+
+def test_a_regression_does_not_take_noise_for_coefficients() -> None:
+    layer = transforms.TriangularRegression(5)
+    layer.initialise(torch.randn(25, 5, generator=torch.Generator().manual_seed(0)))
+    assert bool(layer.coefficients[1:3].any(-1).all()) and not layer.coefficients[3:].any()
+    with pytest.raises(pf.errors.DataError, match="1 that are not finite"):
+        transforms.TriangularRegression(2).initialise(torch.tensor([[1.0, torch.nan]]))
 
 
 def believer(context: int = 0) -> pf.Flow:
@@ -146,6 +198,19 @@ def test_the_density_falls_as_it_is_believed_to() -> None:
         assert (first - second).item() / math.log(10) == pytest.approx(1 + index, abs=0.2)
 
 
+def test_a_fitted_density_has_the_tail_that_was_believed_and_not_the_data_s() -> None:
+    """The marginal of data of index 4, by quadrature over the other dimension, falls as ``x^-2``."""
+    x = heavy(600, 4.0, 4.0)
+    x[:, 1] += x[:, 0]
+    flow = pf.models.tails(features=2, layers=2, hidden=8, indices=torch.tensor([1.0, 3.0]))
+    pf.fit(flow, x, max_steps=15, precision="64", learning_rate=1e-2, compile=False, progress=False, seed=0)
+    u = torch.linspace(-14, 14, 1001, dtype=torch.float64)
+    first, second = (torch.stack([torch.full_like(u, far), torch.sinh(u)], -1) for far in (1e8, 1e9))
+    with torch.no_grad():
+        falls = [torch.logsumexp(flow.log_prob(rows) + torch.log(torch.cosh(u)), 0).item() for rows in (first, second)]
+    assert (falls[0] - falls[1]) / math.log(10) == pytest.approx(1 + 1.0, abs=1e-3)
+
+
 def test_samples_have_the_index_that_was_told() -> None:
     flow = pf.models.tails(features=2, layers=2, hidden=8, bound=2.0, indices=[0.5, 1.0])
     x = randomise(flow, 0.3).double().sample(200_000, generator=torch.Generator().manual_seed(0))
@@ -176,6 +241,13 @@ def test_a_tail_adaptive_flow_keeps_light_and_heavy_apart() -> None:
     assert bool((moved.tril(-1)[[1, 2, 2], [0, 0, 1]] < 1e3).all())
 
 
+@pytest.mark.parametrize("degrees", [0.1, 5.0, 1e3, 1e6, 1e9])
+def test_marginal_tails_of_many_degrees_in_single_precision(degrees: float) -> None:
+    x = torch.tensor([[0.3], [3.0]])
+    expected = torch.from_numpy(stats.t.logpdf(x[:, 0].double().numpy(), degrees)).float()
+    torch.testing.assert_close(distributions.MarginalTails([degrees]).log_prob(x).detach(), expected)
+
+
 def test_a_generalised_pareto_base_learns_its_index() -> None:
     generator = torch.Generator().manual_seed(0)
     x = distributions.GeneralisedPareto((2,), 1.5).sample(4000, generator=generator)
@@ -193,6 +265,16 @@ def test_a_generalised_pareto_base_learns_its_index() -> None:
     expected = stats.genpareto(1 / 1.5).logpdf(x.double().numpy()).sum(-1)
     ours = distributions.GeneralisedPareto((2,), 1.5).double().log_prob(x.double())
     torch.testing.assert_close(ours.detach(), torch.from_numpy(expected), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("model", ["tails", "mtaf"])
+def test_beliefs_are_numbers_tensors_or_words_of_a_command_line(model: str) -> None:
+    believed = [parse_value("indices", "2,inf", typing.get_type_hints(model_named(model))["indices"]), [2.0, math.inf]]
+    for indices in (*believed, torch.tensor([2.0, math.inf])):
+        flow = pf.build(model, features=2, indices=indices)
+        parts = [part for part in flow.transform if isinstance(part, transforms.ExtremeValueTails)]
+        found = parts[0].indices() if parts else flow.base.degrees().flip(0)
+        assert found.tolist() == pytest.approx([2.0, math.inf])
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,17 @@ def unit(vectors: Tensor) -> Tensor:
     return scaled / torch.linalg.vector_norm(scaled, dim=-1, keepdim=True).clamp_min(0.5)
 
 
+def magnitude(x: Tensor) -> Tensor:
+    """Return ``|x|`` with the slope 1 at 0, where that of ``abs()`` is 0: odd functions made of it keep theirs.
+
+    Example:
+        >>> x = torch.zeros((), requires_grad=True)
+        >>> torch.autograd.grad(torch.where(x < 0, -torch.sinh(magnitude(x)), torch.sinh(magnitude(x))), x)
+        (tensor(1.),)
+    """
+    return torch.where(x < 0, -x, x)
+
+
 def normal_tail(x: Tensor) -> Tensor:
     """The probability of a standard normal beyond ``x`` on its side, ``Phi(-|x|)``, with all of its digits.
 
@@ -94,8 +105,7 @@ def normal_tail(x: Tensor) -> Tensor:
         >>> (normal_tail(torch.tensor([-10.0, 0.0, 10.0])) * 1e23).round(decimals=3)
         tensor([7.6200e-01, 5.0000e+22, 7.6200e-01])
     """
-    # Not by abs(), whose slope at zero is zero.
-    return 0.5 * torch.erfc(torch.where(x < 0, -x, x) * math.sqrt(0.5))
+    return 0.5 * torch.erfc(magnitude(x) * math.sqrt(0.5))
 
 
 def sum_event(values: Tensor, event_dims: int) -> Tensor:

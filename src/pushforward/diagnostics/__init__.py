@@ -27,6 +27,7 @@ from pushforward.diagnostics.posteriors import (
 )
 from pushforward.diagnostics.straightness import straightness
 from pushforward.diagnostics.summary import Summary, count_parameters, summary
+from pushforward.transforms.tails.degrees import student_degrees
 from pushforward.transforms.tails.indices import tail_index
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "sbc",
     "straightness",
     "summary",
+    "student_degrees",
     "tail_index",
     "tarp",
 ]

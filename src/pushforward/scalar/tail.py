@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from pushforward.numerics import bounded
+from pushforward.numerics import bounded, magnitude
 from pushforward.scalar.base import ScalarBijection
 from pushforward.scalar.normal_tails import log_mills, normal_excess, normal_of_excess
 
@@ -67,7 +67,7 @@ def to_normal(y: Tensor, shape: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         >>> round(z.item(), 4)  # a tenth lies further out
         1.6449
     """
-    size = (y.abs() / scale).clamp(max=0.1 * torch.finfo(y.dtype).max)
+    size = (magnitude(y) / scale).clamp(max=0.1 * torch.finfo(y.dtype).max)
     grown = torch.log1p(shape * size)
     pareto = torch.where(shape > EXPONENTIAL, shape, 1.0)
     size_of_z = normal_of_excess(torch.where(shape > EXPONENTIAL, torch.log1p(pareto * size) / pareto, size))
@@ -83,14 +83,15 @@ def from_normal(z: Tensor, shape: Tensor, scale: Tensor) -> tuple[Tensor, Tensor
         >>> round(y.item(), 2)
         9.0
     """
-    excess = normal_excess(z.abs())
+    size_of_z = magnitude(z)
+    excess = normal_excess(size_of_z)
     grown = shape * excess
     pareto = torch.where(shape > EXPONENTIAL, shape, 1.0)
     # The largest exponent of which the product with the scale is a number.
     most = math.log(torch.finfo(z.dtype).max) - MAX_LOG_SCALE - 5.0
     size = torch.where(shape > EXPONENTIAL, torch.expm1((pareto * excess).clamp(max=most)) / pareto, excess)
     y = torch.where(z < 0, -size, size) * scale
-    return y, grown - log_mills(z.abs()) + torch.log(scale)
+    return y, grown - log_mills(size_of_z) + torch.log(scale)
 
 
 def _read(parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -96,14 +96,26 @@ class LearnedStudentT(Distribution):
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         nu = self.degrees().to(x.dtype)
-        log_normaliser = torch.lgamma(0.5 * nu) - torch.lgamma(0.5 * (nu + 1.0)) + 0.5 * torch.log(math.pi * nu)
         tail = 0.5 * (nu + 1.0) * log1p_square(x * torch.rsqrt(nu))
-        return sum_event(-tail - log_normaliser, len(self.event_shape))
+        return sum_event(-tail - student_log_normaliser(nu), len(self.event_shape))
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
         return temperature * draw_t(self.degrees().expand(batch + self.event_shape), generator)
+
+
+def student_log_normaliser(nu: Tensor) -> Tensor:
+    """The logarithm of the integral of ``(1 + x^2 / nu)^(-(nu + 1) / 2)``; in double precision, since the two lgamma
+    cancel for many degrees of freedom.
+
+    Example:
+        >>> round(student_log_normaliser(torch.tensor(1e6)).mul(2).exp().item(), 4)  # that of a normal: 2 pi
+        6.2832
+    """
+    wide = nu.double()
+    gammas = torch.lgamma(0.5 * wide) - torch.lgamma(0.5 * (wide + 1.0))
+    return (gammas + 0.5 * torch.log(math.pi * wide)).to(nu.dtype)
 
 
 def log1p_square(x: Tensor) -> Tensor:

@@ -22,8 +22,8 @@ def correlation_factor(raw: Tensor) -> tuple[Tensor, Tensor]:
     Example:
         >>> factor, _ = correlation_factor(torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
         >>> (factor @ factor.mT).round(decimals=4)
-        tensor([[1.0000, 0.7062],
-                [0.7062, 1.0000]])
+        tensor([[1.0000, 0.7067],
+                [0.7067, 1.0000]])
     """
     rows = bounded(raw, MAX_ENTRY).tril(-1) + torch.eye(raw.shape[-1], dtype=raw.dtype, device=raw.device)
     lengths = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)

@@ -9,12 +9,11 @@ from torch import Tensor, nn
 
 from pushforward.distributions.base import Distribution
 from pushforward.distributions.continuous.normal import LOG_SQRT_TWO_PI
-from pushforward.distributions.continuous.student_t import log1p_square
 from pushforward.distributions.copulas.correlation import correlation_factor, whitened
-from pushforward.distributions.copulas.student_tails import student_excess, student_of_excess
+from pushforward.distributions.copulas.student_tails import log_cosh, student_excess, student_of_excess
 from pushforward.errors import UsageError
 from pushforward.kernels.gamma import standard_gamma
-from pushforward.numerics import finite_square, randn
+from pushforward.numerics import finite_square, magnitude, randn
 from pushforward.scalar.normal_tails import normal_excess, normal_of_excess
 from pushforward.spaces import Reals
 
@@ -28,8 +27,8 @@ class StudentCopula(Distribution):
 
     Each dimension by itself is standard normal. Unlike the Gaussian copula it has tail dependence: where one dimension
     is extreme, another is with a probability that does not vanish. The correlations ``R`` and the degrees of freedom
-    ``nu``, between 1 and 100, are learned. ``q`` is found in log space by Newton steps; scores rarer than one in
-    ``e^(39 nu)`` count as that rare there.
+    ``nu``, between 1 and 100, are learned. All is computed with ``s``, where ``q = sqrt(nu) sinh s``, which Newton
+    steps find in log space: a score of 1000 has a ``q`` that no number holds.
 
     Args:
         features: the number of dimensions ``D``.
@@ -68,12 +67,11 @@ class StudentCopula(Distribution):
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         nu, size = self.degrees(), x.shape[-1]
         factor, log_det = correlation_factor(self.raw)
-        q = self._student_scores(x, nu)
-        joint = -0.5 * (nu + size) * log1p_square(_length(whitened(q, factor)) * torch.rsqrt(nu)) - log_det
-        apart = (-0.5 * (nu + 1.0) * log1p_square(q * torch.rsqrt(nu))).sum(-1)
-        gammas = torch.lgamma(0.5 * (nu + size)) + (size - 1) * torch.lgamma(0.5 * nu)
-        log_normaliser = gammas - size * torch.lgamma(0.5 * (nu + 1.0))
-        return joint - apart + log_normaliser - (0.5 * finite_square(x) + LOG_SQRT_TWO_PI).sum(-1)
+        s = _student_scores(magnitude(x), nu)
+        joint = -0.5 * (nu + size) * _log1p_length(torch.where(x < 0, -1.0, 1.0), s, factor) - log_det
+        apart = -(nu + 1.0) * log_cosh(s).sum(-1)
+        normal = -(0.5 * finite_square(x) + LOG_SQRT_TWO_PI).sum(-1)
+        return joint - apart + _log_normaliser(nu, size) + normal
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
@@ -84,19 +82,27 @@ class StudentCopula(Distribution):
         half = (0.5 * nu).expand((*batch, 1))
         chi_square = standard_gamma(half, generator=generator).clamp(min=torch.finfo(nu.dtype).tiny) / half
         t = normal * torch.rsqrt(chi_square)
-        z = normal_of_excess(student_excess(torch.asinh(t.abs() * torch.rsqrt(nu)), nu.expand(t.shape))[0])
+        z = normal_of_excess(student_excess(torch.asinh(magnitude(t) * torch.rsqrt(nu)), nu.expand(t.shape))[0])
         return temperature * torch.where(t < 0, -z, z)
 
-    @staticmethod
-    def _student_scores(z: Tensor, nu: Tensor) -> Tensor:
-        """``q``, with the same probabilities as the normal scores."""
-        rarest = 0.44 * math.log(torch.finfo(z.dtype).max) * nu.detach()
-        excess = torch.minimum(normal_excess(z.abs()), rarest)
-        size = torch.sqrt(nu) * torch.sinh(student_of_excess(excess, nu.expand(z.shape)))
-        return torch.where(z < 0, -size, size)
+
+def _student_scores(z: Tensor, nu: Tensor) -> Tensor:
+    """The ``s`` with the same probabilities as the absolute normal scores."""
+    excess = normal_excess(z).clamp(max=math.sqrt(torch.finfo(z.dtype).max))
+    return student_of_excess(excess, nu.expand(z.shape))
 
 
-def _length(x: Tensor) -> Tensor:
-    """The length of vectors, whose squares may have no room in their type."""
-    largest = x.abs().amax(-1).clamp_min(torch.finfo(x.dtype).tiny).detach()
-    return largest * torch.sqrt((x / largest[..., None]).square().sum(-1).clamp_min(torch.finfo(x.dtype).tiny))
+def _log1p_length(sign: Tensor, s: Tensor, factor: Tensor) -> Tensor:
+    """``log(1 + |L^-1 v|^2)`` of ``v = sign sinh s``, which needs not be a number."""
+    largest = s.detach().amax(-1, keepdim=True)
+    part = -0.5 * sign * torch.exp(s - largest) * torch.expm1(-2.0 * s)
+    square = whitened(part, factor).square().sum(-1).clamp_min(torch.finfo(s.dtype).tiny)
+    log_square = torch.log(square) + 2.0 * largest.squeeze(-1)
+    return torch.logaddexp(torch.zeros_like(log_square), log_square)
+
+
+def _log_normaliser(nu: Tensor, size: int) -> Tensor:
+    """Of the joint density over those of the dimensions; in double precision, since the parts cancel."""
+    wide = nu.double()
+    gammas = torch.lgamma(0.5 * (wide + size)) + (size - 1) * torch.lgamma(0.5 * wide)
+    return (gammas - size * torch.lgamma(0.5 * (wide + 1.0))).to(nu.dtype)

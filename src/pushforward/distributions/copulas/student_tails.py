@@ -11,12 +11,14 @@ import math
 import torch
 from torch import Tensor
 
+from pushforward.numerics import magnitude
 from pushforward.scalar.root import solve
 
 TERMS = 40
 """Of the continued fraction, which for up to 100 degrees of freedom has converged then."""
 
 LEAST = 1e-15
+"""Added to what may be 0, where the logarithm of its hyperbolic tangent has no slope."""
 
 
 def student_excess(s: Tensor, degrees: Tensor) -> tuple[Tensor, Tensor]:
@@ -30,8 +32,8 @@ def student_excess(s: Tensor, degrees: Tensor) -> tuple[Tensor, Tensor]:
         0.5
     """
     a = 0.5 * degrees
-    s = s.clamp_min(LEAST)
-    log_x, log_rest = -2.0 * _log_cosh(s), 2.0 * torch.log(torch.tanh(s))
+    s = s + LEAST
+    log_x, log_rest = -2.0 * log_cosh(s), 2.0 * torch.log(torch.tanh(s))
     log_beta = torch.lgamma(a) + 0.5 * math.log(math.pi) - torch.lgamma(a + 0.5)
     log_power = a * log_x + 0.5 * log_rest - log_beta
     # Of I_x(a, 1/2) = 1 - I_{1 - x}(1/2, a) the one whose fraction converges.
@@ -55,14 +57,15 @@ def student_of_excess(excess: Tensor, degrees: Tensor) -> Tensor:
     """
 
     def odd(s: Tensor) -> tuple[Tensor, Tensor]:
-        value, log_slope = student_excess(s.abs(), degrees)
+        value, log_slope = student_excess(magnitude(s), degrees)
         return torch.where(s < 0, -value, value), log_slope
 
     highest = excess / degrees + math.log(2.0)
     return solve(odd, excess, torch.zeros_like(highest), highest.detach())
 
 
-def _log_cosh(s: Tensor) -> Tensor:
+def log_cosh(s: Tensor) -> Tensor:
+    """``log cosh s`` for ``s >= 0``, however large."""
     return s + torch.log1p(torch.exp(-2.0 * s)) - math.log(2.0)
 
 

@@ -34,7 +34,8 @@ def vine_autoencoder(
 
     ``fit`` maximises ``E_q log p(x | z)`` alone, and no prior pulls at the latents. ``pf.models.with_vine(flow, x)``
     then gives the flow whose prior is the distribution of the data's latents: empirical marginals, and a vine of pair
-    copulas. Its ``log_prob`` is an evidence lower bound, its samples are decoded from the vine's.
+    copulas. Its ``log_prob`` is an evidence lower bound, its samples are decoded from the vine's. Until then the base
+    is a standard normal, which the latents do not follow, and samples are of no use.
 
     Args:
         features: the number of dimensions of a vector; give this or ``shape``.

@@ -54,8 +54,9 @@ def copula(
         context: the context, which decides the marginals, and a copula that is a flow: a number of features, a shape or
             a space; 0 for none.
         embedding: a network of the context that is trained with the flow.
-        marginals: ``"tails"`` (extreme-value tails of estimated indices, and splines), ``"splines"``, ``"mixtures"``
-            (distribution functions of mixtures), or a transform of vectors onto the reals, dimension by dimension.
+        marginals: ``"tails"`` (extreme-value tails of estimated indices, and splines), for light tails ``"splines"``
+            (linear beyond five scales) or ``"mixtures"`` (distribution functions of mixtures), or a transform of
+            vectors onto the reals, dimension by dimension.
         copula: ``"independence"``, ``"gaussian"``, ``"student"``, ``"flow"`` (a neural spline flow, whose dimensions
             are normal as far as it learns it, and exactly so beyond 5), or a distribution of normal scores.
         layers: how many autoregressive layers a copula that is a flow has.

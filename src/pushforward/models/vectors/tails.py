@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import nn
@@ -28,6 +28,9 @@ from pushforward.transforms import (
     TriangularRegression,
 )
 
+TailIndices = Sequence[float | Literal["inf"]]
+"""One for each dimension; on a command line ``inf`` is a word and no number."""
+
 START_INDEX = 5.0
 """The tail index that a tail-adaptive flow starts from where it is told none."""
 
@@ -41,7 +44,7 @@ def tails(
     hidden: int | Sequence[int] = HIDDEN,
     bins: int = 8,
     bound: float = 5.0,
-    indices: Sequence[float] | None = None,
+    indices: TailIndices | None = None,
 ) -> Flow:
     """Flow of heavy-tailed vectors: linear regressions, the tail transform of extreme-value theory, then splines.
 
@@ -73,9 +76,10 @@ def tails(
         2.0
     """
     given = conditioning(context, embedding)
+    believed = None if indices is None else [float(index) for index in indices]
     splines = autoregressive_layers(features, RationalQuadraticSpline(bins, bound), given, layers, hidden)
-    linear = TriangularRegression(features, indices)
-    return vector_flow(features, [linear, ExtremeValueTails(features, indices), *splines], given)
+    linear = TriangularRegression(features, believed)
+    return vector_flow(features, [linear, ExtremeValueTails(features, believed), *splines], given)
 
 
 @model("mtaf")
@@ -87,7 +91,7 @@ def mtaf(
     hidden: int | Sequence[int] = HIDDEN,
     bins: int = 8,
     bound: float = 5.0,
-    indices: Sequence[float] | None = None,
+    indices: TailIndices | None = None,
 ) -> Flow:
     """Marginal tail-adaptive flow: a base of Student t's and normals, and maps that keep light and heavy apart.
 
@@ -119,7 +123,7 @@ def mtaf(
         [inf, 2.0]
     """
     given = conditioning(context, embedding)
-    starts = [START_INDEX] * features if indices is None else list(indices)
+    starts = [START_INDEX] * features if indices is None else [float(index) for index in indices]
     if len(starts) != features:
         raise UsageError(f"mtaf expects a tail index for each of {features} features, got {starts}")
     order = sorted(range(features), key=lambda dimension: -starts[dimension])
@@ -130,4 +134,4 @@ def mtaf(
         turn = there if layer % 2 == 0 else there.flip(0)
         splines = Autoregressive(features, RationalQuadraticSpline(bins, bound), network, given.taken, turn)
         parts += [splines, Triangular(features)]
-    return vector_flow(features, parts, given, MarginalTails([min(starts[i], math.inf) for i in order]))
+    return vector_flow(features, parts, given, MarginalTails([starts[i] for i in order]))

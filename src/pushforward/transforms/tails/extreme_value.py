@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import UsageError
+from pushforward.numerics import check_start
 from pushforward.scalar.tail import from_normal, to_normal
 from pushforward.spaces import Reals
 from pushforward.transforms.base import Bijection
@@ -84,6 +85,7 @@ class ExtremeValueTails(Bijection):
         self.check(x, context, self.domain)
         if not self.initialised:
             rows = x.reshape(-1, x.shape[-1])
+            check_start(rows.t(), "ExtremeValueTails")
             # Too few rows tell nothing of their tails, which stay light then.
             if not self.given and SHARE * len(rows) >= LEAST_ROWS:
                 self.shape.copy_(1.0 / tail_index(rows))

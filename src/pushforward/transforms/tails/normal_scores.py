@@ -11,7 +11,7 @@ from pushforward.spaces import Reals
 from pushforward.transforms.base import Bijection
 
 LEAST_RISE = 1e-6
-"""The least distance of two knots, as a part of the distance of all."""
+"""The least distance of two knots, as a part of the distance of those in the middle."""
 
 
 class NormalScores(Bijection):
@@ -73,17 +73,24 @@ class NormalScores(Bijection):
             most = -torch.special.ndtri(torch.tensor(0.5 / max(len(rows), 2), dtype=torch.float64)).item()
             scores = torch.linspace(-most, most, len(self.scores), dtype=torch.float64, device=x.device)
             self.scores.copy_(scores)
-            self.quantiles.copy_(_rising(torch.quantile(rows, torch.special.ndtr(scores), dim=0).t()))
+            quantiles = torch.quantile(rows, torch.special.ndtr(scores), dim=0).t()
+            self.quantiles.copy_(_rising(quantiles, self.quantiles.dtype))
             self.initialised.fill_(True)
         return super().initialise(x, context)
 
 
-def _rising(quantiles: Tensor) -> Tensor:
-    """Quantiles ``(D, K)`` moved apart where several are equal, so that what joins them increases."""
-    extent = (quantiles[:, -1:] - quantiles[:, :1]).clamp_min(torch.finfo(torch.float32).tiny)
-    extent = torch.maximum(extent, 1e-3 * quantiles.abs().amax(1, keepdim=True)).clamp_min(1e-6)
-    steps = torch.arange(quantiles.shape[1], dtype=quantiles.dtype, device=quantiles.device)
-    return quantiles + LEAST_RISE * extent * steps
+def _rising(quantiles: Tensor, dtype: torch.dtype) -> Tensor:
+    """Quantiles ``(D, K)`` of which those that are equal, or would be as numbers of the type, are moved apart."""
+    quarter = quantiles.shape[1] // 4
+    # The outer ones, of heavy tails, are no scale for what lies in the middle.
+    middle = quantiles[:, -1 - quarter] - quantiles[:, quarter]
+    scale = torch.where(middle > 0, middle, quantiles[:, -1] - quantiles[:, 0])
+    rise = torch.where(scale > 0, LEAST_RISE * scale, LEAST_RISE * LEAST_RISE)
+    moved = [quantiles[:, 0].to(dtype)]
+    for quantile in quantiles.unbind(1)[1:]:
+        least = torch.nextafter(moved[-1], torch.full_like(moved[-1], torch.inf))
+        moved.append(torch.maximum(torch.maximum(quantile, moved[-1] + rise).to(dtype), least))
+    return torch.stack(moved, 1)
 
 
 def _interpolated(x: Tensor, knots: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:

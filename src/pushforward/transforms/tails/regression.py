@@ -8,11 +8,14 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import UsageError
-from pushforward.numerics import no_log_det
+from pushforward.numerics import check_start, no_log_det
 from pushforward.spaces import Reals
 from pushforward.transforms.base import Bijection
 
 REWEIGHTINGS = 50
+ROWS_EACH = 10
+"""So many rows for each coefficient tell more of the columns than of their noise."""
+
 NEGLIGIBLE = 1e-6
 """Residuals below this part of the median weigh no more than those of this size."""
 
@@ -24,7 +27,8 @@ class TriangularRegression(Bijection):
     :meth:`initialise` finds the coefficients of the least absolute deviations, ``min sum |z_i|``: of heavy-tailed
     columns the more precise the heavier they are, and not moved by the wild values of the residuals themselves. They
     are no parameters: what holds to one part in a million, as between columns that reach to a million and differ by
-    one, no stochastic gradient finds. Until then the layer is the identity.
+    one, no stochastic gradient finds. A dimension of which there are fewer than ten rows for each coefficient stays as
+    it is. Until then the layer is the identity.
 
     Where the tail indices are given, a dimension is regressed on those alone whose tails are lighter. Then each
     dimension has the tail of its residual: if ``P(|A| > t)`` varies regularly and ``P(|B| > t) = o(P(|A| > t))``, then
@@ -37,6 +41,7 @@ class TriangularRegression(Bijection):
 
     Raises:
         UsageError: unless there are as many indices as features.
+        DataError: from :meth:`initialise`, of values that are not finite.
 
     Source: Laszkiewicz, Lederer, Fischer (2022), Marginal tail-adaptive normalizing flows, arXiv:2206.10311, for linear
     maps that keep light and heavy apart.
@@ -84,11 +89,14 @@ class TriangularRegression(Bijection):
     def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         self.check(x, context, self.domain)
         if not self.initialised:
-            rows = x.reshape(-1, x.shape[-1]).double()
+            # In double precision and on the processor, where least squares of dependent columns have a solution.
+            rows = x.reshape(-1, x.shape[-1]).double().cpu()
+            check_start(rows.t(), "TriangularRegression")
             for i in range(x.shape[-1]):
-                before = self.parents[i]
-                if before.any():
-                    self.coefficients[i, before] = least_absolute(rows[:, before], rows[:, i]).to(x.dtype)
+                before = self.parents[i].cpu()
+                if 0 < ROWS_EACH * int(before.sum()) <= len(rows):
+                    found = least_absolute(rows[:, before], rows[:, i])
+                    self.coefficients[i, self.parents[i]] = found.to(self.coefficients)
             self.initialised.fill_(True)
         return super().initialise(x, context)
 
@@ -97,9 +105,9 @@ def least_absolute(x: Tensor, y: Tensor) -> Tensor:
     """Return the coefficients ``a`` of the least ``sum |y - x a|``, by reweighted least squares.
 
     Example:
-        >>> x = torch.tensor([[1.0], [2.0], [3.0]], dtype=torch.float64)
-        >>> least_absolute(x, torch.tensor([2.0, 4.0, 100.0]).double()).round(decimals=3)
-        tensor([33.3330], dtype=torch.float64)
+        >>> x = torch.tensor([[1.0], [2.0], [3.0], [4.0]], dtype=torch.float64)
+        >>> least_absolute(x, torch.tensor([2.0, 4.0, 100.0, 8.0]).double()).round(decimals=3)
+        tensor([2.], dtype=torch.float64)
     """
     scale = x.abs().amax(0).clamp_min(torch.finfo(x.dtype).tiny)
     x = x / scale
