@@ -254,7 +254,7 @@ def test_a_student_on_the_sphere_needs_few_steps() -> None:
         pf.diagnostics.straightness(flow)
 
 
-@pytest.mark.parametrize("space", [Interval(0, 1, (2,)), Circle((2,)), ()])
+@pytest.mark.parametrize("space", [Interval(0, 1, (2,)), Circle((2, 2)), ()])
 def test_other_spaces_are_refused(space: object) -> None:
     with pytest.raises(UsageError, match="at least one dimension, real ones or those of a Sphere"):
         Continuous(SMALL, space)  # type: ignore[arg-type]
