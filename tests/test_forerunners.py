@@ -15,7 +15,7 @@ from pushforward.distributions import Beta, IncreasingNetwork, PenalisedNetwork
 from pushforward.errors import DataError, UsageError
 from pushforward.training import CumulativeFit, DeepDensity, EmpiricalTargets, StochasticTargets
 from pushforward.training.objectives.deep_density import divergence, reconstruction
-from pushforward.transforms import KernelScores, PlacedHinge, PlacedRadial, PrincipalAxes, RandomRotation
+from pushforward.transforms import PlacedSpline, PlacedHinge, PlacedRadial, PrincipalAxes, RandomRotation
 
 NORMAL = torch.distributions.Normal(0.0, 1.0)
 
@@ -38,7 +38,7 @@ def log_likelihood(layer: pf.transforms.Transform, x: Tensor) -> float:
 
 
 @pytest.mark.parametrize(
-    "layer", [PlacedHinge(2), PlacedRadial(2), KernelScores(2)], ids=lambda layer: type(layer).__name__
+    "layer", [PlacedHinge(2), PlacedRadial(2), PlacedSpline(2)], ids=lambda layer: type(layer).__name__
 )
 def test_a_placed_map_is_the_identity_until_it_raises_the_likelihood(layer: pf.transforms.Transform) -> None:
     torch.manual_seed(0)
@@ -86,7 +86,7 @@ def test_a_radial_map_is_the_best_of_its_family() -> None:
 def test_kernel_scores_are_normal_and_stay_calm_far_out() -> None:
     torch.manual_seed(0)
     x = torch.cat([torch.randn(3000, 1) - 4, 0.3 * torch.randn(1000, 1) + 2])
-    layer = KernelScores(1)
+    layer = PlacedSpline(1)
     z = layer.initialise(x)
     ordered = z[:, 0].sort().values
     expected = NORMAL.icdf((torch.arange(4000) + 0.5) / 4000)
