@@ -62,7 +62,7 @@ BY_GRADIENTS = {"batch_size": 1000, "learning_rate": 2e-2, "compile": False}
 MODELS: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
     "Tabak-Turner": ("tabak-turner", {}, {}, "<= 0.1"),
     "RBIG": ("rbig", {}, {}, "<= 0.05"),
-    "CDF network": ("cdf-network", {"units": 64}, BY_GRADIENTS, "<= 0.05"),
+    "CDF network": ("cdf-network", {"units": 128}, BY_GRADIENTS, "<= 0.05"),
 }
 """The name of the model, its options, those of its training, and what is asked."""
 
@@ -162,7 +162,7 @@ def draw(scores: dict[str, Tensor]) -> None:
     axes[3].plot(grid, known.log_prob(grid).exp(), "k:", label="the density")
     axes[3].legend(fontsize=7)
     for name, values in scores.items():
-        axes[4].hist(values.clamp_min(0.0).tolist(), bins=25, histtype="step", density=True, label=name)
+        axes[4].hist(values.tolist(), bins=25, histtype="step", density=True, label=name)
     axes[4].legend(fontsize=6)
     axes[4].set_xlabel("log-density of the reconstruction")
     figure.tight_layout()

@@ -31,8 +31,10 @@ class CumulativeNetwork(Distribution):
 
 
 def neighbour_slopes(centers: Tensor, rows: Tensor) -> Tensor:
-    """Slopes ``(K, D)`` of sigmoids at ``centers`` to start from: each is as wide as the rows ``(N, D)`` nearest to it,
-    of which there are twice its share.
+    """Slopes ``(K, D)`` of sigmoids at ``centers`` to start from: each is as wide as the rows ``(N, D)`` nearest to it.
+
+    They are twice its share of the rows in one dimension, and four times as many with each dimension more, in which
+    there are more neighbours to overlap with.
 
     Source: Loftsgaarden, Quesenberry (1965), Annals of Mathematical Statistics 36, 1049-1051, for such kernels.
 
@@ -40,7 +42,8 @@ def neighbour_slopes(centers: Tensor, rows: Tensor) -> Tensor:
         >>> neighbour_slopes(torch.zeros(1, 1), torch.randn(100_000, 1)).round(decimals=1)
         tensor([[1.8000]])
     """
-    count = min(len(rows), max(2 * len(rows) // len(centers), 2))
+    shares = 2 ** (2 * rows.shape[1] - 1)
+    count = min(len(rows), max(shares * len(rows) // len(centers), 2))
     nearest = torch.cdist(centers, rows).topk(count, largest=False).indices
     spread = rows[nearest].std(1, correction=0).clamp_min(torch.finfo(rows.dtype).eps)
     return math.pi / math.sqrt(3.0) / spread
