@@ -394,8 +394,8 @@ TRANSFORMS |= {
 TRANSFORMS |= {
     "Piecewise": Case(lambda: transforms.Piecewise(5, 3, 1, SMALL, 2), VECTORS, CONTEXT),
     "Piecewise/line": Case(lambda: transforms.Piecewise(1, 4, 0, SMALL), normal(6, 1), without=SHOWN),
-    "KernelScores": Case(lambda: started(transforms.KernelScores(3, 6), normal(40, 3)), normal(6, 3)),
-    "KernelScores/plane": Case(lambda: started(transforms.KernelScores(2, 6), normal(40, 2)), PAIRS, without=SHOWN),
+    "PlacedSpline": Case(lambda: started(transforms.PlacedSpline(3, 6), normal(40, 3)), normal(6, 3)),
+    "PlacedSpline/plane": Case(lambda: started(transforms.PlacedSpline(2, 6), normal(40, 2)), PAIRS, without=SHOWN),
     "PlacedHinge": Case(lambda: started(transforms.PlacedHinge(3, 4), normal(40, 3)), normal(6, 3)),
     "PlacedHinge/plane": Case(lambda: started(transforms.PlacedHinge(2, 4), normal(40, 2)), PAIRS, without=SHOWN),
     "PlacedRadial": Case(lambda: started(transforms.PlacedRadial(3, 4), normal(40, 3)), normal(6, 3)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,10 +13,18 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.distributions import Beta, IncreasingNetwork, PenalisedNetwork
-from pushforward.errors import DataError, UsageError
-from pushforward.training import CumulativeFit, DeepDensity, EmpiricalTargets, StochasticTargets
+from pushforward.errors import DataError, TrainingError, UsageError
+from pushforward.training import (
+    CumulativeFit,
+    DeepDensity,
+    EmpiricalTargets,
+    StochasticTargets,
+    anderson_darling,
+    equal_weights,
+)
+from pushforward.training.in_turn import Reached
 from pushforward.training.objectives.deep_density import divergence, reconstruction
-from pushforward.transforms import KernelScores, PlacedHinge, PlacedRadial, PrincipalAxes, RandomRotation
+from pushforward.transforms import PlacedHinge, PlacedRadial, PlacedSpline, PrincipalAxes, RandomRotation
 
 NORMAL = torch.distributions.Normal(0.0, 1.0)
 
@@ -38,7 +47,7 @@ def log_likelihood(layer: pf.transforms.Transform, x: Tensor) -> float:
 
 
 @pytest.mark.parametrize(
-    "layer", [PlacedHinge(2), PlacedRadial(2), KernelScores(2)], ids=lambda layer: type(layer).__name__
+    "layer", [PlacedHinge(2), PlacedRadial(2), PlacedSpline(2)], ids=lambda layer: type(layer).__name__
 )
 def test_a_placed_map_is_the_identity_until_it_raises_the_likelihood(layer: pf.transforms.Transform) -> None:
     torch.manual_seed(0)
@@ -83,16 +92,49 @@ def test_a_radial_map_is_the_best_of_its_family() -> None:
         layer.gamma.sub_(change)
 
 
-def test_kernel_scores_are_normal_and_stay_calm_far_out() -> None:
+def test_a_placed_spline_makes_normal_and_stays_calm_far_out() -> None:
     torch.manual_seed(0)
     x = torch.cat([torch.randn(3000, 1) - 4, 0.3 * torch.randn(1000, 1) + 2])
-    layer = KernelScores(1)
+    layer = PlacedSpline(1)
     z = layer.initialise(x)
     ordered = z[:, 0].sort().values
     expected = NORMAL.icdf((torch.arange(4000) + 0.5) / 4000)
     assert (ordered - expected)[40:-40].abs().max() < 0.2
-    far, log_det = layer(torch.tensor([[1e2], [-1e3], [1e6]]))
-    assert bool(torch.isfinite(log_det).all()) and bool(far.isfinite().all())
+    far = torch.tensor([[1e2], [-1e3], [1e6]])
+    z, log_det = layer(far)
+    assert bool(torch.isfinite(log_det).all()) and torch.allclose(layer.inverse(z)[0], far, rtol=1e-5)
+    # Beyond the data a line, so that many of these in turn do not take samples to the ends of the world.
+    assert layer.inverse(torch.tensor([[20.0], [-20.0]]))[0].abs().max() < 100
+
+
+def test_a_placed_spline_keeps_ties_where_they_are() -> None:
+    """Values of which there are many are mapped into the middle of their own scores."""
+    x = torch.tensor([0.0, 1.0, 2.0]).repeat_interleave(torch.tensor([200, 500, 300]))[:, None]
+    z = PlacedSpline(1).initialise(x)[:, 0]
+    for value, low, high in ((0.0, 0.0, 0.2), (1.0, 0.2, 0.7), (2.0, 0.7, 1.0)):
+        assert low < NORMAL.cdf(z[x[:, 0] == value][0]).item() < high
+
+
+@pytest.mark.parametrize("scale", [1e-10, 1e10])
+@pytest.mark.parametrize("kind", [PlacedHinge, PlacedSpline])
+def test_placing_does_not_depend_on_units(kind: type, scale: float) -> None:
+    x = banana(300).double() + 2.0
+    results = []
+    for unit in (1.0, scale):
+        torch.manual_seed(0)
+        layer = kind(2).double()
+        results.append(layer.initialise(unit * x))
+        assert torch.allclose(layer.inverse(results[-1])[0], unit * x, rtol=1e-6)
+    assert torch.allclose(*results, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [PlacedHinge, PlacedRadial, PlacedSpline])
+def test_a_constant_is_no_reason_for_nan(kind: type) -> None:
+    x = torch.cat([torch.randn(100, 1), torch.full((100, 1), 0.1)], 1)
+    layer = kind(2)
+    layer.initialise(x)
+    z, log_det = layer(x)
+    assert bool(z.isfinite().all() and log_det.isfinite().all())
 
 
 def test_rotations_are_orthogonal_and_principal_axes_uncorrelate() -> None:
@@ -144,6 +186,9 @@ def test_gaussianization_needs_no_gradients() -> None:
     assert next(flow.parameters(), None) is None
     assert (banana_log_prob(x) - flow.log_prob(x)).mean() < 0.15, result
     assert torch.allclose(flow.decode(flow.encode(x)), x, atol=1e-3)
+    # Of so many samples some begin far out.
+    drawn = flow.sample(20_000)
+    assert drawn.abs().max() < 60 and (drawn.mean(0) - x.mean(0)).abs().max() < 0.1
 
 
 def test_a_fit_in_turn_leaves_a_run_and_refuses_what_it_does_not_do(tmp_path: Path) -> None:
@@ -156,10 +201,31 @@ def test_a_fit_in_turn_leaves_a_run_and_refuses_what_it_does_not_do(tmp_path: Pa
     assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 5
     with pytest.raises(UsageError, match="fitted anew"):
         pf.fit(flow, x, resume=True, out=tmp_path, progress=False)
+    with pytest.raises(UsageError, match="build another one"):
+        pf.fit(flow, x + 10.0, progress=False)
+    with pytest.raises(TrainingError, match="no number"):
+        Reached(torch.full((3, 2), math.nan), torch.zeros(3)).loss(flow)
     with pytest.raises(UsageError, match="leave objective out"):
         pf.fit(flow, x, objective=lambda flow, x, context: x.mean(), progress=False)
     with pytest.raises(UsageError, match="hinge, radial"):
         pf.models.tabak_turner(maps="planar")
+
+
+def test_control_c_keeps_what_was_placed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, calls = PlacedSpline._place, []
+
+    def interrupted(self: PlacedSpline, rows: Tensor) -> None:
+        calls.append(place(self, rows))
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(PlacedSpline, "_place", interrupted)
+    flow = pf.models.rbig(features=2, layers=5)
+    with pytest.raises(KeyboardInterrupt):
+        pf.fit(flow, banana(100), out=tmp_path, progress=False)
+    assert len(calls) == 2
+    again = pf.load(tmp_path / "model.safetensors")
+    assert torch.equal(again.log_prob(banana(5)), flow.log_prob(banana(5)))
 
 
 # Networks of distribution functions.
@@ -192,6 +258,29 @@ def test_targets_are_parts_of_the_data_below() -> None:
         pf.fit(pf.models.maf(features=2), x[:, :2], objective=CumulativeFit(), progress=False)
 
 
+def test_weights_are_the_inverse_variance_of_the_empirical_distribution_function() -> None:
+    levels = torch.tensor([0.0, 0.05, 0.5, 0.9])
+    drawn = (torch.rand(2000, 400, 1) < levels).float().mean(1).var(0) * 400
+    weights = anderson_darling(levels.repeat(100))[:4]
+    assert torch.allclose(1.0 / weights, drawn + 1.0 / 400, rtol=0.2)
+    assert torch.equal(equal_weights(levels), torch.ones(4))
+
+
+@pytest.mark.parametrize("increasing", ["construction", "penalty"])
+def test_the_derivative_of_what_was_learned_is_the_density(increasing: str) -> None:
+    torch.manual_seed(0)
+    law = torch.distributions.MixtureSameFamily(
+        torch.distributions.Categorical(torch.tensor([0.5, 0.5])),
+        torch.distributions.Normal(torch.tensor([-1.0, 1.0]), torch.tensor([0.2, 1.0])),
+    )
+    flow = pf.models.cdf_network(units=16, increasing=increasing)
+    x = law.sample((4000, 1))
+    pf.fit(flow, x, batch_size=500, max_steps=100, learning_rate=2e-2, ema=0.9, compile=False, progress=False, seed=0)
+    fresh = law.sample((4000, 1))
+    assert (law.log_prob(fresh[:, 0]) - flow.log_prob(fresh)).mean() < 0.05
+    assert flow.sample(1000, temperature=2.0).abs().max() < 100
+
+
 @pytest.mark.parametrize("targets", [EmpiricalTargets(), StochasticTargets()], ids=["deterministic", "stochastic"])
 def test_a_network_learns_the_distribution_function(targets: object) -> None:
     torch.manual_seed(0)
@@ -221,8 +310,7 @@ def test_the_penalty_keeps_a_network_from_decreasing() -> None:
     base = PenalisedNetwork(1, units=6)
     with torch.no_grad():
         base.weights[2:4] = -1.0
-        base.slopes.fill_(5.0)
-        base.offsets.mul_(5.0)
+        base.raw_slopes.fill_(1.7)
     x = torch.randn(300, 1)
     assert base.decrease(x) > 0.1
     flow = pf.Flow([pf.transforms.Standardise(1)], base)
@@ -288,3 +376,6 @@ def test_a_deep_density_model_tells_its_data_from_others() -> None:
     assert DeepDensity()(flow, x).item() < 0.5 * before
     score = pf.models.reconstruction_log_prob(flow, x)
     assert bool(torch.isfinite(score).all())
+    for outside in (torch.full((4,), 2.0), torch.full((4,), math.nan)):
+        with pytest.raises(DataError):
+            pf.models.reconstruction_log_prob(flow, outside)

@@ -11,6 +11,8 @@ from pushforward.training.objectives import (
     EmpiricalTargets,
     FlowMatching,
     StochasticTargets,
+    anderson_darling,
+    equal_weights,
     negative_log_likelihood,
 )
 from pushforward.training.path_objectives import Mixed, PathKL
@@ -36,4 +38,6 @@ __all__ = [
     "negative_log_likelihood",
     "reflow",
     "solved_by",
+    "anderson_darling",
+    "equal_weights",
 ]

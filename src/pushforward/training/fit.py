@@ -91,8 +91,8 @@ def fit(
     A flow without parameters whose parts start from data (``tabak_turner``, ``rbig``) is fitted without gradients: each
     part starts from what the parts before it leave of all the data, until held-out data no longer become more likely.
     A distribution that starts from data (``SphereKernelDensity``) starts from all of it. Of the options ``max_steps``,
-    ``max_time``, ``patience`` (20), ``precision``, ``seed``, ``out`` and ``progress`` count then, and it cannot be
-    resumed.
+    ``max_time``, ``patience`` (20), ``precision``, ``seed``, ``out`` and ``progress`` count then; it cannot be
+    resumed, nor fitted twice.
 
     Args:
         flow: what is trained; a distribution that is no flow, such as a mixture, is taken too.
@@ -197,7 +197,7 @@ def fit(
     rows = _rows(flow, train, "train", dtype)
     held_out = None if validation is None else _rows(flow, validation, "validation", dtype)
     if placed_by_data(flow):
-        check_in_turn(objective, resume)
+        check_in_turn(flow, objective, resume)
         return _fitted_in_turn(flow, objective, rows, held_out, plan, folder, progress)
     with requires("train", purpose="fit"):
         from pushforward.training.datamodule import FlowData
@@ -264,6 +264,8 @@ def _fitted_in_turn(
         recorder.close()
         if folder is not None:
             write_final_model(flow, folder)
+        if result.stopped == "interrupted":
+            raise KeyboardInterrupt
     return result
 
 

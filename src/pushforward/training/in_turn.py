@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from copy import deepcopy
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ import torch
 from torch import Tensor
 
 from pushforward.distributions import Distribution
-from pushforward.errors import UsageError
+from pushforward.errors import TrainingError, UsageError
 from pushforward.flows.flow import Flow
 from pushforward.training.inputs import Pair
+from pushforward.training.interruption import interruptible
 from pushforward.training.objectives import NegativeLogLikelihood, Objective
 from pushforward.training.plan import Plan
 from pushforward.training.progress import ProgressLine
@@ -23,6 +25,9 @@ from pushforward.transforms.chain import Chain
 
 PATIENCE = 20
 """After so many parts that were no better for the held-out data the fit stops, unless it is told another number."""
+
+ROWS_AT_ONCE = 65_536
+"""So many events pass a part together: what it needs in between does not grow with the data."""
 
 
 def placed_by_data(flow: Distribution) -> bool:
@@ -37,12 +42,14 @@ def placed_by_data(flow: Distribution) -> bool:
     return starts and next(flow.parameters(), None) is None
 
 
-def check_in_turn(objective: Objective, resume: bool) -> None:
+def check_in_turn(flow: Flow, objective: Objective, resume: bool) -> None:
     """Raise :class:`UsageError` for what a fit of one part after the other does not do."""
     if not isinstance(objective, NegativeLogLikelihood):
         raise UsageError("a flow whose parts the data place is fitted to the likelihood: leave objective out")
     if resume:
         raise UsageError("a flow whose parts the data place is fitted anew, and cannot be resumed")
+    if any(bool(buffer) for name, buffer in flow.named_buffers() if name.endswith("initialised")):
+        raise UsageError("a flow whose parts the data have placed stays as it is: build another one to fit it anew")
 
 
 @dataclass(frozen=True)
@@ -54,12 +61,32 @@ class Reached:
 
     def through(self, part: Transform) -> Reached:
         """The same behind one part more."""
-        z, log_det = part(self.x)
+        pieces = [part(x) for x in self.x.split(ROWS_AT_ONCE)]
+        z, log_det = (torch.cat(each) for each in zip(*pieces, strict=True))
         return Reached(z, self.log_det + log_det)
 
     def loss(self, flow: Flow) -> float:
-        """The negative log-likelihood, in nats, of a flow that ends here."""
-        return -(flow.base.score(self.x) + self.log_det).mean().item()
+        """The negative log-likelihood, in nats, of a flow that ends here.
+
+        Raises:
+            TrainingError: if that is no number.
+        """
+        loss = -(flow.base.score(self.x) + self.log_det).mean().item()
+        if math.isnan(loss):
+            raise TrainingError("the likelihood is no number: look for extreme values in the data")
+        return loss
+
+
+class Interruption:
+    """Whether Ctrl-C has asked a fit to end."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def ask(self) -> bool:
+        """Ask it to; False where it had been asked before."""
+        before, self.asked = self.asked, True
+        return not before
 
 
 @torch.no_grad()
@@ -76,29 +103,31 @@ def fit_in_turn(
     parts = list(flow.transform) if isinstance(flow.transform, Chain) else [flow.transform]
     steps = parts if plan.max_steps is None else parts[: plan.max_steps]
     made = [deepcopy(part.state_dict()) for part in steps]
-    reached = _begin(train)
-    judged = reached if held_out is None else _begin(held_out)
+    reached = _begin(flow, train)
+    judged = reached if held_out is None else _begin(flow, held_out)
     best, best_step, stopped = float("inf"), 0, "steps"
+    interruption = Interruption()
     line.start(0.0)
-    for step, part in enumerate(steps, 1):
-        part.initialise(reached.x)
-        judged = judged.through(part)
-        reached = judged if held_out is None else reached.through(part)
-        train_loss, loss = reached.loss(flow), judged.loss(flow)
-        if loss < best or held_out is None:
-            best, best_step = loss, step
-        seconds = time.monotonic() - began
-        recorder.add(_row(step, train_loss, None if held_out is None else loss, seconds))
-        line.update(step / len(steps), step, train_loss, None if held_out is None else best)
-        if step - best_step >= (plan.patience or PATIENCE):
-            stopped = "patience"
-            break
-        if plan.max_seconds is not None and seconds > plan.max_seconds:
-            stopped = "time"
-            break
-    line.stop()
-    for part, state in list(zip(steps, made, strict=True))[best_step:]:
-        part.load_state_dict(state)
+    try:
+        with interruptible(interruption.ask):
+            for step, part in enumerate(steps, 1):
+                part.initialise(reached.x)
+                judged = judged.through(part)
+                reached = judged if held_out is None else reached.through(part)
+                train_loss, loss = reached.loss(flow), judged.loss(flow)
+                if loss < best or held_out is None:
+                    best, best_step = loss, step
+                seconds = time.monotonic() - began
+                recorder.add(_row(step, train_loss, None if held_out is None else loss, seconds))
+                line.update(step / len(steps), step, train_loss, None if held_out is None else best)
+                reason = _reason(plan, seconds, step - best_step, interruption)
+                if reason is not None:
+                    stopped = reason
+                    break
+    finally:
+        line.stop()
+        for part, state in list(zip(steps, made, strict=True))[best_step:]:
+            part.load_state_dict(state)
     seconds = time.monotonic() - began
     return FitResult(recorder.rows, None if held_out is None else best, step, seconds, stopped)
 
@@ -118,9 +147,18 @@ def fit_at_once(
     return FitResult(recorder.rows, loss, 1, seconds, "steps")
 
 
-def _begin(pair: Pair) -> Reached:
-    x, _ = pair
+def _begin(flow: Flow, pair: Pair) -> Reached:
+    x = pair[0].to(next(flow.buffers()).device)
     return Reached(x, torch.zeros(len(x), dtype=x.dtype, device=x.device))
+
+
+def _reason(plan: Plan, seconds: float, stale: int, interruption: Interruption) -> str | None:
+    """Why a fit ends, None if it goes on."""
+    if interruption.asked:
+        return "interrupted"
+    if stale >= (plan.patience or PATIENCE):
+        return "patience"
+    return "time" if plan.max_seconds is not None and seconds > plan.max_seconds else None
 
 
 def _row(step: int, train_loss: float, held_out_loss: float | None, seconds: float) -> dict[str, float | None]:

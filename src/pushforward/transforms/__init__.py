@@ -15,7 +15,7 @@ from pushforward.transforms.coupling.coupling import Coupling
 from pushforward.transforms.coupling.parts import Multipartite, bipartite, multipartite, quadripartite
 from pushforward.transforms.elementary.hinge import PlacedHinge
 from pushforward.transforms.elementary.radial import PlacedRadial
-from pushforward.transforms.elementary.scores import KernelScores
+from pushforward.transforms.elementary.spline import PlacedSpline
 from pushforward.transforms.elementwise import ConditionalElementwise, Elementwise
 from pushforward.transforms.inverse import Inverse
 from pushforward.transforms.linear.convolution import InvertibleConvolution, InvertibleConvolutionLU
@@ -69,7 +69,7 @@ from pushforward.transforms.tails.normal_scores import NormalScores
 from pushforward.transforms.tails.regression import TriangularRegression
 
 __all__ = [
-    "KernelScores",
+    "PlacedSpline",
     "PlacedHinge",
     "PlacedRadial",
     "PrincipalAxes",

@@ -5,14 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pushforward.distributions.cumulative.base import CumulativeNetwork, kernel_slopes
+from pushforward.distributions.cumulative.base import CumulativeNetwork, log_slopes_of, neighbour_slopes, raw_of
 from pushforward.distributions.discrete.mass import gumbel_argmax
-from pushforward.numerics import bounded, check_start, log_sigmoid_slope, uniform_noise
+from pushforward.numerics import check_start, log_sigmoid_slope, uniform_noise
 from pushforward.scalar.arguments import check_counts
 from pushforward.spaces import Reals
-
-MAX_LOG_SLOPE = 4.0
-"""Bound on the logarithm of a unit's slope."""
 
 
 class IncreasingNetwork(CumulativeNetwork):
@@ -22,7 +19,7 @@ class IncreasingNetwork(CumulativeNetwork):
     The weights are positive and sum to 1 and the slopes ``a`` are positive and bounded, so in one dimension it is a
     network of one hidden layer of sigmoids with positive weights, and in more all mixed derivatives are positive too.
     The density is ``sum_k w_k prod_d a_kd sigmoid'(a_kd (x_d - m_kd))``. :meth:`initialise` puts the units at points of
-    the data, as wide as a kernel estimate of as many points would be.
+    the data, each as wide as the points nearest to it.
 
     Args:
         features: the number of dimensions ``D``.
@@ -53,12 +50,12 @@ class IncreasingNetwork(CumulativeNetwork):
         self.register_buffer("initialised", torch.tensor(False))
 
     def cdf(self, x: Tensor) -> Tensor:
-        log_slopes = bounded(self.raw_slopes, MAX_LOG_SLOPE)
+        log_slopes = log_slopes_of(self.raw_slopes)
         units = nn.functional.logsigmoid(torch.exp(log_slopes) * (x.unsqueeze(-2) - self.centers)).sum(-1)
         return torch.exp(torch.logsumexp(torch.log_softmax(self.logits, -1) + units, -1))
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        log_slopes = bounded(self.raw_slopes, MAX_LOG_SLOPE)
+        log_slopes = log_slopes_of(self.raw_slopes)
         inner = torch.exp(log_slopes) * (x.unsqueeze(-2) - self.centers)
         units = (log_slopes + log_sigmoid_slope(inner)).sum(-1)
         return torch.logsumexp(torch.log_softmax(self.logits, -1) + units, -1)
@@ -68,7 +65,7 @@ class IncreasingNetwork(CumulativeNetwork):
     ) -> Tensor:
         log_weights = torch.log_softmax(self.logits, -1).expand(*batch, -1)
         chosen = gumbel_argmax(log_weights, temperature, generator)
-        widths = torch.exp(-bounded(self.raw_slopes, MAX_LOG_SLOPE))[chosen]
+        widths = torch.exp(-log_slopes_of(self.raw_slopes))[chosen]
         return self.centers[chosen] + temperature * widths * torch.logit(uniform_noise(widths, widths.shape, generator))
 
     @torch.no_grad()
@@ -79,7 +76,5 @@ class IncreasingNetwork(CumulativeNetwork):
         check_start(rows.t(), "IncreasingNetwork")
         units = len(self.centers)
         self.centers.copy_(rows[torch.randint(len(rows), (units,), device=rows.device)])
-        log_slopes = torch.log(kernel_slopes(rows, units)).clamp(1.0 - MAX_LOG_SLOPE, MAX_LOG_SLOPE - 1.0)
-        # What ``bounded`` makes these of.
-        self.raw_slopes.copy_((log_slopes * torch.rsqrt(1.0 - (log_slopes / MAX_LOG_SLOPE).square())).expand(units, -1))
+        self.raw_slopes.copy_(raw_of(neighbour_slopes(self.centers, rows)))
         self.initialised.fill_(True)

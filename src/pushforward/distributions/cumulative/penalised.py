@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pushforward.distributions.cumulative.base import CumulativeNetwork, kernel_slopes
+from pushforward.distributions.cumulative.base import CumulativeNetwork, log_slopes_of, neighbour_slopes, raw_of
 from pushforward.errors import UsageError
 from pushforward.numerics import check_start, uniform_noise
 from pushforward.scalar.arguments import check_counts
@@ -22,9 +22,10 @@ MARGIN = 0.5
 
 class PenalisedNetwork(CumulativeNetwork):
     r"""A network of one hidden layer with weights of any sign as a distribution function in one dimension, ``H(x) =
-    (F(x) - F(-inf)) / (F(inf) - F(-inf))`` with ``F(x) = sum_k w_k sigmoid(v_k x + b_k)``.
+    F(x) / F(inf)`` with ``F(x) = sum_k w_k sigmoid(v_k (x - m_k))``.
 
-    Nothing keeps it from decreasing but the penalty that its training puts on that (:meth:`decrease`). The density is
+    The slopes ``v`` are positive, without loss: a unit that decreases is a constant less one that increases. Nothing
+    keeps the network from decreasing but the penalty that its training puts on that (:meth:`decrease`). The density is
     ``H'(x)``, and zero where that is negative, so its mass is more than 1 by the mass of those places: 1 where the
     training has left none. Samples are the roots of ``H(x) = u``, for uniform ``u``.
 
@@ -57,8 +58,8 @@ class PenalisedNetwork(CumulativeNetwork):
             )
         self.support = Reals((1,))
         self.weights = nn.Parameter(torch.ones(units))
-        self.slopes = nn.Parameter(torch.ones(units))
-        self.offsets = nn.Parameter(torch.linspace(-2.0, 2.0, units))
+        self.centers = nn.Parameter(torch.linspace(-2.0, 2.0, units))
+        self.raw_slopes = nn.Parameter(torch.zeros(units))
         self.register_buffer("initialised", torch.tensor(False))
 
     def cdf(self, x: Tensor) -> Tensor:
@@ -79,7 +80,7 @@ class PenalisedNetwork(CumulativeNetwork):
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        level = 0.5 + temperature * (uniform_noise(self.weights, batch, generator) - 0.5)
+        level = torch.sigmoid(temperature * torch.logit(uniform_noise(self.weights, batch, generator)))
         guess = torch.full_like(level, 8.0)
         return solve(self._increasing, into_unit_interval(level), -guess, guess)[..., None]
 
@@ -91,8 +92,8 @@ class PenalisedNetwork(CumulativeNetwork):
         check_start(rows.t(), "PenalisedNetwork")
         units = len(self.weights)
         levels = (torch.arange(units, dtype=torch.float64, device=rows.device) + 0.5) / units
-        self.slopes.copy_(kernel_slopes(rows, units).expand(units))
-        self.offsets.copy_(-self.slopes * torch.quantile(rows[:, 0].double(), levels).to(rows.dtype))
+        self.centers.copy_(torch.quantile(rows[:, 0].double(), levels))
+        self.raw_slopes.copy_(raw_of(neighbour_slopes(self.centers[:, None], rows))[:, 0])
         self.initialised.fill_(True)
 
     def _increasing(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,11 +101,8 @@ class PenalisedNetwork(CumulativeNetwork):
         return value, torch.log(slope.clamp_min(torch.finfo(slope.dtype).tiny))
 
     def _cdf_and_slope(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        # Far below each unit is at 0 where it increases and at its weight where it decreases: what is left of a unit
-        # that decreases is a negative one that increases.
-        signed = self.weights * torch.sign(self.slopes)
-        inner = self.slopes.abs() * x[..., None] + self.offsets * torch.sign(self.slopes)
-        on = torch.sigmoid(inner)
-        total = signed.sum()
-        slope = (signed * self.slopes.abs() * on * torch.sigmoid(-inner)).sum(-1)
-        return (signed * on).sum(-1) / total, slope / total
+        slopes = torch.exp(log_slopes_of(self.raw_slopes))
+        inner = slopes * (x[..., None] - self.centers)
+        on, total = torch.sigmoid(inner), self.weights.sum()
+        slope = (self.weights * slopes * on * torch.sigmoid(-inner)).sum(-1)
+        return (self.weights * on).sum(-1) / total, slope / total

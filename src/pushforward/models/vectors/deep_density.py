@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from pushforward.distributions import Beta
-from pushforward.distributions.inputs import as_events
+from pushforward.distributions.inputs import as_events, check_inside
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.models.registry import model
@@ -63,6 +63,7 @@ def reconstruction_log_prob(flow: Flow, x: Any) -> Tensor:
 
     Raises:
         UsageError: if the flow is no deep density model.
+        ShapeError, DataError: if the events are none of the flow's, or not from 0 to 1.
 
     Source: Rippel, Adams (2013), arXiv:1302.5125, section 4.
 
@@ -73,7 +74,9 @@ def reconstruction_log_prob(flow: Flow, x: Any) -> Tensor:
         torch.Size([5])
     """
     decoder, base = decoder_and_base(flow)
-    z = decoder.read(as_events(flow, x, discrete=False))
+    x, _ = flow.check(as_events(flow, x, discrete=False), None)
+    check_inside(x, decoder.codomain, "reconstruction_log_prob")
+    z = decoder.read(x)
     return base.score(z) - decoder(z)[1]
 
 

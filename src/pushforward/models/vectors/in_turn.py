@@ -11,9 +11,9 @@ from pushforward.models.registry import model
 from pushforward.models.vectors.standardised import vector_flow
 from pushforward.transforms import (
     Chain,
-    KernelScores,
     PlacedHinge,
     PlacedRadial,
+    PlacedSpline,
     PrincipalAxes,
     RandomRotation,
     Transform,
@@ -61,7 +61,7 @@ def tabak_turner(features: int = 2, layers: int = 300, maps: str = "hinge", cand
 
 
 @model("rbig")
-def rbig(features: int = 2, layers: int = 50, kernels: int = 24, rotation: str = "random") -> Flow:
+def rbig(features: int = 2, layers: int = 50, knots: int = 24, rotation: str = "random") -> Flow:
     """Rotation-based iterative Gaussianization: each dimension onto a normal, then a rotation, in turn.
 
     Nothing is learned by gradients: ``fit`` sets pair after pair from what those before it leave of the data, and stops
@@ -70,7 +70,7 @@ def rbig(features: int = 2, layers: int = 50, kernels: int = 24, rotation: str =
     Args:
         features: the number of dimensions.
         layers: how many times at most the dimensions are made normal, with a rotation before each time but the first.
-        kernels: how many logistics, at quantiles of the data, are mixed in each dimension.
+        knots: at how many quantiles of the data the distribution of a dimension is taken up.
         rotation: ``"random"``, or ``"principal"`` for the principal axes.
 
     Raises:
@@ -86,8 +86,8 @@ def rbig(features: int = 2, layers: int = 50, kernels: int = 24, rotation: str =
         6
     """
     turned = _named("rotation", ROTATIONS, rotation)
-    turns = [Chain([turned(features), KernelScores(features, kernels)]) for _ in range(layers - 1)]
-    return vector_flow(features, [KernelScores(features, kernels), *turns], conditioning(0, None))
+    turns = [Chain([turned(features), PlacedSpline(features, knots)]) for _ in range(layers - 1)]
+    return vector_flow(features, [PlacedSpline(features, knots), *turns], conditioning(0, None))
 
 
 def _named(option: str, known: dict[str, Callable[..., Transform]], name: str) -> Callable[..., Transform]:

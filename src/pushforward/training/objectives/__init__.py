@@ -1,6 +1,12 @@
 """What training minimises."""
 
-from pushforward.training.objectives.cumulative import CumulativeFit, EmpiricalTargets, StochasticTargets
+from pushforward.training.objectives.cumulative import (
+    CumulativeFit,
+    EmpiricalTargets,
+    StochasticTargets,
+    anderson_darling,
+    equal_weights,
+)
 from pushforward.training.objectives.deep_density import DeepDensity
 from pushforward.training.objectives.defaults import OBJECTIVES, ObjectiveName, objective_for, objective_of_model
 from pushforward.training.objectives.evidence import ELBO
@@ -23,4 +29,6 @@ __all__ = [
     "objective_at",
     "objective_for",
     "objective_of_model",
+    "anderson_darling",
+    "equal_weights",
 ]

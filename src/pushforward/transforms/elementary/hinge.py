@@ -84,13 +84,23 @@ class PlacedHinge(Placed):
         return x, -torch.log(self.slope + self.bend * tilt).sum(-1)
 
     def _place(self, rows: Tensor) -> None:
-        knots = drawn(rows, self.candidates)
+        # In standard deviations, Newton's method starts near the best line. A constant has none, and stays as it is.
+        constant = rows.amax(0) == rows.amin(0)
+        unit = torch.where(constant, 1.0, rows.double().std(0, correction=0)).to(rows.dtype)
+        knots = drawn(rows / unit, self.candidates)
         widths = torch.exp(torch.empty_like(knots).uniform_(*map(math.log, WIDTHS)))
-        slopes, bends, shifts, gains = _best(rows, knots, widths)
+        slopes, bends, shifts, gains = _best(rows / unit, knots, widths)
         chosen = gains.argmax(0, keepdim=True)
-        values = {"slope": slopes, "shift": shifts, "bend": bends, "knot": knots, "width": widths}
+        values = {
+            "slope": slopes / unit,
+            "shift": shifts,
+            "bend": bends / unit,
+            "knot": knots * unit,
+            "width": widths * unit,
+        }
         for name, each in values.items():
-            getattr(self, name).copy_(each.gather(0, chosen)[0])
+            own = getattr(self, name)
+            own.copy_(torch.where(constant, own, each.gather(0, chosen)[0]))
 
 
 def _root(x: Tensor, knot: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:

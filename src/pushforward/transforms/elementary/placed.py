@@ -9,7 +9,7 @@ from pushforward.numerics import check_start
 from pushforward.spaces import Reals
 from pushforward.transforms.base import Bijection
 
-MOST_ROWS = 8192
+MOST_ROWS = 16384
 """More rows than these do not place a map better than chance moves it: so many are drawn of them."""
 
 LEAST_POINTS = 20
@@ -33,7 +33,9 @@ class Placed(Bijection):
         if not self.initialised:
             rows = x.reshape(-1, x.shape[-1])
             check_start(rows.t(), type(self).__name__)
-            self._place(rows if len(rows) <= MOST_ROWS else drawn(rows, MOST_ROWS))
+            self._place(
+                rows if len(rows) <= MOST_ROWS else rows[torch.randperm(len(rows), device=rows.device)[:MOST_ROWS]]
+            )
             self.initialised.fill_(True)
         return super().initialise(x, context)
 
