@@ -13,6 +13,7 @@ from pushforward.data.places import as_latitude_longitude, as_unit_vectors
 from pushforward.errors import ShapeError
 from pushforward.flows import ConditionedFlow, Flow
 from pushforward.plots.style import DENSITY_MAP, PALE, new_figure
+from pushforward.transforms import GeographicCoordinates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,13 +31,13 @@ def map_of(
     """Draw the logarithm of a density on the ordinary sphere as a map of equal areas, with events on it.
 
     Args:
-        density: a flow of unit vectors ``(3,)``, ``flow.condition(context)``, or a function from points ``(n, 3)`` to
-            log-densities ``(n,)``.
-        data: unit vectors ``(n, 3)``.
+        density: a flow of unit vectors ``(3,)`` or of places in degrees, of which the density is drawn per steradian
+            too, ``flow.condition(context)``, or a function from unit vectors ``(n, 3)`` to log-densities ``(n,)``.
+        data: events of the flow, of a function unit vectors ``(n, 3)``.
         resolution: points from pole to pole, and twice as many around.
 
     Raises:
-        ShapeError: if the data are no such vectors.
+        ShapeError: if the data are no such events.
 
     Example:
         >>> len(map_of(lambda x: 5.0 * x[:, 0], resolution=20).axes)
@@ -44,10 +45,12 @@ def map_of(
     """
     figure = new_figure(8.0, 4.2)
     axes = figure.add_subplot(projection="mollweide")
-    drawn = draw_map(axes, density.log_prob if isinstance(density, Flow | ConditionedFlow) else density, resolution)
+    places = _places(density)
+    log_prob = density.log_prob if isinstance(density, Flow | ConditionedFlow) else density
+    drawn = draw_map(axes, log_prob if places is None else _per_steradian(log_prob, places), resolution)
     figure.colorbar(drawn, ax=axes, shrink=0.7, label="log10 of the density")
     if data is not None:
-        _draw_places(axes, data)
+        _draw_places(axes, data, 3 if places is None else 2)
     return figure
 
 
@@ -66,8 +69,26 @@ def draw_map(axes: Axes, log_prob: Callable[[Tensor], Tensor], resolution: int) 
     return drawn
 
 
-def _draw_places(axes: Axes, data: Tensor) -> None:
-    if data.dim() != 2 or data.shape[-1] != 3:
-        raise ShapeError(f"a map expects events that are unit vectors (n, 3), got a tensor of {tuple(data.shape)}")
-    latitude, longitude = torch.deg2rad(as_latitude_longitude(data)).unbind(-1)
+def _places(density: Flow | ConditionedFlow | Callable[[Tensor], Tensor]) -> GeographicCoordinates | None:
+    """The coordinates of a density's events, None where they are unit vectors."""
+    flow = density.flow if isinstance(density, ConditionedFlow) else density
+    return GeographicCoordinates.of(flow.support) if isinstance(flow, Flow) else None
+
+
+def _per_steradian(log_prob: Callable[[Tensor], Tensor], places: GeographicCoordinates) -> Callable[[Tensor], Tensor]:
+    """The log-density of unit vectors that one of places in degrees is."""
+
+    def of_vectors(x: Tensor) -> Tensor:
+        degrees = places.decode(x)
+        return log_prob(degrees) - places.log_area(degrees)
+
+    return of_vectors
+
+
+def _draw_places(axes: Axes, data: Tensor, numbers: int) -> None:
+    if data.dim() != 2 or data.shape[-1] != numbers:
+        what = "unit vectors" if numbers == 3 else "latitudes and longitudes in degrees"
+        raise ShapeError(f"a map expects events that are {what} (n, {numbers}), got a tensor of {tuple(data.shape)}")
+    vectors = data if numbers == 3 else as_unit_vectors(data)
+    latitude, longitude = torch.deg2rad(as_latitude_longitude(vectors)).unbind(-1)
     axes.scatter(longitude.numpy(), latitude.numpy(), s=2, color=PALE, alpha=0.5, linewidths=0)
