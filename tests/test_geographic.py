@@ -71,8 +71,10 @@ def test_the_coordinates_of_a_space_are_known() -> None:
         GeographicCoordinates(math.inf)
 
 
-@pytest.mark.parametrize("coordinates", ["degrees", "degrees-east"])
-@pytest.mark.parametrize("name", ["sphere-recursive", "sphere-exponential", "sphere-cnf"])
+@pytest.mark.parametrize(
+    ("name", "coordinates"),
+    [("sphere-recursive", "degrees"), ("sphere-recursive", "degrees-east"), ("sphere-exponential", "degrees")],
+)
 def test_a_density_per_square_degree_has_a_mass_of_one(name: str, coordinates: str) -> None:
     flow = small(name, coordinates)
     west = 0.0 if coordinates == "degrees-east" else -180.0
@@ -94,6 +96,12 @@ def test_less_the_area_it_is_the_density_of_unit_vectors(name: str) -> None:
     poles = torch.tensor([[90.0, 0.0], [90.0, 77.0], [-90.0, 0.0]], dtype=torch.float64)
     assert torch.isfinite(flow.log_prob(poles)).all() and flow.log_prob([91.0, 0.0]) == -torch.inf
     assert torch.allclose(copy.deepcopy(flow).log_prob(poles)[0], flow.log_prob(poles)[1])
+
+
+def test_a_continuous_flow_starts_uniform_on_the_sphere_and_not_in_degrees() -> None:
+    flow, x = pf.models.sphere_cnf(coordinates="degrees", hidden=8), places(5, dtype=torch.float32)
+    uniform = GeographicCoordinates().log_area(x) - math.log(4 * math.pi)
+    assert torch.allclose(flow.log_prob(x), uniform, atol=1e-4)
 
 
 def test_options_that_fit_no_places_are_refused() -> None:
@@ -128,7 +136,7 @@ def test_longitudes_elsewhere_are_told_what_to_do() -> None:
     flow = pf.models.sphere_recursive(coordinates="degrees", layers=1, hidden=8)
     with pytest.raises(DataError, match=r"longitudes from -180 to 180, got numbers such as 359 .*'degrees-east'"):
         pf.fit(flow, torch.tensor([[10.0, 359.0]] * 8), max_steps=1, progress=False)
-    with pytest.raises(DataError, match="got numbers such as 139.7 .*the latitude comes first"):
+    with pytest.raises(DataError, match=r"got numbers such as 139.7 .*the latitude comes first"):
         pf.fit(flow, torch.tensor([[139.7, 35.7]] * 8), max_steps=1, progress=False)
 
 
