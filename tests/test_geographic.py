@@ -119,7 +119,7 @@ def test_a_frame_of_places_is_fitted_and_drawn() -> None:
     before = flow.log_prob(frame).mean()
     pf.fit(flow, frame, max_steps=60, learning_rate=3e-2, seed=0, progress=False)
     assert flow.log_prob(frame).mean() > before + 1.0
-    assert len(pf.plots.map_of(flow, torch.as_tensor(frame.to_numpy()), resolution=12).axes) == 2
+    assert len(pf.plots.map_of(flow, torch.tensor(frame.to_numpy()), resolution=12).axes) == 2
     assert len(pf.plots.map_of(flow.condition(), resolution=12).axes) == 2
 
 
