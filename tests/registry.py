@@ -505,6 +505,14 @@ TRANSFORMS |= {
         lambda: transforms.RecursiveSphere(3, bins=4, network=SMALL, context=2), on_sphere(6, 3), CONTEXT, SHOWN
     ),
     "Rotation": Case(lambda: transforms.Rotation(2, SMALL, 2), on_sphere(6, 2), CONTEXT),
+    "GeographicCoordinates": Case(
+        transforms.GeographicCoordinates, torch.tensor([180.0, 360.0]) * (uniform(6, 2) - 0.5)
+    ),
+    "GeographicCoordinates/east": Case(
+        lambda: transforms.GeographicCoordinates(0.0),
+        torch.tensor([180.0, 360.0]) * uniform(6, 2) - torch.tensor([90.0, 0.0]),
+        without=SHOWN,
+    ),
     "Continuous/sphere": Case(
         lambda: transforms.Continuous(SMALL_VELOCITY, Sphere(2), ACCURATE, context=2),
         on_sphere(6, 2),

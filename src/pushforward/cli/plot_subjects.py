@@ -21,6 +21,7 @@ from pushforward.plots import calibration, corner, density_2d, map_of, pit_value
 from pushforward.plots.points import plane_bounds, quantile_limits
 from pushforward.sklearn import FlowDensity, FlowRegressor
 from pushforward.spaces import Circle, Product, Space, Sphere
+from pushforward.transforms import GeographicCoordinates
 
 with requires("tables", purpose="a picture of a model"):
     import pandas as pd
@@ -78,7 +79,7 @@ class FlowSubject:
         return warped_grid(self.flow, self.data)
 
     def _map(self) -> Figure:
-        if self.flow.support != Sphere(2):
+        if self.flow.support != Sphere(2) and GeographicCoordinates.of(self.flow.support) is None:
             raise UsageError(f"map is of a flow on the ordinary sphere, this model's events are in {self.flow.support}")
         return map_of(self.flow, self.data.to(self._like), resolution=_MAP_RESOLUTION)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pushforward.data.dataset import as_float
 from pushforward.errors import DataError, ShapeError
+from pushforward.transforms import GeographicCoordinates
 
 
 def as_unit_vectors(places: ArrayLike | Tensor) -> Tensor:
@@ -31,10 +32,7 @@ def as_unit_vectors(places: ArrayLike | Tensor) -> Tensor:
                 [0., 1., 0.]])
     """
     degrees = _pairs(places)
-    latitude, longitude = torch.deg2rad(degrees.double()).unbind(-1)
-    across = torch.cos(latitude)
-    vectors = [across * torch.cos(longitude), across * torch.sin(longitude), torch.sin(latitude)]
-    return torch.stack(vectors, -1).to(degrees.dtype)
+    return GeographicCoordinates().encode(degrees.double()).to(degrees.dtype)
 
 
 def as_latitude_longitude(x: Tensor) -> Tensor:
@@ -49,10 +47,7 @@ def as_latitude_longitude(x: Tensor) -> Tensor:
     """
     if x.dim() < 1 or x.shape[-1] != 3:
         raise ShapeError(f"as_latitude_longitude expects unit vectors (..., 3), got a tensor of {tuple(x.shape)}")
-    x = as_float(x)
-    # By atan2, which sees what lies near a pole where the arc sine sees nothing.
-    latitude = torch.atan2(x[..., 2], torch.linalg.vector_norm(x[..., :2], dim=-1))
-    return torch.rad2deg(torch.stack([latitude, torch.atan2(x[..., 1], x[..., 0])], -1))
+    return GeographicCoordinates().decode(as_float(x))
 
 
 def _pairs(places: Any) -> Tensor:

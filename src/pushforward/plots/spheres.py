@@ -13,6 +13,7 @@ from pushforward.data.places import as_latitude_longitude, as_unit_vectors
 from pushforward.errors import ShapeError
 from pushforward.flows import ConditionedFlow, Flow
 from pushforward.plots.style import DENSITY_MAP, PALE, new_figure
+from pushforward.transforms import GeographicCoordinates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,13 +32,13 @@ def map_of(
     """Draw the logarithm of a density on the ordinary sphere as a map of equal areas, with events on it.
 
     Args:
-        density: a flow of unit vectors ``(3,)``, ``flow.condition(context)``, or a function from points ``(n, 3)`` to
-            log-densities ``(n,)``.
-        data: unit vectors ``(n, 3)``.
+        density: a flow of unit vectors ``(3,)`` or of places in degrees, of which the density is drawn per steradian
+            too, ``flow.condition(context)``, or a function from unit vectors ``(n, 3)`` to log-densities ``(n,)``.
+        data: events of the flow, of a function unit vectors ``(n, 3)``.
         resolution: points from pole to pole, and twice as many around.
 
     Raises:
-        ShapeError: if the data are no such vectors.
+        ShapeError: if the data are no such events.
 
     Example:
         >>> len(map_of(lambda x: 5.0 * x[:, 0], resolution=20).axes)
@@ -45,10 +46,12 @@ def map_of(
     """
     figure = new_figure(8.0, 4.2)
     axes = figure.add_subplot(projection="mollweide")
-    drawn = draw_map(axes, density.log_prob if isinstance(density, Flow | ConditionedFlow) else density, resolution)
+    places = _places(density)
+    log_prob = density.log_prob if isinstance(density, Flow | ConditionedFlow) else density
+    drawn = draw_map(axes, log_prob if places is None else _per_steradian(log_prob, places), resolution)
     figure.colorbar(drawn, ax=axes, shrink=0.7, label="log10 of the density")
     if data is not None:
-        draw_places(axes, data)
+        draw_places(axes, data if places is None else as_unit_vectors(data))
     return figure
 
 
@@ -78,3 +81,19 @@ def draw_places(axes: Axes, data: Tensor) -> None:
         raise ShapeError(f"a map expects events that are unit vectors (n, 3), got a tensor of {tuple(data.shape)}")
     latitude, longitude = torch.deg2rad(as_latitude_longitude(data.detach().cpu())).unbind(-1)
     axes.scatter(longitude.numpy(), latitude.numpy(), s=2, color=PALE, alpha=0.5, linewidths=0)
+
+
+def _places(density: Flow | ConditionedFlow | Callable[[Tensor], Tensor]) -> GeographicCoordinates | None:
+    """The coordinates of a density's events, None where they are unit vectors."""
+    flow = density.flow if isinstance(density, ConditionedFlow) else density
+    return GeographicCoordinates.of(flow.support) if isinstance(flow, Flow) else None
+
+
+def _per_steradian(log_prob: Callable[[Tensor], Tensor], places: GeographicCoordinates) -> Callable[[Tensor], Tensor]:
+    """The log-density of unit vectors that one of places in degrees is."""
+
+    def of_vectors(x: Tensor) -> Tensor:
+        degrees = places.decode(x)
+        return log_prob(degrees) - places.log_area(degrees)
+
+    return of_vectors

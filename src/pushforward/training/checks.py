@@ -11,6 +11,7 @@ from pushforward.errors import DataError, ShapeError, UsageError
 from pushforward.flows.flow import Flow
 from pushforward.spaces import Circle, Integers, Interval, Product, Space, Sphere, fits_shape
 from pushforward.training.batches import as_floating
+from pushforward.transforms import GeographicCoordinates
 
 # How many elements are looked at together, which bounds the memory that a check takes.
 _CHUNK = 2**22
@@ -123,8 +124,13 @@ def _rows_where(x: Tensor, wrong: Callable[[Tensor], Tensor]) -> Tensor:
 def _way(space: Space) -> str:
     """What to do about events outside."""
     if isinstance(space, Sphere):
-        places = ", latitudes and longitudes by pf.data.as_unit_vectors" if space.n <= 2 else ""
+        places = "; latitudes and longitudes are taken by coordinates='degrees'" if space.n <= 2 else ""
         return f"divide each vector by its length first{places}"
+    if GeographicCoordinates.of(space) is not None:
+        return (
+            "the latitude comes first, and the longitudes that a flow takes are chosen by its coordinates=, 'degrees' "
+            "for those from -180 to 180, 'degrees-east' for those from 0 to 360"
+        )
     if _is_circles(space):
         return "wrap the angles (space.wrap), or build the flow for circles of their ends (low= and high=)"
     return "bring the data there, or build the flow for their range"
@@ -148,10 +154,16 @@ def _described(space: Space) -> str:
     if isinstance(space, Sphere):
         return f"vectors of {space.n + 1} numbers and length 1"
     if isinstance(space, Circle):
-        return f"angles from {space.low:g} to {space.high:g}"
+        return f"angles {_ends(space)}"
+    if (places := GeographicCoordinates.of(space)) is not None:
+        return f"degrees, latitudes from -90 to 90 and longitudes {_ends(places.longitudes)}"
     if isinstance(space, Product):
         return ", ".join(f"{each.shape[0]} {_described(each)}" for each in space.spaces)
     return f"points of {space}"
+
+
+def _ends(circle: Circle) -> str:
+    return f"from {circle.low:g} to {circle.high:g}"
 
 
 def _found(space: Space, event: Tensor) -> str:

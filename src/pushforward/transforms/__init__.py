@@ -28,6 +28,7 @@ from pushforward.transforms.logit import Logit
 from pushforward.transforms.manifolds.convex_potential import ConvexPotentialMap
 from pushforward.transforms.manifolds.exponential_map import ExponentialMap
 from pushforward.transforms.manifolds.fields import ConformalField, EvenField, ExponentialField, ScalarField
+from pushforward.transforms.manifolds.geographic import GeographicCoordinates
 from pushforward.transforms.manifolds.radians import Radians
 from pushforward.transforms.manifolds.recursive import RecursiveSphere
 from pushforward.transforms.manifolds.rotation import Rotation
@@ -132,6 +133,7 @@ __all__ = [
     "Contractive",
     "ExactLogDeterminant",
     "FixedPointInverse",
+    "GeographicCoordinates",
     "GeometricTerms",
     "GradientsInForward",
     "LogDeterminant",
