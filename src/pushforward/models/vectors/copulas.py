@@ -7,7 +7,7 @@ from functools import partial
 
 from torch import nn
 
-from pushforward.distributions import Distribution, GaussianCopula, StandardNormal, StudentCopula
+from pushforward.distributions import Distribution, GaussianCopula, StandardNormal, StudentCopula, VineCopula
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.models.contexts import Conditioning, conditioning
@@ -26,8 +26,9 @@ COPULAS: dict[str, Callable[[int], Distribution]] = {
     "independence": lambda features: StandardNormal((features,)),
     "gaussian": GaussianCopula,
     "student": StudentCopula,
+    "vine": VineCopula,
 }
-"""By name, of closed form; ``"flow"`` is a neural spline flow."""
+"""By name, normal in each dimension; ``"flow"`` is a neural spline flow."""
 
 MARGINALS = ("tails", "splines", "mixtures")
 
@@ -46,8 +47,7 @@ def copula(
 
     The density is ``c(F_1(x_1), ..., F_D(x_D)) prod_i f_i(x_i)``. Of the copulas with a closed form each dimension is
     standard normal whatever their parameters, so the marginals are those of the transform alone: ``pf.Flow(
-    flow.transform, StandardNormal((features,)))`` is their product. ``pf.models.with_vine`` puts a vine in the
-    copula's place.
+    flow.transform, StandardNormal((features,)))`` is their product.
 
     Args:
         features: the number of dimensions.
@@ -58,7 +58,9 @@ def copula(
             (linear beyond five scales) or ``"mixtures"`` (distribution functions of mixtures), or a transform of
             vectors onto the reals, dimension by dimension.
         copula: ``"independence"``, ``"gaussian"``, ``"student"``, ``"flow"`` (a neural spline flow, whose dimensions
-            are normal as far as it learns it, and exactly so beyond 5), or a distribution of normal scores.
+            are normal as far as it learns it, and exactly so beyond 5), ``"vine"`` (independence while the marginals
+            are trained, and then a vine of pair copulas, which ``fit`` estimates at its end; the extra ``vines``), or a
+            distribution of normal scores.
         layers: how many autoregressive layers a copula that is a flow has.
         hidden: widths of the networks' hidden layers; one number stands for two layers.
 
