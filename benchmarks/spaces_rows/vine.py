@@ -43,8 +43,9 @@ def run(seconds: float | None, data: Path) -> list[dict[str, object]]:
     ours, theirs = reconstructed(autoencoder, held_out), reconstructed(plain, held_out)
     drawn, plain_drawn = autoencoder.sample(COMPARED), plain.sample(COMPARED)
     samples = told_apart(drawn, ours)
-    independent = told_apart(autoencoder.decode(marginals_alone(autoencoder, COMPARED)), ours)
-    normal = told_apart(autoencoder.decode(normal_latents(autoencoder, train[:LATENT_ROWS], COMPARED)), ours)
+    coder = autoencoder.transform
+    independent = told_apart(coder.decode(marginals_alone(autoencoder, COMPARED)), ours)
+    normal = told_apart(coder.decode(normal_latents(autoencoder, train[:LATENT_ROWS], COMPARED)), ours)
     asked = "below the variational autoencoder's"
     what = f"classifier's accuracy after {steps:,} steps, "
     return [
@@ -86,7 +87,8 @@ def marginals_alone(flow: pf.Flow, count: int) -> Tensor:
     return pf.Flow(flow.base.transform, independent).sample(count)
 
 
+@torch.no_grad()
 def normal_latents(flow: pf.Flow, x: Tensor, count: int) -> Tensor:
     """Latents of a normal with the mean and the covariance of the data's."""
-    latents = flow.encode(x).detach()
+    latents = flow.transform.encode(x)
     return torch.distributions.MultivariateNormal(latents.mean(0), torch.cov(latents.T)).sample((count,))
