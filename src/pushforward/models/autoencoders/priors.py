@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pushforward.distributions import Distribution, GaussianMixture, StandardNormal, VineCopula
+from pushforward.distributions import Distribution, GaussianMixture, StandardNormal
 from pushforward.errors import UsageError
-from pushforward.flows.ex_post import ExPostFlow
 from pushforward.flows.flow import Flow
 from pushforward.models.contexts import conditioning
 from pushforward.models.vectors.autoregressive import autoregressive_layers
+from pushforward.models.vectors.copulas import ex_post_vine
 from pushforward.scalar import Affine
-from pushforward.transforms import NormalScores
 
 LAYERS = 4
 """Of the prior ``flow``."""
@@ -38,7 +37,7 @@ def mixture(latents: int, hidden: int | Sequence[int]) -> Distribution:
 
 def vine(latents: int, hidden: int | Sequence[int]) -> Distribution:
     """A standard normal, and once the training has ended empirical marginals and a vine copula of the latents."""
-    return ExPostFlow([NormalScores(latents)], VineCopula(latents))
+    return ex_post_vine(latents)
 
 
 PRIORS: dict[str, Callable[[int, int | Sequence[int]], Distribution]] = {

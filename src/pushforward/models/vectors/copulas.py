@@ -9,6 +9,7 @@ from torch import nn
 
 from pushforward.distributions import Distribution, GaussianCopula, StandardNormal, StudentCopula, VineCopula
 from pushforward.errors import UsageError
+from pushforward.flows.ex_post import ExPostFlow
 from pushforward.flows.flow import Flow
 from pushforward.models.contexts import Conditioning, conditioning
 from pushforward.models.registry import model
@@ -17,16 +18,22 @@ from pushforward.models.vectors.standardised import HIDDEN, vector_flow, widths
 from pushforward.networks import MLP
 from pushforward.networks.context import Context
 from pushforward.scalar import MixtureCDF, RationalQuadraticSpline, ScalarBijection
-from pushforward.transforms import ConditionalElementwise, Elementwise, ExtremeValueTails, Transform
+from pushforward.transforms import ConditionalElementwise, Elementwise, ExtremeValueTails, NormalScores, Transform
 
 BINS, BOUND = 8, 5.0
 COMPONENTS = 8
+
+
+def ex_post_vine(features: int) -> Distribution:
+    """A standard normal, and once the training has ended empirical marginals and a vine copula of the latents."""
+    return ExPostFlow([NormalScores(features)], VineCopula(features))
+
 
 COPULAS: dict[str, Callable[[int], Distribution]] = {
     "independence": lambda features: StandardNormal((features,)),
     "gaussian": GaussianCopula,
     "student": StudentCopula,
-    "vine": VineCopula,
+    "vine": ex_post_vine,
 }
 """By name, normal in each dimension; ``"flow"`` is a neural spline flow."""
 
@@ -59,8 +66,8 @@ def copula(
             vectors onto the reals, dimension by dimension.
         copula: ``"independence"``, ``"gaussian"``, ``"student"``, ``"flow"`` (a neural spline flow, whose dimensions
             are normal as far as it learns it, and exactly so beyond 5), ``"vine"`` (independence while the marginals
-            are trained, and then a vine of pair copulas, which ``fit`` estimates at its end; the extra ``vines``), or a
-            distribution of normal scores.
+            are trained, and then a vine of pair copulas behind what the data show the marginals to lack, which ``fit``
+            estimates at its end; the extra ``vines``), or a distribution of normal scores.
         layers: how many autoregressive layers a copula that is a flow has.
         hidden: widths of the networks' hidden layers; one number stands for two layers.
 
