@@ -29,7 +29,8 @@ def vine_autoencoder(
 
     ``fit`` maximises ``E_q log p(x | z)`` alone, and no prior pulls at the latents. At its end it estimates the
     distribution of the data's latents (of 5,000 events at most), empirical marginals and a vine of pair copulas, by the
-    extra ``vines``, and that is the prior: ``log_prob`` is an evidence lower bound, samples are decoded from the vine's.
+    extra ``vines``, and that is the prior: ``log_prob`` is an evidence lower bound, samples are decoded from
+    the vine's.
 
     Args:
         features: the number of dimensions of a vector; give this or ``shape``.
