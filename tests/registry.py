@@ -657,6 +657,7 @@ DISTRIBUTIONS |= {
     ),
     "Antipodal": (lambda: distributions.Antipodal(distributions.VonMisesFisher(2, 3.0, (1.0, 1.0, 0.0))), None),
     "GaussianCopula": (lambda: distributions.GaussianCopula(3), None),
+    "VineCopula": (lambda: distributions.VineCopula(3), None),
     "GaussianCopula/plane": (lambda: distributions.GaussianCopula(2), None),
     "GeneralisedPareto": (lambda: distributions.GeneralisedPareto((3,)), None),
     "GeneralisedPareto/line": (lambda: distributions.GeneralisedPareto((1,), 3.0), None),
@@ -790,8 +791,6 @@ HELPERS = {
     "NeumannGradients",
     "GradientsInForward",
     "FixedPointInverse",
-    # Made by a package that the core does without; tested where that is installed.
-    "VineCopula",
     # A density as far as its training has come; tested in tests/test_forerunners.py.
     "PenalisedNetwork",
     # On one-hot vectors, in the place of numbers: OneHotAutoregressive is its structure.

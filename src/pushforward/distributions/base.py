@@ -31,12 +31,14 @@ class Distribution(ModulePart):
         context: the space of the context, None where the distribution takes none.
         accuracy: what ``log_prob`` is: exact, a lower bound or an estimate.
         reparametrised: whether samples carry gradients to the parameters, so that :meth:`rsample` exists.
+        finishes: whether :meth:`finish` fits anything.
     """
 
     support: Space
     context: Space | None = None
     accuracy: Accuracy = Accuracy.EXACT
     reparametrised: bool = True
+    finishes: bool = False
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """The work of :meth:`log_prob` for events of the support and contexts of one batch; this is what wrappers of
@@ -171,6 +173,9 @@ class Distribution(ModulePart):
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         """Set what depends on the data from one batch; most distributions have nothing to set."""
+
+    def finish(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> None:
+        """Fit what no gradient trains to data, once a training has ended; most distributions have no such part."""
 
     def count_latents(self) -> int:
         """How many tensors :meth:`latents` gives."""

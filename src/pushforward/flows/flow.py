@@ -68,6 +68,7 @@ class Flow(Distribution):
         # No gradient passes through a value that is rounded, looked up or chosen on its way to the data.
         passes = self.transform.reparametrised and not self.support.discrete
         self.reparametrised = self.base.reparametrised and passes
+        self.finishes = type(self).finishes or self.base.finishes
         self.inner_context = common_context([self.transform, self.base], "Flow")
         self.context = context_space(context) or self.inner_context
         self.embedding = check_embedding(embedding, self.context, self.inner_context)
@@ -168,6 +169,27 @@ class Flow(Distribution):
             x, given = self.check(as_events(self, x, discrete=self.support.discrete), given)
             z = self.transform.initialise(x, self._for(self.transform, given))
             self.base.initialise(z, self._for(self.base, given))
+
+    def finish(self, x: Any, context: Any = None, generator: torch.Generator | None = None) -> None:
+        """Fit what gradients do not train to the latents of data, once the rest has been trained; ``fit`` does it.
+
+        Args:
+            x: events ``(N, ...)``.
+            context: their contexts; what is fitted is one for all of them.
+            generator: of the draws, where latents are drawn.
+        """
+        if not self.base.finishes:
+            return
+        with torch.no_grad():
+            x, given = self.check(as_events(self, x, discrete=self.support.discrete), as_context(self, context))
+            z = in_chunks(
+                lambda x, c: self.transform.encode(x, self._for(self.transform, c), generator),
+                x,
+                len(self.event_shape),
+                given,
+                self.taken_dims,
+            )
+            self.base.finish(z, self._for(self.base, given), generator)
 
     def importance_log_prob(
         self,

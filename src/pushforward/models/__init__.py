@@ -5,7 +5,7 @@ is its alias for programs and the command line.
 """
 
 from pushforward.models.autoencoders.vae import vae
-from pushforward.models.autoencoders.vines import vine_autoencoder, with_vine
+from pushforward.models.autoencoders.vines import vine_autoencoder
 from pushforward.models.categories import categorical_flow, discrete_flow
 from pushforward.models.continuous import ffjord
 from pushforward.models.contractive import densenet_flow, iresnet, residual_flow
@@ -88,5 +88,4 @@ __all__ = [
     "umnn",
     "vae",
     "vine_autoencoder",
-    "with_vine",
 ]

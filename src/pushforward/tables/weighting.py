@@ -27,6 +27,11 @@ class WeightedFlow(Flow):
     def initialise(self, x: Any, context: Any = None) -> None:
         super().initialise(x, unweighted(context))
 
+    def finish(self, x: Any, context: Any = None, generator: torch.Generator | None = None) -> None:
+        # Rows drawn as often as they weigh: what is fitted then need not know of weights.
+        drawn = torch.multinomial(context[:, -1], len(context), replacement=True, generator=generator)
+        super().finish(x[drawn], unweighted(context[drawn]), generator)
+
 
 @dataclass(frozen=True)
 class WeightedNegativeLogLikelihood(NegativeLogLikelihood):

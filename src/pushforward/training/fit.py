@@ -20,7 +20,6 @@ from pushforward.flows.expected import require_flow
 from pushforward.flows.flow import Flow
 from pushforward.kernels.memory import kept_memory
 from pushforward.seeds import check_seed
-from pushforward.training.batches import Batches
 from pushforward.training.checks import check_support
 from pushforward.training.compiling import Compile
 from pushforward.training.ema import assign, floating_state
@@ -30,6 +29,7 @@ from pushforward.training.interruption import interruptible
 from pushforward.training.memory import check_memory, recomputing
 from pushforward.training.objectives import Objective, ObjectiveName, objective_for
 from pushforward.training.outcome import Handover, Outcome
+from pushforward.training.placement import INITIAL_ROWS, finish, initialise
 from pushforward.training.plan import Plan
 from pushforward.training.progress import ProgressLine
 from pushforward.training.recorder import Recorder
@@ -43,9 +43,6 @@ from pushforward.training.units import Unit
 
 if TYPE_CHECKING:
     from pushforward.training.module import FlowTraining
-
-# One batch is enough to set ActNorm's scales, and a large one sets them better.
-_INITIAL_ROWS = 1024
 
 
 def fit(
@@ -86,7 +83,8 @@ def fit(
     """Train a flow in place, to the highest likelihood or by another objective, on the Lightning Trainer.
 
     Afterwards the flow holds the moving average of its weights, at the best validation where there is one, and is in
-    evaluation mode. Data-dependent parts are set from a first batch.
+    evaluation mode. Data-dependent parts are set from a first batch; what gradients do not train (a `VineCopula`) is
+    fitted at the end, to 5,000 events at most, however the training ended.
 
     A flow without parameters whose parts start from data (``tabak_turner``, ``rbig``) is fitted without gradients: each
     part starts from what the parts before it leave of all the data, until held-out data no longer become more likely.
@@ -213,7 +211,7 @@ def fit(
         if plan.double:
             flow.double()
         if resumed is None:
-            _initialise(flow, rows, seed, dtype)
+            initialise(flow, rows, seed, dtype)
         device = _device(flow)
         with quiet_lightning(), tempfile.TemporaryDirectory() as scratch:
             data = FlowData(rows, held_out, plan.batch_size, seed, dtype)
@@ -224,6 +222,7 @@ def fit(
         # Nothing was updated in a failed step, so its weights are good ones too.
         assign(floating_state(flow), outcome.weights)
         flow.to(device).eval()
+        finish(flow, rows, seed, dtype)
         if folder is not None and trainer.is_global_zero:
             write_final_model(flow, folder)
         if outcome.failure is not None:
@@ -245,7 +244,7 @@ def _fitted_in_turn(
     """Place the parts of a flow one after the other, and leave the run's files."""
     if isinstance(train, ParquetStream) or isinstance(held_out, ParquetStream):
         raise UsageError("a flow whose parts the data place needs the data in memory: read a sample of the stream")
-    _seeded(plan.seed)
+    seed = _seeded(plan.seed)
     if plan.double:
         flow.double()
     unit = Unit.of(flow, objective)
@@ -262,6 +261,7 @@ def _fitted_in_turn(
         else:
             result = fit_at_once(flow, train, held_out, recorder, line)
         recorder.close()
+        finish(flow, train, seed, _dtype(flow, plan))
         if folder is not None:
             write_final_model(flow, folder)
         if result.stopped == "interrupted":
@@ -310,7 +310,7 @@ def _rows(flow: Flow, data: Any, name: str, dtype: torch.dtype) -> Pair | Parque
     """The data, checked: in memory, or of a stream a sample."""
     called = "training" if name == "train" else name
     if isinstance(data, ParquetStream):
-        stream_head(flow, data, _INITIAL_ROWS, 0, called, dtype)
+        stream_head(flow, data, INITIAL_ROWS, 0, called, dtype)
         return data
     x, context = read_pair(flow, data, name, dtype)
     check_support(flow, x, called)
@@ -340,13 +340,3 @@ def _seeded(seed: int | None) -> int:
     seed = check_seed("seed", seed)
     torch.manual_seed(seed)
     return seed
-
-
-def _initialise(flow: Flow, rows: Pair | ParquetStream, seed: int, dtype: torch.dtype) -> None:
-    """Set the data-dependent parts from one large shuffled batch."""
-    if isinstance(rows, ParquetStream):
-        x, context = stream_head(flow, rows, _INITIAL_ROWS, seed, "training", dtype)
-    else:
-        x, context, _ = Batches(*rows, _INITIAL_ROWS, seed, dtype).batch(0)
-    device = _device(flow)
-    flow.initialise(x.to(device), None if context is None else context.to(device))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lightning as L
@@ -24,6 +26,7 @@ from pushforward.training.gradients import clip_, largest_limit, scaled_norm
 from pushforward.training.memory import ReconstructionWatch
 from pushforward.training.objectives import Objective, objective_at
 from pushforward.training.outcome import Handover, Outcome
+from pushforward.training.placement import finished
 from pushforward.training.plan import Plan
 from pushforward.training.processes import from_first_process, mean_over_processes
 from pushforward.training.progress import ProgressLine
@@ -265,7 +268,14 @@ class FlowTraining(L.LightningModule):
     # Checkpoints
 
     def _save(self, seconds: float) -> None:
-        self._saver.save(self.trainer, self.flow, lambda: self._ema.applied(self._best.weights), self._step, seconds)
+        self._saver.save(self.trainer, self.flow, self._as_saved, self._step, seconds)
+
+    @contextmanager
+    def _as_saved(self) -> Iterator[None]:
+        """The flow as a model of it is to be, for the length of a block."""
+        data = self._data
+        with self._ema.applied(self._best.weights), finished(self.flow, data.train, data.seed, data.dtype):
+            yield
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know."""

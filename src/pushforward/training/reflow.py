@@ -124,6 +124,9 @@ class PairedFlow(Flow):
     def initialise(self, x: Any, context: Any = None) -> None:
         """Nothing starts from data here: the flow is trained already."""
 
+    def finish(self, x: Any, context: Any = None, generator: torch.Generator | None = None) -> None:
+        """Nor is anything fitted at the end: the base is what the field was trained from."""
+
 
 def pair_matching(flow: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
     """The mean of ``|v(t, x_t) - dx_t/dt|^2`` on the shortest paths between pairs, of a :class:`PairedFlow`."""

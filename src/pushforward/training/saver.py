@@ -40,14 +40,14 @@ class Saver:
         return seconds - self._saved >= self._every
 
     def save(
-        self, trainer: Any, flow: Flow, averaged: Callable[[], AbstractContextManager[None]], step: int, seconds: float
+        self, trainer: Any, flow: Flow, finished: Callable[[], AbstractContextManager[None]], step: int, seconds: float
     ) -> None:
         """Write the checkpoint and, once a step was taken, the model; every process must call this.
 
         Args:
             trainer: Lightning's.
             flow: what is trained.
-            averaged: for the length of its block the flow has the weights that a model is to have.
+            finished: for the length of its block the flow is as a model is to be.
             step: how many steps were taken.
             seconds: when.
 
@@ -61,7 +61,7 @@ class Saver:
             write_checkpoint(trainer, self._folder)
             if step and trainer.is_global_zero:
                 # The model so far, for whoever looks at the run while it goes on, or finds it killed.
-                with averaged():
+                with finished():
                     write_model(flow, self._folder)
             self._failed = False
         except FileError as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +18,8 @@ from pushforward.numerics import finite_square, rand
 from pushforward.spaces import Reals
 
 LEAST_ROWS = 20
+POINTS = 30
+"""Of a pair's density in each direction, as pyvinecopulib has it."""
 NEAREST = 1e-10
 """How near uniform scores come to 0 and 1, as pyvinecopulib has it."""
 
@@ -27,66 +31,92 @@ class VineCopula(Distribution):
 
     over the edges ``e`` of a sequence of trees, each a pair of dimensions given those that the trees before have joined
     them by. The trees follow the strongest dependence and each pair copula is estimated without a family, on a grid, by
-    local likelihood. It is fitted once (:meth:`fitted`), by ``pyvinecopulib`` (the extra ``vines``), and then as it is:
-    gradients reach events and whatever stands before them.
+    local likelihood.
+
+    It begins as independence, and what stands before it is trained so. :meth:`finish`, which ``fit`` calls at the end,
+    estimates it by ``pyvinecopulib`` (the extra ``vines``); from then on it is fixed, gradients reach events and
+    whatever stands before them, and :meth:`initialise`, with which another training begins, makes it independence
+    again. It is computed in double precision on the processor.
 
     Args:
-        description: the vine as ``pyvinecopulib`` writes it in JSON, its pair copulas of the families ``tll`` and
-            ``indep``.
+        features: the number of dimensions ``D``, two or more.
 
     Raises:
         MissingExtraError: if ``pyvinecopulib`` is not installed.
-        UsageError: if it cannot read the description.
+        UsageError: of fewer than two dimensions.
 
     Source: Bedford, Cooke (2002), Annals of Statistics 30; Dissmann, Brechmann, Czado, Kurowicka (2013), CSDA 59;
     Nagler, Schellhase, Czado (2017), Dependence Modeling 5.
     """
 
     reparametrised = True
-    like: Tensor
+    finishes = True
+    structure: Tensor
+    densities: Tensor
+    fitted: Tensor
 
-    def __init__(self, description: str) -> None:
+    def __init__(self, features: int) -> None:
         super().__init__()
-        self.description = description
-        self.support = Reals((int(_vine(description).d),))
-        self.register_buffer("like", torch.zeros(()), persistent=False)
+        if features < 2:
+            raise UsageError(f"VineCopula expects 2 dimensions or more, got {features}")
+        with requires("vines", purpose="VineCopula"):
+            # Importing it takes seconds, which no training is to wait for.
+            if find_spec("pyvinecopulib") is None:
+                raise ModuleNotFoundError(name="pyvinecopulib")
+        self.support = Reals((features,))
+        self.register_buffer("structure", torch.zeros(features, features, dtype=torch.int64))
+        self.register_buffer("densities", torch.ones(features * (features - 1) // 2, POINTS, POINTS))
+        self.register_buffer("fitted", torch.tensor(False))
 
-    def extra_repr(self) -> str:
-        # The description is as long as a book.
-        return f"dimensions={self.event_shape[0]}"
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
+        """Begin as independence."""
+        self.fitted.fill_(False)
 
-    @classmethod
-    def fitted(cls, scores: Tensor) -> VineCopula:
-        """Return the vine of normal scores ``(N, D)``; what their marginals are does not matter, only their ranks.
+    @torch.no_grad()
+    def finish(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> None:
+        """Estimate the vine from normal scores ``(N, D)``; what their marginals are does not matter, only their ranks.
 
         Raises:
-            MissingExtraError: if ``pyvinecopulib`` is not installed.
-            DataError: of fewer than 20 rows or two dimensions, or of scores that are not finite.
+            DataError: of fewer than 20 rows, or of scores that are not finite.
         """
-        if scores.dim() != 2 or len(scores) < LEAST_ROWS or scores.shape[1] < 2:
-            raise DataError(f"VineCopula expects scores (N, D) of 20 rows and 2 dimensions, got {tuple(scores.shape)}")
+        self.check(x, context)
+        scores = x.reshape(-1, *self.event_shape)
+        if len(scores) < LEAST_ROWS:
+            raise DataError(f"VineCopula expects at least {LEAST_ROWS} rows to be fitted to, got {len(scores)}")
         if not bool(torch.isfinite(scores).all()):
             raise DataError("VineCopula expects finite scores, got some that are not: remove those rows")
-        with requires("vines", purpose="VineCopula"):
-            import pyvinecopulib as vines
-        ranks = vines.to_pseudo_obs(scores.detach().double().cpu().numpy())
-        controls = vines.FitControlsVinecop(family_set=[vines.indep, vines.tll], num_threads=1)
-        return cls(vines.Vinecop.from_data(ranks, controls=controls).to_json())
+        import pyvinecopulib as vines
+
+        ranks = vines.to_pseudo_obs(scores.double().cpu().numpy())
+        families = [vines.families.indep, vines.families.tll]
+        controls = vines.FitControlsVinecop(family_set=families, num_threads=torch.get_num_threads())
+        vine = vines.Vinecop.from_data(ranks, controls=controls)
+        self.structure.copy_(torch.from_numpy(vine.matrix.astype(np.int64)))
+        pairs = [pair.parameters for tree in vine.pair_copulas for pair in tree]
+        for density, grid in zip(self.densities, pairs, strict=True):
+            # A pair that was found independent has no grid.
+            density.copy_(torch.from_numpy(grid)) if grid.size else density.fill_(1.0)
+        self.fitted.fill_(True)
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        rows = x.reshape(-1, x.shape[-1])
-        density = _vine(self.description).pdf(_uniform(rows)) if len(rows) else rows[:, 0]
-        log_copula = torch.log(density.clamp_min(1e-300))
         normal = (-0.5 * finite_square(x) - LOG_SQRT_TWO_PI).sum(-1)
+        rows = x.reshape(-1, x.shape[-1])
+        if not self.fitted or not len(rows):
+            return normal
+        log_copula = torch.log(self._vine().pdf(_uniform(rows)).clamp_min(1e-300))
         return normal + log_copula.to(x).reshape(x.shape[:-1])
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
     ) -> Tensor:
-        noise = rand(self.like, (*batch, *self.event_shape), generator).double()
+        noise = rand(self.densities, (*batch, *self.event_shape), generator).double()
         rows = noise.reshape(-1, noise.shape[-1]).clamp(NEAREST, 1.0 - NEAREST).cpu()
-        uniform = _vine(self.description).inverse_rosenblatt(rows) if len(rows) else rows
-        return temperature * torch.special.ndtri(uniform).to(self.like).reshape(noise.shape)
+        uniform = self._vine().inverse_rosenblatt(rows) if self.fitted and len(rows) else rows
+        return temperature * torch.special.ndtri(uniform).to(self.densities).reshape(noise.shape)
+
+    def _vine(self) -> Any:
+        densities = self.densities.double().cpu().numpy().tobytes()
+        return _vine_of(self.event_shape[0], self.structure.cpu().numpy().tobytes(), densities)
 
 
 def _uniform(scores: Tensor) -> Tensor:
@@ -95,12 +125,23 @@ def _uniform(scores: Tensor) -> Tensor:
 
 
 @functools.lru_cache(maxsize=16)
-def _vine(description: str) -> Any:
-    """The vine of a description, kept apart from the modules: it is no part of their state."""
+def _vine_of(features: int, structure: bytes, densities: bytes) -> Any:
+    """The vine of an array of pairs and their densities, kept apart from the modules: it is no part of their state."""
     with requires("vines", purpose="VineCopula"):
         import pyvinecopulib as vines
         from pyvinecopulib.torch import TorchVinecop
+    grids = iter(np.frombuffer(densities).reshape(-1, POINTS, POINTS).copy())
+    pairs = [[_pair(vines, next(grids)) for _ in range(edges)] for edges in range(features - 1, 0, -1)]
+    array = np.frombuffer(structure, dtype=np.int64).reshape(features, features).astype(np.uint64)
     try:
-        return TorchVinecop.from_vinecop(vines.Vinecop.from_json(description))
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise UsageError(f"VineCopula cannot read its description: {str(error).splitlines()[0]}") from error
+        trees = vines.RVineStructure.from_matrix(array)
+        return TorchVinecop.from_vinecop(vines.Vinecop.from_structure(structure=trees, pair_copulas=pairs))
+    except (RuntimeError, ValueError) as error:
+        raise UsageError(f"VineCopula holds what is no vine: {str(error).splitlines()[0]}") from error
+
+
+def _pair(vines: Any, grid: np.ndarray[Any, Any]) -> Any:
+    """The copula of a pair; one without a family is slower than the independence that it may be."""
+    if (grid == 1.0).all():
+        return vines.Bicop()
+    return vines.Bicop(family=vines.families.tll, parameters=grid)

@@ -9,6 +9,7 @@ from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.models.contexts import conditioning
 from pushforward.models.vectors.autoregressive import autoregressive_layers
+from pushforward.models.vectors.copulas import ex_post_vine
 from pushforward.scalar import Affine
 
 LAYERS = 4
@@ -34,10 +35,16 @@ def mixture(latents: int, hidden: int | Sequence[int]) -> Distribution:
     return GaussianMixture((latents,), COMPONENTS)
 
 
+def vine(latents: int, hidden: int | Sequence[int]) -> Distribution:
+    """A standard normal, and once the training has ended empirical marginals and a vine copula of the latents."""
+    return ex_post_vine(latents)
+
+
 PRIORS: dict[str, Callable[[int, int | Sequence[int]], Distribution]] = {
     "normal": normal,
     "flow": flow,
     "mixture": mixture,
+    "vine": vine,
 }
 """By name."""
 

@@ -1,20 +1,15 @@
-"""Vine copulas of what a flow leaves, and the vine copula autoencoder."""
+"""The vine copula autoencoder."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from pushforward.distributions import VineCopula
-from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.models.autoencoders.vae import vae
 from pushforward.models.registry import model
 from pushforward.networks.context import Context
-from pushforward.transforms import NormalScores
 
 
 @model("vine-autoencoder")
@@ -32,10 +27,10 @@ def vine_autoencoder(
 ) -> Flow:
     """Vine copula autoencoder: an autoencoder, trained to reconstruct, and then a vine copula of its latents.
 
-    ``fit`` maximises ``E_q log p(x | z)`` alone, and no prior pulls at the latents. ``pf.models.with_vine(flow, x)``
-    then gives the flow whose prior is the distribution of the data's latents: empirical marginals, and a vine of pair
-    copulas. Its ``log_prob`` is an evidence lower bound, its samples are decoded from the vine's. Until then the base
-    is a standard normal, which the latents do not follow, and samples are of no use.
+    ``fit`` maximises ``E_q log p(x | z)`` alone, and no prior pulls at the latents. At its end it estimates the
+    distribution of the data's latents (of 5,000 events at most), empirical marginals and a vine of pair copulas, by the
+    extra ``vines``, and that is the prior: ``log_prob`` is an evidence lower bound, samples are decoded from
+    the vine's.
 
     Args:
         features: the number of dimensions of a vector; give this or ``shape``.
@@ -45,12 +40,13 @@ def vine_autoencoder(
         embedding: a network of the context that is trained with the flow.
         encoder: ``"mlp"``, ``"convolutional"``, or a module, as of ``vae``.
         decoder: ``"mlp"``, ``"convolutional"``, or a module, as of ``vae``.
-        latents: the dimensions of the latent.
+        latents: the dimensions of the latent, two or more.
         likelihood: of pixels ``"bernoulli"``, ``"categorical"`` or ``"logistic"``, of vectors ``"gaussian"``.
         hidden: widths of the networks, channels of convolutional ones; one number stands for two layers.
 
     Raises:
         UsageError: if an option does not fit, or not exactly one of ``features`` and ``shape`` is given.
+        MissingExtraError: if ``pyvinecopulib`` is not installed.
 
     Source: Tagasovska, Ackerer, Vatter (2019), Copulas as high-dimensional generative models: vine copula autoencoders,
     arXiv:1906.05423; its marginals are kernel estimates, ours join quantiles.
@@ -70,33 +66,7 @@ def vine_autoencoder(
         encoder=encoder,
         decoder=decoder,
         latents=latents,
+        prior="vine",
         likelihood=likelihood,
         hidden=hidden,
     )
-
-
-@torch.no_grad()
-def with_vine(flow: Flow, x: Any, context: Any = None) -> Flow:
-    """Return the flow with a vine copula of its latents, and their empirical marginals, in the place of its base.
-
-    It is of use where the base is left at independence: behind marginals (``pf.models.copula``), or an autoencoder
-    (``pf.models.vine_autoencoder``). The transform is shared with ``flow``.
-
-    Args:
-        flow: a flow onto a standard normal, or another base that is to be replaced, of vectors.
-        x: the data, ``(N, ...)``.
-        context: their contexts, where the flow takes any; the vine is that of the latents of all contexts together.
-
-    Raises:
-        UsageError: if the latents are no vectors of two dimensions or more.
-        MissingExtraError: if ``pyvinecopulib`` (the extra ``vines``) is not installed.
-    """
-    shape = flow.base.event_shape
-    if len(shape) != 1 or shape[0] < 2:
-        raise UsageError(f"with_vine expects latents that are vectors of 2 dimensions or more, got {tuple(shape)}")
-    latents = flow.encode(x, context)
-    # A base of vectors is one of a flow that splits nothing off.
-    assert isinstance(latents, Tensor)
-    scores = NormalScores(shape[0]).to(latents)
-    prior = Flow([scores], VineCopula.fitted(scores.initialise(latents)).to(latents))
-    return Flow(flow.transform, prior, context=flow.context or 0, embedding=flow.embedding)

@@ -7,8 +7,9 @@ from functools import partial
 
 from torch import nn
 
-from pushforward.distributions import Distribution, GaussianCopula, StandardNormal, StudentCopula
+from pushforward.distributions import Distribution, GaussianCopula, StandardNormal, StudentCopula, VineCopula
 from pushforward.errors import UsageError
+from pushforward.flows.ex_post import ExPostFlow
 from pushforward.flows.flow import Flow
 from pushforward.models.contexts import Conditioning, conditioning
 from pushforward.models.registry import model
@@ -17,17 +18,24 @@ from pushforward.models.vectors.standardised import HIDDEN, vector_flow, widths
 from pushforward.networks import MLP
 from pushforward.networks.context import Context
 from pushforward.scalar import MixtureCDF, RationalQuadraticSpline, ScalarBijection
-from pushforward.transforms import ConditionalElementwise, Elementwise, ExtremeValueTails, Transform
+from pushforward.transforms import ConditionalElementwise, Elementwise, ExtremeValueTails, NormalScores, Transform
 
 BINS, BOUND = 8, 5.0
 COMPONENTS = 8
+
+
+def ex_post_vine(features: int) -> Distribution:
+    """A standard normal, and once the training has ended empirical marginals and a vine copula of the latents."""
+    return ExPostFlow([NormalScores(features)], VineCopula(features))
+
 
 COPULAS: dict[str, Callable[[int], Distribution]] = {
     "independence": lambda features: StandardNormal((features,)),
     "gaussian": GaussianCopula,
     "student": StudentCopula,
+    "vine": ex_post_vine,
 }
-"""By name, of closed form; ``"flow"`` is a neural spline flow."""
+"""By name, normal in each dimension; ``"flow"`` is a neural spline flow."""
 
 MARGINALS = ("tails", "splines", "mixtures")
 
@@ -46,8 +54,7 @@ def copula(
 
     The density is ``c(F_1(x_1), ..., F_D(x_D)) prod_i f_i(x_i)``. Of the copulas with a closed form each dimension is
     standard normal whatever their parameters, so the marginals are those of the transform alone: ``pf.Flow(
-    flow.transform, StandardNormal((features,)))`` is their product. ``pf.models.with_vine`` puts a vine in the
-    copula's place.
+    flow.transform, StandardNormal((features,)))`` is their product.
 
     Args:
         features: the number of dimensions.
@@ -58,7 +65,9 @@ def copula(
             (linear beyond five scales) or ``"mixtures"`` (distribution functions of mixtures), or a transform of
             vectors onto the reals, dimension by dimension.
         copula: ``"independence"``, ``"gaussian"``, ``"student"``, ``"flow"`` (a neural spline flow, whose dimensions
-            are normal as far as it learns it, and exactly so beyond 5), or a distribution of normal scores.
+            are normal as far as it learns it, and exactly so beyond 5), ``"vine"`` (independence while the marginals
+            are trained, and then a vine of pair copulas behind what the data show the marginals to lack, which ``fit``
+            estimates at its end; the extra ``vines``), or a distribution of normal scores.
         layers: how many autoregressive layers a copula that is a flow has.
         hidden: widths of the networks' hidden layers; one number stands for two layers.
 
