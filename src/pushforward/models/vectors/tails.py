@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import nn
@@ -28,9 +27,6 @@ from pushforward.transforms import (
     TriangularRegression,
 )
 
-TailIndices = Sequence[float | Literal["inf"]]
-"""One for each dimension; on a command line ``inf`` is a word and no number."""
-
 START_INDEX = 5.0
 """The tail index that a tail-adaptive flow starts from where it is told none."""
 
@@ -44,7 +40,7 @@ def tails(
     hidden: int | Sequence[int] = HIDDEN,
     bins: int = 8,
     bound: float = 5.0,
-    indices: TailIndices | None = None,
+    indices: Sequence[float] | None = None,
 ) -> Flow:
     """Flow of heavy-tailed vectors: linear regressions, the tail transform of extreme-value theory, then splines.
 
@@ -91,7 +87,7 @@ def mtaf(
     hidden: int | Sequence[int] = HIDDEN,
     bins: int = 8,
     bound: float = 5.0,
-    indices: TailIndices | None = None,
+    indices: Sequence[float] | None = None,
 ) -> Flow:
     """Marginal tail-adaptive flow: a base of Student t's and normals, and maps that keep light and heavy apart.
 

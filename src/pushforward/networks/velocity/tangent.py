@@ -48,8 +48,8 @@ def tangent_frame(x: Tensor) -> Tensor:
     unit vectors but the last under the reflection that takes the last one to ``x``'s direction or its opposite.
 
     Example:
-        >>> tangent_frame(torch.tensor([1.0, 0.0]))
-        tensor([[0., -1.]])
+        >>> tangent_frame(torch.tensor([1.0, 0.0])).tolist()
+        [[0.0, -1.0]]
     """
     y = x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
     last = y[..., -1:]

@@ -8,9 +8,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pushforward.networks.context import join_vector
+from pushforward.networks.context import check_context, join_vector
 from pushforward.networks.velocity.base import Velocity
 from pushforward.networks.velocity.residual import ResidualVelocity
+from pushforward.spaces.context import as_context
 
 
 class WaveVelocity(Velocity):
@@ -57,6 +58,7 @@ class WaveVelocity(Velocity):
         self.velocity = velocity(features, context + 2 * waves)
 
     def forward(self, time: Tensor, x: Tensor, context: Tensor | None = None) -> Tensor:
+        check_context(context, as_context(self.context), "WaveVelocity")
         angles = x @ self.rates.mT
         waves = torch.cat([torch.cos(angles), torch.sin(angles)], -1)
         return self.velocity(time, x, join_vector(waves, context, self.context, "WaveVelocity"))  # type: ignore[no-any-return]
