@@ -59,8 +59,8 @@ def vae(
             ``"radial"``, ``"iaf"``, ``"nsf"``, ``"sylvester"`` (orthogonal), ``"householder-sylvester"`` or
             ``"triangular-sylvester"``.
         prior: ``"normal"``, ``"flow"`` or ``"mixture"``, which are learned, or ``"vine"``: normal while the rest is
-            trained, and then empirical marginals and a vine copula of the data's latents, which ``fit`` estimates at its end
-            (the extra ``vines``).
+            trained, and then empirical marginals and a vine copula of the data's latents, which ``fit`` estimates at
+            its end (the extra ``vines``).
         likelihood: of pixels ``"bernoulli"``, ``"categorical"`` or ``"logistic"`` (discretised), by default the first
             for two levels and the last for more; of vectors ``"gaussian"``.
         layers: how many transforms a posterior that is a flow has.
