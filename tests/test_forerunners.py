@@ -25,6 +25,7 @@ from pushforward.training import (
 from pushforward.training.in_turn import Reached
 from pushforward.training.objectives.deep_density import divergence, reconstruction
 from pushforward.transforms import PlacedHinge, PlacedRadial, PlacedSpline, PrincipalAxes, RandomRotation
+from pushforward.transforms.elementary.spline import _quantiles
 
 NORMAL = torch.distributions.Normal(0.0, 1.0)
 
@@ -113,6 +114,57 @@ def test_a_placed_spline_keeps_ties_where_they_are() -> None:
     z = PlacedSpline(1).initialise(x)[:, 0]
     for value, low, high in ((0.0, 0.0, 0.2), (1.0, 0.2, 0.7), (2.0, 0.7, 1.0)):
         assert low < NORMAL.cdf(z[x[:, 0] == value][0]).item() < high
+
+
+@pytest.mark.parametrize("kind", ["integers", "atom"])
+def test_repeated_values_leave_many_layers_accurate(kind: str) -> None:
+    torch.manual_seed(0)
+    x = {
+        "integers": torch.randint(5, (500, 2)).float(),
+        "atom": torch.where(torch.rand(500, 1) < 0.3, torch.zeros(500, 2), torch.randn(500, 2)),
+    }[kind]
+    flow = pf.models.rbig(features=2, layers=20)
+    pf.fit(flow, x, progress=False)
+    z, log_det = flow.transform(x)
+    again, back = flow.transform.inverse(z)
+    assert (again - x).abs().max() < 1e-4 and (log_det + back).abs().max() < 1e-2 and log_det.abs().max() < 25
+    drawn = flow.sample(4000)
+    assert (drawn.mean(0) - x.mean(0)).abs().max() < 0.15 and (drawn.std(0) / x.std(0) - 1).abs().max() < 0.15
+
+
+def test_quantiles_are_those_of_torch() -> None:
+    rows, shares = torch.randn(101, 3).double(), torch.linspace(0.0, 1.0, 24).double()
+    assert torch.allclose(_quantiles(rows, shares), torch.quantile(rows, shares, dim=0))
+
+
+@pytest.mark.parametrize("maps", ["hinge", "radial"])
+def test_heavy_tails_leave_many_maps_accurate(maps: str) -> None:
+    torch.manual_seed(0)
+    x = torch.distributions.Cauchy(0.0, 1.0).sample((1000, 2))
+    flow = pf.models.tabak_turner(features=2, layers=30, maps=maps, candidates=8)
+    pf.fit(flow, x, progress=False)
+    missed = (flow.decode(flow.encode(x)) - x).norm(dim=-1) / (1.0 + x.norm(dim=-1))
+    assert missed.max() < 3e-4
+    far = torch.tensor([[3e25, -4e25]])
+    z, log_det = flow.transform(far)
+    assert bool(z.isfinite().all() and log_det.isfinite()) and torch.allclose(flow.decode(z), far, rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", ["tabak-turner", "rbig", "deep-density"])
+def test_half_precision_is_near_single(name: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    flow = pf.build(name, layers=2)
+    x = flow.sample(100) if name == "deep-density" else banana(100)
+    if name != "deep-density":
+        pf.fit(flow, x, progress=False)
+        fresh = pf.build(name, layers=2).to(dtype)
+        pf.fit(fresh, x.to(dtype), progress=False)
+        assert abs((fresh.log_prob(x.to(dtype)).float() - flow.log_prob(x)).mean().item()) < 0.3
+    exact = flow.transform(x)
+    z, log_det = flow.to(dtype).transform(x.to(dtype))
+    assert z.dtype == log_det.dtype == dtype and (z.float() - exact[0]).abs().mean() < 0.05
+    assert (log_det.float() - exact[1])[log_det.isfinite()].abs().mean() < 0.3
 
 
 @pytest.mark.parametrize("scale", [1e-10, 1e10])

@@ -85,6 +85,17 @@ def unit(vectors: Tensor) -> Tensor:
     return scaled / torch.linalg.vector_norm(scaled, dim=-1, keepdim=True).clamp_min(0.5)
 
 
+def length(vectors: Tensor) -> Tensor:
+    """Return the lengths of vectors, which may be too large or too small to be squared.
+
+    Example:
+        >>> length(torch.tensor([3e30, 4e30]))
+        tensor(5.0000e+30)
+    """
+    scale = vectors.detach().abs().amax(-1, keepdim=True).clamp_min(torch.finfo(vectors.dtype).tiny)
+    return torch.linalg.vector_norm(vectors / scale, dim=-1) * scale[..., 0]
+
+
 def magnitude(x: Tensor) -> Tensor:
     """Return ``|x|`` with the slope 1 at 0, where that of ``abs()`` is 0: odd functions made of it keep theirs.
 

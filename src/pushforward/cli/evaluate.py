@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from pushforward.cli.terminal import print_json, print_table, progress, say
 from pushforward.errors import UsageError
 
 if TYPE_CHECKING:
+    from pushforward.flows import Flow
     from pushforward.training import Evaluation
     from pushforward.training.units import Unit
 
@@ -94,6 +96,8 @@ def evaluate(
                 seed=seed or 0,
                 progress=advance,
             )
+    if any(value.log_prob == -math.inf for value in values.values()):
+        say(f"the density of some of these events is zero{_instead(flow)}", quiet or as_json)
     if as_json:
         facts = {"run": str(folder), "part": part, "events": len(x), "accuracy": accuracy.describe()}
         found = {str(samples): _numbers(value, unit) for samples, value in values.items()}
@@ -104,6 +108,17 @@ def evaluate(
     rows = [(max(samples, value.draws), _text(value, unit)) for samples, value in values.items()]
     heading = f"negative log-likelihood{what}"
     print_table(("draws", heading), rows, title=f"{run.model} on {len(x):,} events ({part}) of {data or run.data}")
+
+
+def _instead(flow: Flow) -> str:
+    """What to use where the density of data is zero, if there is something."""
+    from pushforward.models.vectors.deep_density import decoder_and_base
+
+    try:
+        decoder_and_base(flow)
+    except UsageError:
+        return ""
+    return ", as a deep density model reaches few: pushforward.models.reconstruction_log_prob scores them instead"
 
 
 def _numbers(value: Evaluation, unit: Unit) -> dict[str, float]:

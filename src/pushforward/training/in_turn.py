@@ -29,6 +29,9 @@ PATIENCE = 20
 ROWS_AT_ONCE = 65_536
 """So many events pass a part together: what it needs in between does not grow with the data."""
 
+SPREAD = 1e-3
+"""How far rows that are repeated are spread, in standard deviations of each dimension."""
+
 
 def placed_by_data(flow: Distribution) -> bool:
     """Whether nothing of a flow is learned by gradients, and its parts start from data.
@@ -65,6 +68,15 @@ class Reached:
         z, log_det = (torch.cat(each) for each in zip(*pieces, strict=True))
         return Reached(z, self.log_det + log_det)
 
+    def spread(self) -> Reached:
+        """The same, with rows that are repeated a little apart: parts in turn would stretch what stays together without
+        end."""
+        # Rows that are the same have the same sum, however it is weighted.
+        weights = torch.randn(self.x.shape[-1], dtype=torch.float64, device=self.x.device)
+        _, which, counts = torch.unique(self.x.double() @ weights, return_inverse=True, return_counts=True)
+        noise = SPREAD * self.x.std(0, correction=0) * torch.randn_like(self.x)
+        return Reached(torch.where(counts[which][:, None] > 1, self.x + noise, self.x), self.log_det)
+
     def loss(self, flow: Flow) -> float:
         """The negative log-likelihood, in nats, of a flow that ends here.
 
@@ -96,40 +108,71 @@ def fit_in_turn(
     """Let each part of the flow start from what the parts before it leave of the data, and go no further than held-out
     data, where there are any, become more likely: the parts behind stay as they were made.
 
+    Rows that are repeated are spread a little first, as no density has a finite likelihood of them.
+
     Source: Tabak, Turner (2013), Communications on Pure and Applied Mathematics 66, 145-164: one elementary map after
     the other raises the likelihood; the early stop is ours.
     """
-    began = time.monotonic()
+    ascent = Ascent(flow, _begin(flow, train), None if held_out is None else _begin(flow, held_out))
     parts = list(flow.transform) if isinstance(flow.transform, Chain) else [flow.transform]
     steps = parts if plan.max_steps is None else parts[: plan.max_steps]
     made = [deepcopy(part.state_dict()) for part in steps]
-    reached = _begin(flow, train)
-    judged = reached if held_out is None else _begin(flow, held_out)
-    best, best_step, stopped = float("inf"), 0, "steps"
     interruption = Interruption()
+    began = time.monotonic()
     line.start(0.0)
+    stopped = "steps"
     try:
         with interruptible(interruption.ask):
-            for step, part in enumerate(steps, 1):
-                part.initialise(reached.x)
-                judged = judged.through(part)
-                reached = judged if held_out is None else reached.through(part)
-                train_loss, loss = reached.loss(flow), judged.loss(flow)
-                if loss < best or held_out is None:
-                    best, best_step = loss, step
+            for part in steps:
+                ascent.place(part)
                 seconds = time.monotonic() - began
-                recorder.add(_row(step, train_loss, None if held_out is None else loss, seconds))
-                line.update(step / len(steps), step, train_loss, None if held_out is None else best)
-                reason = _reason(plan, seconds, step - best_step, interruption)
+                ascent.tell(recorder, line, seconds, len(steps))
+                reason = _reason(plan, seconds, ascent.stale, interruption)
                 if reason is not None:
                     stopped = reason
                     break
     finally:
         line.stop()
-        for part, state in list(zip(steps, made, strict=True))[best_step:]:
+        for part, state in list(zip(steps, made, strict=True))[ascent.best_step :]:
             part.load_state_dict(state)
-    seconds = time.monotonic() - began
-    return FitResult(recorder.rows, None if held_out is None else best, step, seconds, stopped)
+    return FitResult(recorder.rows, ascent.best_held_out, ascent.step, time.monotonic() - began, stopped)
+
+
+class Ascent:
+    """Where the placing of one part after the other stands: what the data have become, and how likely they are."""
+
+    def __init__(self, flow: Flow, train: Reached, held_out: Reached | None) -> None:
+        self.flow, self.held_out = flow, held_out
+        self.train = train.spread()
+        self.step = self.best_step = 0
+        self.train_loss = self.loss = self.best = float("inf")
+
+    def place(self, part: Transform) -> None:
+        """Place one part more by the training data."""
+        part.initialise(self.train.x)
+        self.step += 1
+        self.train = self.train.through(part)
+        self.train_loss = self.loss = self.train.loss(self.flow)
+        if self.held_out is not None:
+            self.held_out = self.held_out.through(part)
+            self.loss = self.held_out.loss(self.flow)
+        if self.loss < self.best or self.held_out is None:
+            self.best, self.best_step = self.loss, self.step
+
+    def tell(self, recorder: Recorder, line: ProgressLine, seconds: float, steps: int) -> None:
+        """Write down how likely the data are by now."""
+        recorder.add(_row(self.step, self.train_loss, None if self.held_out is None else self.loss, seconds))
+        line.update(self.step / steps, self.step, self.train_loss, self.best_held_out)
+
+    @property
+    def best_held_out(self) -> float | None:
+        """The least loss of held-out data, None without these."""
+        return None if self.held_out is None else self.best
+
+    @property
+    def stale(self) -> int:
+        """How many parts were no better since the best."""
+        return self.step - self.best_step
 
 
 @torch.no_grad()

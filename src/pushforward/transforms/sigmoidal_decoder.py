@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.networks.mlp import MLP
-from pushforward.numerics import log_sigmoid_slope
+from pushforward.numerics import at_least_single, log_sigmoid_slope
 from pushforward.scalar.arguments import check_counts
 from pushforward.scalar.elementary import into_unit_interval
 from pushforward.spaces import Interval
@@ -63,7 +63,7 @@ class SigmoidalDecoder(Bijection):
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         self.check(x, context, self.domain)
-        log_det = torch.linalg.slogdet(self.weights).logabsdet.sum().expand(x.shape[:-1])
+        log_det = self._log_volume().expand(x.shape[:-1])
         for weight, bias in zip(self.weights, self.biases, strict=True):
             x, logits = _layer(x, weight, bias)
             log_det = log_det + log_sigmoid_slope(logits).sum(-1)
@@ -79,7 +79,7 @@ class SigmoidalDecoder(Bijection):
         self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         self.check(z, context, self.codomain)
-        log_det = -torch.linalg.slogdet(self.weights).logabsdet.sum().expand(z.shape[:-1])
+        log_det = -self._log_volume().expand(z.shape[:-1])
         inside = torch.ones(z.shape[:-1], dtype=torch.bool, device=z.device)
         for weight, bias in zip(self.weights.flip(0), self.biases.flip(0), strict=True):
             code, logits = _layer_back(z, weight, bias)
@@ -100,8 +100,13 @@ class SigmoidalDecoder(Bijection):
 
     def log_condition_numbers(self) -> Tensor:
         """Return ``log(s_max / s_min)`` of the singular values of each layer's matrix, ``(layers,)``."""
-        values = torch.linalg.svdvals(self.weights)
-        return torch.log(values[:, 0]) - torch.log(values[:, -1].clamp_min(torch.finfo(values.dtype).tiny))
+        values = torch.linalg.svdvals(at_least_single(self.weights))
+        condition = torch.log(values[:, 0]) - torch.log(values[:, -1].clamp_min(torch.finfo(values.dtype).tiny))
+        return condition.to(self.weights.dtype)
+
+    def _log_volume(self) -> Tensor:
+        """The sum of the logarithms of the matrices' determinants."""
+        return torch.linalg.slogdet(at_least_single(self.weights)).logabsdet.sum().to(self.weights.dtype)
 
 
 def _layer(x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,5 +119,6 @@ def _layer_back(z: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor
     """What a layer makes into these sigmoids, and their logits."""
     logits = torch.logit(into_unit_interval(z))
     # One matrix for all rows: X W^T = logits - b, with the rows flattened to one right-hand side.
-    rows = (logits - bias).reshape(-1, z.shape[-1])
-    return torch.linalg.solve(weight.t(), rows, left=False).reshape(z.shape), logits
+    rows = at_least_single(logits - bias).reshape(-1, z.shape[-1])
+    codes = torch.linalg.solve(at_least_single(weight).t(), rows, left=False)
+    return codes.to(z.dtype).reshape(z.shape), logits

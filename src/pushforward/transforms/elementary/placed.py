@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pushforward.numerics import check_start
+from pushforward.numerics import at_least_single, check_start
 from pushforward.spaces import Reals
 from pushforward.transforms.base import Bijection
 
@@ -31,7 +31,7 @@ class Placed(Bijection):
     def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         self.check(x, context, self.domain)
         if not self.initialised:
-            rows = x.reshape(-1, x.shape[-1])
+            rows = at_least_single(x.reshape(-1, x.shape[-1]))
             check_start(rows.t(), type(self).__name__)
             self._place(
                 rows if len(rows) <= MOST_ROWS else rows[torch.randperm(len(rows), device=rows.device)[:MOST_ROWS]]

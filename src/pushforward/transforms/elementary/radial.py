@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import UsageError
+from pushforward.numerics import length
 from pushforward.transforms.elementary.placed import LEAST_POINTS, Placed, drawn
 from pushforward.transforms.residual.radial import contract, expand
 
@@ -18,10 +19,11 @@ MOST_RATIO = 10.0
 """How much a map stretches or shrinks the surroundings of its centre at most: its inverse stays good in float32."""
 
 MOST_RADIUS = 20.0
-"""Beyond, as far from the origin as no normal point lies, balls grow no more."""
+"""Beyond, as far from the origin as no normal point lies, balls grow no more, and no ball reaches points to bring them
+back: they do not count where a map is placed."""
 
-STEPS = 8
-"""Newton's method has converged by then."""
+STEPS = 12
+"""Newton's method, within what is known to hold the maximum, has converged by then."""
 
 
 class PlacedRadial(Placed):
@@ -81,6 +83,8 @@ class PlacedRadial(Placed):
         return contract(z, self.center, self.alpha, self.gamma)
 
     def _place(self, rows: Tensor) -> None:
+        near = length(rows) <= MOST_RADIUS
+        rows = rows[near] if near.any() else rows
         centers = drawn(rows, self.candidates)
         alphas = _radii(centers, len(rows))
         betas, gains = _steps(rows, centers, alphas)
@@ -110,13 +114,15 @@ def _steps(rows: Tensor, centers: Tensor, alphas: Tensor) -> tuple[Tensor, Tenso
     t = alphas[:, None] * h.square()
     # |z|^2 / 2 = |x|^2 / 2 + beta pull + beta^2 spread / 2, in the mean.
     pull, spread = (h * (offsets * rows).sum(-1)).mean(1), (h * r).square().mean(1)
+    low, high = (1.0 / MOST_RATIO - 1.0) * alphas, (MOST_RATIO - 1.0) * alphas
     betas = torch.zeros_like(alphas)
     for _ in range(STEPS):
         u, v = h / (1.0 + betas[:, None] * h), t / (1.0 + betas[:, None] * t)
         slope = (across * u + v).mean(1) - pull - betas * spread
         curvature = (across * u.square() + v.square()).mean(1) + spread
-        betas = (betas + slope / curvature).clamp(
-            min=(1.0 / MOST_RATIO - 1.0) * alphas, max=(MOST_RATIO - 1.0) * alphas
-        )
+        # The slope falls, so its sign says on which side the maximum is; a step beyond what is left halves that.
+        low, high = torch.where(slope > 0, betas, low), torch.where(slope > 0, high, betas)
+        newton = betas + slope / curvature
+        betas = torch.where((newton >= low) & (newton <= high), newton, 0.5 * (low + high))
     log_det = across * torch.log1p(betas[:, None] * h) + torch.log1p(betas[:, None] * t)
     return betas, log_det.mean(1) - betas * pull - 0.5 * betas.square() * spread

@@ -10,12 +10,12 @@ from pushforward.scalar.splines.box import find_bin
 from pushforward.scalar.splines.rational_quadratic import forward_in_bin, inverse_in_bin
 from pushforward.transforms.elementary.placed import Placed
 
-TIE = 1e-2
-"""How far apart, for a difference of 1 between their scores, quantiles are put that are the same number, as a part of
-the standard deviation."""
+SAME = 1e-4
+"""Quantiles that are nearer to each other than this, as a part of the standard deviation, are one value of which there
+are many."""
 
-LEAST_STEP = 1e-3
-"""The least distance between two knots, as a part of the standard deviation."""
+MOST_SLOPE = 20.0
+"""How much a spline stretches a difference at most, in standard deviations: what is denser takes several of them."""
 
 
 class PlacedSpline(Placed):
@@ -26,6 +26,10 @@ class PlacedSpline(Placed):
     as the data do. Between them the spline is rational-quadratic, whose slope at a knot is the harmonic mean of those
     beside it; beyond them it is a line, at most as steep as the standard deviation makes it, so that what lies a little
     beyond the data does not go far out.
+
+    A value of which there are many, where the distribution jumps, goes to the middle of its scores, and the spline is
+    between such values as steep as from one middle to the next: it does not stretch what no distance tells apart, so
+    that of many splines in turn the density stays finite, and both directions accurate, at repeated rows too.
 
     Args:
         features: the number of dimensions ``D``.
@@ -99,7 +103,7 @@ class PlacedSpline(Placed):
         rows = rows / unit
         most = -torch.special.ndtri(torch.tensor(0.5 / max(len(rows), 8), dtype=torch.float64)).item()
         scores = torch.linspace(-most, most, self.knots, dtype=torch.float64, device=rows.device)
-        places = _apart(torch.quantile(rows, torch.special.ndtr(scores), dim=0), scores, self.unit.dtype)
+        places = _apart(_untied(_quantiles(rows, torch.special.ndtr(scores)), scores), scores)
         slopes = scores.diff()[:, None] / places.diff(dim=0)
         inner = 2.0 / (1.0 / slopes[1:] + 1.0 / slopes[:-1])
         self.unit.copy_(unit)
@@ -108,13 +112,48 @@ class PlacedSpline(Placed):
         self.slopes.copy_(torch.cat([slopes[:1].clamp_max(1.0), inner, slopes[-1:].clamp_max(1.0)]))
 
 
-def _apart(quantiles: Tensor, scores: Tensor, kept_as: torch.dtype) -> Tensor:
-    """The quantiles ``(K, D)``, in standard deviations, those that are the same a little apart around where they
-    were."""
-    same = (quantiles[:, None] == quantiles).to(quantiles.dtype)
-    middle = torch.einsum("kld,l->kd", same, scores) / same.sum(1)
-    places = quantiles + TIE * (scores[:, None] - middle)
-    # No nearer than what numbers of the type that they are kept in can tell apart.
-    least = (8.0 * torch.finfo(kept_as).eps * quantiles.abs().amax(0)).clamp_min(LEAST_STEP)
-    steps = least * torch.arange(len(scores), dtype=places.dtype, device=places.device)[:, None]
-    return (places - steps).cummax(0).values + steps
+def _quantiles(rows: Tensor, shares: Tensor) -> Tensor:
+    """The quantiles ``(K, D)`` of rows ``(N, D)``, linear between order statistics, of as many rows as there are:
+    ``torch.quantile`` takes no more than 16 million numbers."""
+    ordered = rows.sort(0).values
+    rank = shares * (len(rows) - 1)
+    below = rank.floor().long()
+    above = (below + 1).clamp_max(len(rows) - 1)
+    return torch.lerp(ordered[below], ordered[above], (rank - below)[:, None])
+
+
+def _untied(quantiles: Tensor, scores: Tensor) -> Tensor:
+    """The quantiles ``(K, D)``, in standard deviations, as places of the scores ``(K,)``: those of ties on lines from
+    the score in the middle of their mass to the next one's, which go on beyond the first and the last."""
+    scores = scores[:, None].expand_as(quantiles)
+    values, middles = _values_and_middles(quantiles, scores)
+    # Each score lies between two middles; beyond the ends the first two or the last two are taken.
+    distinct = values.diff(dim=0, prepend=torch.full_like(values[:1], -torch.inf)) > 0
+    group = distinct.cumsum(0) - 1
+    start = distinct.long().argsort(dim=0, descending=True, stable=True)
+    left = (group - (scores < middles).long()).clamp_min(0).minimum((group[-1:] - 1).clamp_min(0))
+    first, second = start.gather(0, left), start.gather(0, (left + 1).minimum(group[-1:]))
+    rise, run = (each.gather(0, second) - each.gather(0, first) for each in (middles, values))
+    # Of a constant there is one middle alone.
+    slope = torch.where(rise > 0, run / rise, 1.0)
+    return values.gather(0, first) + slope * (scores - middles.gather(0, first))
+
+
+def _values_and_middles(quantiles: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+    """For each quantile what it is but for rounding, and the score in the middle of the mass of those that are the
+    same."""
+    group = (quantiles.diff(dim=0, prepend=quantiles[:1]) > SAME).cumsum(0)
+    mass = torch.special.ndtr(scores)
+
+    def over_group(numbers: Tensor, how: str) -> Tensor:
+        return torch.zeros_like(numbers).scatter_reduce(0, group, numbers, how, include_self=False).gather(0, group)
+
+    middle = 0.5 * (over_group(mass, "amin") + over_group(mass, "amax"))
+    return over_group(quantiles, "mean"), torch.special.ndtri(middle)
+
+
+def _apart(places: Tensor, scores: Tensor) -> Tensor:
+    """The places ``(K, D)``, those that are too near to each other for their scores moved apart, up and down alike."""
+    steps = ((scores - scores[0]) / MOST_SLOPE)[:, None]
+    apart = places - steps
+    return 0.5 * (apart.cummax(0).values + apart.flip(0).cummin(0).values.flip(0)) + steps

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pushforward.numerics import check_start
+from pushforward.numerics import at_least_single, check_start
 from pushforward.transforms.linear.matrices import Orthogonal
 
 
@@ -90,5 +90,5 @@ def orthonormal(matrix: Tensor) -> Tensor:
         >>> torch.allclose(q @ q.t(), torch.eye(4).double(), atol=1e-12), torch.allclose(q, matrix, atol=1e-5)
         (True, True)
     """
-    q, r = torch.linalg.qr(matrix)
-    return q * torch.where(torch.diagonal(r) < 0, -1.0, 1.0).to(q.dtype)
+    q, r = torch.linalg.qr(at_least_single(matrix))
+    return (q * torch.where(torch.diagonal(r) < 0, -1.0, 1.0)).to(matrix.dtype)

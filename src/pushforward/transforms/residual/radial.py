@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory
 from pushforward.networks.mlp import MLP
+from pushforward.numerics import length
 from pushforward.spaces import Reals
 from pushforward.transforms.base import Bijection
 from pushforward.transforms.residual.parameters import GlobalParameters, small_normal
@@ -80,14 +81,14 @@ def expand(x: Tensor, center: Tensor, alpha: Tensor, gamma: Tensor) -> tuple[Ten
         >>> z, log_det
         (tensor([[1., 1.]]), tensor([0.]))
     """
-    r = torch.linalg.vector_norm(x - center, dim=-1)
+    r = length(x - center)
     ratio = (gamma + r) / (alpha + r)
     return center + (x - center) * ratio[..., None], _log_det(r, alpha, gamma, x.shape[-1])
 
 
 def contract(z: Tensor, center: Tensor, alpha: Tensor, gamma: Tensor) -> tuple[Tensor, Tensor]:
     """Return the inverse of :func:`expand`, and its log-determinant."""
-    r = _inner_radius(torch.linalg.vector_norm(z - center, dim=-1), alpha, gamma)
+    r = _inner_radius(length(z - center), alpha, gamma)
     ratio = (alpha + r) / (gamma + r)
     return center + (z - center) * ratio[..., None], -_log_det(r, alpha, gamma, z.shape[-1])
 
@@ -103,7 +104,7 @@ def _log_det(r: Tensor, alpha: Tensor, gamma: Tensor, features: int) -> Tensor:
 def _inner_radius(outer: Tensor, alpha: Tensor, gamma: Tensor) -> Tensor:
     """The root ``r >= 0`` of ``r (gamma + r) / (alpha + r) = outer``, in the form in which nothing cancels."""
     half = 0.5 * (outer - gamma)
-    root = torch.sqrt(half.square() + alpha * outer + torch.finfo(outer.dtype).tiny)
+    root = torch.hypot(half, torch.sqrt(alpha * outer + torch.finfo(outer.dtype).tiny))
     grown = half.clamp_min(0.0) + root
     shrunk = alpha * outer / (root - half.clamp_max(0.0))
     return torch.where(half > 0, grown, shrunk)
