@@ -116,12 +116,14 @@ def test_a_placed_spline_keeps_ties_where_they_are() -> None:
         assert low < NORMAL.cdf(z[x[:, 0] == value][0]).item() < high
 
 
-@pytest.mark.parametrize("kind", ["integers", "atom"])
+@pytest.mark.parametrize("kind", ["integers", "atom", "binary", "counts and a normal"])
 def test_repeated_values_leave_many_layers_accurate(kind: str) -> None:
     torch.manual_seed(0)
     x = {
         "integers": torch.randint(5, (500, 2)).float(),
         "atom": torch.where(torch.rand(500, 1) < 0.3, torch.zeros(500, 2), torch.randn(500, 2)),
+        "binary": torch.randint(2, (500, 2)).float(),
+        "counts and a normal": torch.cat([torch.randint(5, (500, 1)).float(), torch.randn(500, 1)], 1),
     }[kind]
     flow = pf.models.rbig(features=2, layers=20)
     pf.fit(flow, x, progress=False)
