@@ -17,6 +17,7 @@ import pushforward as pf
 from pushforward import distributions, transforms
 from pushforward.cli.main import app
 from pushforward.distributions.copulas.student_tails import student_excess, student_of_excess
+from pushforward.errors import DataError, UsageError
 from pushforward.testing import check_distribution, check_normalised, randomise
 from pushforward.training import ELBO
 from pushforward.training import saver as saving
@@ -214,7 +215,7 @@ def test_a_vine_begins_as_independence() -> None:
     torch.testing.assert_close(vine.log_prob(z), distributions.StandardNormal((3,)).log_prob(z))
     vine.finish(bent(200))
     assert bool((vine.log_prob(z) - distributions.StandardNormal((3,)).log_prob(z)).abs().max() > 0.1)
-    vine.initialise(z)
+    vine.initialise(bent(50))
     torch.testing.assert_close(vine.log_prob(z), distributions.StandardNormal((3,)).log_prob(z))
 
 
@@ -272,17 +273,19 @@ def test_an_autoencoder_gets_the_distribution_of_its_latents_each_time_it_is_tra
 def test_a_run_of_an_autoencoder_leaves_its_prior_whenever_it_is_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    saved = []
+    saved: list[bytes] = []
     written = saving.write_model
 
     def kept(flow: pf.Flow, folder: object) -> None:
         written(flow, folder)
-        saved.append(pf.load(tmp_path / "run"))
+        # Loading one here would draw from the training's random state.
+        saved.append((tmp_path / "run" / "model.safetensors").read_bytes())
 
     monkeypatch.setattr(saving, "write_model", kept)
     options = {"out": tmp_path / "run", "checkpoint_seconds": 1e-9}
     flow = trained(small_autoencoder(), bent(1000), max_steps=3, validation=bent(100, 1), **options)
-    check_prior_is_of_the_latents(saved[0], bent(1000))
+    (tmp_path / "first.safetensors").write_bytes(saved[0])
+    check_prior_is_of_the_latents(pf.load(tmp_path / "first.safetensors"), bent(1000))
     plain = trained(small_autoencoder(), bent(1000), max_steps=3, validation=bent(100, 1))
     for name, value in plain.state_dict().items():
         assert torch.equal(value, flow.state_dict()[name]), name
@@ -342,3 +345,22 @@ def test_what_a_vine_cannot_be_made_of_is_told() -> None:
     vine.fitted.fill_(True)
     with pytest.raises(pf.errors.UsageError, match="no vine"):
         vine.log_prob(torch.zeros(2))
+
+
+def test_a_vine_is_refused_rows_that_are_too_few_before_a_training() -> None:
+    before = small_autoencoder()
+    state = {name: value.clone() for name, value in before.state_dict().items()}
+    with pytest.raises(DataError, match="at least 20 rows"):
+        trained(before, bent(12), batch_size=4)
+    weight = "transform.parts.1.encoder.layers.0.weight"
+    assert torch.equal(before.state_dict()[weight], state[weight])
+
+
+def test_a_vine_inside_of_a_split_is_fitted_and_of_a_mixture_refused() -> None:
+    both = pf.flows.FactorOut(distributions.StandardNormal((1,)), distributions.VineCopula(2))
+    assert both.finishes
+    both.finish(bent(300))
+    alone = vine_of(bent(300)[:, :2])
+    torch.testing.assert_close(both.rest.log_prob(bent(5)[:, :2]), alone.log_prob(bent(5)[:, :2]))
+    with pytest.raises(UsageError, match="fitted after a training"):
+        distributions.Mixture([distributions.VineCopula(2), distributions.VineCopula(2)])

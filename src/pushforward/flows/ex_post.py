@@ -34,7 +34,8 @@ class ExPostFlow(Flow):
     finishes = True
 
     def initialise(self, x: Any, context: Any = None) -> None:
-        """Nothing starts from latents that are yet to be trained."""
+        """The base begins anew; no transform is placed by latents that are yet to be trained."""
+        self.base.initialise(x)
 
     def finish(self, x: Any, context: Any = None, generator: torch.Generator | None = None) -> None:
         """Place the transform, also where data have placed it before, and fit the base."""

@@ -55,6 +55,7 @@ class FactorOut(Distribution):
         self.dim = -len(self.event_shape)
         self.accuracy = worst([split.accuracy, rest.accuracy])
         self.reparametrised = split.reparametrised and rest.reparametrised
+        self.finishes = split.finishes or rest.finishes
         self.context = conditioner_context(context, len(self.event_shape), "FactorOut")
         self._check_contexts()
 
@@ -88,6 +89,11 @@ class FactorOut(Distribution):
         kept, split = self._parts(x)
         self.rest.initialise(kept, self._for_rest(context))
         self.split.initialise(split, self._condition(kept, context))
+
+    def finish(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> None:
+        kept, split = self._parts(x)
+        self.rest.finish(kept, self._for_rest(context), generator)
+        self.split.finish(split, self._condition(kept, context), generator)
 
     def count_latents(self) -> int:
         return 1 + self.rest.count_latents()

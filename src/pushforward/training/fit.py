@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import tempfile
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,10 @@ from pushforward.extras import requires
 from pushforward.flows.expected import require_flow
 from pushforward.flows.flow import Flow
 from pushforward.kernels.memory import kept_memory
-from pushforward.seeds import check_seed
 from pushforward.training.checks import check_support
 from pushforward.training.compiling import Compile
 from pushforward.training.ema import assign, floating_state
-from pushforward.training.in_turn import check_in_turn, fit_at_once, fit_in_turn, placed_by_data
+from pushforward.training.in_turn import placed_by_data
 from pushforward.training.inputs import Pair, own_batch_size, read_pair
 from pushforward.training.interruption import interruptible
 from pushforward.training.memory import check_memory, recomputing
@@ -32,14 +31,15 @@ from pushforward.training.outcome import Handover, Outcome
 from pushforward.training.placement import INITIAL_ROWS, finish, initialise
 from pushforward.training.plan import Plan
 from pushforward.training.progress import ProgressLine
-from pushforward.training.recorder import Recorder
 from pushforward.training.result import FitResult
 from pushforward.training.runs.checkpoints import read_checkpoint, write_final_model
 from pushforward.training.runs.folder import IDENTITY, LAST, RunFolder
-from pushforward.training.runs.replacement import new_run, resumed_run
+from pushforward.training.runs.replacement import held
+from pushforward.training.seeding import seeded
 from pushforward.training.streaming import stream_head
 from pushforward.training.trainer import make_trainer, quiet_lightning
 from pushforward.training.units import Unit
+from pushforward.training.without_gradients import fit_by_data
 
 if TYPE_CHECKING:
     from pushforward.training.module import FlowTraining
@@ -195,19 +195,20 @@ def fit(
     rows = _rows(flow, train, "train", dtype)
     held_out = None if validation is None else _rows(flow, validation, "validation", dtype)
     if placed_by_data(flow):
-        check_in_turn(flow, objective, resume)
-        return _fitted_in_turn(flow, objective, rows, held_out, plan, folder, progress)
+        if resume:
+            raise UsageError("a flow whose parts the data place is fitted anew, and cannot be resumed")
+        return fit_by_data(flow, objective, rows, held_out, plan, dtype, folder, progress)
     with requires("train", purpose="fit"):
         from pushforward.training.datamodule import FlowData
         from pushforward.training.module import FlowTraining
     with quiet_lightning():
         trainer = make_trainer(plan.precision, accelerator, devices, strategy, num_nodes)
-    with _held(folder, resume, trainer.is_global_zero):
+    with held(folder, resume, trainer.is_global_zero):
         checkpoint = folder.path / LAST if resume and folder is not None else None
         resumed = None if checkpoint is None else read_checkpoint(checkpoint, flow)
         if folder is not None:
             folder = folder.identified(None if resumed is None else resumed.get(IDENTITY))
-        seed = _seeded(seed if resumed is None else resumed["seed"])
+        seed = seeded(seed if resumed is None else resumed["seed"])
         if plan.double:
             flow.double()
         if resumed is None:
@@ -230,50 +231,6 @@ def fit(
         if outcome.result.stopped == "interrupted":
             raise KeyboardInterrupt
     return outcome.result
-
-
-def _fitted_in_turn(
-    flow: Flow,
-    objective: Objective,
-    train: Pair | ParquetStream,
-    held_out: Pair | ParquetStream | None,
-    plan: Plan,
-    folder: RunFolder | None,
-    progress: bool,
-) -> FitResult:
-    """Place the parts of a flow one after the other, and leave the run's files."""
-    if isinstance(train, ParquetStream) or isinstance(held_out, ParquetStream):
-        raise UsageError("a flow whose parts the data place needs the data in memory: read a sample of the stream")
-    seed = _seeded(plan.seed)
-    if plan.double:
-        flow.double()
-    unit = Unit.of(flow, objective)
-    line = ProgressLine(unit, progress, plan.progress_seconds)
-    with _held(folder, False, True):
-        if folder is not None:
-            folder = folder.identified()
-            folder.write_configuration()
-        recorder = Recorder(None if folder is None else folder.path, unit)
-        recorder.start([])
-        flow.eval()
-        if isinstance(flow, Flow):
-            result = fit_in_turn(flow, train, held_out, plan, recorder, line)
-        else:
-            result = fit_at_once(flow, train, held_out, recorder, line)
-        recorder.close()
-        finish(flow, train, seed, _dtype(flow, plan))
-        if folder is not None:
-            write_final_model(flow, folder)
-        if result.stopped == "interrupted":
-            raise KeyboardInterrupt
-    return result
-
-
-def _held(folder: RunFolder | None, resume: bool, first: bool) -> AbstractContextManager[None]:
-    """The run folder, held for this training by the first of its processes."""
-    if folder is None or not first:
-        return nullcontext()
-    return resumed_run(folder.path) if resume else new_run(folder.path)
 
 
 def _run(trainer: Any, module: FlowTraining, data: Any, checkpoint: Path | None, handover: Handover) -> Outcome:
@@ -332,11 +289,3 @@ def _dtype(flow: Flow, plan: Plan) -> torch.dtype:
 
 def _device(flow: Flow) -> torch.device:
     return next(flow.parameters()).device
-
-
-def _seeded(seed: int | None) -> int:
-    if seed is None:
-        return int(torch.randint(2**31, ()))
-    seed = check_seed("seed", seed)
-    torch.manual_seed(seed)
-    return seed

@@ -45,12 +45,10 @@ def placed_by_data(flow: Distribution) -> bool:
     return starts and next(flow.parameters(), None) is None
 
 
-def check_in_turn(flow: Flow, objective: Objective, resume: bool) -> None:
+def check_in_turn(flow: Flow, objective: Objective) -> None:
     """Raise :class:`UsageError` for what a fit of one part after the other does not do."""
     if not isinstance(objective, NegativeLogLikelihood):
         raise UsageError("a flow whose parts the data place is fitted to the likelihood: leave objective out")
-    if resume:
-        raise UsageError("a flow whose parts the data place is fitted anew, and cannot be resumed")
     if any(bool(buffer) for name, buffer in flow.named_buffers() if name.endswith("initialised")):
         raise UsageError("a flow whose parts the data have placed stays as it is: build another one to fit it anew")
 

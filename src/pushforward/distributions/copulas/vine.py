@@ -69,7 +69,12 @@ class VineCopula(Distribution):
         self.register_buffer("fitted", torch.tensor(False))
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
-        """Begin as independence."""
+        """Begin as independence.
+
+        Raises:
+            DataError: of fewer than 20 rows, which are too few for the vine at the end.
+        """
+        _check_rows(len(x.reshape(-1, *self.event_shape)))
         self.fitted.fill_(False)
 
     @torch.no_grad()
@@ -81,8 +86,7 @@ class VineCopula(Distribution):
         """
         self.check(x, context)
         scores = x.reshape(-1, *self.event_shape)
-        if len(scores) < LEAST_ROWS:
-            raise DataError(f"VineCopula expects at least {LEAST_ROWS} rows to be fitted to, got {len(scores)}")
+        _check_rows(len(scores))
         if not bool(torch.isfinite(scores).all()):
             raise DataError("VineCopula expects finite scores, got some that are not: remove those rows")
         import pyvinecopulib as vines
@@ -117,6 +121,11 @@ class VineCopula(Distribution):
     def _vine(self) -> Any:
         densities = self.densities.double().cpu().numpy().tobytes()
         return _vine_of(self.event_shape[0], self.structure.cpu().numpy().tobytes(), densities)
+
+
+def _check_rows(rows: int) -> None:
+    if rows < LEAST_ROWS:
+        raise DataError(f"VineCopula expects at least {LEAST_ROWS} rows to be fitted to, got {rows}")
 
 
 def _uniform(scores: Tensor) -> Tensor:

@@ -163,3 +163,5 @@ def check_components(components: Sequence[Distribution]) -> None:
             )
     if any(each.accuracy is Accuracy.ESTIMATE for each in components):
         raise UsageError("Mixture expects components whose log-density is exact or a lower bound, got an estimate")
+    if any(each.finishes for each in components):
+        raise UsageError("Mixture expects components that gradients train, got one that is fitted after a training")

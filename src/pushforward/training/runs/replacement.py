@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from pushforward.errors import UsageError
@@ -152,3 +152,10 @@ def _drop_previous(folder: Path) -> None:
     if previous.exists():
         previous.rename(folder / _DROPPED)
         repair(folder)
+
+
+def held(folder: RunFolder | None, resume: bool, first: bool) -> AbstractContextManager[None]:
+    """The run folder, where there is one, held for a training by the first of its processes."""
+    if folder is None or not first:
+        return nullcontext()
+    return resumed_run(folder.path) if resume else new_run(folder.path)
