@@ -109,6 +109,17 @@ def test_degrees_of_freedom_are_the_most_likely(degrees: float) -> None:
         assert ours == pytest.approx(theirs, rel=1e-2)
 
 
+def test_degrees_of_a_column_do_not_depend_on_the_others() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2000, 2, generator=generator)
+    x[:, 0] /= torch.randn(2000, generator=generator).abs()
+    x[:900, 1] = 0.0  # a spike, whose likelihood has no end
+    assert torch.equal(student_degrees(x)[:1], student_degrees(x[:, :1])) and abs(student_degrees(x)[0] - 1) < 0.1
+    x[:1000, 1] = 0.0
+    with pytest.raises(DataError, match="50% in column 1"):
+        student_degrees(x)
+
+
 def test_degrees_of_freedom_of_light_tails() -> None:
     x = torch.rand(500, 2, generator=torch.Generator().manual_seed(0))
     assert student_degrees(x).tolist() == [math.inf, math.inf]

@@ -36,7 +36,8 @@ class SphereKernelDensity(Distribution):
     with respect to the surface measure. There are kernels of fixed widths ``1 / sqrt(kappa)``, and kernels whose width
     is a multiple of the distance to the event's own neighbour, so that they are narrow where events are dense. The
     shares ``w`` of the widths, and of the uniform distribution, are equal until :meth:`initialise` learns them: as
-    ``fit`` does, from all the data. There each event is scored by the kernels of the others.
+    ``fit`` does, from all the data, or from a batch of them where it trains other parts beside. There each event is
+    scored by the kernels of the others.
 
     No kernel is narrower than the narrowest of the fixed ones. Where events lie at the same place to the last digit,
     the density is as high as that width lets it be, which the unit of the data has to decide and not their likelihood.
