@@ -150,6 +150,11 @@ def test_wrong_arguments_are_told(error: type[Exception], options: dict[str, obj
         SphereKernelDensity(**{"events": torch.eye(4), **options})  # type: ignore[arg-type]
 
 
+def test_objectives_of_flows_say_that_a_distribution_is_none() -> None:
+    with pytest.raises(UsageError, match="FlowMatching trains flows, got a VonMisesFisher"):
+        fit(VonMisesFisher(2, 5.0), torch.eye(3), objective="flow-matching", max_steps=1, progress=False)
+
+
 def learned_alone(events: Tensor) -> SphereKernelDensity:
     density = SphereKernelDensity(events)
     density.initialise(events)
