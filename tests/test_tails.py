@@ -279,7 +279,7 @@ def test_a_generalised_pareto_base_learns_its_index() -> None:
 
 
 @pytest.mark.parametrize("model", ["tails", "mtaf"])
-def test_beliefs_are_numbers_tensors_or_words_of_a_command_line(model: str) -> None:
+def test_beliefs_are_numbers_tensors_or_text_of_a_command_line(model: str) -> None:
     believed = [parse_value("indices", "2,inf", typing.get_type_hints(model_named(model))["indices"]), [2.0, math.inf]]
     for indices in (*believed, torch.tensor([2.0, math.inf])):
         flow = pf.build(model, features=2, indices=indices)

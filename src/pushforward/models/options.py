@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from pushforward.errors import UsageError
 
@@ -125,7 +125,8 @@ def _whole_numbers(value: Any) -> bool:
 
 
 def _numbers(value: Any) -> bool:
-    """Of a list a number may be infinite, as the tail index of a light tail is."""
+    """Of a list or a tensor a number may be infinite, as the tail index of a light tail is."""
+    value = value.tolist() if isinstance(value, Tensor) else value
     return (
         isinstance(value, Sequence)
         and not isinstance(value, str)
