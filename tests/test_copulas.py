@@ -21,6 +21,7 @@ from pushforward.errors import DataError, UsageError
 from pushforward.testing import check_distribution, check_normalised, randomise
 from pushforward.training import ELBO
 from pushforward.training import saver as saving
+from pushforward.training.placement import finished
 
 CORRELATED = [[1.0, 0.6], [0.6, 1.0]]
 
@@ -364,3 +365,12 @@ def test_a_vine_inside_of_a_split_is_fitted_and_of_a_mixture_refused() -> None:
     torch.testing.assert_close(both.rest.log_prob(bent(5)[:, :2]), alone.log_prob(bent(5)[:, :2]))
     with pytest.raises(UsageError, match="fitted after a training"):
         distributions.Mixture([distributions.VineCopula(2), distributions.VineCopula(2)])
+
+
+def test_a_model_of_the_training_so_far_leaves_nothing_behind() -> None:
+    torch.manual_seed(0)
+    prior = pf.flows.ExPostFlow([pf.transforms.Standardise(2)], pf.distributions.VineCopula(2))
+    before = {name: value.clone() for name, value in prior.state_dict().items()}
+    with finished(prior, (5 + torch.randn(100, 2), None), 0, torch.float32):
+        assert prior.base.fitted and (prior.sample(50).mean(0) > 4).all()
+    assert all(torch.equal(value, before[name]) for name, value in prior.state_dict().items())

@@ -61,6 +61,14 @@ def test_degrees_and_vectors_are_the_same_places_in_single_precision(west: float
     assert torch.allclose(ends[0], ends[1], atol=1e-6)
 
 
+@pytest.mark.parametrize("west", [-180.0, 0.0])
+def test_meridians_at_the_ends_stay_there(west: float) -> None:
+    part = GeographicCoordinates(west)
+    x = torch.tensor([[10.0, west + turn] for turn in (0.0, 1e-3, 180.0)], dtype=torch.float64)
+    assert torch.allclose(part.decode(part.encode(x)), x, atol=1e-9)
+    assert torch.equal(part.decode(torch.tensor([0.0, 0.0, 1.0])), torch.tensor([90.0, 0.0]))
+
+
 def test_the_coordinates_of_a_space_are_known() -> None:
     space = Product(Interval(-90.0, 90.0, (1,)), Circle((1,), 0.0, 360.0))
     found = GeographicCoordinates.of(space)

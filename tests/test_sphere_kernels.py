@@ -148,3 +148,40 @@ def test_fit_trains_a_distribution_that_is_no_flow(tmp_path: Path) -> None:
 def test_wrong_arguments_are_told(error: type[Exception], options: dict[str, object], sentence: str) -> None:
     with pytest.raises(error, match=sentence):
         SphereKernelDensity(**{"events": torch.eye(4), **options})  # type: ignore[arg-type]
+
+
+def test_objectives_of_flows_say_that_a_distribution_is_none() -> None:
+    with pytest.raises(UsageError, match="FlowMatching trains flows, got a VonMisesFisher"):
+        fit(VonMisesFisher(2, 5.0), torch.eye(3), objective="flow-matching", max_steps=1, progress=False)
+
+
+def learned_alone(events: Tensor) -> SphereKernelDensity:
+    density = SphereKernelDensity(events)
+    density.initialise(events)
+    return density
+
+
+def test_own_kernels_are_known_where_events_were_rounded_in_other_ways() -> None:
+    events = two_scales(300)
+    rounded = SphereKernelDensity(events)
+    rounded.initialise(events.float())
+    torch.testing.assert_close(rounded.log_weights.exp(), learned_alone(events).log_weights.exp(), atol=1e-4, rtol=0)
+
+
+def test_the_base_of_a_flow_of_degrees_learns_its_shares_from_all_the_data() -> None:
+    events = two_scales(1200).float()
+    places = pf.data.as_latitude_longitude(events)
+    flow = pf.Flow([pf.transforms.GeographicCoordinates()], SphereKernelDensity(pf.data.as_unit_vectors(places)))
+    result = fit(flow, places[:1100], places[1100:], progress=False)
+    expected = SphereKernelDensity(events)
+    expected.initialise(events[:1100])
+    torch.testing.assert_close(flow.base.log_weights.exp(), expected.log_weights.exp(), atol=1e-3, rtol=0)
+    assert result.best_validation == pytest.approx(-flow.log_prob(places[1100:]).mean().item(), abs=1e-4)
+
+
+def test_a_state_has_all_of_the_density() -> None:
+    narrow, wide = (VonMisesFisher(2, k).sample(100) for k in (100.0, 2.0))
+    density, other = SphereKernelDensity(narrow), SphereKernelDensity(wide)
+    other.load_state_dict(density.state_dict())
+    x = pf.distributions.UniformSphere(2).sample(20)
+    assert torch.equal(density.log_prob(x), other.log_prob(x))

@@ -109,6 +109,17 @@ def test_degrees_of_freedom_are_the_most_likely(degrees: float) -> None:
         assert ours == pytest.approx(theirs, rel=1e-2)
 
 
+def test_degrees_of_a_column_do_not_depend_on_the_others() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2000, 2, generator=generator)
+    x[:, 0] /= torch.randn(2000, generator=generator).abs()
+    x[:900, 1] = 0.0  # a spike, whose likelihood has no end
+    assert torch.equal(student_degrees(x)[:1], student_degrees(x[:, :1])) and abs(student_degrees(x)[0] - 1) < 0.1
+    x[:1000, 1] = 0.0
+    with pytest.raises(pf.errors.DataError, match="50% in column 1"):
+        student_degrees(x)
+
+
 def test_degrees_of_freedom_of_light_tails() -> None:
     x = torch.rand(500, 2, generator=torch.Generator().manual_seed(0))
     assert student_degrees(x).tolist() == [math.inf, math.inf]
@@ -202,7 +213,7 @@ def test_a_fitted_density_has_the_tail_that_was_believed_and_not_the_data_s() ->
     """The marginal of data of index 4, by quadrature over the other dimension, falls as ``x^-2``."""
     x = heavy(600, 4.0, 4.0)
     x[:, 1] += x[:, 0]
-    flow = pf.models.tails(features=2, layers=2, hidden=8, indices=torch.tensor([1.0, 3.0]))
+    flow = pf.models.tails(features=2, layers=2, hidden=8, indices=[1.0, 3.0])
     pf.fit(flow, x, max_steps=15, precision="64", learning_rate=1e-2, compile=False, progress=False, seed=0)
     u = torch.linspace(-14, 14, 1001, dtype=torch.float64)
     first, second = (torch.stack([torch.full_like(u, far), torch.sinh(u)], -1) for far in (1e8, 1e9))

@@ -8,7 +8,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pushforward.distributions import Distribution
 from pushforward.errors import TrainingError, UsageError
@@ -41,8 +41,12 @@ def placed_by_data(flow: Distribution) -> bool:
         >>> placed_by_data(pf.models.rbig(features=2)), placed_by_data(pf.models.maf(features=2))
         (True, False)
     """
-    starts = any(name.endswith("initialised") for name, _ in flow.named_buffers())
-    return starts and next(flow.parameters(), None) is None
+    return starts_from_data(flow) and next(flow.parameters(), None) is None
+
+
+def starts_from_data(part: nn.Module) -> bool:
+    """Whether something of a part is set by data."""
+    return any(name.endswith("initialised") for name, _ in part.named_buffers())
 
 
 def check_in_turn(flow: Flow, objective: Objective) -> None:
@@ -177,13 +181,15 @@ class Ascent:
 def fit_at_once(
     distribution: Distribution, train: Pair, held_out: Pair | None, recorder: Recorder, line: ProgressLine
 ) -> FitResult:
-    """Let a distribution that is no flow start from all the data."""
+    """Let a distribution start from all the data: one that is no flow, or a flow whose base alone starts from them."""
     began = time.monotonic()
     line.start(0.0)
-    distribution.initialise(train[0])
-    loss = None if held_out is None else -distribution.score(held_out[0]).mean().item()
+    device = next(distribution.buffers()).device
+    x = train[0].to(device)
+    distribution.initialise(x)
+    loss = None if held_out is None else -distribution.score(held_out[0].to(device)).mean().item()
     seconds = time.monotonic() - began
-    recorder.add(_row(1, -distribution.score(train[0]).mean().item(), loss, seconds))
+    recorder.add(_row(1, -distribution.score(x).mean().item(), loss, seconds))
     line.stop()
     return FitResult(recorder.rows, loss, 1, seconds, "steps")
 

@@ -49,13 +49,13 @@ def finished(flow: Flow, data: Pair | ParquetStream, seed: int, dtype: torch.dty
     if not flow.finishes:
         yield
         return
-    state = {name: value.clone() for name, value in flow.base.state_dict().items()}
+    state = {name: value.clone() for name, value in flow.state_dict().items()}
     flow.eval()
     try:
         finish(flow, data, seed, dtype, INTERIM_ROWS)
         yield
     finally:
-        flow.base.load_state_dict(state)
+        flow.load_state_dict(state)
         flow.train()
 
 

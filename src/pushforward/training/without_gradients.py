@@ -7,7 +7,7 @@ import torch
 from pushforward.data.streams import ParquetStream
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
-from pushforward.training.in_turn import check_in_turn, fit_at_once, fit_in_turn
+from pushforward.training.in_turn import check_in_turn, fit_at_once, fit_in_turn, starts_from_data
 from pushforward.training.inputs import Pair
 from pushforward.training.objectives import Objective
 from pushforward.training.placement import finish
@@ -32,7 +32,8 @@ def fit_by_data(
     folder: RunFolder | None,
     progress: bool,
 ) -> FitResult:
-    """Place the parts of a flow one after the other, or all of a distribution that is none, and leave the run's files.
+    """Place the parts of a flow one after the other, or all at once where its transform has none, and leave the run's
+    files.
 
     Raises:
         UsageError: for a stream, another objective than the likelihood, or a flow whose parts are placed.
@@ -51,7 +52,7 @@ def fit_by_data(
             folder.write_configuration()
         recorder = Recorder(None if folder is None else folder.path, unit)
         recorder.start([])
-        if isinstance(flow, Flow):
+        if isinstance(flow, Flow) and starts_from_data(flow.transform):
             result = fit_in_turn(flow, train, held_out, plan, recorder, line)
         else:
             result = fit_at_once(flow, train, held_out, recorder, line)

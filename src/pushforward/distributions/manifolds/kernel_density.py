@@ -22,6 +22,8 @@ WIDTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3)
 MULTIPLES = (0.18, 0.25, 0.35, 0.5, 0.7, 1.0, 1.4)
 """Of the distance to a neighbour."""
 NARROWEST = 1e-5
+SAME = 2e-6
+"""In radians: nearer to each other are an event and its own kernel, which may have been computed in other ways."""
 ROUNDS = 300
 PAIRS_AT_ONCE = 1 << 20
 
@@ -34,7 +36,8 @@ class SphereKernelDensity(Distribution):
     with respect to the surface measure. There are kernels of fixed widths ``1 / sqrt(kappa)``, and kernels whose width
     is a multiple of the distance to the event's own neighbour, so that they are narrow where events are dense. The
     shares ``w`` of the widths, and of the uniform distribution, are equal until :meth:`initialise` learns them: as
-    ``fit`` does, from all the data. There each event is scored by the kernels of the others.
+    ``fit`` does, from all the data, or from a batch of them where it trains other parts beside. There each event is
+    scored by the kernels of the others.
 
     No kernel is narrower than the narrowest of the fixed ones. Where events lie at the same place to the last digit,
     the density is as high as that width lets it be, which the unit of the data has to decide and not their likelihood.
@@ -85,7 +88,7 @@ class SphereKernelDensity(Distribution):
         self.register_buffer("initialised", torch.tensor(False))
         concentrations = _concentrations(events.double(), widths, multiples, neighbour)
         for name, value in (("concentrations", concentrations), ("log_heights", _log_heights(n, concentrations))):
-            self.register_buffer(name, value.to(events.dtype), persistent=False)
+            self.register_buffer(name, value.to(events.dtype))
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         return torch.logsumexp(self.log_weights + self._scores(x, _by_all), -1)
@@ -104,7 +107,8 @@ class SphereKernelDensity(Distribution):
     @torch.no_grad()
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         """Learn the shares of the widths from events, once, by expectation maximisation; those that the density is made
-        of are scored without their own kernel. Together, one event more is said to be of all widths alike, so that no
+        of are scored without their own kernel, also where rounding has moved them by up to 2e-6. Together, one event
+        more is said to be of all widths alike, so that no
         share is 0."""
         if self.initialised:
             return
@@ -139,9 +143,9 @@ def _by_all(squared: Tensor) -> Tensor:
 
 
 def _by_others(squared: Tensor) -> Tensor:
-    """Squared distances to the kernels of other events: of those at distance 0, one is the event's own."""
+    """Squared distances to the kernels of other events: of those at the same place, one is the event's own."""
     nearest, index = squared.min(-1, keepdim=True)
-    return squared.scatter(-1, index, torch.where(nearest == 0, torch.inf, nearest))
+    return squared.scatter(-1, index, torch.where(nearest <= SAME**2, torch.inf, nearest))
 
 
 def _concentrations(events: Tensor, widths: Sequence[float], multiples: Sequence[float], neighbour: int) -> Tensor:

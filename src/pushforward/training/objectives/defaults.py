@@ -101,5 +101,9 @@ def objective_for(flow: Flow, objective: Objective | ObjectiveName | None = None
         objective = OBJECTIVES[objective](flow)
     check = getattr(objective, "check", None)
     if check is not None:
+        if not isinstance(flow, Flow):
+            raise UsageError(
+                f"{type(objective).__name__} trains flows, got a {type(flow).__name__}: leave objective out"
+            )
         check(flow)
     return objective

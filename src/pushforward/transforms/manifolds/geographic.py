@@ -88,8 +88,10 @@ class GeographicCoordinates(Bijection):
         # By atan2, which sees what lies near a pole where the arc sine sees nothing.
         latitude, longitude = torch.atan2(height, radius), torch.atan2(direction[..., 1], direction[..., 0])
         degrees = torch.rad2deg(torch.stack([latitude, torch.where(radius > 0, longitude, 0.0)], -1))
-        turns = torch.ceil((degrees[..., 1] - self.longitudes.high) / 360.0)
-        return torch.stack([degrees[..., 0], degrees[..., 1] - 360.0 * turns], -1)
+        longitude = degrees[..., 1]
+        # A meridian at one of the ends stays there.
+        within = (longitude >= self.longitudes.low) & (longitude <= self.longitudes.high)
+        return torch.stack([degrees[..., 0], torch.where(within, longitude, self.longitudes.wrap(longitude))], -1)
 
     def forward_shape(self, shape: Sequence[int]) -> torch.Size:
         return self.codomain.shape

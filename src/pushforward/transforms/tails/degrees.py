@@ -35,7 +35,7 @@ def student_degrees(x: Tensor) -> Tensor:
         x: rows ``(N, D)``, not half of a column equal.
 
     Raises:
-        DataError: of fewer than 20 rows, or values that are not finite.
+        DataError: of fewer than 20 rows, no columns, values that are not finite, or a column half of which is equal.
 
     Source: Lange, Little, Taylor (1989), Journal of the American Statistical Association 84.
 
@@ -45,23 +45,29 @@ def student_degrees(x: Tensor) -> Tensor:
         >>> abs(student_degrees(cauchy[0] / cauchy[1]).item() - 1.0) < 0.1
         True
     """
-    if x.dim() != 2 or len(x) < LEAST_ROWS:
+    if x.dim() != 2 or len(x) < LEAST_ROWS or not x.shape[1]:
         raise DataError(f"student_degrees expects rows (N, D), {LEAST_ROWS} or more, got {tuple(x.shape)}")
     columns = x.detach().double().t()
     check_start(columns, "student_degrees")
     location, scale = robust_location_and_scale(columns, "student_degrees")
-    degrees = _most_likely((columns - location[:, None]) / scale[:, None])
-    found = torch.where(degrees < NORMAL, degrees, torch.inf)
+    equal = (columns == columns.median(1, keepdim=True).values).double().mean(1)
+    if bool((equal >= 0.5).any()):
+        raise DataError(
+            f"student_degrees expects columns of which less than half is one value, got {equal.max():.0%} in column "
+            f"{int(equal.argmax())}"
+        )
+    # One search for each: what is extreme in one column does not end those of others.
+    standard = (columns - location[:, None]) / scale[:, None]
+    degrees = torch.stack([_most_likely(column) for column in standard])
+    found = torch.where(degrees >= NORMAL, torch.inf, degrees)
     return found.to(x.dtype if x.is_floating_point() else torch.get_default_dtype())
 
 
 @torch.enable_grad()
-def _most_likely(columns: Tensor) -> Tensor:
-    """The degrees of freedom of columns ``(D, N)`` around 0 and of the size 1, each by itself."""
+def _most_likely(column: Tensor) -> Tensor:
+    """The degrees of freedom of a column ``(N,)`` around 0 and of the size 1."""
     # The location, the log-scale and the log-degrees.
-    raw = torch.zeros(3, len(columns), dtype=columns.dtype, device=columns.device)
-    raw[2] = math.log(START)
-    raw.requires_grad_()
+    raw = torch.tensor([0.0, 0.0, math.log(START)], dtype=column.dtype, device=column.device, requires_grad=True)
     optimiser = torch.optim.LBFGS(
         [raw], max_iter=STEPS, tolerance_grad=1e-9, tolerance_change=1e-12, line_search_fn="strong_wolfe"
     )
@@ -70,9 +76,8 @@ def _most_likely(columns: Tensor) -> Tensor:
         optimiser.zero_grad()
         location, log_scale, log_degrees = raw
         nu = torch.exp(log_degrees)
-        t = (columns - location[:, None]) * torch.exp(-log_scale)[:, None]
-        tails = (0.5 * (nu[:, None] + 1.0) * log1p_square(t * torch.rsqrt(nu)[:, None])).mean(1)
-        value = (tails + log_scale + student_log_normaliser(nu)).sum()
+        t = (column - location) * torch.exp(-log_scale)
+        value = (0.5 * (nu + 1.0) * log1p_square(t * torch.rsqrt(nu))).mean() + log_scale + student_log_normaliser(nu)
         value.backward()
         return value
 
