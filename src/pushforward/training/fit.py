@@ -223,9 +223,12 @@ def fit(
         # Nothing was updated in a failed step, so its weights are good ones too.
         assign(floating_state(flow), outcome.weights)
         flow.to(device).eval()
-        finish(flow, rows, seed, dtype)
-        if folder is not None and trainer.is_global_zero:
-            write_final_model(flow, folder)
+        try:
+            finish(flow, rows, seed, dtype)
+        finally:
+            # What was trained is kept, also where nothing can be fitted to what came out.
+            if folder is not None and trainer.is_global_zero:
+                write_final_model(flow, folder)
         if outcome.failure is not None:
             raise outcome.failure
         if outcome.result.stopped == "interrupted":
