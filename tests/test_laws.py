@@ -13,18 +13,20 @@ import pushforward as pf
 from pushforward import testing
 
 SLOW = {
+    "Composition/circles",
+    "Continuous/circle",
     "Continuous/estimate",
     "Continuous/images",
     "Continuous/sphere",
     "Continuous/torus",
     "Contractive/images",
     "ConvexCombination/all kinds",
+    "ConvexPotentialMap/context",
     "MixtureCDF/gaussian",
     "StudentCopula",
 }
-"""Parts whose laws take ten times as long as the others', for a solver's steps or a root's. `Continuous`, that on a
-circle and its estimate stay, so do other contractive layers, and the copula has its closed forms in tests of its own.
-"""
+"""Parts whose laws take ten times as long as the others', for a solver's steps or a root's. `Continuous` and its estimate
+stay, so do other contractive layers and combinations, and the copula has its closed forms in tests of its own."""
 
 
 def cases(names: Iterable[str]) -> list[Any]:
