@@ -25,8 +25,8 @@ SLOW = {
     "MixtureCDF/gaussian",
     "StudentCopula",
 }
-"""Parts whose laws take ten times as long as the others', for a solver's steps or a root's. `Continuous` and its estimate
-stay, so do other contractive layers and combinations, and the copula has its closed forms in tests of its own."""
+"""Parts whose laws take ten times as long as others', for a solver's steps or a root's. `Continuous` and its estimate
+stay, so do other contractive layers and combinations; the copula has closed forms in tests of its own."""
 
 
 def cases(names: Iterable[str]) -> list[Any]:
