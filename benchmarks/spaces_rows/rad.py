@@ -96,4 +96,4 @@ def draw(flow: pf.Flow, x: Tensor, name: str) -> None:
     folder = os.environ.get("PICTURES")
     if folder:
         figure = pf.plots.regions_2d(flow, x)
-        figure.savefig(Path(folder) / f"rad-{name.replace(' ', '-')}.png", dpi=120)
+        pf.plots.save(figure, Path(folder) / f"rad-{name.replace(' ', '-')}.png", dpi=120)
