@@ -108,8 +108,7 @@ class SphereKernelDensity(Distribution):
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         """Learn the shares of the widths from events, once, by expectation maximisation; those that the density is made
         of are scored without their own kernel, also where rounding has moved them by up to 2e-6. Together, one event
-        more is said to be of all widths alike, so that no
-        share is 0."""
+        more is said to be of all widths alike, so that no share is 0."""
         if self.initialised:
             return
         scores = self._scores(x.to(self.events), _by_others).flatten(0, -2).double()
