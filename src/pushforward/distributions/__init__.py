@@ -27,6 +27,7 @@ from pushforward.distributions.cumulative.base import CumulativeNetwork
 from pushforward.distributions.cumulative.increasing import IncreasingNetwork
 from pushforward.distributions.cumulative.penalised import PenalisedNetwork
 from pushforward.distributions.discrete.categorical import CategoricalMass
+from pushforward.distributions.discrete.coupled_logistic import CoupledLogisticMixture
 from pushforward.distributions.discrete.discretized_logistic import DiscretizedLogisticMixture
 from pushforward.distributions.discrete.integers import Categorical, Discrete, DiscretizedLogistic, GroupedDiscrete
 from pushforward.distributions.discrete.mass import MassFunction
@@ -82,6 +83,7 @@ __all__ = [
     "VonMises",
     "LearnedVonMises",
     "Categorical",
+    "CoupledLogisticMixture",
     "CategoricalMass",
     "Discrete",
     "DiscretizedLogistic",

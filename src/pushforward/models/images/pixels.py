@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from torch import nn
 
-from pushforward.distributions import MassFunction, PixelDistribution
+from pushforward.distributions import Conditional, CoupledLogisticMixture, MassFunction, PixelDistribution
+from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.models.autoencoders.likelihoods import pixel_likelihood
 from pushforward.models.bases import bounded_mixture
 from pushforward.models.contexts import Conditioning, conditioning
-from pushforward.models.images.architecture import MNIST, image_shape
+from pushforward.models.images.architecture import CIFAR, MNIST, image_shape
 from pushforward.models.registry import model
-from pushforward.networks import GatedPixelCNN, NetworkFactory, PixelCNN
+from pushforward.networks import DiagonalBiLSTM, GatedPixelCNN, NetworkFactory, PixelCNN, PixelCNNPlusPlus, RowLSTM
 from pushforward.networks.context import Context
 from pushforward.transforms import Integers
 
@@ -62,7 +63,7 @@ def pixelcnn(
     network = partial(
         PixelCNN, hidden=hidden, layers=layers, first_kernel=first_kernel, dropout=dropout, center=center, unit=unit
     )
-    return pixel_flow(shape, pixel_mass(likelihood, levels, components), network, given)
+    return pixel_flow(shape, levels, pixel_mass(likelihood, levels, components), network, given)
 
 
 @model("gated-pixelcnn")
@@ -116,7 +117,120 @@ def gated_pixelcnn(
         center=center,
         unit=unit,
     )
-    return pixel_flow(shape, pixel_mass(likelihood, levels, components), network, given)
+    return pixel_flow(shape, levels, pixel_mass(likelihood, levels, components), network, given)
+
+
+@model("pixelcnn-pp")
+def pixelcnn_pp(
+    shape: Sequence[int] = CIFAR,
+    levels: int = 256,
+    context: Context = 0,
+    embedding: nn.Module | None = None,
+    components: int = 10,
+    layers: int = 2,
+    hidden: int = 32,
+    scales: int = 2,
+    first_kernel: int = 5,
+    dropout: float = 0.0,
+) -> Flow:
+    """PixelCNN++: gated residual blocks at several scales, and mixtures of discretized logistics of whole pixels.
+
+    Args:
+        shape: channels, height and width; red moves the means of green and blue, green those of blue.
+        levels: how many values a pixel takes.
+        context: the context: a number of features, or the shape of an image; 0 for none.
+        embedding: a network of the context that is trained with the flow.
+        components: discretized logistics in each mixture.
+        layers: residual blocks at each scale, on the way down and on the way up.
+        hidden: channels of each of the two streams.
+        scales: the number of scales, each of half the sides.
+        first_kernel: the side of the first layer's kernels, odd and at least 3.
+        dropout: of the network, in training.
+
+    Raises:
+        UsageError: if an option does not fit.
+
+    Source: Salimans, Karpathy, Chen, Kingma (2017), arXiv:1701.05517.
+
+    Example:
+        >>> import torch, pushforward as pf
+        >>> flow = pf.models.pixelcnn_pp(shape=(3, 4, 4), layers=1, hidden=8)
+        >>> flow.bits_per_dim(torch.randint(256, (2, 3, 4, 4))).shape
+        torch.Size([2])
+    """
+    given, (center, unit) = pixel_conditioning(levels, context, embedding)
+    network = partial(
+        PixelCNNPlusPlus,
+        hidden=hidden,
+        layers=layers,
+        scales=scales,
+        first_kernel=first_kernel,
+        dropout=dropout,
+        center=center,
+        unit=unit,
+    )
+    shape = image_shape(shape)
+    return pixel_flow(shape, levels, CoupledLogisticMixture(shape[0], levels, components), network, given)
+
+
+RECURRENT: dict[str, Callable[..., nn.Module]] = {"diagonal": DiagonalBiLSTM, "row": RowLSTM}
+"""Networks of recurrent layers, by name."""
+
+
+@model("pixelrnn")
+def pixelrnn(
+    shape: Sequence[int] = MNIST,
+    levels: int = 256,
+    context: Context = 0,
+    embedding: nn.Module | None = None,
+    likelihood: str | None = None,
+    components: int = 10,
+    layer: str = "diagonal",
+    layers: int = 7,
+    hidden: int = 16,
+    first_kernel: int = 7,
+    dropout: float = 0.0,
+) -> Flow:
+    """PixelRNN: long short-term memories along diagonals or rows decide each pixel; an exact mass of integers.
+
+    Args:
+        shape: channels, height and width; the channels of a pixel come in turn.
+        levels: how many values a pixel takes.
+        context: the context: a number of features, or the shape of an image; 0 for none.
+        embedding: a network of the context that is trained with the flow.
+        likelihood: of a pixel: ``"bernoulli"``, ``"categorical"`` or ``"logistic"`` (a mixture of discretized ones); by
+            default the first for two levels and the second for more.
+        components: discretized logistics in each mixture.
+        layer: ``"diagonal"`` (Diagonal BiLSTM, which sees all pixels before) or ``"row"`` (Row LSTM, faster).
+        layers: recurrent layers.
+        hidden: channels of the states.
+        first_kernel: the side of the first convolution's kernel, odd.
+        dropout: of the network, in training.
+
+    Raises:
+        UsageError: if an option does not fit.
+
+    Source: van den Oord, Kalchbrenner, Kavukcuoglu (2016), arXiv:1601.06759.
+
+    Example:
+        >>> import torch, pushforward as pf
+        >>> flow = pf.models.pixelrnn(shape=(1, 4, 4), levels=2, layers=1, hidden=4)
+        >>> flow.sample(3).shape
+        torch.Size([3, 1, 4, 4])
+    """
+    if layer not in RECURRENT:
+        raise UsageError(f"layer expects one of {', '.join(RECURRENT)}, got {layer!r}")
+    given, (center, unit) = pixel_conditioning(levels, context, embedding)
+    network = partial(
+        RECURRENT[layer],
+        hidden=hidden,
+        layers=layers,
+        first_kernel=first_kernel,
+        dropout=dropout,
+        center=center,
+        unit=unit,
+    )
+    return pixel_flow(shape, levels, pixel_mass(likelihood, levels, components), network, given)
 
 
 def pixel_conditioning(
@@ -138,8 +252,9 @@ def pixel_mass(likelihood: str | None, levels: int, components: int) -> MassFunc
     return pixel_likelihood(likelihood or ("bernoulli" if levels == 2 else "categorical"), levels)
 
 
-def pixel_flow(shape: Sequence[int], conditional: MassFunction, network: NetworkFactory, given: Conditioning) -> Flow:
+def pixel_flow(
+    shape: Sequence[int], levels: int, conditional: Conditional, network: NetworkFactory, given: Conditioning
+) -> Flow:
     """The flow of integers whose base is a pixel model of this network."""
-    assert conditional.high is not None
     base = PixelDistribution(image_shape(shape), conditional, network, given.taken)
-    return given.flow([Integers(conditional.high + 1, event_dims=3)], base)
+    return given.flow([Integers(levels, event_dims=3)], base)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from pushforward.errors import UsageError
 from pushforward.networks.context import Context
-from pushforward.networks.masked.convolution import MaskedConvolution, raster_mask
+from pushforward.networks.masked.convolution import MaskedConvolution
 from pushforward.networks.masked.images.base import PixelNetwork, PixelSweep, hidden_degrees
 from pushforward.networks.masked.images.conditions import Condition, ConditionTerm
 from pushforward.networks.masked.images.pixelcnn import PixelHead
-from pushforward.networks.masked.images.rows import CausalRow, Column, RowsAbove, column, plane_term
+from pushforward.networks.masked.images.rows import Column, column, plane_term
+from pushforward.networks.masked.images.stacks import HorizontalConvolution, VerticalConvolution
 
 
 class GatedPixelCNN(PixelNetwork):
@@ -115,49 +115,6 @@ class GatedLayer(nn.Module):
         """Return the horizontal stack's result, of planes or of the channels of a pixel."""
         branch = last(self.dropout(gated(raw)))
         return horizontal + branch if self.residual else branch
-
-
-class VerticalConvolution(nn.Conv2d):
-    """A convolution that sees the rows above and, where it is not strict, its own."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, strict: bool) -> None:
-        self.above = kernel // 2
-        super().__init__(inputs, outputs, (self.above + (not strict), kernel))
-        self.cut = int(strict)
-
-    def forward(self, x: Tensor) -> Tensor:
-        sides = self.kernel_size[1] // 2
-        return F.conv2d(F.pad(x, (sides, sides, self.above, -self.cut)), self.weight, self.bias)
-
-    def rows(self, rows: int, width: int) -> RowsAbove:
-        """The layer, one row after the other."""
-        assert self.bias is not None
-        return RowsAbove(self.weight, self.bias, self.kernel_size[0], rows, width)
-
-
-class HorizontalConvolution(nn.Conv2d):
-    """A convolution that sees the pixels to the left and, of its own, what its degrees allow."""
-
-    mask: Tensor
-
-    def __init__(self, in_degrees: list[int], out_degrees: list[int], kernel: int, *, strict: bool) -> None:
-        self.left = kernel // 2
-        super().__init__(len(in_degrees), len(out_degrees), (1, self.left + 1))
-        mask = raster_mask(in_degrees, out_degrees, 1, strict=strict)
-        mask = torch.cat([torch.ones_like(mask).expand(-1, -1, 1, self.left), mask], -1)
-        self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
-
-    @property
-    def masked_weight(self) -> Tensor:
-        """``W * M``."""
-        return self.weight * self.mask
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(F.pad(x, (self.left, 0)), self.masked_weight, self.bias)
-
-    def row(self, rows: int, width: int) -> CausalRow:
-        """The layer, one pixel after the other; its bias is left to the row's term."""
-        return CausalRow(self.masked_weight, self.left, rows, width)
 
 
 class GatedSweep(PixelSweep):

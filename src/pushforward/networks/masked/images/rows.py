@@ -77,16 +77,17 @@ class RowsAbove:
         bias: ``(C',)``.
         above: how many rows above the last that it sees are kept.
         rows, width: how many images, and how wide.
+        stride: of the pixels of a row that there are results for.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor, above: int, rows: int, width: int) -> None:
-        self.weight, self.bias = weight, bias
+    def __init__(self, weight: Tensor, bias: Tensor, above: int, rows: int, width: int, stride: int = 1) -> None:
+        self.weight, self.bias, self.stride = weight, bias, stride
         self.previous = weight.new_zeros(rows, weight.shape[1], above, width)
 
     def read(self) -> Tensor:
         """Return the results ``(rows, C', 1, W)`` of the rows kept."""
         sides = self.weight.shape[-1] // 2
-        return F.conv2d(F.pad(self.previous, (sides, sides)), self.weight, self.bias)
+        return F.conv2d(F.pad(self.previous, (sides, sides)), self.weight, self.bias, self.stride)
 
     def write(self, row: Tensor) -> None:
         """Keep a row ``(rows, C, 1, W)``, and forget the first."""
