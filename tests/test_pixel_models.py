@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.func import jacrev
 from torch.nn import functional as F
 
 import pushforward as pf
@@ -41,12 +42,12 @@ from pushforward.testing import randomise
 
 Factory = Callable[..., PixelNetwork]
 ELEMENTWISE: dict[str, Factory] = {
-    "pixelcnn": partial(PixelCNN, hidden=6, layers=3, first_kernel=3),
-    "gated": partial(GatedPixelCNN, hidden=6, layers=5, first_kernel=3),
-    "row": partial(RowLSTM, hidden=6, layers=2, first_kernel=3),
-    "diagonal": partial(DiagonalBiLSTM, hidden=6, layers=1, first_kernel=3),
+    "pixelcnn": partial(PixelCNN, hidden=12, layers=3, first_kernel=3),
+    "gated": partial(GatedPixelCNN, hidden=12, layers=5, first_kernel=3),
+    "row": partial(RowLSTM, hidden=12, layers=2, first_kernel=3),
+    "diagonal": partial(DiagonalBiLSTM, hidden=12, layers=1, first_kernel=3),
 }
-PLUS: Factory = partial(PixelCNNPlusPlus, hidden=6, layers=2, scales=3, first_kernel=3)
+PLUS: Factory = partial(PixelCNNPlusPlus, hidden=12, layers=2, scales=3, first_kernel=3)
 NETWORKS = {**ELEMENTWISE, "plus": PLUS}
 # Whose layers here reach every pixel before.
 FAR_SIGHTED = ["gated", "diagonal", "plus"]
@@ -89,7 +90,7 @@ def test_outputs_see_the_variables_before_alone(name: str, channels: int) -> Non
     network = network_of(name, channels)
     height, width = 5, 4
     x = torch.randn(channels, height, width, generator=seeded(), dtype=torch.float64)
-    jacobian = torch.autograd.functional.jacobian(network, x)
+    jacobian = jacrev(network)(x)
     by_output = in_order(jacobian, network.variables, height, width).abs().sum(1)
     by_input = in_order(by_output.movedim((1, 2, 3), (0, 1, 2)), network.variables, height, width).sum(1)
     sees = by_input.t() > 0
@@ -362,9 +363,9 @@ def test_likelihoods_by_name() -> None:
         (lambda: PixelDistribution((1, 4, 4), BernoulliMass(), GatedConvNet(1, 1)), "expects a causal network"),
         (lambda: PixelCNN(3, 7), "outputs one of the variables of a pixel"),
         (lambda: PixelCNN(3, 6, hidden=2), "a hidden channel at least for each of a pixel's 3 variables"),
-        (lambda: GatedPixelCNN(1, 1, first_kernel=1), "kernels of at least 3"),
+        (lambda: GatedPixelCNN(1, 1, first_kernel=1), "odd kernels of at least 3"),
         (lambda: PixelCNN(1, 1, kernel=2), "odd kernel_size"),
-        (lambda: GatedPixelCNN(1, 1, kernel=4), "odd kernel_size"),
+        (lambda: GatedPixelCNN(1, 1, kernel=4), "odd kernels of at least 3"),
         (lambda: PixelCNNPlusPlus(3, 6), "pixels of one variable, numbers=3"),
         (lambda: CoupledLogisticMixture(0), "a channel, a component and two levels at least"),
         (lambda: pf.models.pixelrnn(layer="column"), "layer expects one of diagonal, row, got 'column'"),

@@ -5,14 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pushforward.errors import UsageError
 from pushforward.networks.context import Context
 from pushforward.networks.masked.convolution import MaskedConvolution
 from pushforward.networks.masked.images.base import PixelNetwork, PixelSweep, hidden_degrees
 from pushforward.networks.masked.images.conditions import Condition, ConditionTerm
 from pushforward.networks.masked.images.pixelcnn import PixelHead
 from pushforward.networks.masked.images.rows import Column, column, plane_term
-from pushforward.networks.masked.images.stacks import HorizontalConvolution, VerticalConvolution
+from pushforward.networks.masked.images.stacks import HorizontalConvolution, VerticalConvolution, check_kernels
 
 
 class GatedPixelCNN(PixelNetwork):
@@ -60,8 +59,7 @@ class GatedPixelCNN(PixelNetwork):
         unit: float = 1.0,
     ) -> None:
         super().__init__(inputs, outputs, context, numbers, center, unit)
-        if min(first_kernel, kernel) < 3:
-            raise UsageError(f"GatedPixelCNN expects kernels of at least 3, got {first_kernel} and {kernel}")
+        check_kernels(first_kernel, kernel)
         degrees, given = hidden_degrees(hidden, self.variables), self.context_channels
         first = GatedLayer(self.input_degrees, degrees, first_kernel, dropout, given, strict=True)
         others = [GatedLayer(degrees, degrees, kernel, dropout, given) for _ in range(layers - 1)]

@@ -11,7 +11,7 @@ from pushforward.networks.masked.images.conditions import Condition
 from pushforward.networks.masked.images.pixelcnn import PixelHead
 from pushforward.networks.masked.images.scales import Scale
 from pushforward.networks.masked.images.scales_swept import MultiscaleSweep
-from pushforward.networks.masked.images.stacks import HorizontalConvolution, VerticalConvolution
+from pushforward.networks.masked.images.stacks import HorizontalConvolution, VerticalConvolution, check_kernels
 
 
 class PixelCNNPlusPlus(PixelNetwork):
@@ -60,11 +60,9 @@ class PixelCNNPlusPlus(PixelNetwork):
         unit: float = 1.0,
     ) -> None:
         super().__init__(inputs, outputs, context, numbers, center, unit)
-        if self.variables != 1 or first_kernel < 3:
-            raise UsageError(
-                f"PixelCNNPlusPlus expects pixels of one variable, numbers={inputs}, and a first kernel of at least 3, "
-                f"got numbers={numbers} and first_kernel={first_kernel}"
-            )
+        check_kernels(first_kernel)
+        if self.variables != 1:
+            raise UsageError(f"PixelCNNPlusPlus expects pixels of one variable, numbers={inputs}, got {numbers}")
         self.first_above = VerticalConvolution(inputs, hidden, first_kernel, strict=True)
         self.first_beside = HorizontalConvolution([0] * inputs, [0] * hidden, first_kernel, strict=True)
         self.link = nn.Conv2d(hidden, hidden, 1, bias=False)

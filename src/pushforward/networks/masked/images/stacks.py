@@ -8,8 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pushforward.errors import UsageError
 from pushforward.networks.masked.convolution import raster_mask
 from pushforward.networks.masked.images.rows import CausalRow, RowsAbove
+
+
+def check_kernels(*sides: int) -> None:
+    """Raise :class:`UsageError` unless kernels have a centre and something beside it."""
+    if any(side < 3 or side % 2 == 0 for side in sides):
+        raise UsageError(f"convolutions of rows above and beside expect odd kernels of at least 3, got {sides}")
 
 
 class VerticalConvolution(nn.Conv2d):
