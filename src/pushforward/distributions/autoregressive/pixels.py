@@ -137,9 +137,9 @@ class PixelDistribution(Distribution):
         # In raster order: a pixel's variables side by side.
         changes = torch.zeros(len(chosen), count, self.numbers).index_put_((torch.arange(len(chosen)), chosen), ONE)
         images = changes.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
-        distribution = moved(self)
-        given = None if self.context is None else torch.zeros(len(images) + 1, *self.context.features_shape)
-        rows = torch.cat([torch.zeros(1, *self.event_shape), images]).to(self.like)
+        distribution, like = moved(self), next(iter(self.network.parameters()), self.like)
+        given = None if self.context is None else like.new_zeros(len(images) + 1, *self.context.features_shape)
+        rows = torch.cat([torch.zeros(1, *self.event_shape), images]).to(like)
         outputs = distribution.parameters_of(rows, given).permute(0, 2, 3, 1, 4).flatten(1, 3)
         differs = ((outputs[1:] - outputs[:1]).abs() > 1e-5).any(-1)
         too_early = differs & (torch.arange(count) <= chosen[:, None])

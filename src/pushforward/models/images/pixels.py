@@ -201,7 +201,7 @@ def pixelrnn(
         likelihood: of a pixel: ``"bernoulli"``, ``"categorical"`` or ``"logistic"`` (a mixture of discretized ones); by
             default the first for two levels and the second for more.
         components: discretized logistics in each mixture.
-        layer: ``"diagonal"`` (Diagonal BiLSTM, which sees all pixels before) or ``"row"`` (Row LSTM, faster).
+        layer: ``"diagonal"`` (Diagonal BiLSTM, which sees farthest) or ``"row"`` (Row LSTM, faster).
         layers: recurrent layers.
         hidden: channels of the states.
         first_kernel: the side of the first convolution's kernel, odd.

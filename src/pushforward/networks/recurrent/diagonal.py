@@ -19,7 +19,7 @@ from pushforward.networks.recurrent.skew import skew, unskew
 class DiagonalBiLSTM(PixelRNN):
     r"""PixelRNN of Diagonal BiLSTM layers: the state of a pixel comes of those to its left and above, in the skewed
     image the two neighbours in the column before; another state comes from the right, and is moved down by a row. A
-    single layer sees all pixels before.
+    single layer sees all pixels before but the last of the row above, which the first convolution's mask hides there.
 
     Args:
         inputs, outputs, context, numbers, center, unit: as for every :class:`PixelNetwork`.
