@@ -122,7 +122,7 @@ def binarised(seconds: float, data: Path, accelerator: str) -> list[dict[str, ob
 def binary_models() -> dict[str, pf.Flow]:
     """Every model of black and white pixels, by name."""
     torch.manual_seed(0)
-    made = pf.Flow([], pf.distributions.BinaryMADE(784))
+    made = pf.Flow([pf.transforms.Integers(2)], pf.distributions.BinaryMADE(784))
     models = {"MADE": made}
     if "nade" in pf.list_models():
         models["NADE"] = pf.build("nade", features=784)
