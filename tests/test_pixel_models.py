@@ -42,12 +42,12 @@ from pushforward.testing import randomise
 
 Factory = Callable[..., PixelNetwork]
 ELEMENTWISE: dict[str, Factory] = {
-    "pixelcnn": partial(PixelCNN, hidden=12, layers=3, first_kernel=3),
-    "gated": partial(GatedPixelCNN, hidden=12, layers=5, first_kernel=3),
-    "row": partial(RowLSTM, hidden=12, layers=2, first_kernel=3),
-    "diagonal": partial(DiagonalBiLSTM, hidden=12, layers=1, first_kernel=3),
+    "pixelcnn": partial(PixelCNN, hidden=18, layers=3, first_kernel=3),
+    "gated": partial(GatedPixelCNN, hidden=18, layers=5, first_kernel=3),
+    "row": partial(RowLSTM, hidden=18, layers=2, first_kernel=3),
+    "diagonal": partial(DiagonalBiLSTM, hidden=18, layers=1, first_kernel=3),
 }
-PLUS: Factory = partial(PixelCNNPlusPlus, hidden=12, layers=2, scales=3, first_kernel=3)
+PLUS: Factory = partial(PixelCNNPlusPlus, hidden=18, layers=2, scales=3, first_kernel=3)
 NETWORKS = {**ELEMENTWISE, "plus": PLUS}
 # Whose layers here reach every pixel before.
 FAR_SIGHTED = ["gated", "plus"]

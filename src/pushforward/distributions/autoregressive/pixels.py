@@ -18,8 +18,6 @@ from pushforward.networks.masked.causal import moved
 from pushforward.networks.masked.images.base import PixelNetwork
 from pushforward.networks.masked.images.gated import GatedPixelCNN
 
-ONE = torch.ones(())
-
 PROBES = 16
 """How many variables are changed, one by one, to see whether a network is causal."""
 
@@ -135,7 +133,8 @@ class PixelDistribution(Distribution):
         count = height * width * self.variables
         chosen = torch.linspace(0, count - 1, min(count, PROBES)).long()
         # In raster order: a pixel's variables side by side.
-        changes = torch.zeros(len(chosen), count, self.numbers).index_put_((torch.arange(len(chosen)), chosen), ONE)
+        changes = torch.zeros(len(chosen), count, self.numbers)
+        changes[torch.arange(len(chosen)), chosen] = 1.0
         images = changes.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
         distribution, like = moved(self), next(iter(self.network.parameters()), self.like)
         given = None if self.context is None else like.new_zeros(len(images) + 1, *self.context.features_shape)
