@@ -25,7 +25,7 @@ class CoupledLogisticMixture(Part):
     take the mass of the tails.
 
     Parameters per pixel, ``K (1 + 2 C + C (C - 1) / 2)``: for each component its weight's logit, ``C`` raw means (in
-    halves of the range; the components start spread over it), ``C`` raw log-scales (bounded below), and the raw
+    halves of the range; the components start spread over it), ``C`` raw log-scales (bounded), and the raw
     coefficients, through a tanh, of channel 1 by 0, 2 by 0, 2 by 1 and so on.
 
     Args:
@@ -96,7 +96,7 @@ class CoupledLogisticMixture(Part):
         # Row c holds the coefficients of the channels before c, and then zeros.
         rows = torch.tanh(raw).split(list(range(self.channels)), -1)
         coefficients = torch.stack([F.pad(row, (0, self.channels - row.shape[-1])) for row in rows], -2)
-        log_scales = (log_scales + math.log(self.middle) - 1.0).clamp_min(self.least_log_scale)
+        log_scales = (log_scales + math.log(self.middle) - 1.0).clamp(self.least_log_scale, self.least_log_scale + 25.0)
         return torch.log_softmax(logits[..., 0], -1), self.middle * (1.0 + means + spread), log_scales, coefficients
 
 

@@ -89,9 +89,9 @@ class DiagonalStates(nn.Module):
 
     def forward(self, gates: Tensor) -> Tensor:
         """Return the states ``(N, h, H, W)`` for what comes in, ``(N, 4 h, H, W)``, one diagonal after the other."""
-        batch, channels, height, _ = gates.shape
+        batch, channels, height, width = gates.shape
         # Outside of the image all gates are zero, and so are the states that nothing has entered.
-        diagonals = skew(gates).permute(3, 0, 2, 1).reshape(-1, batch * height, channels)
+        diagonals = skew(gates).permute(3, 0, 2, 1).reshape(width + height - 1, batch * height, channels)
         weight = torch.cat([self.above.weight, self.beside.weight], 1).t()
         state = memory = gates.new_zeros(batch * height, channels // 4)
         states: list[Tensor] = []
