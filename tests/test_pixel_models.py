@@ -406,4 +406,3 @@ def test_the_command_line_trains_and_draws(tmp_path: Path) -> None:
     assert cli.run(["evaluate", run, "-q"]) == 0
     for name in ("samples.png", "samples.npz"):
         assert cli.run(["sample", run, "-n", "4", "-o", str(tmp_path / name), "-q"]) == 0
-    assert cli.run(["plot", run, "samples", "-o", str(tmp_path / "plot.png"), "-q"]) == 0
