@@ -9,8 +9,9 @@ from pushforward.networks.context import Context
 from pushforward.networks.masked.images.base import PixelNetwork, PixelSweep
 from pushforward.networks.masked.images.conditions import Condition
 from pushforward.networks.masked.images.pixelcnn import PixelHead
+from pushforward.networks.masked.images.rows import plane_term
 from pushforward.networks.masked.images.scales import Scale
-from pushforward.networks.masked.images.scales_swept import MultiscaleSweep
+from pushforward.networks.masked.images.scales_swept import ScaleSweep
 from pushforward.networks.masked.images.stacks import HorizontalConvolution, VerticalConvolution, check_kernels
 
 
@@ -76,3 +77,29 @@ class PixelCNNPlusPlus(PixelNetwork):
 
     def _sweep(self, rows: int, width: int) -> PixelSweep:
         return MultiscaleSweep(self, rows, width)
+
+
+class MultiscaleSweep(PixelSweep):
+    """A PixelCNN++'s evaluation: the stream of the rows above row by row, the other pixel by pixel."""
+
+    def __init__(self, network: PixelCNNPlusPlus, rows: int, width: int) -> None:
+        self.network = network
+        self.first_above = network.first_above.rows(rows, width)
+        self.first_beside = network.first_beside.row(rows, width)
+        self.scale = ScaleSweep(network.scale, rows, width)
+        self.head = network.head.column()
+
+    def begin(self, condition: Condition) -> None:
+        above = self.first_above.read()
+        self.first_beside.begin(plane_term(self.network.first_beside.bias, self.network.link(above)))
+        self.scale.begin(above, condition)
+
+    def outputs(self, j: int) -> Tensor:
+        return self.head(self.scale.corner(j, self.first_beside.read(j)))
+
+    def write(self, j: int, pixel: Tensor) -> None:
+        self.first_beside.write(j, pixel)
+
+    def end(self) -> None:
+        self.first_above.write(self.first_beside.end())
+        self.scale.end()

@@ -1,47 +1,15 @@
-"""PixelCNN++ one pixel after the other: a scale of half the sides is asked at every other pixel of every other row."""
+"""Scales of two streams one pixel after the other: a scale of half the sides is asked at every other pixel of every other row."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pushforward.networks.masked.images.base import PixelSweep
 from pushforward.networks.masked.images.conditions import Condition
 from pushforward.networks.masked.images.rows import CausalRow, plane_term
 from pushforward.networks.masked.images.scales import GatedResidual, Scale, Streams, concat_elu
 from pushforward.networks.masked.images.stacks import CornerConvolution
-
-if TYPE_CHECKING:
-    from pushforward.networks.masked.images.pixelcnn_pp import PixelCNNPlusPlus
-
-
-class MultiscaleSweep(PixelSweep):
-    """A PixelCNN++'s evaluation: the stream of the rows above row by row, the other pixel by pixel."""
-
-    def __init__(self, network: PixelCNNPlusPlus, rows: int, width: int) -> None:
-        self.network = network
-        self.first_above = network.first_above.rows(rows, width)
-        self.first_beside = network.first_beside.row(rows, width)
-        self.scale = ScaleSweep(network.scale, rows, width)
-        self.head = network.head.column()
-
-    def begin(self, condition: Condition) -> None:
-        above = self.first_above.read()
-        self.first_beside.begin(plane_term(self.network.first_beside.bias, self.network.link(above)))
-        self.scale.begin(above, condition)
-
-    def outputs(self, j: int) -> Tensor:
-        return self.head(self.scale.corner(j, self.first_beside.read(j)))
-
-    def write(self, j: int, pixel: Tensor) -> None:
-        self.first_beside.write(j, pixel)
-
-    def end(self) -> None:
-        self.first_above.write(self.first_beside.end())
-        self.scale.end()
 
 
 class ScaleSweep:
