@@ -1,4 +1,4 @@
-"""Scales of two streams one pixel after the other: a scale of half the sides is asked at every other pixel of every other row."""
+"""Scales of two streams, pixel by pixel: one of half the sides is asked at every other pixel of every other row."""
 
 from __future__ import annotations
 
