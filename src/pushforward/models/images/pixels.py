@@ -10,10 +10,10 @@ from torch import nn
 from pushforward.distributions import Conditional, CoupledLogisticMixture, MassFunction, PixelDistribution
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
-from pushforward.models.autoencoders.likelihoods import pixel_likelihood
 from pushforward.models.bases import bounded_mixture
 from pushforward.models.contexts import Conditioning, conditioning
 from pushforward.models.images.architecture import CIFAR, MNIST, image_shape
+from pushforward.models.likelihoods import pixel_likelihood
 from pushforward.models.registry import model
 from pushforward.networks import DiagonalBiLSTM, GatedPixelCNN, NetworkFactory, PixelCNN, PixelCNNPlusPlus, RowLSTM
 from pushforward.networks.context import Context
