@@ -9,13 +9,13 @@ from torch import nn
 from pushforward.distributions import GaussianConditional, GivenParameters
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
-from pushforward.models.autoencoders.likelihoods import pixel_likelihood
 from pushforward.models.autoencoders.networks import Networks
 from pushforward.models.autoencoders.posteriors import Sizes, posterior_named
 from pushforward.models.autoencoders.priors import prior_named
 from pushforward.models.contexts import Conditioning, conditioning
 from pushforward.models.images.architecture import image_shape
 from pushforward.models.kinds import LEVELS, only_shape, vector_features
+from pushforward.models.likelihoods import pixel_likelihood
 from pushforward.models.registry import model
 from pushforward.networks.context import Context
 from pushforward.transforms import Standardise, Transform, VariationalEncoding

@@ -1,4 +1,4 @@
-"""Likelihoods of variational autoencoders: the distribution of an element given what the decoder emits for it."""
+"""Likelihoods of pixels by name: the distribution of one number given what a network emits for it."""
 
 from __future__ import annotations
 
