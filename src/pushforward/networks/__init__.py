@@ -1,8 +1,10 @@
 """Networks: how the parameters are computed. Plain torch modules that know nothing of flows."""
 
 from pushforward.kernels.first_calls import make_first_calls
+from pushforward.networks.attention.causal import CausalTransformer
 from pushforward.networks.autoencoders.convolution import GatedConvDecoder, GatedConvEncoder
 from pushforward.networks.autoencoders.dense import DenseDecoder, DenseEncoder
+from pushforward.networks.causal import CausalNetwork
 from pushforward.networks.clipped import Clipped
 from pushforward.networks.dense import DenseMLP, DenseNet, ReZero, Rezeroed
 from pushforward.networks.factory import Joined, NetworkFactory
@@ -73,6 +75,8 @@ __all__ = [
     "DenseMLP",
     "DenseNet",
     "MADE",
+    "CausalNetwork",
+    "CausalTransformer",
     "MaskedNetwork",
     "NetworkFactory",
     "ReZero",
