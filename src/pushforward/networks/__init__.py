@@ -7,7 +7,9 @@ from pushforward.networks.autoencoders.dense import DenseDecoder, DenseEncoder
 from pushforward.networks.causal import CausalNetwork
 from pushforward.networks.clipped import Clipped
 from pushforward.networks.dense import DenseMLP, DenseNet, ReZero, Rezeroed
+from pushforward.networks.embeddings.dropped import DroppedContext
 from pushforward.networks.factory import Joined, NetworkFactory
+from pushforward.networks.guided import Guided
 from pushforward.networks.images.attention import AttentionConvNet
 from pushforward.networks.images.convolution import MaskedChannels
 from pushforward.networks.images.gated import GatedConvNet
@@ -76,6 +78,8 @@ __all__ = [
     "DenseNet",
     "MADE",
     "CausalNetwork",
+    "DroppedContext",
+    "Guided",
     "CausalTransformer",
     "MaskedNetwork",
     "NetworkFactory",
