@@ -43,7 +43,7 @@ def guided(flow: Flow, weight: float) -> Flow:
             "DroppedContext, as pf.models.tarflow(context=...) does"
         )
     before = list(parts_in_turn(flow.transform))
-    parts = [_guided(part, flow.embedding.none, weight) for part in before]
+    parts = [_guided(part, flow.embedding.none.detach(), weight) for part in before]
     if parts == before:
         raise UsageError("guided expects a flow with autoregressive layers that take the context, got one without")
     return Flow(parts, flow.base, context=flow.context or 0, embedding=flow.embedding).train(flow.training)
