@@ -8,20 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.distributions.base import Distribution
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.transforms.chain import Chain, parts_in_turn
 from pushforward.transforms.surjections.gaussian_dequantization import GaussianDequantization
 
 
-def denoised(flow: Flow, y: Tensor, noise: float, context: Any = None) -> Tensor:
+def denoised(flow: Distribution, y: Tensor, noise: float, context: Any = None) -> Tensor:
     r"""Return what noisy events are of in the mean, ``E[x | y] = y + noise^2 grad log p(y)``.
 
     It holds for ``y = x + noise * e`` with standard normal ``e``, where ``p`` is the density of ``y`` (Robbins 1956;
     Tweedie's formula, see Efron 2011): so of a flow that was trained on data with such noise, and its samples.
 
     Args:
-        flow: the density of noisy events.
+        flow: the density of noisy events, a flow or another distribution.
         y: noisy events.
         noise: the noise's standard deviation.
         context: the context, as for ``flow.log_prob``.
