@@ -10,7 +10,7 @@ from pushforward.parts import ModulePart
 
 
 class DroppedContext(ModulePart):
-    r"""Features of a context, in training a share of them replaced by learned ones, ``none``, that stand for no context.
+    r"""Features of a context, in training a share replaced by learned ones, ``none``, that stand for no context.
 
     A flow with this embedding is at once conditional and not, which guidance
     (:func:`pushforward.flows.guided`) makes use of.

@@ -24,9 +24,10 @@ Map = Callable[[Tensor], Tensor]
 class MaskedNetwork(CausalNetwork):
     r"""What masked networks share: degrees, masks, and evaluation in parallel or in order.
 
-    In this kind of :class:`CausalNetwork` variable ``j`` has degree ``j + 1``, hidden units have degrees spread evenly up to ``D - 1`` and ascending
-    within each layer, the outputs for variable ``i`` have degree ``i``, and no unit sees a higher degree than its own.
-    A context enters the first hidden layer, whose units of degree 0 exist only with a context.
+    In this kind of :class:`CausalNetwork` variable ``j`` has degree ``j + 1``, hidden units have degrees spread evenly
+    up to ``D - 1`` and ascending within each layer, the outputs for variable ``i`` have degree ``i``, and no unit sees
+    a higher degree than its own. A context enters the first hidden layer, whose units of degree 0 exist only with a
+    context.
 
     A subclass writes the network once, in :meth:`_evaluate`, in terms of "apply linear layer k". :meth:`forward`
     applies whole layers; :meth:`generate` applies the rows of one degree at a time, so that computing the outputs one

@@ -36,10 +36,10 @@ class Autoregressive(Bijection):
         features: the number of dimensions ``D``.
         scalar: the scalar bijection.
         network: a factory of causal networks, called as ``network(D, D * P, context)``: :class:`MADE`,
-            :class:`ResidualMADE`, :class:`CausalTransformer`, or ``functools.partial`` of one; or a ready-made causal network, any module whose
-            outputs ``(..., P D)`` (the first parameter of each dimension, then the second of each, ...) depend on the
-            dimensions before alone. Where dimensions are several numbers to a network (angles are two), factories are
-            also given ``numbers=``.
+            :class:`ResidualMADE`, :class:`CausalTransformer`, or ``functools.partial`` of one; or a ready-made causal
+            network, any module whose outputs ``(..., P D)`` (the first parameter of each dimension, then the second of
+            each, ...) depend on the dimensions before alone. Where dimensions are several numbers to a network (angles
+            are two), factories are also given ``numbers=``.
         context: a number of features or a space of vectors; 0 for none.
         order: which dimension comes first, second, ...; a permutation of ``0 ... D - 1``, by default in turn.
 
