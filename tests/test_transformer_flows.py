@@ -205,7 +205,7 @@ def test_an_option_that_does_not_fit_is_told() -> None:
     with pytest.raises(UsageError, match="levels"):
         small_flow(shape=(6, 2))
     with pytest.raises(UsageError, match="vector"):
-        small_flow(context=(1, 4, 4))
+        small_flow(features=3, shape=None, levels=None, context=(1, 4, 4))
 
 
 # Patches.
@@ -226,7 +226,7 @@ def test_flatten_keeps_moments_together() -> None:
 
 
 def test_guidance_of_weight_zero_is_the_flow_and_of_minus_one_forgets_the_context() -> None:
-    flow = small_flow(context=3).double()
+    flow = small_flow(context=3, unconditional=0.1).double()
     assert isinstance(flow.embedding, DroppedContext)
     x, context = torch.randint(17, (4, 1, 4, 4)), normal(4, 3).double()
     z = flow.transform.parts[0].encode(x)  # type: ignore[operator, index]
@@ -246,7 +246,7 @@ def test_a_guided_network_pushes_what_it_says_past_the_context() -> None:
 
 
 def test_a_guided_flow_is_saved(tmp_path: Path) -> None:
-    flow = guided(small_flow(context=Categories(3)), 1.0)
+    flow = guided(small_flow(context=Categories(3), unconditional=0.1), 1.0)
     labels = torch.arange(3)
     pf.save(flow, tmp_path / "guided.safetensors")
     loaded = pf.load(tmp_path / "guided.safetensors")
@@ -256,7 +256,7 @@ def test_a_guided_flow_is_saved(tmp_path: Path) -> None:
 
 def test_guidance_wants_contexts_that_were_left_out() -> None:
     with pytest.raises(UsageError, match="DroppedContext"):
-        guided(pf.models.maf(features=2, context=3), 1.0)
+        guided(small_flow(context=3), 1.0)
     with pytest.raises(UsageError, match="takes a context"):
         Guided(small_network(), torch.zeros(3), 1.0)
     with pytest.raises(UsageError, match=r"shape \(3,\)"):

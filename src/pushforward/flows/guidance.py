@@ -23,7 +23,7 @@ def guided(flow: Flow, weight: float) -> Flow:
 
     Args:
         flow: a flow of autoregressive layers that was trained with contexts left out: one whose embedding is a
-            ``DroppedContext``, as ``pf.models.tarflow(context=...)`` makes.
+            ``DroppedContext``, as ``pf.models.tarflow(context=..., unconditional=0.1)`` makes.
         weight: ``w``; 0 is the flow itself.
 
     Raises:
@@ -33,14 +33,14 @@ def guided(flow: Flow, weight: float) -> Flow:
 
     Example:
         >>> import torch, pushforward as pf
-        >>> flow = pf.models.tarflow(shape=(1, 4, 4), levels=17, context=10, hidden=8, layers=2)
+        >>> flow = pf.models.tarflow(shape=(1, 4, 4), levels=17, context=10, unconditional=0.1, hidden=8, layers=2)
         >>> guided(flow, 1.0).sample(3, torch.eye(10)[:1]).shape
         torch.Size([3, 1, 1, 4, 4])
     """
     if not isinstance(flow.embedding, DroppedContext):
         raise UsageError(
             "guided expects a flow that was trained with contexts left out: make it with an embedding that is a "
-            "DroppedContext, as pf.models.tarflow(context=...) does"
+            "DroppedContext, as pf.models.tarflow(context=..., unconditional=0.1) does"
         )
     before = list(parts_in_turn(flow.transform))
     parts = [_guided(part, flow.embedding.none.detach(), weight) for part in before]

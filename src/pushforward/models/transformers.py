@@ -9,7 +9,6 @@ from functools import partial
 from torch import nn
 
 from pushforward.distributions import StandardNormal
-from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.models.contexts import Conditioning, conditioning
 from pushforward.models.images.architecture import image_shape
@@ -45,7 +44,7 @@ def transformer_flow(
     patch: int = 2,
     dropout: float = 0.0,
     noise: float = 0.0,
-    unconditional: float = 0.1,
+    unconditional: float = 0.0,
 ) -> Flow:
     """Autoregressive flow of any scalar bijection whose networks are causal transformers; ``tarflow`` is an instance.
 
@@ -70,7 +69,7 @@ def transformer_flow(
         torch.Size([4])
     """
     real_line("transformer_flow", scalar)
-    given = _sometimes_without(conditioning(context, embedding), unconditional)
+    given = conditioning(context, embedding)
     if shape is None:
         count, token = vector_features(features, levels), 1
         start: list[Transform] = [Standardise(count)]
@@ -81,6 +80,9 @@ def transformer_flow(
         channels, height, width = image_shape(shape)
         count, token = channels * height * width, channels * patch**2
         start = [*_dequantized(levels or LEVELS, noise), Patches(shape, patch)]
+        given = _by_patches(given, embedding, (height // patch, width // patch))
+    if unconditional and given.taken:
+        given = _sometimes_without(given, unconditional)
     network = partial(CausalTransformer, token=token, hidden=hidden, blocks=blocks, heads=heads, dropout=dropout)
     parts = alternating_layers(count, scalar, network, given.taken, layers)
     return given.flow([*start, *parts], StandardNormal((count,)))
@@ -100,7 +102,7 @@ def tarflow(
     patch: int = 2,
     dropout: float = 0.0,
     noise: float = 0.0,
-    unconditional: float = 0.1,
+    unconditional: float = 0.0,
 ) -> Flow:
     """TarFlow: causal transformers over patches decide affine maps; for images, vectors and series.
 
@@ -113,7 +115,8 @@ def tarflow(
         features: the number of dimensions of a vector; give this or ``shape``.
         shape: channels, height and width of an image of integers, or moments and channels of a series of reals.
         levels: how many values a pixel takes, 256 by default.
-        context: the context: a number of features, a shape or a space; 0 for none.
+        context: the context: a number of features, a shape or a space; 0 for none. Of an image as context, every token
+            of an image sees averages over as many places as there are patches.
         embedding: a network of the context that is trained with the flow.
         layers: how many autoregressive layers.
         hidden: width of the transformers, a multiple of ``heads``.
@@ -123,7 +126,7 @@ def tarflow(
         dropout: the share of what a block adds that training leaves out; for small data.
         noise: standard deviation of normal noise on pixels from -1 to 1, in place of uniform noise, for
             ``sample_denoised``; 0 for none.
-        unconditional: the share of the contexts that training leaves out, for ``guided``.
+        unconditional: the share of the contexts that training leaves out, for ``guided``, such as 0.1; 0 for none.
 
     Raises:
         UsageError: if an option does not fit, or not exactly one of ``features`` and ``shape`` is given.
@@ -158,12 +161,17 @@ def tarflow(
 
 def _sometimes_without(given: Conditioning, share: float) -> Conditioning:
     """The same, with a share of the contexts left out of training."""
-    if isinstance(given.taken, tuple):
-        raise UsageError(
-            f"a transformer flow expects a context that is a vector, got shape {given.taken}: give it an embedding= "
-            f"network that makes a vector of it"
-        )
-    return given if not given.taken else replace(given, embedding=DroppedContext(given.taken, given.embedding, share))
+    assert isinstance(given.taken, int)
+    return replace(given, embedding=DroppedContext(given.taken, given.embedding, share))
+
+
+def _by_patches(given: Conditioning, embedding: nn.Module | None, plane: tuple[int, int]) -> Conditioning:
+    """The same, with an image as context averaged over as many places as there are patches, all of which every token
+    sees."""
+    if isinstance(given.taken, int):
+        return given
+    averaged = nn.Sequential(embedding or nn.Identity(), nn.AdaptiveAvgPool2d(plane), nn.Flatten())
+    return conditioning(given.context, averaged)
 
 
 def _series(shape: Sequence[int], levels: int | None) -> list[Transform]:
