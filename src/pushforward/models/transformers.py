@@ -81,10 +81,10 @@ def transformer_flow(
         count, token = channels * height * width, channels * patch**2
         start = [*_dequantized(levels or LEVELS, noise), Patches(shape, patch)]
         given = _by_patches(given, embedding, (height // patch, width // patch))
-    if unconditional and given.taken:
-        given = _sometimes_without(given, unconditional)
     network = partial(CausalTransformer, token=token, hidden=hidden, blocks=blocks, heads=heads, dropout=dropout)
     parts = alternating_layers(count, scalar, network, given.taken, layers)
+    if unconditional and isinstance(given.taken, int) and given.taken:
+        given = replace(given, embedding=DroppedContext(given.taken, given.embedding, unconditional))
     return given.flow([*start, *parts], StandardNormal((count,)))
 
 
@@ -159,18 +159,14 @@ def tarflow(
     )
 
 
-def _sometimes_without(given: Conditioning, share: float) -> Conditioning:
-    """The same, with a share of the contexts left out of training."""
-    assert isinstance(given.taken, int)
-    return replace(given, embedding=DroppedContext(given.taken, given.embedding, share))
-
-
 def _by_patches(given: Conditioning, embedding: nn.Module | None, plane: tuple[int, int]) -> Conditioning:
     """The same, with an image as context averaged over as many places as there are patches, all of which every token
     sees."""
     if isinstance(given.taken, int):
         return given
-    averaged = nn.Sequential(embedding or nn.Identity(), nn.AdaptiveAvgPool2d(plane), nn.Flatten())
+    averaged = nn.Sequential(
+        nn.Identity() if embedding is None else embedding, nn.AdaptiveAvgPool2d(plane), nn.Flatten()
+    )
     return conditioning(given.context, averaged)
 
 
