@@ -19,6 +19,7 @@ from pushforward.networks import CausalTransformer, DroppedContext
 from pushforward.networks.context import Context
 from pushforward.scalar import Affine, ScalarBijection
 from pushforward.transforms import (
+    ActNorm,
     Dequantization,
     Flatten,
     GaussianDequantization,
@@ -50,7 +51,7 @@ def transformer_flow(
 
     Tokens are the patches of an image, the numbers of a vector, or the moments of a series. Layers whose order is
     reversed from one to the next lead onto a standard normal base; before them vectors and series are standardised,
-    images dequantized and taken through a logit or, with ``noise``, given normal noise.
+    images dequantized and taken through a logit or, with ``noise``, given normal noise, and their channels normalised.
 
     Args:
         scalar: the scalar bijection of every number, from the reals onto the reals.
@@ -79,7 +80,7 @@ def transformer_flow(
     else:
         channels, height, width = image_shape(shape)
         count, token = channels * height * width, channels * patch**2
-        start = [*_dequantized(levels or LEVELS, noise), Patches(shape, patch)]
+        start = [*_dequantized(levels or LEVELS, noise), ActNorm(channels, event_dims=3), Patches(shape, patch)]
         given = _by_patches(given, embedding, (height // patch, width // patch))
     network = partial(CausalTransformer, token=token, hidden=hidden, blocks=blocks, heads=heads, dropout=dropout)
     parts = alternating_layers(count, scalar, network, given.taken, layers)
@@ -108,7 +109,8 @@ def tarflow(
 
     Tokens are the patches of an image, the numbers of a vector, or the moments of a series. Layers whose order is
     reversed from one to the next lead onto a standard normal base; before them vectors and series are standardised,
-    images dequantized and taken through a logit or, with ``noise``, given normal noise. Densities take one pass,
+    images dequantized and taken through a logit or, with ``noise``, given normal noise, and their channels normalised.
+    Densities take one pass,
     samples one of a token at a time, with cached keys and values.
 
     Args:
