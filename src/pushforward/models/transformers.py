@@ -110,8 +110,7 @@ def tarflow(
     Tokens are the patches of an image, the numbers of a vector, or the moments of a series. Layers whose order is
     reversed from one to the next lead onto a standard normal base; before them vectors and series are standardised,
     images dequantized and taken through a logit or, with ``noise``, given normal noise, and their channels normalised.
-    Densities take one pass,
-    samples one of a token at a time, with cached keys and values.
+    Densities take one pass, samples one of a token at a time, with cached keys and values.
 
     Args:
         features: the number of dimensions of a vector; give this or ``shape``.
