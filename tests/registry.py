@@ -564,6 +564,21 @@ DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
         lambda: distributions.AutoregressiveDistribution(3, distributions.CategoricalMass(4), SMALL_MADE),
         None,
     ),
+    "PixelDistribution": (
+        lambda: distributions.PixelDistribution(
+            (1, 2, 2), distributions.CategoricalMass(3), partial(networks.GatedPixelCNN, hidden=4, layers=2)
+        ),
+        None,
+    ),
+    "PixelDistribution/pixels": (
+        lambda: distributions.PixelDistribution(
+            (2, 2, 2),
+            distributions.CoupledLogisticMixture(2, 4, 2),
+            partial(networks.PixelCNNPlusPlus, hidden=4, layers=1),
+            2,
+        ),
+        CONTEXT,
+    ),
     "BinaryMADE": (lambda: distributions.BinaryMADE(3, SMALL_MADE, 2), CONTEXT),
     "RNADE": (lambda: distributions.RNADE(3, 2, SMALL_MADE, 2, [2, 0, 1]), CONTEXT),
     "AutoregressiveCategorical": (lambda: distributions.AutoregressiveCategorical(3, 4, 2, hidden=(8,)), CONTEXT),
@@ -706,6 +721,11 @@ IMAGE_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "DenseNet": networks.DenseNet,
     "GatedConvNet": partial(networks.GatedConvNet, hidden=8),
     "GlowConvNet": partial(networks.GlowConvNet, hidden=8),
+    "DiagonalBiLSTM": partial(networks.DiagonalBiLSTM, hidden=8, layers=1),
+    "GatedPixelCNN": partial(networks.GatedPixelCNN, hidden=8, layers=2),
+    "PixelCNN": partial(networks.PixelCNN, hidden=8, layers=1),
+    "PixelCNNPlusPlus": partial(networks.PixelCNNPlusPlus, hidden=8, layers=1, numbers=4),
+    "RowLSTM": partial(networks.RowLSTM, hidden=8, layers=1),
     "LipschitzConvNet": partial(networks.LipschitzConvNet, plane=(4, 6), hidden=8),
     "LipschitzDenseNet": partial(networks.LipschitzDenseNet, plane=(4, 6), hidden=4),
 }
@@ -738,6 +758,7 @@ ABSTRACT = {
     "Velocity",
     "VelocityFactory",
     "MaskedNetwork",
+    "PixelNetwork",
     "LogDeterminant",
     "OrthonormalBasis",
     "ScalarField",
@@ -762,6 +783,7 @@ HELPERS = {
     "TiltedNormal",
     "BernoulliMass",
     "CategoricalMass",
+    "CoupledLogisticMixture",
     "DiscretizedLogisticMixture",
     # Of Piecewise: where its regions are.
     "regions",

@@ -8,6 +8,7 @@ from pushforward.distributions.autoregressive.masked import (
     Conditional,
     GaussianMixtureConditional,
 )
+from pushforward.distributions.autoregressive.pixels import PixelDistribution
 from pushforward.distributions.base import Distribution
 from pushforward.distributions.continuous.beta import Beta
 from pushforward.distributions.continuous.correlated_normal import ConditionalFactorNormal, ConditionalFullNormal
@@ -26,6 +27,7 @@ from pushforward.distributions.cumulative.base import CumulativeNetwork
 from pushforward.distributions.cumulative.increasing import IncreasingNetwork
 from pushforward.distributions.cumulative.penalised import PenalisedNetwork
 from pushforward.distributions.discrete.categorical import CategoricalMass
+from pushforward.distributions.discrete.coupled_logistic import CoupledLogisticMixture
 from pushforward.distributions.discrete.discretized_logistic import DiscretizedLogisticMixture
 from pushforward.distributions.discrete.integers import Categorical, Discrete, DiscretizedLogistic, GroupedDiscrete
 from pushforward.distributions.discrete.mass import MassFunction
@@ -68,6 +70,7 @@ __all__ = [
     "BinaryMADE",
     "Conditional",
     "GaussianMixtureConditional",
+    "PixelDistribution",
     "RNADE",
     "Beta",
     "ConditionalGaussianMixture",
@@ -82,6 +85,7 @@ __all__ = [
     "VonMises",
     "LearnedVonMises",
     "Categorical",
+    "CoupledLogisticMixture",
     "CategoricalMass",
     "Discrete",
     "DiscretizedLogistic",

@@ -24,9 +24,15 @@ from pushforward.networks.lipschitz import (
     normalised_once,
 )
 from pushforward.networks.masked.convolution import MaskedConvolution
+from pushforward.networks.masked.images.base import PixelNetwork
+from pushforward.networks.masked.images.gated import GatedPixelCNN
+from pushforward.networks.masked.images.pixelcnn import PixelCNN
+from pushforward.networks.masked.images.pixelcnn_pp import PixelCNNPlusPlus
 from pushforward.networks.masked.made import MADE, MaskedNetwork, ResidualMADE
 from pushforward.networks.masked.one_hot import OneHotMADE
 from pushforward.networks.mlp import MLP
+from pushforward.networks.recurrent.diagonal import DiagonalBiLSTM
+from pushforward.networks.recurrent.row import RowLSTM
 from pushforward.networks.velocity.base import Velocity, VelocityFactory
 from pushforward.networks.velocity.circles import CircleVelocity
 from pushforward.networks.velocity.convolution import ConcatSquashConvNet
@@ -57,6 +63,12 @@ __all__ = [
     "VelocityMLP",
     "WaveVelocity",
     "OneHotMADE",
+    "DiagonalBiLSTM",
+    "GatedPixelCNN",
+    "PixelCNN",
+    "PixelCNNPlusPlus",
+    "PixelNetwork",
+    "RowLSTM",
     "AttentionConvNet",
     "GatedConvNet",
     "GlowConvNet",

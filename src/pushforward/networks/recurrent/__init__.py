@@ -1,0 +1,1 @@
+"""Recurrent networks of images: long short-term memories along rows and diagonals."""
