@@ -15,7 +15,6 @@ from pushforward.numerics import rand, randn, uniform_noise
 from pushforward.parts import Part
 from pushforward.spaces import Reals
 
-
 LOG_TWO = math.log(2.0)
 
 

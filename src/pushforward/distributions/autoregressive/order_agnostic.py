@@ -41,7 +41,7 @@ class OrderAgnosticDistribution(Distribution):
         seed: what they are drawn from.
 
     Raises:
-        UsageError: if there is no order, or the network looks at what it must not know.
+        UsageError: if there is no order.
         ShapeError: if the input does not end in ``D``, or the context is missing or misshapen.
 
     Source: Uria, Murray, Larochelle (2014), arXiv:1310.1757.
@@ -76,7 +76,8 @@ class OrderAgnosticDistribution(Distribution):
         self.network = make_network(network, features, features * conditional.num_parameters, self.context, owner)
         self.register_buffer("like", torch.zeros(()), persistent=False)
         generator = torch.Generator().manual_seed(check_seed("seed", seed))
-        self.register_buffer("orders", torch.stack([torch.randperm(features, generator=generator) for _ in range(orders)]))
+        drawn = [torch.randperm(features, generator=generator) for _ in range(orders)]
+        self.register_buffer("orders", torch.stack(drawn))
 
     def parameters_of(self, x: Tensor, known: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the conditional's parameters of every variable given the known ones, ``(..., D, P)``."""
@@ -124,7 +125,8 @@ class OrderAgnosticDistribution(Distribution):
         number = len(self.orders)
         chosen = (rand(self.like, batch, generator) * number).long().clamp_max(number - 1)
         x = self.like.new_zeros(*batch, *self.event_shape)
-        return self._draw_rest(x, torch.zeros_like(x, dtype=torch.bool), self.orders[chosen], context, temperature, generator)
+        known = torch.zeros_like(x, dtype=torch.bool)
+        return self._draw_rest(x, known, self.orders[chosen], context, temperature, generator)
 
     @torch.no_grad()
     def complete(
