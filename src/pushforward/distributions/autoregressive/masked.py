@@ -172,7 +172,8 @@ class BinaryMADE(AutoregressiveDistribution):
 
 class RNADE(AutoregressiveDistribution):
     r"""RNADE, a density of real vectors whose conditionals are mixtures of Gaussians (Uria, Murray, Larochelle 2013,
-    arXiv:1306.0186). The network is a masked one; with ``network=RescaledNADE`` it is the original's, of shared weights.
+    arXiv:1306.0186). The network is a masked one; with ``network=RescaledNADE`` it is the original's, whose
+    weights are shared.
 
     Args:
         features, network, context, order: as in :class:`AutoregressiveDistribution`.

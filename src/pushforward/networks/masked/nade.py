@@ -118,8 +118,8 @@ class NADE(ModulePart):
 
 
 class RescaledNADE(NADE):
-    r"""NADE for real numbers, ``h_i = s(rho_i a_i)``: the activations grow with the variables seen, and a learned factor
-    of each variable makes up for it (Uria, Murray, Larochelle 2013, arXiv:1306.0186).
+    r"""NADE for real numbers, ``h_i = s(rho_i a_i)``: the activations grow with the variables seen, and a learned
+    factor of each variable makes up for it (Uria, Murray, Larochelle 2013, arXiv:1306.0186).
 
     Args:
         inputs, outputs, context, hidden, numbers: as in :class:`NADE`.
