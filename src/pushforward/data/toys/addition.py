@@ -26,7 +26,7 @@ def addition(rows: int, digits: int, base: int = 10, generator: torch.Generator 
     Raises:
         UsageError: if there is no digit, or the base is below 2.
 
-    Source: Tran, Vafa, Agrawal, Dinh, Poole (2019), arXiv:1905.10347, section 4.2.
+    Source: Tran, Vafa, Agrawal, Dinh, Poole (2019), arXiv:1905.10347, whose example it is.
 
     Example:
         >>> sums, summands = addition(5, digits=2)

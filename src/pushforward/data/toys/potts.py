@@ -22,7 +22,7 @@ class Potts:
     Raises:
         UsageError: for no place or fewer than two states.
 
-    Source: Tran, Vafa, Agrawal, Dinh, Poole (2019), arXiv:1905.10347, section 4.3.
+    Source: Tran, Vafa, Agrawal, Dinh, Poole (2019), arXiv:1905.10347, whose example it is.
 
     Example:
         >>> model = Potts(side=2, states=3, coupling=0.5)
@@ -50,9 +50,25 @@ class Potts:
         across = (lattice[..., 1:] == lattice[..., :-1]).sum((-2, -1))
         return (across + (lattice[..., 1:, :] == lattice[..., :-1, :]).sum((-2, -1))).float()
 
-    def log_weight(self, x: Tensor) -> Tensor:
-        """Return the log-mass of lattices up to a constant, ``coupling`` times :meth:`agreements`."""
-        return self.coupling * self.agreements(x)
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return the exact log-mass of lattices, ``coupling`` times :meth:`agreements`, normalised."""
+        return self.coupling * self.agreements(x) - self.log_partition()
+
+    def log_partition(self) -> Tensor:
+        """Return the logarithm of the sum over all lattices, row by row (the method of transfer matrices).
+
+        Raises:
+            UsageError: if a row has more than 4096 states, ``q^L``.
+        """
+        if self.states**self.side > 4096:
+            raise UsageError(f"Potts sums over rows of up to 4096 states, got {self.states}^{self.side}: lower side")
+        rows = torch.cartesian_prod(*[torch.arange(self.states)] * self.side).view(-1, self.side)
+        within = self.coupling * (rows[:, 1:] == rows[:, :-1]).sum(-1)
+        between = self.coupling * (rows[:, None] == rows).sum(-1)
+        log_sum = within
+        for _ in range(self.side - 1):
+            log_sum = within + torch.logsumexp(log_sum[:, None] + between, 0)
+        return torch.logsumexp(log_sum, 0)
 
     def sample(self, rows: int, sweeps: int = 200, generator: torch.Generator | None = None) -> Tensor:
         """Draw lattices ``(rows, L L)`` by Gibbs sampling from even ones, one colour of a chessboard after the other.

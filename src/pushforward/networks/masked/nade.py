@@ -14,6 +14,9 @@ from pushforward.networks.context import Context, broadcast, check_context, vect
 from pushforward.networks.masked.made import Choose, check_variables
 from pushforward.parts import ModulePart
 
+LARGEST = 2**24
+"""How many hidden units are computed at once: all variables of as many rows as this allows."""
+
 
 class NADE(ModulePart):
     r"""The network of the neural autoregressive distribution estimator: one layer of hidden units for each variable,
@@ -77,9 +80,9 @@ class NADE(ModulePart):
             x = broadcast(x, 1, context, 1, owner)
         batch = x.shape[:-1]
         values = x.reshape(-1, self.inputs, self.numbers).transpose(0, 1)
-        terms = self._terms(values, slice(0, self.inputs))
-        activations = torch.cat([self._first_activation(batch, context)[None], terms[:-1]]).cumsum(0)
-        outputs = self._conditionals(activations, slice(0, self.inputs))
+        size = max(1, LARGEST // (self.inputs * self.hidden))
+        parts = zip(values.split(size, 1), self._first_activation(batch, context).split(size), strict=True)
+        outputs = torch.cat([self._all_conditionals(*part) for part in parts], 1)
         return outputs.permute(1, 2, 0).reshape(*batch, self.outputs)
 
     def generate(self, choose: Choose, batch: torch.Size, context: Tensor | None = None) -> None:
@@ -107,6 +110,13 @@ class NADE(ModulePart):
     def _terms(self, values: Tensor, variables: slice) -> Tensor:
         """What variables ``(n, rows, F)`` add to the activations of all behind them, ``(n, rows, H)``."""
         return torch.bmm(values, self.weight[variables])
+
+    def _all_conditionals(self, values: Tensor, first_activation: Tensor) -> Tensor:
+        """The outputs ``(D, rows, P)`` for all variables, of values ``(D, rows, F)``."""
+        every = slice(0, self.inputs)
+        terms = self._terms(values, every)
+        activations = torch.cat([first_activation[None], terms[:-1]]).cumsum(0)
+        return self._conditionals(activations, every)
 
     def _conditionals(self, activations: Tensor, variables: slice) -> Tensor:
         """The outputs ``(n, rows, P)`` for variables whose activations are ``(n, rows, H)``."""
