@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from pushforward.errors import UsageError
 from pushforward.networks.masked.made import MaskedNetwork, by_variable
-from pushforward.networks.masked.nade import NADE
 from pushforward.spaces import Space
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -22,7 +21,7 @@ def check_causal(network: nn.Module, variables: int, numbers: int, context: Spac
 
     A copy with its weights moved is asked, since networks start at outputs of zero, which depend on nothing.
     """
-    if isinstance(network, MaskedNetwork | NADE):
+    if isinstance(network, MaskedNetwork):
         return
     network = moved(network)
     like = next(iter(network.parameters()), torch.zeros(()))

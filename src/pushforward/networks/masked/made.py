@@ -50,7 +50,11 @@ class MaskedNetwork(ModulePart):
     ) -> None:
         super().__init__()
         owner = type(self).__name__
-        check_variables(inputs, outputs, numbers, owner)
+        if inputs < 1 or outputs < 1 or outputs % inputs or numbers < 1:
+            raise UsageError(
+                f"{owner} expects outputs to be a positive multiple of inputs, and numbers of at least 1, "
+                f"got inputs={inputs}, outputs={outputs}, numbers={numbers}"
+            )
         if not widths or min(widths) < 1:
             raise UsageError(f"{owner} expects hidden widths of at least 1, got {tuple(widths)}")
         self.inputs, self.outputs, self.numbers = inputs, outputs, numbers
@@ -127,15 +131,6 @@ class MaskedNetwork(ModulePart):
         term = self.context_linear(context)
         width = term.shape[-1]
         return term.expand(*batch, width).reshape(math.prod(batch), width).t()
-
-
-def check_variables(inputs: int, outputs: int, numbers: int, owner: str) -> None:
-    """Raise :class:`UsageError` unless a causal network has as many outputs for each variable."""
-    if inputs < 1 or outputs < 1 or outputs % inputs or numbers < 1:
-        raise UsageError(
-            f"{owner} expects outputs to be a positive multiple of inputs, and numbers of at least 1, "
-            f"got inputs={inputs}, outputs={outputs}, numbers={numbers}"
-        )
 
 
 def by_variable(outputs: Tensor, variables: int) -> Tensor:
