@@ -80,7 +80,7 @@ def test_a_flow_learns_to_add_where_its_base_cannot() -> None:
     flow = pf.models.discrete_flow(features=2, classes=3, context=6, layers=2, hidden=32)
     base = pf.models.discrete_flow(features=2, classes=3, layers=0)
     options = {"max_steps": 400, "learning_rate": 1e-2, "progress": False, "seed": 0}
-    pf.fit(flow, sums, context=context, **options)
+    pf.fit(flow, (sums, context), **options)
     pf.fit(base, sums, **options)
     with torch.no_grad():
         gained = flow.log_prob(sums, context).mean() - base.log_prob(sums).mean()

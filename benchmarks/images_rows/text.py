@@ -99,7 +99,7 @@ def trained(parts: list[Part], classes: int, autoregressive: bool, layers: int, 
         hidden=HIDDEN,
         autoregressive=autoregressive,
     )
-    held = validation[0] if context is None else validation
-    pf.fit(flow, train, held, context=context, max_steps=steps, **TRAINING)
+    seen, held = (train, validation[0]) if context is None else ((train, context), validation)
+    pf.fit(flow, seen, held, max_steps=steps, **TRAINING)
     with torch.no_grad():
         return -flow.log_prob(test, given).double().mean().item()

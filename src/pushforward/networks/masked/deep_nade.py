@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from pushforward.networks.context import Context, for_network, vector_context
-from pushforward.networks.masked.made import check_variables
+from pushforward.errors import UsageError
+from pushforward.networks.context import Context, vector_context
 from pushforward.networks.mlp import MLP
 from pushforward.parts import ModulePart
 
@@ -19,7 +19,7 @@ class DeepNADE(ModulePart):
 
     Args:
         inputs: the number of variables ``D``.
-        outputs: the number of outputs, a multiple ``P`` of the variables, sorted as those of :class:`MaskedNetwork`.
+        outputs: the number of outputs, a multiple ``P`` of the variables, sorted as those of :class:`CausalNetwork`.
         context: features of the context, 0 for none.
         hidden: widths of the hidden layers.
         activation: makes the activation between layers.
@@ -46,9 +46,12 @@ class DeepNADE(ModulePart):
         activation: Callable[[], nn.Module] = nn.ReLU,
     ) -> None:
         super().__init__()
-        check_variables(inputs, outputs, 1, "DeepNADE")
-        features = for_network(vector_context(context, "DeepNADE"))
-        assert isinstance(features, int)
+        if inputs < 1 or outputs < 1 or outputs % inputs:
+            raise UsageError(
+                f"DeepNADE expects outputs to be a positive multiple of inputs, got inputs={inputs}, outputs={outputs}"
+            )
+        space = vector_context(context, "DeepNADE")
+        features = 0 if space is None else space.features_shape[0]
         self.layers = MLP(2 * inputs, outputs, features, hidden=hidden, activation=activation)
 
     def forward(self, x: Tensor, known: Tensor, context: Tensor | None = None) -> Tensor:

@@ -8,17 +8,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pushforward.errors import ShapeError, UsageError
+from pushforward.errors import UsageError
 from pushforward.kernels.recording import recording_nothing
-from pushforward.networks.context import Context, broadcast, check_context, vector_context
-from pushforward.networks.masked.made import Choose, check_variables
-from pushforward.parts import ModulePart
+from pushforward.networks.causal import CausalNetwork, Choose
+from pushforward.networks.context import Context, check_context
 
 LARGEST = 2**24
 """How many hidden units are computed at once: all variables of as many rows as this allows."""
 
 
-class NADE(ModulePart):
+class NADE(CausalNetwork):
     r"""The network of the neural autoregressive distribution estimator: one layer of hidden units for each variable,
     all with the same weights (Larochelle, Murray 2011; Uria, Cote, Gregor, Murray, Larochelle 2016, arXiv:1605.02226).
 
@@ -26,7 +25,7 @@ class NADE(ModulePart):
 
     Every conditional has all ``H`` hidden units to itself, where a masked network divides them among the conditionals.
     All of them together cost ``O(D H)``, since one activation follows from that before by one variable's weights; so
-    does a draw. It is a causal network, with inputs and outputs as in :class:`MaskedNetwork`. ``V`` starts at zero.
+    does a draw. It is a causal network, with inputs and outputs as in :class:`CausalNetwork`. ``V`` starts at zero.
 
     Args:
         inputs: the number of variables ``D``, in the order of their dependence.
@@ -55,29 +54,20 @@ class NADE(ModulePart):
         activation: Callable[[], nn.Module] = nn.Sigmoid,
         numbers: int = 1,
     ) -> None:
-        super().__init__()
-        owner = type(self).__name__
-        check_variables(inputs, outputs, numbers, owner)
+        super().__init__(inputs, outputs, context, numbers)
         if hidden < 1:
-            raise UsageError(f"{owner} expects at least one hidden unit, got hidden={hidden}")
-        self.inputs, self.outputs, self.numbers, self.hidden = inputs, outputs, numbers, hidden
-        self.context = vector_context(context, owner)
+            raise UsageError(f"{type(self).__name__} expects at least one hidden unit, got hidden={hidden}")
+        self.hidden = hidden
         self.weight = nn.Parameter(self._start_weights())
         self.bias = nn.Parameter(torch.zeros(hidden))
-        self.last_weight = nn.Parameter(torch.zeros(inputs, hidden, outputs // inputs))
-        self.last_bias = nn.Parameter(torch.zeros(inputs, 1, outputs // inputs))
+        self.last_weight = nn.Parameter(torch.zeros(inputs, hidden, self.per_input))
+        self.last_bias = nn.Parameter(torch.zeros(inputs, 1, self.per_input))
         features = 0 if self.context is None else self.context.features_shape[0]
         self.context_linear = nn.Linear(features, hidden, bias=False) if features else None
         self.activation = activation()
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return the outputs ``(..., P D)`` for ``x`` of shape ``(..., D F)``."""
-        owner = type(self).__name__
-        if x.shape[-1:] != (self.inputs * self.numbers,):
-            raise ShapeError(f"{owner} expects {self.inputs * self.numbers} inputs, got a tensor of {tuple(x.shape)}")
-        check_context(context, self.context, owner)
-        if context is not None:
-            x = broadcast(x, 1, context, 1, owner)
+        x = self.checked(x, context)
         batch = x.shape[:-1]
         values = x.reshape(-1, self.inputs, self.numbers).transpose(0, 1)
         size = max(1, LARGEST // (self.inputs * self.hidden))
@@ -86,7 +76,6 @@ class NADE(ModulePart):
         return outputs.permute(1, 2, 0).reshape(*batch, self.outputs)
 
     def generate(self, choose: Choose, batch: torch.Size, context: Tensor | None = None) -> None:
-        """Choose the variables in order, each given the outputs for it; see :meth:`MaskedNetwork.generate`."""
         check_context(context, self.context, type(self).__name__)
         activation = self._first_activation(batch, context)
         with recording_nothing():
