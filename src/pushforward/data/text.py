@@ -59,8 +59,13 @@ def text_windows(name: str, text: str, length: int = 16) -> Dataset:
         )
     first, second = len(characters) * 8 // 10, len(characters) * 9 // 10
     train, validation, test = characters[:first], characters[first:second], characters[second:]
-    side_by_side = (part.unfold(0, length, length).contiguous() for part in (validation, test))
-    return Dataset(name, train.unfold(0, length, 1).contiguous(), *side_by_side, levels=len(ALPHABET))
+    return Dataset(
+        name,
+        _windows(train, length, step=1),
+        _windows(validation, length, step=length),
+        _windows(test, length, step=length),
+        levels=len(ALPHABET),
+    )
 
 
 def load_wonderland(length: int = 16) -> Dataset:
@@ -76,3 +81,7 @@ def load_wonderland(length: int = 16) -> Dataset:
     """
     text = (files("pushforward.data.corpora") / "wonderland.txt").read_text(encoding="utf-8")
     return text_windows("wonderland", text, length)
+
+
+def _windows(characters: Tensor, length: int, step: int) -> Tensor:
+    return characters.unfold(0, length, step).contiguous()
