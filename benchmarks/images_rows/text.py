@@ -24,7 +24,7 @@ from pushforward.data import Potts, addition, load_wonderland
 LENGTH, HIDDEN = 16, 256
 STEPS, STEPS_A_SECOND = 4000, 20
 KINDS = {"bipartite": False, "autoregressive": True}
-TRAINING: dict[str, Any] = {"batch_size": 256, "learning_rate": 1e-3, "progress": False, "seed": 0}
+TRAINING: dict[str, Any] = {"batch_size": 256, "learning_rate": 1e-2, "progress": False, "seed": 0}
 Part = tuple[Tensor, Tensor | None]
 
 
