@@ -19,10 +19,11 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "idf": {"layers": 1, "hidden": [8]},
     "coarse-to-fine": {"hidden": [8]},
     "discrete-flow": {"classes": 5},
+    "nade": {"classes": 5},
 }
 # Models of whole numbers, not of the reals.
 DISCRETE = {"idf", "coarse-to-fine", "idf-vector", "discrete-flow", "categorical-flow"}
-DISCRETE |= {"pixelcnn", "gated-pixelcnn", "pixelcnn-pp", "pixelrnn"}
+DISCRETE |= {"pixelcnn", "gated-pixelcnn", "pixelcnn-pp", "pixelrnn", "nade"}
 NAMES = list(pf.list_models())
 # Models of circles and spheres.
 MANIFOLDS = {"torus", "torus-coupling", "torus-cnf", "sphere-cnf", "sphere-exponential", "sphere-recursive"}

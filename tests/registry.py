@@ -595,6 +595,22 @@ DISTRIBUTIONS: dict[str, tuple[Callable[[], Distribution], Tensor | None]] = {
         ),
         CONTEXT,
     ),
+    "AutoregressiveDistribution/nade": (
+        lambda: distributions.AutoregressiveDistribution(
+            3,
+            distributions.CategoricalMass(4),
+            partial(networks.CategoricalNADE, classes=4, hidden=8),
+            2,
+            [1, 2, 0],
+        ),
+        CONTEXT,
+    ),
+    "OrderAgnosticDistribution": (
+        lambda: distributions.OrderAgnosticDistribution(
+            3, distributions.BernoulliMass(), partial(networks.DeepNADE, hidden=8), 2, orders=2
+        ),
+        CONTEXT,
+    ),
     "BinaryMADE": (lambda: distributions.BinaryMADE(3, SMALL_MADE, 2), CONTEXT),
     "RNADE": (lambda: distributions.RNADE(3, 2, SMALL_MADE, 2, [2, 0, 1]), CONTEXT),
     "AutoregressiveCategorical": (lambda: distributions.AutoregressiveCategorical(3, 4, 2, hidden=(8,)), CONTEXT),
@@ -670,6 +686,16 @@ DISTRIBUTIONS |= {
         normal(6, 4),
     ),
     "ConditionalNormal/plane": (lambda: distributions.ConditionalNormal((2,), SMALL, context=2), CONTEXT),
+    "RNADE/shared": (
+        lambda: distributions.RNADE(2, 2, partial(networks.RescaledNADE, hidden=8), 2),
+        CONTEXT,
+    ),
+    "RNADE/laplace": (
+        lambda: distributions.AutoregressiveDistribution(
+            2, distributions.LaplaceMixtureConditional(2), partial(networks.RescaledNADE, hidden=8)
+        ),
+        None,
+    ),
     "RNADE/plane": (lambda: distributions.RNADE(2, 2, SMALL_MADE, 2, [1, 0]), CONTEXT),
     "DiscretizedLogistic/line": (lambda: distributions.DiscretizedLogistic((1,), 2, unit=3.0), None),
     "DiscretizedLogistic/bounded": (lambda: distributions.DiscretizedLogistic((2,), 2, low=0, high=3), None),
@@ -730,6 +756,9 @@ VECTOR_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "CausalTransformer": SMALL_TRANSFORMER,
     "MADE": networks.MADE,
     "MLP": networks.MLP,
+    "NADE": networks.NADE,
+    "RescaledNADE": networks.RescaledNADE,
+    "CategoricalNADE": partial(networks.CategoricalNADE, classes=3),
     "ResidualMADE": networks.ResidualMADE,
     "Clipped": networks.Clipped,
 }
@@ -751,6 +780,8 @@ NETWORK_HELPERS = {"OneHotMADE", "ReZero", "Rezeroed", "MaskedChannels", "Masked
 # Layers and activations of Lipschitz networks; tested with them.
 NETWORK_HELPERS |= {"LipschitzLinear", "LipschitzConvolution", "LipschitzELU", "LipSwish", "CLipSwish", "LipschitzSine"}
 NETWORK_HELPERS |= {"normalised_once"}
+# Of a mask beside the events; tested in tests/test_nade.py.
+NETWORK_HELPERS |= {"DeepNADE"}
 # Of contexts that are left out, and of what a network says without one; tested with transformer flows.
 NETWORK_HELPERS |= {"DroppedContext", "Guided"}
 # Of events to vectors and back, whose inputs and outputs differ in shape; tested with the autoencoders.
@@ -768,6 +799,7 @@ ABSTRACT = {
     "Kernel",
     "Conditional",
     "MassFunction",
+    "MixtureConditional",
     "ScalarBijection",
     "CircleMap",
     "Transform",
@@ -812,6 +844,7 @@ HELPERS = {
     "quadripartite",
     "GaussianConditional",
     "GaussianMixtureConditional",
+    "LaplaceMixtureConditional",
     # How a Sylvester flow's orthonormal columns are made.
     "HouseholderBasis",
     "OrthogonalBasis",

@@ -12,7 +12,19 @@ from pushforward.data.places import as_latitude_longitude, as_unit_vectors
 from pushforward.data.streams import ParquetStream
 from pushforward.data.table_files import TableFile, is_table, open_table
 from pushforward.data.tables import iterate_table, load_table
-from pushforward.data.toys import ENERGIES, TOYS, Funnel, ImageDensity, ManyWell, ToyDensity, load_toy, toy
+from pushforward.data.text import decode_text, encode_text, load_wonderland, text_windows
+from pushforward.data.toys import (
+    ENERGIES,
+    TOYS,
+    Funnel,
+    ImageDensity,
+    ManyWell,
+    Potts,
+    ToyDensity,
+    addition,
+    load_toy,
+    toy,
+)
 
 __all__ = [
     "ENERGIES",
@@ -22,10 +34,14 @@ __all__ = [
     "ImageDensity",
     "ManyWell",
     "ParquetStream",
+    "Potts",
     "TableFile",
     "ToyDensity",
+    "addition",
     "as_latitude_longitude",
     "as_unit_vectors",
+    "decode_text",
+    "encode_text",
     "is_table",
     "iterate_table",
     "load_arrays",
@@ -37,10 +53,12 @@ __all__ = [
     "load_mnist",
     "load_table",
     "load_toy",
+    "load_wonderland",
     "open_table",
     "read_idx",
     "read_picture",
     "split",
+    "text_windows",
     "toy",
     "write_idx",
 ]

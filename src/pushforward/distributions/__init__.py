@@ -6,8 +6,13 @@ from pushforward.distributions.autoregressive.masked import (
     BernoulliMass,
     BinaryMADE,
     Conditional,
-    GaussianMixtureConditional,
 )
+from pushforward.distributions.autoregressive.mixtures import (
+    GaussianMixtureConditional,
+    LaplaceMixtureConditional,
+    MixtureConditional,
+)
+from pushforward.distributions.autoregressive.order_agnostic import OrderAgnosticDistribution
 from pushforward.distributions.autoregressive.pixels import PixelDistribution
 from pushforward.distributions.base import Distribution
 from pushforward.distributions.continuous.beta import Beta
@@ -70,6 +75,9 @@ __all__ = [
     "BinaryMADE",
     "Conditional",
     "GaussianMixtureConditional",
+    "LaplaceMixtureConditional",
+    "MixtureConditional",
+    "OrderAgnosticDistribution",
     "PixelDistribution",
     "RNADE",
     "Beta",

@@ -28,6 +28,7 @@ from pushforward.models.vectors.coupling import coupling, nsf_coupling
 from pushforward.models.vectors.cumulative import cdf_network
 from pushforward.models.vectors.deep_density import deep_density, reconstruction_log_prob
 from pushforward.models.vectors.in_turn import rbig, tabak_turner
+from pushforward.models.vectors.nade import nade, rnade
 from pushforward.models.vectors.rad import rad
 from pushforward.models.vectors.residual import planar, radial, sylvester
 from pushforward.models.vectors.stochastic import hamiltonian_vi, snf
@@ -66,6 +67,7 @@ __all__ = [
     "model",
     "mtaf",
     "multiscale",
+    "nade",
     "naf",
     "nice",
     "nsf",
@@ -77,6 +79,7 @@ __all__ = [
     "rad",
     "radial",
     "rbig",
+    "rnade",
     "realnvp",
     "recipe_options",
     "reconstruction_log_prob",

@@ -28,11 +28,13 @@ from pushforward.networks.lipschitz import (
     normalised_once,
 )
 from pushforward.networks.masked.convolution import MaskedConvolution
+from pushforward.networks.masked.deep_nade import DeepNADE
 from pushforward.networks.masked.images.base import PixelNetwork
 from pushforward.networks.masked.images.gated import GatedPixelCNN
 from pushforward.networks.masked.images.pixelcnn import PixelCNN
 from pushforward.networks.masked.images.pixelcnn_pp import PixelCNNPlusPlus
 from pushforward.networks.masked.made import MADE, MaskedNetwork, ResidualMADE
+from pushforward.networks.masked.nade import NADE, CategoricalNADE, RescaledNADE
 from pushforward.networks.masked.one_hot import OneHotMADE
 from pushforward.networks.mlp import MLP
 from pushforward.networks.recurrent.diagonal import DiagonalBiLSTM
@@ -66,6 +68,10 @@ __all__ = [
     "TangentVelocity",
     "VelocityMLP",
     "WaveVelocity",
+    "NADE",
+    "CategoricalNADE",
+    "DeepNADE",
+    "RescaledNADE",
     "OneHotMADE",
     "DiagonalBiLSTM",
     "GatedPixelCNN",

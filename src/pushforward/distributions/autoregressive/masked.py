@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pushforward.distributions.autoregressive.mixtures import GaussianMixtureConditional
 from pushforward.distributions.base import Distribution
-from pushforward.distributions.continuous.learned_normal import bounded_log_scale
-from pushforward.distributions.continuous.mixture import check_components, mixture_log_prob, mixture_sample
 from pushforward.distributions.discrete.mass import MassFunction
 from pushforward.errors import UsageError
 from pushforward.kernels.autoregressive import is_sweepable
@@ -21,8 +20,7 @@ from pushforward.networks.factory import NetworkFactory, make_network
 from pushforward.networks.masked.causal import check_causal
 from pushforward.networks.masked.made import MADE, by_variable
 from pushforward.numerics import uniform_noise
-from pushforward.parts import Part
-from pushforward.spaces import Reals, Space
+from pushforward.spaces import Space
 
 
 class Conditional(Protocol):
@@ -150,43 +148,6 @@ class BernoulliMass(MassFunction):
         return (torch.logit(noise) * temperature < logit).to(logit.dtype)
 
 
-class GaussianMixtureConditional(Part):
-    r"""A mixture of Gaussians of one number, ``p(x) = sum_k w_k N(x; mu_k, sigma_k)``.
-
-    Parameters per element, ``3 * components`` in this order: the weights' logits, the means (added to quantiles of a
-    normal, so that the components differ), the log-scales (bounded).
-
-    Args:
-        components: the number of components.
-
-    Example:
-        >>> GaussianMixtureConditional(2).log_prob(torch.zeros(4), torch.zeros(4, 6)).shape
-        torch.Size([4])
-    """
-
-    support = Reals()
-
-    def __init__(self, components: int = 5) -> None:
-        check_components(components)
-        self.components = components
-        self.num_parameters = 3 * components
-        levels = (torch.arange(components) + 0.5) / components
-        self._spread = torch.special.ndtri(levels).tolist()
-
-    def log_prob(self, x: Tensor, parameters: Tensor) -> Tensor:
-        return mixture_log_prob(x[..., None], *self._components(parameters))
-
-    def sample(
-        self, parameters: Tensor, *, temperature: float = 1.0, generator: torch.Generator | None = None
-    ) -> Tensor:
-        return mixture_sample(*self._components(parameters), temperature, generator)[..., 0]
-
-    def _components(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logits, means, raw_log_scales = parameters.unflatten(-1, (3, self.components)).unbind(-2)
-        means = means + torch.tensor(self._spread, dtype=means.dtype, device=means.device)
-        return logits, means[..., None], bounded_log_scale(raw_log_scales)[..., None]
-
-
 class BinaryMADE(AutoregressiveDistribution):
     r"""MADE, a density of binary vectors: ``P(x_i = 1) = sigmoid(l_i(x_<i))`` (Germain, Gregor, Murray, Larochelle
     2015, arXiv:1502.03509).
@@ -211,7 +172,8 @@ class BinaryMADE(AutoregressiveDistribution):
 
 class RNADE(AutoregressiveDistribution):
     r"""RNADE, a density of real vectors whose conditionals are mixtures of Gaussians (Uria, Murray, Larochelle 2013,
-    arXiv:1306.0186), computed by a masked network instead of the original's shared weights.
+    arXiv:1306.0186). The network is a masked one; with ``network=RescaledNADE`` it is the original's, whose
+    weights are shared.
 
     Args:
         features, network, context, order: as in :class:`AutoregressiveDistribution`.

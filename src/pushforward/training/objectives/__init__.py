@@ -13,6 +13,7 @@ from pushforward.training.objectives.evidence import ELBO
 from pushforward.training.objectives.flow_matching import FlowMatching
 from pushforward.training.objectives.likelihood import NegativeLogLikelihood, negative_log_likelihood
 from pushforward.training.objectives.objective import Objective, objective_at
+from pushforward.training.objectives.order_agnostic import OrderAgnosticLikelihood
 
 __all__ = [
     "ELBO",
@@ -25,6 +26,7 @@ __all__ = [
     "NegativeLogLikelihood",
     "Objective",
     "ObjectiveName",
+    "OrderAgnosticLikelihood",
     "negative_log_likelihood",
     "objective_at",
     "objective_for",
