@@ -16,6 +16,7 @@ A part of one's own codes once its way is registered:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import singledispatch
 
 import torch
@@ -26,9 +27,10 @@ from pushforward.codec.bitsback.layers import (
     CouplingLayer,
     ElementwiseLayer,
     Layer,
+    LiftingLayer,
     ReorderingLayer,
     ReversedLayer,
-    TriangularLayer,
+    ScalingLayer,
 )
 from pushforward.codec.bitsback.priors import FlowPrior, LocationScalePrior, Prior, SplitPrior
 from pushforward.codec.registry import no_way_through
@@ -79,11 +81,22 @@ def code_base(base: Distribution) -> Prior:
 
 @code_transform.register
 def _(part: Chain, shape: torch.Size) -> list[Layer]:
-    layers = []
+    layers: list[Layer] = []
     for inner in part:
         layers += code_transform(inner, shape)
         shape = inner.forward_shape(shape)
-    return layers
+    return merged(layers)
+
+
+def merged(layers: Sequence[Layer]) -> list[Layer]:
+    """Layers of which those that follow each other and map each element by itself are one."""
+    found: list[Layer] = []
+    for layer in layers:
+        if found and isinstance(layer, ElementwiseLayer) and isinstance(found[-1], ElementwiseLayer):
+            found[-1] = ElementwiseLayer(*found[-1].parts, *layer.parts)
+        else:
+            found.append(layer)
+    return found
 
 
 @code_transform.register
@@ -132,9 +145,10 @@ def _(part: InvertibleConvolutionLU, shape: torch.Size) -> list[Layer]:
 
 
 def _triangular(permutation: Tensor, lower: Tensor, upper: Tensor, shape: torch.Size) -> list[Layer]:
-    """``W = P L U``, the last factor first."""
-    order = Permutation(torch.argmax(permutation, dim=1), event_dims=3)
-    return [TriangularLayer(upper), TriangularLayer(lower), ReorderingLayer(order, shape)]
+    """``W = P L U``, the last factor first, and ``U = D U'`` with a unit diagonal in ``U'``."""
+    order, diagonal = Permutation(torch.argmax(permutation, dim=1), event_dims=3), upper.diagonal()
+    unit = upper / diagonal[:, None]
+    return [LiftingLayer(unit), ScalingLayer(diagonal), LiftingLayer(lower), ReorderingLayer(order, shape)]
 
 
 @code_base.register
