@@ -8,6 +8,7 @@ from pushforward.distributions.autoregressive.masked import (
     Conditional,
     GaussianMixtureConditional,
 )
+from pushforward.distributions.autoregressive.pixels import PixelDistribution
 from pushforward.distributions.base import Distribution
 from pushforward.distributions.continuous.beta import Beta
 from pushforward.distributions.continuous.correlated_normal import ConditionalFactorNormal, ConditionalFullNormal
@@ -66,6 +67,7 @@ __all__ = [
     "BinaryMADE",
     "Conditional",
     "GaussianMixtureConditional",
+    "PixelDistribution",
     "RNADE",
     "Beta",
     "ConditionalGaussianMixture",

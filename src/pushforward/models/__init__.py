@@ -12,6 +12,7 @@ from pushforward.models.contractive import densenet_flow, iresnet, residual_flow
 from pushforward.models.couplings import nice, realnvp
 from pushforward.models.images.flowpp import flowpp
 from pushforward.models.images.multiscale import glow, multiscale
+from pushforward.models.images.pixels import gated_pixelcnn, pixelcnn
 from pushforward.models.images.tutorial import mnist_multiscale, mnist_simple, mnist_vardeq
 from pushforward.models.integers import coarse_to_fine, idf, idf_vector
 from pushforward.models.matching import cnf
@@ -47,6 +48,7 @@ __all__ = [
     "discrete_flow",
     "ffjord",
     "flowpp",
+    "gated_pixelcnn",
     "gaussianization",
     "glow",
     "hamiltonian_vi",
@@ -67,6 +69,7 @@ __all__ = [
     "nice",
     "nsf",
     "nsf_coupling",
+    "pixelcnn",
     "planar",
     "rad",
     "radial",

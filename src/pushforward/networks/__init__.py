@@ -24,6 +24,9 @@ from pushforward.networks.lipschitz import (
     normalised_once,
 )
 from pushforward.networks.masked.convolution import MaskedConvolution
+from pushforward.networks.masked.images.base import PixelNetwork
+from pushforward.networks.masked.images.gated import GatedPixelCNN
+from pushforward.networks.masked.images.pixelcnn import PixelCNN
 from pushforward.networks.masked.made import MADE, MaskedNetwork, ResidualMADE
 from pushforward.networks.masked.one_hot import OneHotMADE
 from pushforward.networks.mlp import MLP
@@ -57,6 +60,9 @@ __all__ = [
     "VelocityMLP",
     "WaveVelocity",
     "OneHotMADE",
+    "GatedPixelCNN",
+    "PixelCNN",
+    "PixelNetwork",
     "AttentionConvNet",
     "GatedConvNet",
     "GlowConvNet",

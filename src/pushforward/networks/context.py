@@ -136,11 +136,12 @@ def join_image(x: Tensor, context: Tensor | None, shape: int | Sequence[int], ow
     if context is None or space is None:
         return x
     x = broadcast(x, 3, context, len(space.shape), owner)
-    planes = _as_planes(context, len(space.shape), x.shape[-2:]).to(x.dtype)
+    planes = as_planes(context, len(space.shape), x.shape[-2:]).to(x.dtype)
     return torch.cat([x, planes.expand(*x.shape[:-3], *planes.shape[-3:])], dim=-3)
 
 
-def _as_planes(context: Tensor, dims: int, plane: torch.Size) -> Tensor:
+def as_planes(context: Tensor, dims: int, plane: torch.Size) -> Tensor:
+    """Return a context, a vector (``dims`` 1) or an image (``dims`` 3), as channels of planes of a size."""
     if dims == 1:
         return context[..., None, None].expand(*context.shape, *plane)
     if context.shape[-2:] == plane:

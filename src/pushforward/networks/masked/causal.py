@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from pushforward.errors import UsageError
 from pushforward.networks.masked.made import MaskedNetwork, by_variable
 from pushforward.spaces import Space
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @torch.no_grad()
@@ -20,7 +23,7 @@ def check_causal(network: nn.Module, variables: int, numbers: int, context: Spac
     """
     if isinstance(network, MaskedNetwork):
         return
-    network = _moved(network)
+    network = moved(network)
     like = next(iter(network.parameters()), torch.zeros(()))
     x = torch.linspace(-1, 1, variables * numbers, dtype=like.dtype, device=like.device)
     # A row with each variable changed, and one with none.
@@ -39,7 +42,7 @@ def check_causal(network: nn.Module, variables: int, numbers: int, context: Spac
         )
 
 
-def _moved(network: nn.Module) -> nn.Module:
+def moved(network: Network) -> Network:
     """A copy in evaluation mode, no weight of which is zero by its start; the global random state is left alone."""
     copied = copy.deepcopy(network).eval()
     generator = torch.Generator().manual_seed(0)
