@@ -1,4 +1,4 @@
-"""The models of the codec's two levels, which lie side by side: ``codec.safetensors`` and ``codec.best.safetensors``."""
+"""The models of the codec's two levels, side by side: ``codec.safetensors`` and ``codec.best.safetensors``."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ draws of bits-back coding take."""
 from __future__ import annotations
 
 import math
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 from torch import Tensor
@@ -55,7 +55,7 @@ class Schedule:
     def bounds(self, count: int) -> list[tuple[int, int]]:
         """The first event of each batch, and the one behind its last."""
         ends = list(accumulate(self.batches(count), initial=self.plain))
-        return list(zip(ends[:-1], ends[1:]))
+        return list(pairwise(ends))
 
 
 class Histograms:
