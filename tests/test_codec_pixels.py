@@ -120,7 +120,9 @@ def test_levels_lie_side_by_side(tmp_path: Path):
         _run("decompress", tmp_path / f"{level}.pfz", *model, "-o", best)
         assert np.array_equal(np.load(best), images)
         best.unlink()
-    result = CliRunner().invoke(app, ["compress", str(place), "--model", str(tmp_path / "fast.safetensors"), "--level", "best"])
+    result = CliRunner().invoke(
+        app, ["compress", str(place), "--model", str(tmp_path / "fast.safetensors"), "--level", "best"]
+    )
     assert "export-codec RUN --level best" in str(result.exception)
 
 

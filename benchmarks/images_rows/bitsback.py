@@ -65,7 +65,12 @@ def coded(
     what = f"{name}, {len(array)} images: file and bound, bits/dim"
     return [
         {"what": what, "ours": 8 * len(content) / array.size, "other": bound(model, images), "asked": "+ 0.03"},
-        {"what": f"{name}: images/s in and out", "ours": len(array) / into, "other": len(array) / out, "asked": ">= 50"},
+        {
+            "what": f"{name}: images/s in and out",
+            "ours": len(array) / into,
+            "other": len(array) / out,
+            "asked": ">= 50",
+        },
     ]
 
 

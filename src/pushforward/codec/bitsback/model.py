@@ -37,7 +37,7 @@ from pushforward.codec.bitsback.start import (
 from pushforward.codec.entropy import AnsCoder
 from pushforward.codec.model import FINGERPRINT_BYTES
 from pushforward.distributions.base import Distribution
-from pushforward.errors import CodecError, UsageError
+from pushforward.errors import CodecError, ConvergenceError, UsageError
 from pushforward.flows.flow import Flow
 from pushforward.transforms.base import Transform
 from pushforward.transforms.chain import Chain
@@ -131,19 +131,22 @@ class LocalBitsBack:
 
     def expected_bits(self) -> float:
         """About how many bits an event takes that the flow itself would draw: the mean of the bound for a few draws."""
-        return self._bound(self.draws[:_DRAWN])
-
-    @cached_property
-    def draws(self) -> Tensor:
-        """Events that the flow draws itself."""
-        with _one_thread():
-            drawn = self.flow.sample(DRAWN, generator=torch.Generator().manual_seed(0))
-        return drawn.round().long()
+        return self._bound(self._drawn(_DRAWN))
 
     @cached_property
     def histograms(self) -> Histograms:
         """What codes the first events of a block."""
-        return Histograms(self.draws, self.levels)
+        try:
+            events = self._drawn(DRAWN)
+        # A flow whose inverse does not converge at its own latents may do so near the data's.
+        except ConvergenceError:
+            events = torch.zeros((0, *self.event_shape), dtype=torch.int64)
+        return Histograms(events, self.levels)
+
+    def _drawn(self, count: int) -> Tensor:
+        """Events that the flow draws itself."""
+        with _one_thread():
+            return self.flow.sample(count, generator=torch.Generator().manual_seed(0)).round().long()
 
     def _begin(self, coder: AnsCoder, x: Tensor) -> Schedule:
         """Encode as many of the first events plainly as bits-back coding of the next takes bits to begin with."""

@@ -71,7 +71,7 @@ class Histograms:
     def __init__(self, events: Tensor, levels: int) -> None:
         self.shift = max(0, (levels - 1).bit_length() - 8)
         bins = (levels - 1 >> self.shift) + 1
-        values = (events.reshape(len(events), -1) >> self.shift).numpy()
+        values = (events.flatten(1) >> self.shift).numpy()
         counts = np.stack([np.bincount(column, minlength=bins) for column in values.T]).astype(np.float64)
         smooth = np.stack([np.convolve(row, _KERNEL)[3:-3] for row in counts]) if bins > 1 else counts
         # Whole numbers: the entropy coder computes with them alike everywhere.
