@@ -131,6 +131,10 @@ class LocalBitsBack:
 
     def expected_bits(self) -> float:
         """About how many bits an event takes that the flow itself would draw: the mean of the bound for a few draws."""
+        return self._expected
+
+    @cached_property
+    def _expected(self) -> float:
         return self._bound(self._drawn(_DRAWN))
 
     @cached_property
