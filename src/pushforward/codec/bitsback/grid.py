@@ -15,13 +15,13 @@ from torch import Tensor
 from pushforward.codec.entropy import Table
 from pushforward.errors import CodecError
 
-GRID_BITS = 20
-"""Continuous values count multiples of 2^-20: finer costs the first events of a block bits, coarser bends layers."""
+GRID_BITS = 22
+"""Continuous values count multiples of 2^-22: finer costs the first events of a block bits, coarser bends layers."""
 
 BINS = 32
 """Bins of a distribution's table for each unit of its scale."""
 
-NOISE_BINS = 8
+NOISE_BINS = 4
 """The same for noise, whose bins cost nothing by being wide: what it is drawn from, it is given back to."""
 
 NOISE_REACH = 8
@@ -33,6 +33,8 @@ LOGISTIC_REACH = 16
 REACH = 32
 """Other distributions have bins up to so many times their scale; one more symbol stands for all that lies beyond."""
 
+_WIDE = 2**11
+
 FARTHEST = 2.0**30
 """Values beyond are taken for a flow that has lost its way."""
 
@@ -42,23 +44,51 @@ Numbers = NDArray[np.int64]
 def as_real(points: Tensor) -> Tensor:
     """Grid points as numbers.
 
-    >>> as_real(torch.tensor([2**20, -(2**19)])).tolist()
+    >>> as_real(torch.tensor([2**22, -(2**21)])).tolist()
     [1.0, -0.5]
     """
     return points.double() * 2.0**-GRID_BITS
 
 
-def place(mean: Tensor, scale: Tensor, bins: int = BINS) -> tuple[Numbers, Numbers]:
-    """The grid point of a mean, and the grid points in a bin of a scale, of which ``bins`` make one scale.
+@dataclass(frozen=True)
+class Bins:
+    """Bins of grid points around places: bin ``k`` has the points from ``round(middle + k width)`` on, up to those of
+    the next. Widths are no whole numbers, so that noise is as wide on one side of a layer as the other side says."""
+
+    middle: NDArray[np.float64]
+    width: NDArray[np.float64]
+
+    def __getitem__(self, chosen: NDArray[np.bool_]) -> Bins:
+        return Bins(self.middle[chosen], self.width[chosen])
+
+    def __len__(self) -> int:
+        return len(self.middle)
+
+    def edges(self, places: Numbers | int) -> Numbers:
+        """The first points of bins."""
+        return np.floor(self.middle + places * self.width + 0.5).astype(np.int64)
+
+    def of(self, points: Numbers) -> Numbers:
+        """The bins of points."""
+        places = np.ceil((points + 0.5 - self.middle) / self.width).astype(np.int64) - 1
+        # The quotient's rounding may lead into a bin beside.
+        places -= points < self.edges(places)
+        return np.asarray(places + (points >= self.edges(places + 1)))
+
+
+def place(mean: Tensor, scale: Tensor, bins: int = BINS) -> Bins:
+    """The bins of distributions around means, of which ``bins`` make one scale.
 
     Raises:
-        CodecError: if the mean is too far out, or the scale is not finite.
+        CodecError: if a mean is too far out, or a scale is not finite.
     """
     if not bool((mean.abs() < FARTHEST).all()) or not bool(torch.isfinite(scale).all()):
         raise CodecError("the flow leads too far out to be coded")
-    middle = torch.round(mean.reshape(-1) * 2.0**GRID_BITS).long().numpy()
-    width = (scale.reshape(-1) * (2.0**GRID_BITS / bins)).clamp(2.0, 2.0**34).round().long().numpy()
-    return middle, codable(width)
+    middle = (mean.reshape(-1) * 2.0**GRID_BITS).numpy()
+    width = (scale.reshape(-1) * (2.0**GRID_BITS / bins)).clamp(2.0, 2.0**34).numpy()
+    # Of wide bins all sizes are the same and codable.
+    wide = width >= _WIDE
+    return Bins(np.where(wide, np.round(middle), middle), np.where(wide, codable(width.astype(np.int64)), width))
 
 
 def low_bits(sizes: Numbers) -> NDArray[np.int32]:

@@ -12,6 +12,7 @@ from pushforward.codec.bitsback.grid import (
     BINS,
     NOISE_BINS,
     REACH,
+    Bins,
     Noise,
     Numbers,
     codable,
@@ -58,8 +59,7 @@ class BitStack:
     def draw(self, mean: Tensor, scale: Tensor) -> Tensor:
         """Decode grid points normally distributed around ``mean``, the bits on the stack taken for noise."""
         noise = normal_noise()
-        middle, width = place(mean, scale, noise.bins)
-        return torch.from_numpy(self._draw(noise, middle, width)).view(mean.shape)
+        return torch.from_numpy(self._draw(noise, place(mean, scale, noise.bins))).view(mean.shape)
 
     def give_back(self, points: Tensor, mean: Tensor, scale: Tensor) -> None:
         """Encode what :meth:`draw` decoded.
@@ -68,27 +68,27 @@ class BitStack:
             CodecError: if it cannot have decoded these points.
         """
         noise = normal_noise()
-        self._give_back(noise, points.reshape(-1).numpy(), *place(mean, scale, noise.bins))
+        self._give_back(noise, points.reshape(-1).numpy(), place(mean, scale, noise.bins))
 
     def draw_logistic(self, shape: torch.Size) -> Tensor:
         """Decode grid points of the standard logistic distribution."""
         zero = torch.zeros(shape, dtype=torch.float64)
         noise = logistic_noise()
-        return torch.from_numpy(self._draw(noise, *place(zero, zero + 1, noise.bins))).view(shape)
+        return torch.from_numpy(self._draw(noise, place(zero, zero + 1, noise.bins))).view(shape)
 
     def give_back_logistic(self, points: Tensor) -> None:
         """Encode what :meth:`draw_logistic` decoded."""
         zero, noise = torch.zeros(points.shape, dtype=torch.float64), logistic_noise()
-        self._give_back(noise, points.reshape(-1).numpy(), *place(zero, zero + 1, noise.bins))
+        self._give_back(noise, points.reshape(-1).numpy(), place(zero, zero + 1, noise.bins))
 
     def draw_within(self, mean: Tensor, scale: Tensor, first: Tensor, size: int) -> Tensor:
         """:meth:`draw` for means in cells of ``size`` grid points from ``first``, which the noise does not leave: near
         an edge it is even over what the cell holds of its reach."""
         noise = normal_noise()
-        middle, width = place(mean, scale, noise.bins)
-        window = _window(middle, width * noise.reach, first.reshape(-1).numpy(), size)
-        points = np.empty_like(middle)
-        points[window.free] = self._draw(noise, middle[window.free], width[window.free])
+        bins = place(mean, scale, noise.bins)
+        window = _window(bins, noise.reach, first.reshape(-1).numpy(), size)
+        points = np.empty(len(bins), dtype=np.int64)
+        points[window.free] = self._draw(noise, bins[window.free])
         edge = ~window.free
         points[edge] = window.first[edge] + self.pop_uniform(window.sizes[edge])
         return torch.from_numpy(points).view(mean.shape)
@@ -96,29 +96,29 @@ class BitStack:
     def give_back_within(self, points: Tensor, mean: Tensor, scale: Tensor, first: Tensor, size: int) -> None:
         """Encode what :meth:`draw_within` decoded."""
         noise, values = normal_noise(), points.reshape(-1).numpy()
-        middle, width = place(mean, scale, noise.bins)
-        window = _window(middle, width * noise.reach, first.reshape(-1).numpy(), size)
+        bins = place(mean, scale, noise.bins)
+        window = _window(bins, noise.reach, first.reshape(-1).numpy(), size)
         edge = ~window.free
         offsets = values[edge] - window.first[edge]
         _check_drawn(offsets, 0, window.sizes[edge])
         self.push_uniform(offsets, window.sizes[edge])
-        self._give_back(noise, values[window.free], middle[window.free], width[window.free])
+        self._give_back(noise, values[window.free], bins[window.free])
 
     def push_near(self, points: Tensor, mean: Tensor, scale: Tensor, family: str = "normal") -> None:
         """Encode grid points that are distributed as ``family`` around ``mean``, and any others at a price."""
-        self._push(points, mean, scale, table(family), BINS)
+        self._push(points, place(mean, scale), table(family), REACH * BINS)
 
     def pop_near(self, mean: Tensor, scale: Tensor, family: str = "normal") -> Tensor:
         """Decode what :meth:`push_near` encoded."""
-        return self._pop(mean, scale, table(family), BINS)
+        return self._pop(mean.shape, place(mean, scale), table(family), REACH * BINS)
 
     def push_noise(self, points: Tensor, mean: Tensor, scale: Tensor) -> None:
         """Encode grid points as far from ``mean`` as :meth:`draw` takes them, and any others at a price."""
-        self._push(points, mean, scale, noise_table(), NOISE_BINS)
+        self._push(points, place(mean, scale, NOISE_BINS), noise_table(), REACH * NOISE_BINS)
 
     def pop_noise(self, mean: Tensor, scale: Tensor) -> Tensor:
         """Decode what :meth:`push_noise` encoded."""
-        return self._pop(mean, scale, noise_table(), NOISE_BINS)
+        return self._pop(mean.shape, place(mean, scale, NOISE_BINS), noise_table(), REACH * NOISE_BINS)
 
     def push_uniform(self, values: Numbers, sizes: Numbers) -> None:
         """Encode numbers below ``sizes``, which :func:`pushforward.codec.bitsback.grid.codable` made."""
@@ -135,33 +135,36 @@ class BitStack:
         values[large] += self.coder.pop_uniform(1 << low[large])
         return values
 
-    def _draw(self, noise: Noise, middle: Numbers, width: Numbers) -> Numbers:
-        bins = self.coder.pop_alike(len(middle), noise.table).astype(np.int64)
-        return middle + (bins - noise.reach) * width + self.pop_uniform(width)
+    def _draw(self, noise: Noise, bins: Bins) -> Numbers:
+        places = self.coder.pop_alike(len(bins), noise.table).astype(np.int64) - noise.reach
+        first = bins.edges(places)
+        return first + self.pop_uniform(bins.edges(places + 1) - first)
 
-    def _give_back(self, noise: Noise, points: Numbers, middle: Numbers, width: Numbers) -> None:
-        bins, inside = np.divmod(points - middle, width)
-        _check_drawn(bins, -noise.reach, noise.reach)
-        self.push_uniform(inside, width)
-        self.coder.push_alike(bins + noise.reach, noise.table)
+    def _give_back(self, noise: Noise, points: Numbers, bins: Bins) -> None:
+        places = bins.of(points)
+        _check_drawn(places, -noise.reach, noise.reach)
+        first = bins.edges(places)
+        self.push_uniform(points - first, bins.edges(places + 1) - first)
+        self.coder.push_alike(places + noise.reach, noise.table)
 
-    def _push(self, points: Tensor, mean: Tensor, scale: Tensor, symbols: Table, bins: int) -> None:
-        middle, width = place(mean, scale, bins)
-        offsets = points.reshape(-1).numpy() - middle
-        places, inside = np.divmod(offsets, width)
-        escaped = (places < -REACH * bins) | (places >= REACH * bins)
-        self._push_far(offsets[escaped])
-        self.push_uniform(inside[~escaped], width[~escaped])
-        self.coder.push_alike(np.where(escaped, 2 * REACH * bins, places + REACH * bins), symbols)
+    def _push(self, points: Tensor, bins: Bins, symbols: Table, reach: int) -> None:
+        values = points.reshape(-1).numpy()
+        places = bins.of(values)
+        far = (places < -reach) | (places >= reach)
+        self._push_far(values[far] - bins[far].edges(0))
+        first = bins.edges(places)
+        sizes = bins.edges(places + 1) - first
+        self.push_uniform((values - first)[~far], sizes[~far])
+        self.coder.push_alike(np.where(far, 2 * reach, places + reach), symbols)
 
-    def _pop(self, mean: Tensor, scale: Tensor, symbols: Table, bins: int) -> Tensor:
-        middle, width = place(mean, scale, bins)
-        places = self.coder.pop_alike(len(middle), symbols).astype(np.int64)
-        escaped = places == 2 * REACH * bins
-        offsets = (places - REACH * bins) * width
-        offsets[~escaped] += self.pop_uniform(width[~escaped])
-        offsets[escaped] = self._pop_far(int(np.count_nonzero(escaped)))
-        return torch.from_numpy(middle + offsets).view(mean.shape)
+    def _pop(self, shape: torch.Size, bins: Bins, symbols: Table, reach: int) -> Tensor:
+        places = self.coder.pop_alike(len(bins), symbols).astype(np.int64) - reach
+        far = places == reach
+        values = bins.edges(places)
+        sizes = bins.edges(places + 1) - values
+        values[~far] += self.pop_uniform(sizes[~far])
+        values[far] = bins[far].edges(0) + self._pop_far(int(np.count_nonzero(far)))
+        return torch.from_numpy(values).view(shape)
 
     def _push_far(self, values: Numbers) -> None:
         for part in range(_FAR_PARTS):
@@ -174,12 +177,11 @@ class BitStack:
         return values
 
 
-def _window(middle: Numbers, reach: Numbers, first: Numbers, size: int) -> _Window:
-    last = first + size - 1
-    middle = middle.clip(first, last)
-    low, high = np.maximum(middle - reach, first), np.minimum(middle + reach - 1, last)
-    free = (low == middle - reach) & (high == middle + reach - 1)
-    return _Window(free, low, codable(high - low + 1))
+def _window(bins: Bins, reach: int, first: Numbers, size: int) -> _Window:
+    low, high = bins.edges(-reach), bins.edges(reach)
+    free = (low >= first) & (high <= first + size)
+    low, high = np.maximum(low, first), np.minimum(high, first + size)
+    return _Window(free, low, codable(high - low))
 
 
 def _check_drawn(values: Numbers, low: int, high: int | Numbers) -> None:

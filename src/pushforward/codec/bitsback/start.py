@@ -27,7 +27,7 @@ def bits_to_begin(elements: int) -> float:
     """About how many bits an event takes off the stack before it puts any on: those of its places in their cells, and
     of the noise of the layer that they enter."""
     noise = math.log2(NOISE * math.sqrt(2 * math.pi * math.e)) + GRID_BITS
-    return elements * (GRID_BITS + noise + 4.0)
+    return elements * (GRID_BITS + noise + 0.5)
 
 
 class Schedule:
