@@ -31,6 +31,7 @@ from pushforward.codec.bitsback.layers import (
     ReorderingLayer,
     ReversedLayer,
     ScalingLayer,
+    ShiftLayer,
 )
 from pushforward.codec.bitsback.priors import FlowPrior, LocationScalePrior, Prior, SplitPrior
 from pushforward.codec.registry import no_way_through
@@ -89,14 +90,22 @@ def _(part: Chain, shape: torch.Size) -> list[Layer]:
 
 
 def merged(layers: Sequence[Layer]) -> list[Layer]:
-    """Layers of which those that follow each other and map each element by itself are one."""
+    """As few layers that take bits as do the same: scalings go behind mixings of channels, and become one."""
     found: list[Layer] = []
     for layer in layers:
-        if found and isinstance(layer, ElementwiseLayer) and isinstance(found[-1], ElementwiseLayer):
-            found[-1] = ElementwiseLayer(*found[-1].parts, *layer.parts)
-        else:
-            found.append(layer)
+        found[-1:] = _joined(found[-1], layer) if found else [layer]
     return found
+
+
+def _joined(first: Layer, second: Layer) -> list[Layer]:
+    """Two layers that follow each other, as one or in the other order."""
+    if isinstance(first, ElementwiseLayer) and isinstance(second, ElementwiseLayer):
+        return [ElementwiseLayer(*first.parts, *second.parts)]
+    if isinstance(first, ScalingLayer) and isinstance(second, ScalingLayer):
+        return [first.then(second)]
+    if isinstance(first, ScalingLayer) and isinstance(second, LiftingLayer):
+        return [second.before(first), first]
+    return [first, second]
 
 
 @code_transform.register
@@ -112,8 +121,12 @@ def _(part: Transform, shape: torch.Size) -> list[Layer]:
     return [ReorderingLayer(part, shape)]
 
 
+@code_transform.register
+def _(part: ActNorm, shape: torch.Size) -> list[Layer]:
+    return [ShiftLayer(part.mean.detach()), ScalingLayer(part._bounded().detach().exp())]
+
+
 @code_transform.register(Logit)
-@code_transform.register(ActNorm)
 @code_transform.register(BatchNorm)
 @code_transform.register(Standardise)
 @code_transform.register(Elementwise)
@@ -148,7 +161,12 @@ def _triangular(permutation: Tensor, lower: Tensor, upper: Tensor, shape: torch.
     """``W = P L U``, the last factor first, and ``U = D U'`` with a unit diagonal in ``U'``."""
     order, diagonal = Permutation(torch.argmax(permutation, dim=1), event_dims=3), upper.diagonal()
     unit = upper / diagonal[:, None]
-    return [LiftingLayer(unit), ScalingLayer(diagonal), LiftingLayer(lower), ReorderingLayer(order, shape)]
+    return [
+        LiftingLayer(unit),
+        ScalingLayer(diagonal[:, None, None]),
+        LiftingLayer(lower),
+        ReorderingLayer(order, shape),
+    ]
 
 
 @code_base.register

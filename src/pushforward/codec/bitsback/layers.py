@@ -148,11 +148,14 @@ class CouplingLayer(Layer):
 
 
 class ScalingLayer(Layer):
-    """Each channel times a number of its own."""
+    """Elements times numbers that broadcast to the event: one a channel, or one a feature."""
 
     def __init__(self, scale: Tensor) -> None:
-        self.scale = scale[:, None, None]
-        self.log_scale = self.scale.abs().log()
+        self.scale, self.log_scale = scale, scale.abs().log()
+
+    def then(self, other: ScalingLayer) -> ScalingLayer:
+        """This scaling and another one behind it, as one."""
+        return ScalingLayer(self.scale * other.scale)
 
     def run(self, bits: BitStack, x: Tensor, context: Tensor | None, exchange: Exchange, backwards: bool) -> Tensor:
         return exchange(bits, x, self._forward, self._inverse)
@@ -164,15 +167,31 @@ class ScalingLayer(Layer):
         return z / self.scale, -self.log_scale.expand(z.shape)
 
 
+class ShiftLayer(Layer):
+    """Elements less numbers that broadcast to the event, rounded to grid points: nothing to code."""
+
+    def __init__(self, location: Tensor) -> None:
+        self.points = (location * 2.0**GRID_BITS).round().long()
+
+    def run(self, bits: BitStack, x: Tensor, context: Tensor | None, exchange: Exchange, backwards: bool) -> Tensor:
+        return x + self.points if backwards else x - self.points
+
+
 class LiftingLayer(Layer):
     """A unit triangular mixing of the channels by lifting steps: each channel is moved by a rounded sum of those that
     enter it, which is undone exactly and takes no bits (Calderbank, Daubechies, Sweldens, Yeo 1998)."""
 
     def __init__(self, matrix: Tensor) -> None:
+        self.matrix = matrix
         self.rows = (matrix - torch.diag(matrix.diagonal()))[..., None, None]
         # A channel must be moved before those that enter it.
         upper = bool((matrix.tril(-1) == 0).all())
         self.turns = list(range(len(matrix))) if upper else list(reversed(range(len(matrix))))
+
+    def before(self, scaling: ScalingLayer) -> LiftingLayer:
+        """The mixing that, in front of a scaling, is what this one is behind it: ``S^-1 L S``."""
+        scale = scaling.scale.flatten()
+        return LiftingLayer(self.matrix * scale / scale[:, None])
 
     def run(self, bits: BitStack, x: Tensor, context: Tensor | None, exchange: Exchange, backwards: bool) -> Tensor:
         x, sign = x.clone(), -1 if backwards else 1
