@@ -124,7 +124,7 @@ def _images(count: int) -> np.ndarray:
 def _with_learned_noise(flow: pf.Flow) -> pf.Flow:
     """The same flow behind a dequantization whose noise is learned."""
     noise = Chain([Coupling(masks.checkerboard((1, 4, 4)), Affine(), network, context=(1, 4, 4))])
-    learned = VariationalDequantization(17, _random(noise, size=0.3).float())
+    learned = VariationalDequantization(17, _random(noise, size=0.1).float())
     return pf.Flow([learned, *list(flow.transform)[1:]], flow.base)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pushforward.codec.bitsback.coding import code_transform
-from pushforward.codec.bitsback.grid import GRID_BITS
+from pushforward.codec.bitsback.grid import GRID_BITS, NOISE_BINS, NOISE_REACH
 from pushforward.codec.bitsback.layers import near
 from pushforward.codec.bitsback.stack import BitStack
 from pushforward.codec.registry import no_way_through
@@ -20,6 +20,11 @@ from pushforward.transforms.surjections.dequantization import Dequantization, Va
 
 CELL = 1 << GRID_BITS
 """The grid points of a value's cell: the points count the levels of the data."""
+
+_EDGE = 4 * NOISE_REACH * NOISE_BINS
+"""So many grid points from an edge of a cell the narrowest noise still feels it."""
+
+_FAR = 4.0
 
 
 class CellNoise(ABC):
@@ -69,13 +74,13 @@ class LearnedNoise(CellNoise):
             v = layer.push(bits, v, given)
         mean, scale = near(v, _sigmoid)
         points = bits.draw_within(mean + events, scale, events * CELL, CELL)
-        bits.push_noise(v, *near(_inside(points), _logit))
+        bits.push_noise(v, *_source(points))
         return points
 
     def give_back(self, bits: BitStack, points: Tensor) -> None:
         events = points >> GRID_BITS
         given = self._condition(events)
-        v = bits.pop_noise(*near(_inside(points), _logit))
+        v = bits.pop_noise(*_source(points))
         mean, scale = near(v, _sigmoid)
         bits.give_back_within(points, mean + events, scale, events * CELL, CELL)
         for layer in reversed(self.layers):
@@ -109,6 +114,9 @@ def _logit(u: Tensor) -> tuple[Tensor, Tensor]:
     return v, -_sigmoid(v)[1]
 
 
-def _inside(points: Tensor) -> Tensor:
-    """The places in the cells, half a grid point away from the edges."""
-    return (points % CELL).double() + 0.5
+def _source(points: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the ``v`` of a point lies, and how far from there: anywhere far out, where the point is at an edge."""
+    inside = points % CELL
+    # Half a grid point away from the edges.
+    mean, scale = near(inside.double() + 0.5, _logit)
+    return mean, torch.where((inside < _EDGE) | (inside >= CELL - _EDGE), _FAR, scale)
