@@ -19,8 +19,8 @@ DRAWN = 256
 LARGEST_COUNT = 2**12 - 1
 """The largest number of :class:`Schedule`."""
 
-_SMOOTHING = 0.3
-_KERNEL = (0.02, 0.06, 0.12, 0.6, 0.12, 0.06, 0.02)
+_SMOOTHING = 0.8
+_KERNEL = (0.005, 0.01, 0.02, 0.93, 0.02, 0.01, 0.005)
 
 
 def bits_to_begin(elements: int) -> float:
