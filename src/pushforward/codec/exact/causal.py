@@ -68,7 +68,7 @@ class IntegerTaps:
             offsets = quantise(places, FRACTION_BITS + bits)
             largest = worst_case_sum(together, offsets.abs().flatten(0, 1).amax(0), bits)
             if largest + (ACTIVATION_LIMIT << bits) < EXACT:
-                return cls(*rounded, offsets, bits)
+                return cls(rounded[0], rounded[1], offsets, bits)
         raise CodecError("a layer's weights are too large for exact arithmetic: train the model with weight decay")
 
     def above_row(self, kept: Tensor, row: int) -> Tensor:
