@@ -28,6 +28,7 @@ from pushforward.cli.codec_files import (
     verify_files,
     write_content,
 )
+from pushforward.cli.codec_levels import Level, LevelOption, Levels, level_file, load_level
 from pushforward.cli.codec_messages import entry_line, label, share, tell_left_out, tell_losses, told_warnings
 from pushforward.cli.options import Json, Quiet
 from pushforward.cli.terminal import FAILURE, fail, print_json, progress, say
@@ -69,6 +70,7 @@ def register(app: typer.Typer) -> None:
 def compress_command(
     inputs: Inputs = None,
     model: Model = Path("codec.safetensors"),
+    level: LevelOption = Level.FAST,
     out: Output = None,
     to_stdout: ToStdout = False,
     force: Force = False,
@@ -87,7 +89,7 @@ def compress_command(
 
     sources = sources_of(inputs)
     target = target_of(out, to_stdout)
-    coder = load_model(model)
+    coder = load_level(model, level)
 
     def write(paths: list[Path], place: Path) -> None:
         refuse_to_write_over(place, force)
@@ -97,7 +99,8 @@ def compress_command(
             data = pack_files(coder, opened, block_size=block_size, progress=advance)
         write_content(place, data, shared_mode(files))
         size = sum(len(file.content) for file in files)
-        say(f"{label(paths)}: {size:,} -> {len(data):,} bytes ({share(len(data), size)}), model {model}", quiet)
+        told = f"{label(paths)}: {size:,} -> {len(data):,} bytes ({share(len(data), size)})"
+        say(f"{told}, model {level_file(model, level)}", quiet)
         tell_losses(data, opened, quiet)
         tell_left_out([other for path in paths for other in left_out_of(path)], quiet)
         if not keep and place != STREAM:
@@ -136,11 +139,12 @@ def decompress_command(
     target = target_of(out, to_stdout)
     if target is not None and len(sources) > 1 and target != STREAM and not target.is_dir():
         raise UsageError(f"--out {target} must be a folder that is there, to decompress several files")
-    coder = load_model(model)
+    levels = Levels(model)
     written: set[Path] = set()
 
     def write(path: Path) -> None:
         data = read_content(path)
+        coder = levels.of(data)
         with progress(quiet, None, path.name) as advance:
             if preview is None:
                 files = unpack_files(coder, data, progress=advance)
@@ -208,11 +212,12 @@ def test_command(
     from pushforward.codec.archive.packing import unpack_files
 
     refuse_reading_twice(inputs)
-    coder = load_model(model)
+    levels = Levels(model)
 
     def check(path: Path) -> None:
+        data = read_content(path)
         with progress(quiet, None, path.name) as advance:
-            unpack_files(coder, read_content(path), progress=advance)
+            unpack_files(levels.of(data), data, progress=advance)
         say(f"{path}: whole", quiet)
 
     _each(inputs, check)
@@ -223,13 +228,18 @@ def export_command(
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the portable model goes.")] = Path(
         "codec.safetensors"
     ),
+    level: LevelOption = Level.FAST,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Export a trained integer flow to the portable form that gives the same bits on every machine."""
+    """Export a trained model of integers to the portable form that gives the same bits on every machine.
+
+    With --level best it goes beside --out, as NAME.best.safetensors, where compress --level best looks for it.
+    """
     from pushforward.codec.exact.portable import PortableFlow
     from pushforward.codec.exact.state import save_portable
 
+    out = level_file(out, level)
     refuse_to_write_over(out, force)
     model = load_model(run, "name a run, or its model.safetensors")
     if not isinstance(model, PortableFlow):

@@ -35,9 +35,9 @@ def compress(
 
     What suits the flow's shape and levels is coded by it; what does not (other types, values out of range), and what a
     general coder (xz or zstd) makes shorter, is coded by that. A :class:`pushforward.codec.MisfitWarning` says where
-    the flow takes many more bits for the data than for data of its own. A flow on integers (``coarse-to-fine``,
-    ``idf``) is exported to its portable form: the bytes can be read on any machine; pass the result of
-    :func:`pushforward.codec.export` or :func:`pushforward.codec.load_portable` to do that once for many calls. A
+    the flow takes many more bits for the data than for data of its own. A model of integers (``coarse-to-fine``,
+    ``idf``, ``gated-pixelcnn``) is exported to its portable form: the bytes can be read on any machine; pass the result
+    of :func:`pushforward.codec.export` or :func:`pushforward.codec.load_portable` to do that once for many calls. A
     continuous flow codes by local bits-back.
 
     Args:

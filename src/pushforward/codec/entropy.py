@@ -38,6 +38,13 @@ class AnsCoder:
 
     A row of integer weights `w` gives symbol `k` the probability `(w_k + 1) / (sum(w) + n)` up to 2^-24 resolution: no
     symbol of the alphabet is ever impossible. Weights have shape (symbols, alphabet) and sum to less than 2^52 per row.
+    Below the last bit there are zeros: what is popped from an empty stack can be pushed back, and leaves it empty.
+
+    Args:
+        data: what :meth:`to_bytes` returned.
+
+    Raises:
+        CodecError: if no stack can have given these bytes.
 
     Source: Duda (2009), arXiv:0902.0271; the implementation is constriction's, Bamler (2022), arXiv:2201.01741.
 
@@ -52,7 +59,12 @@ class AnsCoder:
         stream = _stream()
         self._family = stream.model.Categorical(perfect=False)
         self._uniform = stream.model.Uniform()
-        self.refill(data)
+        # The last word of a finished stack is never zero, so its zero bytes at the end are not stored.
+        words = np.frombuffer(data + b"\0" * (-len(data) % 4), dtype="<u4").astype(np.uint32)
+        try:
+            self._stack = stream.stack.AnsCoder(words) if len(words) else stream.stack.AnsCoder()
+        except ValueError as error:
+            raise CodecError("the compressed block is damaged: its last word is zero") from error
 
     def push(self, symbols: Integers, weights: NDArray[np.number]) -> None:
         """Encode `symbols[i]` with row `weights[i]`; a later `pop(weights)` returns them in the same order."""
@@ -88,29 +100,6 @@ class AnsCoder:
         if not len(sizes):
             return np.empty(0, dtype=np.int32)
         return np.asarray(self._stack.decode(self._uniform, np.ascontiguousarray(sizes, dtype=np.int32)))
-
-    @property
-    def words(self) -> int:
-        """The number of words of 32 bits on the stack."""
-        return int(self._stack.num_words())
-
-    def drop_bottom(self, words: int) -> None:
-        """Take away words from the bottom of the stack."""
-        self.refill(self.to_bytes()[4 * words :])
-
-    def refill(self, data: bytes) -> None:
-        """Start anew with this content.
-
-        Raises:
-            CodecError: if no stack can have given these bytes.
-        """
-        stream = _stream()
-        # The last word of a finished stack is never zero, so its zero bytes at the end are not stored.
-        words = np.frombuffer(data + b"\0" * (-len(data) % 4), dtype="<u4").astype(np.uint32)
-        try:
-            self._stack = stream.stack.AnsCoder(words) if len(words) else stream.stack.AnsCoder()
-        except ValueError as error:
-            raise CodecError("the compressed block is damaged: its last word is zero") from error
 
     @property
     def bits(self) -> int:

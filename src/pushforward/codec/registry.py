@@ -8,7 +8,7 @@ from pushforward.errors import UsageError
 
 _EXACT = (
     "export expects integer parts that have an exact form (shifts, permutations, squeezes, factor-out, discrete "
-    "bases, networks of linear layers or convolutions and ReLU)"
+    "bases, PixelCNN and GatedPixelCNN, networks of linear layers or convolutions and ReLU)"
 )
 _BITS_BACK = (
     "local bits-back coding expects couplings, autoregressive layers, 1x1 convolutions, elementwise layers, "

@@ -16,6 +16,7 @@ A part of one's own codes once its way is registered:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import singledispatch
 
 import torch
@@ -26,9 +27,11 @@ from pushforward.codec.bitsback.layers import (
     CouplingLayer,
     ElementwiseLayer,
     Layer,
+    LiftingLayer,
     ReorderingLayer,
     ReversedLayer,
-    TriangularLayer,
+    ScalingLayer,
+    ShiftLayer,
 )
 from pushforward.codec.bitsback.priors import FlowPrior, LocationScalePrior, Prior, SplitPrior
 from pushforward.codec.registry import no_way_through
@@ -79,11 +82,30 @@ def code_base(base: Distribution) -> Prior:
 
 @code_transform.register
 def _(part: Chain, shape: torch.Size) -> list[Layer]:
-    layers = []
+    layers: list[Layer] = []
     for inner in part:
         layers += code_transform(inner, shape)
         shape = inner.forward_shape(shape)
-    return layers
+    return merged(layers)
+
+
+def merged(layers: Sequence[Layer]) -> list[Layer]:
+    """As few layers that take bits as do the same: scalings go behind mixings of channels, and become one."""
+    found: list[Layer] = []
+    for layer in layers:
+        found[-1:] = _joined(found[-1], layer) if found else [layer]
+    return found
+
+
+def _joined(first: Layer, second: Layer) -> list[Layer]:
+    """Two layers that follow each other, as one or in the other order."""
+    if isinstance(first, ElementwiseLayer) and isinstance(second, ElementwiseLayer):
+        return [ElementwiseLayer(*first.parts, *second.parts)]
+    if isinstance(first, ScalingLayer) and isinstance(second, ScalingLayer):
+        return [first.then(second)]
+    if isinstance(first, ScalingLayer) and isinstance(second, LiftingLayer):
+        return [second.before(first), first]
+    return [first, second]
 
 
 @code_transform.register
@@ -99,8 +121,12 @@ def _(part: Transform, shape: torch.Size) -> list[Layer]:
     return [ReorderingLayer(part, shape)]
 
 
+@code_transform.register
+def _(part: ActNorm, shape: torch.Size) -> list[Layer]:
+    return [ShiftLayer(part.mean.detach()), ScalingLayer(part._bounded().detach().exp())]
+
+
 @code_transform.register(Logit)
-@code_transform.register(ActNorm)
 @code_transform.register(BatchNorm)
 @code_transform.register(Standardise)
 @code_transform.register(Elementwise)
@@ -132,9 +158,15 @@ def _(part: InvertibleConvolutionLU, shape: torch.Size) -> list[Layer]:
 
 
 def _triangular(permutation: Tensor, lower: Tensor, upper: Tensor, shape: torch.Size) -> list[Layer]:
-    """``W = P L U``, the last factor first."""
-    order = Permutation(torch.argmax(permutation, dim=1), event_dims=3)
-    return [TriangularLayer(upper), TriangularLayer(lower), ReorderingLayer(order, shape)]
+    """``W = P L U``, the last factor first, and ``U = D U'`` with a unit diagonal in ``U'``."""
+    order, diagonal = Permutation(torch.argmax(permutation, dim=1), event_dims=3), upper.diagonal()
+    unit = upper / diagonal[:, None]
+    return [
+        LiftingLayer(unit),
+        ScalingLayer(diagonal[:, None, None]),
+        LiftingLayer(lower),
+        ReorderingLayer(order, shape),
+    ]
 
 
 @code_base.register

@@ -1,12 +1,12 @@
 """Layers that change grid points into other grid points, taking bits from the stack and putting bits on it.
 
 Every layer is made of steps that change one part of the event element by element given the rest, so that no matrix is
-ever needed: couplings as they are, autoregressive and triangular layers one dimension after the other.
+ever needed: couplings as they are, autoregressive layers one dimension after the other. A mixing of channels is lifting
+steps, which take no bits at all, and a scaling.
 """
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
@@ -14,16 +14,20 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from pushforward.codec.bitsback.grid import as_real
+from pushforward.codec.bitsback.grid import FARTHEST, GRID_BITS, NOISE_BINS, as_real
 from pushforward.codec.bitsback.stack import BitStack
 from pushforward.codec.exact.transforms import Reorder
+from pushforward.errors import CodecError
 from pushforward.scalar.base import ScalarBijection
 from pushforward.transforms.autoregressive.autoregressive import Autoregressive
 from pushforward.transforms.base import Transform
 from pushforward.transforms.coupling.coupling import Coupling
 
-NOISE = 2.0**-14
+NOISE = 2.0**-12
 """How far from its image a value is decoded, at most: far above the grid, far below what bends a layer."""
+
+LEAST_NOISE = 2 * NOISE_BINS * 2.0**-GRID_BITS
+"""The narrowest noise that the grid resolves."""
 
 Scalar = Callable[[Tensor], tuple[Tensor, Tensor]]
 """A map of elements: values in, values and log-derivatives out."""
@@ -34,27 +38,27 @@ Exchange = Callable[[BitStack, Tensor, Scalar, Scalar], Tensor]
 
 def exchange(bits: BitStack, x: Tensor, forward: Scalar, inverse: Scalar) -> Tensor:
     """Take ``z`` off the stack near ``forward(x)``, and put ``x`` on it near ``inverse(z)``."""
-    z = bits.draw(*_near_latent(x, forward))
-    bits.push_near(x, *_near_data(z, forward, inverse))
+    z = bits.draw(*near(x, forward))
+    bits.push_noise(x, *near(z, inverse))
     return z
 
 
 def exchange_back(bits: BitStack, z: Tensor, forward: Scalar, inverse: Scalar) -> Tensor:
     """Undo :func:`exchange`."""
-    x = bits.pop_near(*_near_data(z, forward, inverse))
-    bits.give_back(z, *_near_latent(x, forward))
+    x = bits.pop_noise(*near(z, inverse))
+    bits.give_back(z, *near(x, forward))
     return x
 
 
-def _near_latent(x: Tensor, forward: Scalar) -> tuple[Tensor, Tensor]:
-    mean, log_slope = forward(as_real(x))
-    return mean, NOISE * torch.exp(log_slope.clamp(max=0.0))
+def near(x: Tensor, function: Scalar) -> tuple[Tensor, Tensor]:
+    """Where a map takes grid points, and the noise of the image.
 
-
-def _near_data(z: Tensor, forward: Scalar, inverse: Scalar) -> tuple[Tensor, Tensor]:
-    mean = inverse(as_real(z))[0]
-    # The noise is small on both sides: where the layer stretches, a data point is known the more exactly.
-    return mean, NOISE * torch.exp(-forward(mean)[1].clamp(min=0.0))
+    Of the noises on the two sides of a map of slope ``s`` one is ``s`` times the other. The larger of the two is
+    :data:`NOISE`, but neither is less than the grid resolves.
+    """
+    mean, log_slope = function(as_real(x))
+    slope = torch.exp(log_slope)
+    return mean, torch.maximum(NOISE * slope.clamp(max=1.0), LEAST_NOISE * slope.clamp(min=1.0))
 
 
 def _maps_of(scalar: ScalarBijection, parameters: Tensor) -> tuple[Scalar, Scalar]:
@@ -104,25 +108,31 @@ class ReorderingLayer(Layer):
 
 
 class ElementwiseLayer(Layer):
-    """A transform that maps each element by itself; its slope is found by automatic differentiation."""
+    """Transforms that map each element by itself, in turn; their slope is found by automatic differentiation."""
 
-    def __init__(self, part: Transform) -> None:
-        self.part = part
+    def __init__(self, *parts: Transform) -> None:
+        self.parts = parts
 
     def run(self, bits: BitStack, x: Tensor, context: Tensor | None, exchange: Exchange, backwards: bool) -> Tensor:
-        given = None if self.part.context is None else context
-        return exchange(bits, x, partial(self._forward, given), partial(self._inverse, given))
+        return exchange(bits, x, partial(self._forward, context), partial(self._inverse, context))
 
     def _forward(self, context: Tensor | None, x: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
-            inputs = x.detach().requires_grad_()
-            z = self.part.encode(inputs, context)
+            inputs = z = x.detach().requires_grad_()
+            for part in self.parts:
+                z = part.encode(z, _context_of(part, context))
             (slope,) = torch.autograd.grad(z.sum(), inputs)
         return z.detach(), slope.abs().log()
 
     def _inverse(self, context: Tensor | None, z: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.part.decode(z, context)
+        x = z
+        for part in reversed(self.parts):
+            x = part.decode(x, _context_of(part, context))
         return x, -self._forward(context, x)[1]
+
+
+def _context_of(part: Transform, context: Tensor | None) -> Tensor | None:
+    return None if part.context is None else context
 
 
 class CouplingLayer(Layer):
@@ -137,35 +147,61 @@ class CouplingLayer(Layer):
         return split.merge(x, exchange(bits, split.changed(x), *maps))
 
 
-class TriangularLayer(Layer):
-    """A triangular mixing of the channels, each in turn: a coupling of one channel given those that enter it."""
+class ScalingLayer(Layer):
+    """Elements times numbers that broadcast to the event: one a channel, or one a feature."""
+
+    def __init__(self, scale: Tensor) -> None:
+        self.scale, self.log_scale = scale, scale.abs().log()
+
+    def then(self, other: ScalingLayer) -> ScalingLayer:
+        """This scaling and another one behind it, as one."""
+        return ScalingLayer(self.scale * other.scale)
+
+    def run(self, bits: BitStack, x: Tensor, context: Tensor | None, exchange: Exchange, backwards: bool) -> Tensor:
+        return exchange(bits, x, self._forward, self._inverse)
+
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x * self.scale, self.log_scale.expand(x.shape)
+
+    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return z / self.scale, -self.log_scale.expand(z.shape)
+
+
+class ShiftLayer(Layer):
+    """Elements less numbers that broadcast to the event, rounded to grid points: nothing to code."""
+
+    def __init__(self, location: Tensor) -> None:
+        self.points = (location * 2.0**GRID_BITS).round().long()
+
+    def run(self, bits: BitStack, x: Tensor, context: Tensor | None, exchange: Exchange, backwards: bool) -> Tensor:
+        return x + self.points if backwards else x - self.points
+
+
+class LiftingLayer(Layer):
+    """A unit triangular mixing of the channels by lifting steps: each channel is moved by a rounded sum of those that
+    enter it, which is undone exactly and takes no bits (Calderbank, Daubechies, Sweldens, Yeo 1998)."""
 
     def __init__(self, matrix: Tensor) -> None:
         self.matrix = matrix
-        # A channel must be changed before those that enter it.
+        self.rows = (matrix - torch.diag(matrix.diagonal()))[..., None, None]
+        # A channel must be moved before those that enter it.
         upper = bool((matrix.tril(-1) == 0).all())
         self.turns = list(range(len(matrix))) if upper else list(reversed(range(len(matrix))))
 
+    def before(self, scaling: ScalingLayer) -> LiftingLayer:
+        """The mixing that, in front of a scaling, is what this one is behind it: ``S^-1 L S``."""
+        scale = scaling.scale.flatten()
+        return LiftingLayer(self.matrix * scale / scale[:, None])
+
     def run(self, bits: BitStack, x: Tensor, context: Tensor | None, exchange: Exchange, backwards: bool) -> Tensor:
-        x = x.clone()
+        x, sign = x.clone(), -1 if backwards else 1
         for turn in reversed(self.turns) if backwards else self.turns:
-            x[:, turn] = exchange(bits, x[:, turn], *self._maps(x, turn))
+            # Channels that do not enter are added as zero times a number: the sum is the same whatever they hold.
+            moved = (self.rows[turn] * x.double()).sum(1)
+            if not bool((moved.abs() < FARTHEST * 2.0**GRID_BITS).all()):
+                raise CodecError("the flow leads too far out to be coded")
+            x[:, turn] += sign * moved.round().long()
         return x
-
-    def _maps(self, x: Tensor, turn: int) -> tuple[Scalar, Scalar]:
-        row = self.matrix[turn].clone()
-        slope = float(row[turn])
-        row[turn] = 0.0
-        shift = (row[:, None, None] * as_real(x)).sum(1)
-        log_slope = torch.full_like(shift, math.log(abs(slope)))
-
-        def forward(value: Tensor) -> tuple[Tensor, Tensor]:
-            return slope * value + shift, log_slope
-
-        def inverse(value: Tensor) -> tuple[Tensor, Tensor]:
-            return (value - shift) / slope, -log_slope
-
-        return forward, inverse
 
 
 class AutoregressiveLayer(Layer):

@@ -14,26 +14,39 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.codec.bitsback.coding import code_base, code_transform
-from pushforward.codec.bitsback.grid import BINS, GRID_BITS, codable
-from pushforward.codec.bitsback.layers import NOISE
+from pushforward.codec.bitsback.coding import code_base, code_transform, merged
+from pushforward.codec.bitsback.dequantization import code_dequantization
+from pushforward.codec.bitsback.grid import BINS, GRID_BITS, NOISE_BINS
+from pushforward.codec.bitsback.layers import NOISE, ElementwiseLayer, Layer
 from pushforward.codec.bitsback.priors import FlowPrior
 from pushforward.codec.bitsback.stack import BitStack
+from pushforward.codec.bitsback.start import (
+    DRAWN,
+    LARGEST_COUNT,
+    Histograms,
+    Schedule,
+    bits_to_begin,
+    pop_schedule,
+    push_schedule,
+)
 from pushforward.codec.entropy import AnsCoder
 from pushforward.codec.model import FINGERPRINT_BYTES
 from pushforward.distributions.base import Distribution
-from pushforward.errors import CodecError, UsageError
+from pushforward.errors import CodecError, ConvergenceError, UsageError
 from pushforward.flows.flow import Flow
 from pushforward.transforms.base import Transform
 from pushforward.transforms.chain import Chain
+from pushforward.transforms.linear.standardisation import Standardise
 from pushforward.transforms.surjections.dequantization import Dequantization
 
 _DRAWN = 16
+_LARGEST_BATCH = 2**16
+"""Elements that are coded at a time, at most."""
 
 
 class LocalBitsBack:
@@ -42,9 +55,9 @@ class LocalBitsBack:
     Its layers may be couplings with any scalar bijection and any network, autoregressive layers, invertible 1x1
     convolutions, elementwise layers and normalisations, permutations, squeezes, factor-out, and what is registered
     with :func:`pushforward.codec.bitsback.coding.code_transform`; its base normal or logistic. It begins with a
-    dequantization, whose noise is drawn evenly, a learned one's too. The bits that the first event needs to begin with
-    are in the file; each further event uses those of the events before it, so files of many events lose little by
-    them.
+    dequantization, whose noise is drawn from the stack as the flow has it: evenly, or by its own ``q(u | x)``. The bits
+    that the first draws take are those of the block's first events, which are coded by a histogram for each element;
+    the more there are on the stack, the more events are coded at a time.
 
     Args:
         flow: the flow; a float64 copy is made.
@@ -65,9 +78,10 @@ class LocalBitsBack:
         True
     """
 
-    # One block as a rule: each block pays for its first event's bits.
+    # One block as a rule: each block begins anew.
     block_elements = 2**24
     working_bytes = 64
+    starting_bits = 256
 
     def __init__(self, flow: Distribution) -> None:
         self.fingerprint = _fingerprint(flow)
@@ -81,55 +95,103 @@ class LocalBitsBack:
         self.levels = parts[0].levels
         self.low, self.high = 0, self.levels - 1
         self.event_shape = tuple(flow.event_shape)
-        # The first event draws on bits that the block has to hold.
-        self.starting_bits = 64 * math.prod(self.event_shape) + 256
-        # Where in its cell a value lies is decoded from the stack, all places alike.
-        layers = code_transform(Chain(parts[1:]), own.event_shape) if parts[1:] else []
+        self.noise = code_dequantization(parts[0], own.event_shape)
+        layers: list[Layer] = [ElementwiseLayer(_by_levels(self.levels, own.event_shape))]
+        if parts[1:]:
+            layers = merged([*layers, *code_transform(Chain(parts[1:]), own.event_shape)])
         self.prior = FlowPrior(own, layers, code_base(own.base))
 
     def push(self, coder: AnsCoder, x: Tensor) -> None:
         """Encode events (N, *event_shape) of integers."""
-        size = math.prod(self.event_shape)
-        supply = np.random.default_rng(0).integers(1, 2**32, 2 * size + 256, dtype=np.uint32)
-        coder.refill(supply.astype("<u4").tobytes())
-        bits = BitStack(coder)
+        if not len(x):
+            return
+        bits, x = BitStack(coder), x.long()
         with _one_thread():
-            for event in x.long().split(1):
-                self.prior.push(bits, self.draw_points(bits, event), None)
-        # What was never touched of the first bits is not needed to read the file.
-        coder.drop_bottom(max(0, bits.lowest - 3))
+            schedule = self._begin(coder, x)
+            for start, stop in self._bounds(schedule, len(x)):
+                self.push_events(bits, x[start:stop])
+        push_schedule(coder, schedule)
 
     def pop(self, coder: AnsCoder, count: int) -> Tensor:
         """Decode the ``count`` events that were pushed last."""
-        bits = BitStack(coder)
-        events = []
+        if not count:
+            return torch.zeros((0, *self.event_shape), dtype=torch.int64)
+        bits, schedule = BitStack(coder), pop_schedule(coder)
+        if schedule.plain > count:
+            raise CodecError("a block says that it begins with more events than it has: it is damaged")
         with _one_thread():
-            for _ in range(count):
-                points = self.prior.pop(bits, (1, *self.event_shape), None)
-                event = (points * self.levels) >> GRID_BITS
-                if bool((event < 0).any()) or bool((event >= self.levels).any()):
-                    raise CodecError("a block decodes to values that the model does not have: it is damaged")
-                first, sizes = self.cells(event)
-                bits.push_uniform((points - first).flatten().numpy(), sizes.flatten().numpy())
-                events.append(event)
-        return torch.cat(events[::-1]) if events else torch.zeros((0, *self.event_shape), dtype=torch.int64)
+            batches = [self._pop_events(bits, stop - start) for start, stop in reversed(self._bounds(schedule, count))]
+            plain = [torch.from_numpy(self.histograms.pop(coder)) for _ in range(schedule.plain)]
+        first = [event.reshape(1, *self.event_shape) for event in reversed(plain)]
+        return torch.cat([*first, *reversed(batches)])
+
+    def push_events(self, bits: BitStack, events: Tensor) -> None:
+        """Encode events together, by bits-back."""
+        self.prior.push(bits, self.noise.draw(bits, events), None)
 
     def expected_bits(self) -> float:
         """About how many bits an event takes that the flow itself would draw: the mean of the bound for a few draws."""
-        with torch.no_grad():
-            drawn = self.flow.sample(_DRAWN, generator=torch.Generator().manual_seed(0))
-            return -float(self.flow.log_prob(drawn).mean()) / math.log(2)
+        return self._expected
 
-    def draw_points(self, bits: BitStack, event: Tensor) -> Tensor:
-        """Decode, from what is on the stack, where in their cells on the grid the event's values lie."""
-        first, sizes = self.cells(event)
-        return first + torch.from_numpy(bits.pop_uniform(sizes.flatten().numpy())).view_as(event)
+    @cached_property
+    def _expected(self) -> float:
+        return self._bound(self._drawn(_DRAWN))
 
-    def cells(self, event: Tensor) -> tuple[Tensor, Tensor]:
-        """The first point of each value's cell on the grid, and how many points it has."""
-        first = -((-event << GRID_BITS) // self.levels)
-        after = -((-(event + 1) << GRID_BITS) // self.levels)
-        return first, torch.from_numpy(codable((after - first).numpy()))
+    @cached_property
+    def histograms(self) -> Histograms:
+        """What codes the first events of a block."""
+        try:
+            events = self._drawn(DRAWN)
+        # A flow whose inverse does not converge at its own latents may do so near the data's.
+        except ConvergenceError:
+            events = torch.zeros((0, *self.event_shape), dtype=torch.int64)
+        return Histograms(events, self.levels)
+
+    def _drawn(self, count: int) -> Tensor:
+        """Events that the flow draws itself."""
+        with _one_thread():
+            return self.flow.sample(count, generator=torch.Generator().manual_seed(0)).round().long()
+
+    def _begin(self, coder: AnsCoder, x: Tensor) -> Schedule:
+        """Encode as many of the first events plainly as bits-back coding of the next takes bits to begin with."""
+        need = bits_to_begin(math.prod(self.event_shape))
+        plain = 0
+        while plain < min(len(x), LARGEST_COUNT) and coder.bits < need:
+            self.histograms.push(coder, x[plain])
+            plain += 1
+        each = self._bound(x[: max(1, min(plain, DRAWN))])
+        return Schedule(plain, min(max(math.ceil(need / max(each, 1.0)), plain, 1), LARGEST_COUNT))
+
+    def _bounds(self, schedule: Schedule, count: int) -> list[tuple[int, int]]:
+        """The batches of a schedule, cut into what memory holds."""
+        most = max(1, _LARGEST_BATCH // math.prod(self.event_shape))
+        return [
+            (first, min(first + most, stop))
+            for start, stop in schedule.bounds(count)
+            for first in range(start, stop, most)
+        ]
+
+    def _pop_events(self, bits: BitStack, count: int) -> Tensor:
+        """Undo :meth:`push_events`."""
+        points = self.prior.pop(bits, (count, *self.event_shape), None)
+        events = points >> GRID_BITS
+        if bool((events < 0).any()) or bool((events >= self.levels).any()):
+            raise CodecError("a block decodes to values that the model does not have: it is damaged")
+        self.noise.give_back(bits, points)
+        return events
+
+    def _bound(self, events: Tensor) -> float:
+        """The mean of the bound on the bits of events, their noise drawn by a seed."""
+        with _one_thread():
+            log_mass = self.flow.log_prob(events.double(), generator=torch.Generator().manual_seed(0))
+        return -float(log_mass.mean()) / math.log(2)
+
+
+def _by_levels(levels: int, shape: torch.Size) -> Transform:
+    """From the levels of the data to the unit interval."""
+    part = Standardise(shape[0], len(shape)).double()
+    part.scale.fill_(levels)
+    return part
 
 
 def _parts(transform: Transform) -> list[Transform]:
@@ -153,8 +215,8 @@ def _one_thread() -> Iterator[None]:
 
 def _fingerprint(flow: Distribution) -> bytes:
     """16 bytes that identify a flow: a digest of its structure and weights."""
-    digest = hashlib.blake2b(b"local bits-back 1", digest_size=FINGERPRINT_BYTES)
-    digest.update(json.dumps([GRID_BITS, NOISE, BINS]).encode())
+    digest = hashlib.blake2b(b"local bits-back 2", digest_size=FINGERPRINT_BYTES)
+    digest.update(json.dumps([GRID_BITS, NOISE, BINS, NOISE_BINS]).encode())
     digest.update(repr([type(part).__name__ for part in flow.modules()]).encode())
     for name, tensor in sorted(flow.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())

@@ -39,6 +39,8 @@ class IntegerBase(ABC):
     """A distribution of integer events as a walk through decisions; ``latents`` is how many tensors it is made of."""
 
     latents: int = 1
+    block_elements: int = 2**18
+    """About how many elements should share a block."""
 
     @abstractmethod
     def walk(self, context: Tensor, pixels: int) -> Walk:
@@ -72,7 +74,7 @@ class IntegerGroups(IntegerBase):
         x = context.new_zeros((len(context), 0, height, width))
         for network, bias in zip(self.networks, self.biases):
             parameters = self._parameters(network, bias, x, context, pixels)
-            values = yield from _label(self.mass.walk(parameters), 0)
+            values = yield from labelled(self.mass.walk(parameters), 0)
             x = torch.cat([x, values.reshape(len(x), height, width, -1).permute(0, 3, 1, 2)], 1)
         return x
 
@@ -98,7 +100,7 @@ class IntegerFlow(IntegerBase):
     base: IntegerBase
 
     def __post_init__(self) -> None:
-        self.latents = self.base.latents
+        self.latents, self.block_elements = self.base.latents, self.base.block_elements
 
     def walk(self, context: Tensor, pixels: int) -> Walk:
         z = yield from self.base.walk(context, pixels)
@@ -145,7 +147,7 @@ def joined(x: Tensor, context: Tensor) -> Tensor:
     return torch.cat([x, context], 1) if context.shape[1] and context.shape[2:] == x.shape[2:] else x
 
 
-def _label(walk: Generator[Weights, Symbols, Tensor], latent: int) -> Walk:
+def labelled(walk: Generator[Weights, Symbols, Tensor], latent: int) -> Walk:
     """The decisions of one mass function, told which latent they belong to."""
     try:
         weights = next(walk)

@@ -34,12 +34,15 @@ from pushforward.codec.exact.bases import IntegerBase, IntegerFactorOut, Integer
 from pushforward.codec.exact.conditioners import export_network_for, export_shift
 from pushforward.codec.exact.fixedpoint import quantise
 from pushforward.codec.exact.masses import export_mass
+from pushforward.codec.exact.pixels import IntegerPixels, export_pixel_network
 from pushforward.codec.exact.portable import PortableFlow
 from pushforward.codec.exact.state import assemble
 from pushforward.codec.exact.transforms import IntegerParts, IntegerTransform, Reorder
 from pushforward.codec.registry import no_exact_form
+from pushforward.distributions.autoregressive.pixels import PixelDistribution
 from pushforward.distributions.base import Distribution
 from pushforward.distributions.discrete.integers import Discrete, GroupedDiscrete
+from pushforward.distributions.discrete.mass import MassFunction
 from pushforward.errors import UsageError
 from pushforward.flows.expected import require_flow
 from pushforward.flows.factor_out import FactorOut
@@ -228,6 +231,15 @@ def _(base: GroupedDiscrete, place: Place) -> IntegerBase:
 def _(base: Discrete, place: Place) -> IntegerBase:
     bias = _positions(base.parameters_per_element)
     return IntegerGroups(export_mass(base.mass, place.levels), (bias.shape[2],), [None], [bias])
+
+
+@export_base.register
+def _(base: PixelDistribution, place: Place) -> IntegerBase:
+    if base.context is not None or not isinstance(base.conditional, MassFunction):
+        raise no_exact_form(base, "exact.exporting.export_base")
+    channels, height, width = base.event_shape
+    network = export_pixel_network(base.network, height, width)
+    return IntegerPixels(export_mass(base.conditional, place.levels), network, (channels, height, width))
 
 
 def _positions(bias: Tensor) -> Tensor:

@@ -141,7 +141,7 @@ class IntegerDenseNet:
         rows = count * tall * stride
         buffer = x.new_zeros((rows + 2 * first, self.last.inputs), dtype=torch.float64)
         pixels = buffer[first : first + rows].view(count, tall, stride, -1)
-        pixels[:, :height, :width, :channels] = self._scaled(x).permute(0, 2, 3, 1)
+        pixels[:, :height, :width, :channels] = scaled(x, self.center, self.multiplier).permute(0, 2, 3, 1)
         filled = channels
         for conv in self.layers:
             conv_rows = conv.rows(buffer, first, rows, stride).clamp_(0, ACTIVATION_LIMIT)
@@ -151,7 +151,8 @@ class IntegerDenseNet:
         result = self.last.rows(buffer, first, rows, stride).clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
         return result.view(count, tall, stride, -1)[:, :height, :width].contiguous()
 
-    def _scaled(self, x: Tensor) -> Tensor:
-        shifted = (x.double() * 2.0**FRACTION_BITS).sub_(self.center).clamp_(-(2.0**30), 2.0**30)
-        scaled = shifted.mul_(self.multiplier).mul_(2.0**-20).floor_()
-        return scaled.clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+
+def scaled(x: Tensor, center: int, multiplier: int) -> Tensor:
+    """Integers shifted by ``center`` multiples of 2^-14 and multiplied by ``multiplier / 2^20``, as activations."""
+    shifted = (x.double() * 2.0**FRACTION_BITS).sub_(center).clamp_(-(2.0**30), 2.0**30)
+    return shifted.mul_(multiplier).mul_(2.0**-20).floor_().clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)

@@ -58,7 +58,7 @@ class PortableFlow:
         self.device = torch.device("cpu")
         # The rows of weights are the largest part: eight bytes for each symbol, and some for what they are made of.
         self.working_bytes = 256 + 10 * _widest(flow)
-        self.block_elements = min(2**18, BLOCK_MEMORY // self.working_bytes)
+        self.block_elements = min(flow.block_elements, BLOCK_MEMORY // self.working_bytes)
 
     def to(self, device: str | torch.device) -> PortableFlow:
         """The same model, its networks computed on ``device``: the bits are the same."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from pushforward.codec.exact import bases, fixedpoint, masses, tables, transforms
+from pushforward.codec.exact import bases, causal, fixedpoint, masses, pixels, tables, transforms
 from pushforward.codec.exact.bases import IntegerBase
 from pushforward.codec.exact.portable import PortableFlow
 from pushforward.codec.model import FINGERPRINT_BYTES
@@ -34,6 +34,13 @@ _PARTS: dict[str, type] = {
         bases.IntegerGroups,
         bases.IntegerFlow,
         bases.IntegerFactorOut,
+        causal.IntegerTaps,
+        causal.IntegerHead,
+        causal.IntegerPixelBlock,
+        causal.IntegerPixelCNN,
+        causal.IntegerGatedLayer,
+        causal.IntegerGatedPixelCNN,
+        pixels.IntegerPixels,
     )
 }
 _TABLES = ("logistic_cdf", "softmax_weights", "inverse_scales")
