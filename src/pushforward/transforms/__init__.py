@@ -32,6 +32,7 @@ from pushforward.transforms.manifolds.geographic import GeographicCoordinates
 from pushforward.transforms.manifolds.radians import Radians
 from pushforward.transforms.manifolds.recursive import RecursiveSphere
 from pushforward.transforms.manifolds.rotation import Rotation
+from pushforward.transforms.reshape.each_frame import EachFrame
 from pushforward.transforms.reshape.interlace import Interlace
 from pushforward.transforms.reshape.squeeze import Squeeze
 from pushforward.transforms.residual.contractive import Contractive
@@ -109,6 +110,7 @@ __all__ = [
     "ConditionalElementwise",
     "Coupling",
     "Dequantization",
+    "EachFrame",
     "Elementwise",
     "Inverse",
     "InvertibleConvolution",
