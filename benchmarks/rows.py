@@ -1,16 +1,18 @@
 """What the benchmarks of several rows share: run those that are named, show each as a table, write all as JSON.
 
 Each row is a file of a folder, whose head says what is compared with what, and whose ``run(seconds, data)`` returns
-lines with the keys of `COLUMNS`.
+lines with the keys of `COLUMNS`; one that can train elsewhere than on the processor also takes ``accelerator``.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,15 @@ def main(folder: Path, description: str | None) -> None:
     for name in options.rows or names:
         began = time.monotonic()
         row = importlib.import_module(f"{folder.name}.{name}")
-        results[name] = row.run(options.seconds, options.data)
+        results[name] = row.run(options.seconds, options.data, **accelerated(row.run, options.accelerator))
         print(table(name, results[name], time.monotonic() - began), flush=True)
         if options.out is not None:
             options.out.write_text(json.dumps(results, indent=2) + "\n")
+
+
+def accelerated(run: Callable[..., Any], accelerator: str) -> dict[str, str]:
+    """The accelerator, for a row that can train on one."""
+    return {"accelerator": accelerator} if "accelerator" in inspect.signature(run).parameters else {}
 
 
 def parser(names: list[str], description: str | None) -> argparse.ArgumentParser:
@@ -38,6 +45,7 @@ def parser(names: list[str], description: str | None) -> argparse.ArgumentParser
     made.add_argument("rows", nargs="*", choices=[[], *names], metavar="ROW", help=f"of {', '.join(names)}")
     made.add_argument("--seconds", type=float, help="of each training, instead of the budgets that are named")
     made.add_argument("--data", type=Path, default=Path("../shared/data"), help="the folder that holds uci/ and mnist/")
+    made.add_argument("--accelerator", default="cpu", help="where rows that can train on another do: cpu or cuda")
     made.add_argument("--out", type=Path, help="a file for the rows as JSON")
     return made
 

@@ -33,7 +33,7 @@ def run(seconds: float | None, data: Path) -> list[dict[str, object]]:
         max_time=budget,
         batch_size=64,
         learning_rate=2e-3,
-        compile="never",
+        compile=False,
         seed=0,
         progress=False,
     )

@@ -56,6 +56,8 @@ class FlowSubject:
         if len(shape) != 1:
             raise UsageError(f"plot draws models of vectors, this one's events are {shape}; sample -o x.png shows them")
         names = column_names(shape[0], self.run.columns)
+        if kind == "frames":
+            raise UsageError(f"frames is of models of clips, this one's events are {shape}; draw its samples")
         pictures: dict[str, Callable[[], Figure]] = {
             "density": lambda: self._density(shape),
             "samples": lambda: scatter_2d(_plane(self._samples(), names), names),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,11 @@ from pushforward.cli.samples import check_fits, check_sample_file, write_samples
 from pushforward.cli.terminal import progress, report_file
 from pushforward.errors import UsageError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pushforward.flows.flow import Flow
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to a command line."""
@@ -39,8 +44,8 @@ def sample(
             "-o",
             metavar="PATH",
             parser=given_text,
-            help=".png, .npz, .npy, .csv, .tsv, .parquet, or - for csv on standard output; with --engine a folder of "
-            "parquet files, here or at an address (s3://...)",
+            help=".png, .gif (of clips), .npz, .npy, .csv, .tsv, .parquet, or - for csv on standard output; with --engine "
+            "a folder of parquet files, here or at an address (s3://...)",
             show_default=False,
         ),
     ],
@@ -126,18 +131,35 @@ def _sample_flow(
 ) -> dict[str, Any]:
     import torch
 
+    from pushforward.cli.given_frames import given_frames
+    from pushforward.cli.run_data import run_data
     from pushforward.cli.runs import open_run
 
     run, flow = open_run(folder, device)
     check_fits(out, tuple(flow.event_shape))
     if seed is not None:
         torch.manual_seed(seed)
+    frames = given_frames(flow)
+    # Futures of the clips that the model has not seen.
+    first = run_data(run).test[:, :frames] if frames else None
     drawn = []
     with progress(silent, count, "drawing") as advance:
         for start in range(0, count, batch_size):
             size = min(batch_size, count - start)
-            drawn.append(flow.sample(size, temperature=temperature).cpu())
+            drawn.append(_drawn(flow, first, start, size, temperature).cpu())
             advance(start + size)
     events = torch.cat(drawn)
     write_samples(out, events, run)
     return {"events": count, "shape": list(events.shape)}
+
+
+def _drawn(flow: Flow, first: Tensor | None, start: int, size: int, temperature: float) -> Tensor:
+    """Events, or clips of the first frames of data, begun anew where they end, with a future of each."""
+    import torch
+
+    from pushforward.cli.given_frames import whole
+
+    if first is None:
+        return flow.sample(size, temperature=temperature)
+    given = first[torch.arange(start, start + size) % len(first)]
+    return whole(given, flow.sample((), given, temperature=temperature))

@@ -57,7 +57,9 @@ def bouncing_balls(
 def _moved(places: Tensor, velocities: Tensor, radius: float) -> tuple[Tensor, Tensor]:
     """A short time later: straight on, off the walls, and off each other by what two equal masses exchange."""
     places = places + velocities
-    inward = torch.where(places < radius, velocities.abs(), torch.where(places > 1 - radius, -velocities.abs(), velocities))
+    inward = torch.where(
+        places < radius, velocities.abs(), torch.where(places > 1 - radius, -velocities.abs(), velocities)
+    )
     apart = places[:, :, None] - places[:, None]
     distance = apart.norm(dim=-1, keepdim=True)
     along = apart / distance.clamp(min=1e-6)

@@ -87,9 +87,7 @@ def _generated(name: str, draw: Callable[..., Tensor], clips: int, levels: int, 
     return Dataset(name, *parts, levels=levels)
 
 
-def _moving(
-    name: str, pictures: Dataset, clips: int, seed: int, *, frames: int, size: int, speed: float
-) -> Dataset:
+def _moving(name: str, pictures: Dataset, clips: int, seed: int, *, frames: int, size: int, speed: float) -> Dataset:
     """Clips of pictures, each part of its own part of the pictures."""
     generator = torch.Generator().manual_seed(seed)
     sizes = (clips, clips // 8, clips // 8)

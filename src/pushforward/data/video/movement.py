@@ -20,9 +20,7 @@ _SHAPES = torch.tensor(
 )
 
 
-def stochastic_movement(
-    count: int, frames: int = 3, size: int = 8, generator: torch.Generator | None = None
-) -> Tensor:
+def stochastic_movement(count: int, frames: int = 3, size: int = 8, generator: torch.Generator | None = None) -> Tensor:
     """Return clips ``(count, frames, 1, size, size)`` of zeros and ones: one of four shapes of 3 x 3 pixels, anywhere
     whence it stays in sight, moves by one pixel a frame in one of the `DIRECTIONS`, each as likely.
 

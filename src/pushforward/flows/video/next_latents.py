@@ -83,9 +83,7 @@ class NextLatents(ModulePart):
         log_prob = sum_event(log_normal(z.unsqueeze(-4), mean, log_scale), 3)
         return torch.logsumexp(log_weight + log_prob, -1).sum(-1)
 
-    def draw(
-        self, past: Tensor, kept: Tensor | None, temperature: float, generator: torch.Generator | None
-    ) -> Tensor:
+    def draw(self, past: Tensor, kept: Tensor | None, temperature: float, generator: torch.Generator | None) -> Tensor:
         """Draw the latents ``(..., C, H, W)`` of the frame behind ``past``; the temperature scales the spread of each
         component, while futures are chosen by their own probabilities."""
         # The frame that is drawn does not see itself, so that any will do in its place.
