@@ -121,6 +121,7 @@ class TableSubject:
             "calibration": lambda: calibration(self._whole("rows", self._pit()), names),
             "grid": _no_grid,
             "map": _no_map,
+            "frames": _no_frames,
         }
         return pictures[kind]()
 
@@ -189,6 +190,10 @@ def _no_grid() -> Figure:
 
 def _no_map() -> Figure:
     raise UsageError("map is of a flow on the ordinary sphere, and this is a model of a table; draw pairs")
+
+
+def _no_frames() -> Figure:
+    raise UsageError("frames is of models of clips, and this is a model of a table; draw pairs")
 
 
 def whole_rows(what: str, values: Array, say: Callable[[str], None]) -> Array:

@@ -44,8 +44,8 @@ def sample(
             "-o",
             metavar="PATH",
             parser=given_text,
-            help=".png, .gif (of clips), .npz, .npy, .csv, .tsv, .parquet, or - for csv on standard output; with --engine "
-            "a folder of parquet files, here or at an address (s3://...)",
+            help=".png, .gif (of clips), .npz, .npy, .csv, .tsv, .parquet, or - for csv on standard output; with "
+            "--engine a folder of parquet files, here or at an address (s3://...)",
             show_default=False,
         ),
     ],

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from pushforward.cli.run_data import keep_place
 from pushforward.cli.given_frames import scored
+from pushforward.cli.run_data import keep_place
 from pushforward.cli.runs import Run
 from pushforward.cli.table_options import TableOptions
 from pushforward.data.dataset import Dataset

@@ -35,8 +35,8 @@ def load_data(spec: str, levels: int | None = None, columns: Sequence[str] = (),
     """Load the data that ``spec`` names.
 
     ``digits``; a toy density (``moons``, ``rings``, ``checkerboard``, ``pinwheel``, ``spirals``, ``gaussians``);
-    clips (``movement``, ``balls``, ``moving-digits``); ``mnist:FOLDER``, ``cifar10:FOLDER``, ``folder:FOLDER`` (pictures),
-    ``picture:FILE`` (as a 2-D density), ``clips:FOLDER`` (of ``.npy``), ``moving-mnist:FOLDER``; or a path:
+    clips (``movement``, ``balls``, ``moving-digits``); ``mnist:FOLDER``, ``cifar10:FOLDER``, ``folder:FOLDER``
+    (pictures), ``picture:FILE`` (as a 2-D density), ``clips:FOLDER`` (of ``.npy``), ``moving-mnist:FOLDER``; or a path:
     ``.npz`` (of several arrays one is named, ``FILE.npz:NAME``), ``.npy``, ``.csv`` and ``.tsv`` (also compressed),
     ``.parquet``, an IDX file, a folder of pictures.
 

@@ -64,9 +64,11 @@ def videoflow(
         )
     frames, shape = clip[0] - first, image_shape(clip[1:])
     network = partial(GatedConvNet, hidden=hidden, blocks=2)
+    # At full resolution, where most of the time would go, for what is simple.
+    small = partial(GatedConvNet, hidden=max(1, hidden // 2), blocks=1)
     step = glow_steps(Affine(), network, 0, layers)
     latents = partial(NextLatents, network=network, memory=memory, components=components, features=hidden)
-    noise = Chain(couplings(masks.checkerboard(shape), Affine(), network, shape, 2))
+    noise = Chain(couplings(masks.checkerboard(shape), Affine(), small, shape, 2))
     transforms, split = _levels(shape, scales, step)
     base = FramesInTurn(
         [Chain([Logit(0.01), *transforms[0]]), *map(Chain, transforms[1:])],

@@ -1,4 +1,5 @@
-"""Pictures of flows on vectors: one dimension, two dimensions, tables, maps of the earth, calibration; of clips; and diagnostics of posteriors.
+"""Pictures of flows on vectors: one dimension, two dimensions, tables, maps of the earth, calibration; of clips; and
+diagnostics of posteriors.
 
 Each function returns a matplotlib ``Figure`` that belongs to no window, so it works without a display; :func:`save`
 writes it to a file.

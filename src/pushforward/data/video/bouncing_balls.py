@@ -41,7 +41,8 @@ def bouncing_balls(
     """
     if not 0 < radius < 0.5 or balls < 1 or frames < 1:
         raise UsageError(
-            f"bouncing_balls expects at least one ball and frame and a radius below 0.5, got {balls}, {frames}, {radius}"
+            f"bouncing_balls expects at least one ball and one frame and a radius from 0 to 0.5, got {balls}, {frames} "
+            f"and {radius}"
         )
     places = radius + (1 - 2 * radius) * torch.rand(count, balls, 2, generator=generator)
     angles = 2 * torch.pi * torch.rand(count, balls, generator=generator)
@@ -57,9 +58,8 @@ def bouncing_balls(
 def _moved(places: Tensor, velocities: Tensor, radius: float) -> tuple[Tensor, Tensor]:
     """A short time later: straight on, off the walls, and off each other by what two equal masses exchange."""
     places = places + velocities
-    inward = torch.where(
-        places < radius, velocities.abs(), torch.where(places > 1 - radius, -velocities.abs(), velocities)
-    )
+    outward = torch.where(places > 1 - radius, -velocities.abs(), velocities)
+    inward = torch.where(places < radius, velocities.abs(), outward)
     apart = places[:, :, None] - places[:, None]
     distance = apart.norm(dim=-1, keepdim=True)
     along = apart / distance.clamp(min=1e-6)

@@ -21,10 +21,10 @@ Levels = list[Tensor]
 class FramesInTurn(Distribution):
     r"""A multi-scale flow of each frame whose latents are told by the frames before and the levels above.
 
-    ``log p(x_1 ... x_T | x_0) = sum_t [ log |det df/dx_t| + sum_l log p_l(z_t^l | z_<t^l, z_t^>l) ]``, where ``f`` gives
-    the latents ``z_t^1 ... z_t^L`` of one frame: at each level a transform, then ``z_t^l`` is split off and the rest is
-    kept for the levels above. All frames are scored at once and drawn one after the other. The context is the first
-    frames, which are given and not scored.
+    ``log p(x_1 ... x_T | x_0) = sum_t [ log |det df/dx_t| + sum_l log p_l(z_t^l | z_<t^l, z_t^>l) ]``, where ``f``
+    gives the latents ``z_t^1 ... z_t^L`` of one frame: at each level a transform, then ``z_t^l`` is split off and the
+    rest is kept for the levels above. All frames are scored at once and drawn one after the other. The context is the
+    first frames, which are given and not scored.
 
     Args:
         transforms: of the images at each level, the lowest first.

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 def frames_before(clip: Tensor, memory: int, count: int) -> Tensor:
     """Return, for each of the last ``count`` frames of a clip ``(..., N, C, H, W)``, the ``memory`` frames before it as
-    channels, ``(..., count, memory * (C + 1), H, W)``: the latest first, each with a channel of ones behind it, or zeros
-    all through where the clip had not begun.
+    channels, ``(..., count, memory * (C + 1), H, W)``: the latest first, each with a channel of ones behind it, or
+    zeros all through where the clip had not begun.
 
     Example:
         >>> clip = torch.tensor([5.0, 6.0, 7.0]).reshape(3, 1, 1, 1)
