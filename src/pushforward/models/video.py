@@ -13,7 +13,7 @@ from pushforward.models.images.architecture import Shape, Step, couplings, glow_
 from pushforward.models.registry import model
 from pushforward.networks import GatedConvNet
 from pushforward.networks.embeddings.cell_middles import CellMiddles
-from pushforward.scalar import Affine
+from pushforward.scalar import Affine, Composition, RationalQuadraticSpline
 from pushforward.spaces import Integers
 from pushforward.transforms import Chain, EachFrame, Logit, Transform, VariationalDequantization, masks
 
@@ -68,7 +68,9 @@ def videoflow(
     small = partial(GatedConvNet, hidden=max(1, hidden // 2), blocks=1)
     step = glow_steps(Affine(), network, 0, layers)
     latents = partial(NextLatents, network=network, memory=memory, components=components, features=hidden)
-    noise = Chain(couplings(masks.checkerboard(shape), Affine(), small, shape, 2))
+    # The noise begins as a logistic, and what is near certain must fit a normal: a pixel's gap is paid in all of them.
+    shaped = Composition(RationalQuadraticSpline(bins=6, bound=6.0), Affine())
+    noise = Chain(couplings(masks.checkerboard(shape), shaped, small, shape, 2))
     transforms, split = _levels(shape, scales, step)
     base = FramesInTurn(
         [Chain([Logit(0.01), *transforms[0]]), *map(Chain, transforms[1:])],
