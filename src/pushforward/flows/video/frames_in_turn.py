@@ -60,16 +60,21 @@ class FramesInTurn(Distribution):
         self.support = image.with_shape((frames, *image.shape))
         self.context = image.with_shape((first, *image.shape)) if first else None
         self.accuracy = worst([each.accuracy for each in transforms])
+        # No gradient passes through a choice among several futures.
+        self.reparametrised = all(each.components == 1 for each in latents)
         self.frames = frames
 
+    @property
+    def members(self) -> list[tuple[Transform, NextLatents]]:
+        """The transform and the latents of each level, the lowest first."""
+        return list(zip(self.transforms, self.levels, strict=True))  # type: ignore[arg-type]
+
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        past = self._given(x.shape[:-4], context, x)
         total = x.new_zeros(x.shape[:-4])
-        kept = x
-        for level, transform in enumerate(self.transforms):
-            h, log_det = transform(kept)
-            kept, split = self._parts(level, h)
-            total = total + log_det.sum(-1) + self.levels[level].score(split, past[level], self._shown(level, kept))
+        for (transform, latents), past in zip(self.members, self._given(x.shape[:-4], context, x), strict=True):
+            h, log_det = transform(x)
+            x, split = _parts(latents, h)
+            total = total + log_det.sum(-1) + latents.score(split, past, x if latents.kept else None)
         return total
 
     def draw(
@@ -94,36 +99,36 @@ class FramesInTurn(Distribution):
         return len(self.levels)
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
-        for level, transform in enumerate(self.transforms):
-            x, _ = self._parts(level, transform.initialise(x))
+        for transform, latents in self.members:
+            x, _ = _parts(latents, transform.initialise(x))
 
     def composition(self) -> list[tuple[str, Any]]:
-        return [(f"transforms.{level}", transform) for level, transform in enumerate(self.transforms)]
+        return [(f"transforms.{level}", transform) for level, (transform, _) in enumerate(self.members)]
 
     def compile_blocks(self, **options: Any) -> None:
         """Compile the blocks of each level's transform."""
-        for transform in self.transforms:
+        for transform, _ in self.members:
             for block in transform.blocks():
                 block.compile(**options)
 
     def _encode(self, x: Tensor) -> Levels:
         """The latents ``(..., frames, C, H, W)`` of each level."""
         found = []
-        for level, transform in enumerate(self.transforms):
-            x, split = self._parts(level, transform.encode(x))
+        for transform, latents in self.members:
+            x, split = _parts(latents, transform.encode(x))
             found.append(split)
         return found
 
     def _given(self, batch: torch.Size, context: Tensor | None, like: Tensor) -> Levels:
         """The latents of the given frames at each level, of no frames where none are given."""
         if context is None:
-            return [like.new_zeros(*batch, 0, *level.shape) for level in self.levels]
+            return [like.new_zeros(*batch, 0, *latents.shape) for _, latents in self.members]
         return [z.expand(*batch, *z.shape[-4:]) for z in self._encode(context)]
 
     def _in_turn(
         self,
         batch: torch.Size,
-        latents: Latents,
+        given: Latents,
         context: Tensor | None,
         temperature: float,
         generator: torch.Generator | None,
@@ -132,12 +137,12 @@ class FramesInTurn(Distribution):
         past = self._given(batch, context, next(self.parameters()))
         clip = []
         for frame in range(self.frames):
-            told = [None if each is None else each[..., frame, :, :, :] for each in latents]
+            told = [None if each is None else each[..., frame, :, :, :] for each in given]
             image, now = self._next_frame(past, told, temperature, generator)
             clip.append(image)
             past = [
-                torch.cat([before, each.unsqueeze(-4)], -4)[..., -level.memory :, :, :, :]
-                for level, before, each in zip(self.levels, past, now, strict=True)
+                torch.cat([before, each.unsqueeze(-4)], -4)[..., -latents.memory :, :, :, :]
+                for (_, latents), before, each in zip(self.members, past, now, strict=True)
             ]
         return torch.stack(clip, -4)
 
@@ -147,23 +152,19 @@ class FramesInTurn(Distribution):
         """The image of the next frame and its latents, from the topmost level down."""
         kept: Tensor | None = None
         now: Levels = []
-        for level in reversed(range(len(self.levels))):
-            split = told[level]
+        for (transform, latents), before, split in reversed(list(zip(self.members, past, told, strict=True))):
             if split is None:
-                split = self.levels[level].draw(past[level], kept, temperature, generator)
+                split = latents.draw(before, kept, temperature, generator)
             now.insert(0, split)
-            h = split if kept is None else torch.cat([kept, split], -3)
-            kept = self.transforms[level].decode(h)
+            kept = transform.decode(split if kept is None else torch.cat([kept, split], -3))
         assert kept is not None
         return kept, now
 
-    def _parts(self, level: int, h: Tensor) -> tuple[Tensor, Tensor]:
-        """What is kept for the levels above, and the latents of this one."""
-        kept, split = h.split([self.levels[level].kept, self.levels[level].shape[0]], -3)
-        return kept, split
 
-    def _shown(self, level: int, kept: Tensor) -> Tensor | None:
-        return kept if self.levels[level].kept else None
+def _parts(latents: NextLatents, h: Tensor) -> tuple[Tensor, Tensor]:
+    """What is kept for the levels above, and the latents of this one."""
+    kept, split = h.split([latents.kept, latents.shape[0]], -3)
+    return kept, split
 
 
 def _whole(latents: NextLatents) -> torch.Size:

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.distributions.continuous.learned_normal import bounded_log_scale, log_normal
+from pushforward.distributions.discrete.mass import gumbel_argmax
 from pushforward.errors import UsageError
 from pushforward.flows.video.windows import frames_before
 from pushforward.networks.factory import NetworkFactory, make_network
 from pushforward.networks.images.convolution import ChannelConv2d, over_batches
-from pushforward.numerics import rand, randn, sum_event
+from pushforward.numerics import randn, sum_event
 from pushforward.parts import ModulePart
 
 
@@ -85,20 +86,15 @@ class NextLatents(ModulePart):
 
     def draw(self, past: Tensor, kept: Tensor | None, temperature: float, generator: torch.Generator | None) -> Tensor:
         """Draw the latents ``(..., C, H, W)`` of the frame behind ``past``; the temperature scales the spread of each
-        component, while futures are chosen by their own probabilities."""
+        component, and a low one chooses the likelier futures."""
         # The frame that is drawn does not see itself, so that any will do in its place.
         next_one = past.new_zeros(*past.shape[:-4], 1, *self.shape)
         seen = frames_before(torch.cat([past, next_one], -4), self.memory, 1).squeeze(-4)
         log_weight, mean, log_scale = self._mixture(seen, kept)
-        chosen = self._choose(log_weight, generator)[..., None, None, None, None]
+        chosen = gumbel_argmax(log_weight, temperature, generator)[..., None, None, None, None]
         index = chosen.expand(*mean.shape[:-4], 1, *self.shape)
         mean, log_scale = (values.expand(*mean.shape).gather(-4, index).squeeze(-4) for values in (mean, log_scale))
         return mean + temperature * torch.exp(log_scale) * randn(mean, mean.shape, generator)
-
-    def _choose(self, log_weight: Tensor, generator: torch.Generator | None) -> Tensor:
-        """The first component that the cumulated weights exceed a uniform number with."""
-        uniform = rand(log_weight, (*log_weight.shape[:-1], 1), generator)
-        return (log_weight.exp().cumsum(-1)[..., :-1] <= uniform).sum(-1)
 
     def _mixture(self, seen: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Log-weights ``(..., K)``, means and log-scales ``(..., K, C, H, W)`` of frames."""

@@ -77,9 +77,6 @@ class EachFrame(Transform):
     def log_det_bias(self) -> float:
         return self.frames * self.transform.log_det_bias
 
-    def composition(self) -> list[tuple[str, Transform]]:
-        return [("transform", self.transform)]
-
     def forward_shape(self, shape: Sequence[int]) -> torch.Size:
         return torch.Size((self.frames, *self.transform.forward_shape(shape[1:])))
 
