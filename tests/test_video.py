@@ -14,6 +14,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward import cli
+from pushforward.data.fingerprint import place
 from pushforward.data.video import (
     DIRECTIONS,
     bouncing_balls,
@@ -71,7 +72,7 @@ def test_each_frame_sees_those_before_it() -> None:
 def test_mass_of_the_next_latents_is_one() -> None:
     latents = NextLatents((1, 1, 1), 0, NETWORK, components=3, features=4).double()
     pf.testing.randomise(latents, scale=0.5)
-    z = torch.linspace(-40, 40, 20_001, dtype=torch.float64)
+    z = torch.linspace(-60, 60, 24_001, dtype=torch.float64)
     past = torch.randn(1, 1, 1, 1, 1, dtype=torch.float64, generator=seeded()).expand(len(z), 1, 1, 1, 1)
     log_prob = latents.score(z.reshape(-1, 1, 1, 1, 1), past, None)
     assert torch.trapezoid(log_prob.exp(), z).item() == pytest.approx(1, abs=1e-6)
@@ -79,8 +80,8 @@ def test_mass_of_the_next_latents_is_one() -> None:
 
 def test_drawn_latents_have_the_moments_of_their_density() -> None:
     latents = NextLatents((1, 1, 1), 0, NETWORK, components=3, features=4).double()
-    pf.testing.randomise(latents, scale=0.8)
-    z = torch.linspace(-40, 40, 20_001, dtype=torch.float64)
+    pf.testing.randomise(latents, scale=0.5)
+    z = torch.linspace(-60, 60, 24_001, dtype=torch.float64)
     one = torch.ones(1, 1, 1, 1, 1, dtype=torch.float64)
     density = latents.score(z.reshape(-1, 1, 1, 1, 1), one.expand(len(z), 1, 1, 1, 1), None).exp()
     mean = torch.trapezoid(z * density, z)
@@ -168,6 +169,13 @@ def test_a_frame_does_not_depend_on_the_batch_or_the_frames_behind_it() -> None:
     torch.testing.assert_close(base.log_prob(x[0], first), torch.stack([base.log_prob(x[0], each) for each in first]))
 
 
+def test_gradients_pass_where_there_is_one_future_alone() -> None:
+    first = torch.randn(1, 1, 4, 4, dtype=torch.float64, generator=seeded())
+    assert two_levels(components=1).rsample(2, first, generator=seeded()).requires_grad
+    with pytest.raises(UsageError, match="reparametrised"):
+        two_levels(components=2).rsample(2, first)
+
+
 def test_levels_that_do_not_fit_are_told() -> None:
     latents = partial(NextLatents, network=NETWORK, features=4)
     with pytest.raises(UsageError, match="topmost level"):
@@ -233,6 +241,11 @@ def test_clips_are_read_from_folders(tmp_path: Path, shape: tuple[int, ...]) -> 
     found = {tuple(clip.flatten().tolist()) for part in data.parts().values() for clip in part}
     assert found == {tuple(clip.flatten().tolist()) for clip in stored.astype(float)}
     assert pf.data.load_data(f"clips:{tmp_path}").event_shape == data.event_shape
+
+
+def test_generated_clips_come_with_the_library() -> None:
+    assert place("movement") is place("balls") is place("moving-digits") is None
+    assert place("moving-mnist:/data/mnist") == Path("/data/mnist")
 
 
 def test_folders_of_other_things_are_told(tmp_path: Path) -> None:

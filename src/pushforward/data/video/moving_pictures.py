@@ -57,7 +57,7 @@ def moving_pictures(
 
 def _turned_back(places: Tensor, room: Tensor) -> Tensor:
     """Places on a line folded into ``0 ... room``."""
-    return room - ((places.remainder(2 * room.clamp(min=1))) - room).abs()
+    return (room - (places.remainder(2 * room.clamp(min=1)) - room).abs()).clamp(min=0)
 
 
 def _placed(pictures: Tensor, places: Tensor, size: int) -> Tensor:
