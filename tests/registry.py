@@ -184,7 +184,7 @@ TRANSFORMS: dict[str, Case] = {
     ),
     "EachFrame": Case(
         lambda: transforms.EachFrame(transforms.Coupling(masks.channel((4, 4, 4)), Affine(), SMALL_CONVOLUTIONAL), 3),
-        normal(2, 3, 4, 4, 4),
+        normal(4, 3, 4, 4, 4),
     ),
     "Elementwise": Case(lambda: transforms.Elementwise(Affine(), (5,)), VECTORS),
     "ConditionalElementwise": Case(

@@ -13,7 +13,7 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 import pushforward as pf
-from pushforward import cli
+from pushforward.cli import main as cli
 from pushforward.data.fingerprint import place
 from pushforward.data.video import (
     DIRECTIONS,

@@ -18,7 +18,7 @@ from pushforward.spaces import Integers
 from pushforward.transforms import Chain, EachFrame, Logit, Transform, VariationalDequantization, masks
 
 
-@model("videoflow", first=0)
+@model("videoflow", clip=1, first=0, memory=1)
 def videoflow(
     clip: Sequence[int] = (4, 1, 8, 8),
     levels: int = 256,
