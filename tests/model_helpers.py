@@ -20,6 +20,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "coarse-to-fine": {"hidden": [8]},
     "discrete-flow": {"classes": 5},
     "nade": {"classes": 5},
+    "videoflow": {"clip": (2, 1, 8, 8), "first": 0},
 }
 # Models of whole numbers, not of the reals.
 DISCRETE = {"idf", "coarse-to-fine", "idf-vector", "discrete-flow", "categorical-flow"}

@@ -195,6 +195,10 @@ TRANSFORMS: dict[str, Case] = {
         normal(6, 3),
         CONTEXT,
     ),
+    "EachFrame": Case(
+        lambda: transforms.EachFrame(transforms.Coupling(masks.channel((4, 4, 4)), Affine(), SMALL_CONVOLUTIONAL), 3),
+        normal(4, 3, 4, 4, 4),
+    ),
     "Elementwise": Case(lambda: transforms.Elementwise(Affine(), (5,)), VECTORS),
     "ConditionalElementwise": Case(
         lambda: transforms.ConditionalElementwise(Affine(), 5, SMALL, context=2), VECTORS, CONTEXT

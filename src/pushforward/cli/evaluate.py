@@ -67,6 +67,7 @@ def evaluate(
         evaluate_table(folder, data, part, as_json)
         return
     from pushforward.accuracy import Accuracy
+    from pushforward.cli.given_frames import in_pair, scored
     from pushforward.cli.run_data import run_data
     from pushforward.cli.runs import open_run
     from pushforward.training import evaluate as measure
@@ -76,6 +77,7 @@ def evaluate(
 
     run, flow = open_run(folder, device)
     x = run_data(run, data).parts()[part]
+    x, given = in_pair(scored(flow, x))
     check_shape(flow, x, data or run.data)
     accuracy, unit = flow.accuracy, Unit.of(flow, negative_log_likelihood)
     bound, estimate = accuracy is Accuracy.LOWER_BOUND, accuracy is Accuracy.ESTIMATE
@@ -90,6 +92,7 @@ def evaluate(
             values[samples] = measure(
                 flow,
                 x,
+                given,
                 importance_samples=samples,
                 draws=draws or DRAWS,
                 batch_size=batch_size,

@@ -39,9 +39,10 @@ DataSpec = Annotated[
         "-d",
         metavar="TEXT",
         parser=given_text,
-        help="digits, a toy density (moons, rings, ...), mnist:FOLDER, cifar10:FOLDER, folder:FOLDER (pictures), "
-        "picture:FILE, or a path: .csv, .tsv (also .gz, .bz2, .xz, .zst, .zip), .parquet, .npy, .npz (or FILE.npz:NAME "
-        "for one of several arrays), an IDX file, a folder of pictures.",
+        help="digits, a toy density (moons, rings, ...), clips (movement, balls, moving-digits), mnist:FOLDER, "
+        "cifar10:FOLDER, folder:FOLDER (pictures), picture:FILE, clips:FOLDER (of .npy), moving-mnist:FOLDER, or a "
+        "path: .csv, .tsv (also .gz, .bz2, .xz, .zst, .zip), .parquet, .npy, .npz (or FILE.npz:NAME for one of several "
+        "arrays), an IDX file, a folder of pictures.",
         show_default=False,
     ),
 ]

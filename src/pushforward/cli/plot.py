@@ -13,7 +13,7 @@ from pushforward.cli.configuration import is_table_run
 from pushforward.cli.options import DataSpec, Json, Quiet, RunFolder, Seed, given_path
 from pushforward.cli.terminal import report_file, say
 
-Kind = Literal["density", "samples", "pairs", "calibration", "trajectories", "grid", "map"]
+Kind = Literal["density", "samples", "pairs", "calibration", "trajectories", "grid", "map", "frames"]
 _ENDINGS = (".png", ".pdf", ".svg")
 _ROWS = 5000
 
@@ -31,7 +31,7 @@ def plot(
             help="density (of two columns), samples (of two columns, or images), pairs (samples over data, each pair "
             "of columns), calibration (histograms of F(y), reliability), trajectories (of a continuous flow of two "
             "columns), grid (the latent grid as a bijection of two columns bends it), map (the density on the "
-            "ordinary sphere, with test data).",
+            "ordinary sphere, with test data), frames (a test clip, and futures of its first frames).",
             show_default=False,
         ),
     ],
@@ -45,7 +45,8 @@ def plot(
     as_json: Json = False,
 ) -> None:
     """Draw a trained model: its density, its samples (pairs: over the data), its calibration on test data, the
-    trajectories of a continuous flow, the latent grid as it is bent, or the map of a flow on the sphere."""
+    trajectories of a continuous flow, the latent grid as it is bent, the map of a flow on the sphere, or
+    the futures of a clip."""
     from pushforward.files import choose_writer
     from pushforward.plots import save
 
@@ -57,11 +58,14 @@ def plot(
 
 
 def _flow_subject(folder: Path, data: str | None, seed: int | None, talk: Callable[[str], None]) -> Any:
+    from pushforward.cli.clip_subject import ClipSubject
     from pushforward.cli.plot_subjects import FlowSubject
     from pushforward.cli.run_data import run_data
     from pushforward.cli.runs import open_run
 
     run, flow = open_run(folder)
+    if len(flow.event_shape) == 4:
+        return ClipSubject(run, flow, run_data(run, data).test, seed or 0)
     return FlowSubject(run, flow, run_data(run, data).test[:_ROWS], seed or 0, talk)
 
 

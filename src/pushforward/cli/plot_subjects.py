@@ -56,6 +56,8 @@ class FlowSubject:
         if len(shape) != 1:
             raise UsageError(f"plot draws models of vectors, this one's events are {shape}; sample -o x.png shows them")
         names = column_names(shape[0], self.run.columns)
+        if kind == "frames":
+            raise UsageError(f"frames is of models of clips, this one's events are {shape}; draw its samples")
         pictures: dict[str, Callable[[], Figure]] = {
             "density": lambda: self._density(shape),
             "samples": lambda: scatter_2d(_plane(self._samples(), names), names),
@@ -119,6 +121,7 @@ class TableSubject:
             "calibration": lambda: calibration(self._whole("rows", self._pit()), names),
             "grid": _no_grid,
             "map": _no_map,
+            "frames": _no_frames,
         }
         return pictures[kind]()
 
@@ -187,6 +190,10 @@ def _no_grid() -> Figure:
 
 def _no_map() -> Figure:
     raise UsageError("map is of a flow on the ordinary sphere, and this is a model of a table; draw pairs")
+
+
+def _no_frames() -> Figure:
+    raise UsageError("frames is of models of clips, and this is a model of a table; draw pairs")
 
 
 def whole_rows(what: str, values: Array, say: Callable[[str], None]) -> Array:

@@ -23,6 +23,7 @@ from pushforward.training.runs.folder import CONFIGURATION
 
 FORMAT = "pushforward run"
 VERSION = 2
+_KINDS = {"features": "vectors", "shape": "images", "clip": "clips"}
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,12 @@ def plan_run(model: str, options: Mapping[str, Any], data: Dataset, spec: str, t
     """
     known = recipe_options(model)
     shape = data.event_shape
-    derived: dict[str, Any] = {"features": shape[0]} if len(shape) == 1 else {"shape": list(shape)}
+    derived: dict[str, Any] = _shape_options(shape)
     if data.levels is not None:
         derived |= {"levels": data.levels, "classes": data.levels}
-    missing = {"features", "shape"} & set(derived) - set(known)
+    missing = set(_KINDS) & set(derived) - set(known)
     if missing:
-        kind = "vectors" if "features" in missing else "images"
+        kind = _KINDS[missing.pop()]
         raise UsageError(f"{model} is no model of {kind}, and {data.name} holds {kind} of shape {shape}")
     _check_kind(model, known, data, len(shape) > 1, set(options))
     filled = {name: value for name, value in derived.items() if name in known}
@@ -131,10 +132,17 @@ def plan_run(model: str, options: Mapping[str, Any], data: Dataset, spec: str, t
     return Run(model, options, from_anywhere(spec), present_fingerprint(spec), data.levels, data.columns, training)
 
 
+def _shape_options(shape: tuple[int, ...]) -> dict[str, Any]:
+    """The option that tells a model the shape of its events."""
+    if len(shape) == 1:
+        return {"features": shape[0]}
+    return {"clip" if len(shape) == 4 else "shape": list(shape)}
+
+
 def _check_kind(model: str, known: Mapping[str, Any], data: Dataset, images: bool, given: set[str]) -> None:
     """Check that data are discrete where the model is."""
     counts = {"levels", "classes"} & set(known)
-    discrete = bool(counts) and (images or "shape" not in known)
+    discrete = bool(counts) and (images or not {"shape", "clip"} & set(known))
     if discrete and data.levels is None and not counts & given:
         low, high = (value.item() for value in torch.aminmax(data.train))
         way = "give --levels to have fractions 0..1 read as so many" if images else "give whole numbers from 0 on"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,11 @@ from pushforward.cli.samples import check_fits, check_sample_file, write_samples
 from pushforward.cli.terminal import progress, report_file
 from pushforward.errors import UsageError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pushforward.flows.flow import Flow
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to a command line."""
@@ -40,8 +45,8 @@ def sample(
             "-o",
             metavar="PATH",
             parser=given_text,
-            help=".png, .npz, .npy, .csv, .tsv, .parquet, or - for csv on standard output; with --engine a folder of "
-            "parquet files, here or at an address (s3://...)",
+            help=".png, .gif (of clips), .npz, .npy, .csv, .tsv, .parquet, or - for csv on standard output; with "
+            "--engine a folder of parquet files, here or at an address (s3://...)",
             show_default=False,
         ),
     ],
@@ -127,20 +132,36 @@ def _sample_file(folder: Path, out: Path, draws: Draws, given: list[str], quiet:
 def _sample_flow(folder: Path, out: Path, draws: Draws, silent: bool) -> dict[str, Any]:
     import torch
 
+    from pushforward.cli.given_frames import given_frames
+    from pushforward.cli.run_data import run_data
     from pushforward.cli.runs import open_run
-    from pushforward.flows import Flow, sample_denoised
-
     run, flow = open_run(folder, draws.device)
     check_fits(out, tuple(flow.event_shape))
     if draws.seed is not None:
         torch.manual_seed(draws.seed)
-    draw = sample_denoised if draws.denoise else Flow.sample
+    frames = given_frames(flow)
+    # Futures of the clips that the model has not seen.
+    first = run_data(run).test[:, :frames] if frames else None
     drawn = []
     with progress(silent, draws.count, "drawing") as advance:
         for start in range(0, draws.count, draws.batch_size):
             size = min(draws.batch_size, draws.count - start)
-            drawn.append(draw(flow, size, temperature=draws.temperature).cpu())
+            drawn.append(_drawn(flow, first, start, size, draws).cpu())
             advance(start + size)
     events = torch.cat(drawn)
     write_samples(out, events, run)
     return {"events": draws.count, "shape": list(events.shape)}
+
+
+def _drawn(flow: Flow, first: Tensor | None, start: int, size: int, draws: Draws) -> Tensor:
+    """Events, or clips of the first frames of data, begun anew where they end, with a future of each."""
+    import torch
+
+    from pushforward.cli.given_frames import whole
+    from pushforward.flows import sample_denoised
+
+    if first is None:
+        draw = sample_denoised if draws.denoise else type(flow).sample
+        return draw(flow, size, temperature=draws.temperature)
+    given = first[torch.arange(start, start + size) % len(first)]
+    return whole(given, flow.sample((), given, temperature=draws.temperature))

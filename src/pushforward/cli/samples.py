@@ -22,18 +22,22 @@ def check_sample_file(out: Path) -> None:
     """
     from pushforward.data.export import ARRAY_ENDINGS, TABLE_ENDINGS
     from pushforward.files import choose_writer
+    from pushforward.plots.films import FILM_ENDING
     from pushforward.plots.pictures import PICTURE_ENDINGS
 
     if str(out) != "-":
-        choose_writer(out, (*PICTURE_ENDINGS, *ARRAY_ENDINGS, *TABLE_ENDINGS))
+        choose_writer(out, (*PICTURE_ENDINGS, FILM_ENDING, *ARRAY_ENDINGS, *TABLE_ENDINGS))
 
 
 def check_fits(out: Path, shape: tuple[int, ...]) -> None:
     """Check that events of this shape can be written under this name, before they are drawn."""
     from pushforward.data.export import TABLE_ENDINGS
+    from pushforward.plots.films import FILM_ENDING
     from pushforward.plots.pictures import PICTURE_ENDINGS
 
     ending = out.suffix.lower()
+    if ending == FILM_ENDING and len(shape) != 4:
+        raise UsageError(f"{out}: a film is made of clips, these events are {shape}; choose .npz, .npy or .png")
     if ending in PICTURE_ENDINGS and len(shape) == 1 and shape != (2,):
         raise UsageError(f"{out}: a picture is made of images or of points in the plane, these events are {shape}")
     if len(shape) != 1 and (str(out) == "-" or ending in TABLE_ENDINGS):
@@ -48,13 +52,19 @@ def check_shape(flow: Flow, x: Tensor, name: str) -> None:
 
 def write_samples(out: Path, events: Tensor, run: Run, columns: int | None = None) -> None:
     from pushforward.data.export import write_events
+    from pushforward.plots.films import FILM_ENDING, film, strips
     from pushforward.plots.pictures import PICTURE_ENDINGS, image_grid
 
-    if out.suffix.lower() in PICTURE_ENDINGS and tuple(events.shape[1:]) == (2,):
+    maximum = None if run.levels is None else run.levels - 1
+    if out.suffix.lower() == FILM_ENDING:
+        film(events, out, maximum=maximum)
+    elif out.suffix.lower() in PICTURE_ENDINGS and events.ndim == 5:
+        strips(events, out, maximum=maximum)
+    elif out.suffix.lower() in PICTURE_ENDINGS and tuple(events.shape[1:]) == (2,):
         from pushforward.plots import save, scatter_2d
 
         save(scatter_2d(events, run.columns), out)
     elif out.suffix.lower() in PICTURE_ENDINGS:
-        image_grid(events, out, maximum=None if run.levels is None else run.levels - 1, columns=columns)
+        image_grid(events, out, maximum=maximum, columns=columns)
     else:
         write_events(out, events, run.levels, run.columns)

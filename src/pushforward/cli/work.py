@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from pushforward.cli.given_frames import scored
 from pushforward.cli.run_data import keep_place
 from pushforward.cli.runs import Run
 from pushforward.cli.table_options import TableOptions
@@ -60,8 +61,8 @@ class Work:
         """Train; the configuration is written with the first checkpoint, when everything has been checked."""
         result = fit(
             self.flow,
-            self.data.train,
-            self.data.validation,
+            scored(self.flow, self.data.train),
+            scored(self.flow, self.data.validation),
             out=RunFolder(self.out, self.run.to_json()),
             resume=resume,
             progress=progress,

@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from pushforward.data.load import KINDS
+from pushforward.data.load import CLIPS, KINDS
 from pushforward.data.numpy_files import split_name
 from pushforward.data.toys import TOYS
 
@@ -22,7 +22,7 @@ def place(spec: str) -> Path | None:
         >>> place("mnist:/data/mnist").name, place("moons")
         ('mnist', None)
     """
-    if spec == "digits" or spec in TOYS:
+    if spec == "digits" or spec in TOYS or spec in CLIPS:
         return None
     kind, colon, path = spec.partition(":")
     return split_name(path if colon and kind in KINDS else spec)[0].expanduser()

@@ -16,16 +16,27 @@ from pushforward.data.numpy_files import NUMPY_ENDINGS, split_name
 from pushforward.data.table_files import is_table
 from pushforward.data.tables import load_table
 from pushforward.data.toys import TOYS, load_picture_density, load_toy
+from pushforward.data.video import load_balls, load_clips, load_movement, load_moving_digits, load_moving_mnist
 from pushforward.errors import DataError, UsageError
 
-KINDS = {"mnist": load_mnist, "cifar10": load_cifar10, "folder": load_image_folder, "picture": load_picture_density}
+KINDS = {
+    "mnist": load_mnist,
+    "cifar10": load_cifar10,
+    "folder": load_image_folder,
+    "picture": load_picture_density,
+    "clips": load_clips,
+    "moving-mnist": load_moving_mnist,
+}
+#: Clips that are generated.
+CLIPS = {"movement": load_movement, "balls": load_balls, "moving-digits": load_moving_digits}
 
 
 def load_data(spec: str, levels: int | None = None, columns: Sequence[str] = (), drop: Sequence[str] = ()) -> Dataset:
     """Load the data that ``spec`` names.
 
     ``digits``; a toy density (``moons``, ``rings``, ``checkerboard``, ``pinwheel``, ``spirals``, ``gaussians``);
-    ``mnist:FOLDER``, ``cifar10:FOLDER``, ``folder:FOLDER`` (pictures), ``picture:FILE`` (as a 2-D density); or a path:
+    clips (``movement``, ``balls``, ``moving-digits``); ``mnist:FOLDER``, ``cifar10:FOLDER``, ``folder:FOLDER``
+    (pictures), ``picture:FILE`` (as a 2-D density), ``clips:FOLDER`` (of ``.npy``), ``moving-mnist:FOLDER``; or a path:
     ``.npz`` (of several arrays one is named, ``FILE.npz:NAME``), ``.npy``, ``.csv`` and ``.tsv`` (also compressed),
     ``.parquet``, an IDX file, a folder of pictures.
 
@@ -73,6 +84,8 @@ def _load(spec: str, levels: int | None) -> Dataset:
         return load_digits()
     if spec in TOYS:
         return load_toy(spec)
+    if spec in CLIPS:
+        return CLIPS[spec]()
     kind, colon, path = spec.partition(":")
     if colon and kind in KINDS:
         return KINDS[kind](Path(path).expanduser())
@@ -96,5 +109,5 @@ def _load_path(path: Path, levels: int | None) -> Dataset:
 
 def _require(path: Path) -> None:
     if not path.exists():
-        names = ", ".join(["digits", *TOYS, *(f"{kind}:PATH" for kind in KINDS)])
+        names = ", ".join(["digits", *TOYS, *CLIPS, *(f"{kind}:PATH" for kind in KINDS)])
         raise DataError(f"{path}: no such file, folder or data set (known: {names}, or a path)")

@@ -7,6 +7,9 @@ from pushforward.flows.factor_out import FactorOut
 from pushforward.flows.flow import Flow
 from pushforward.flows.guidance import guided
 from pushforward.flows.saving import load, save
+from pushforward.flows.video.frames_in_turn import FramesInTurn
+from pushforward.flows.video.next_latents import NextLatents
 
 __all__ = ["ConditionedFlow", "ExPostFlow", "FactorOut", "Flow", "load", "save"]
 __all__ = ["ConditionedFlow", "FactorOut", "Flow", "denoised", "guided", "load", "sample_denoised", "save"]
+__all__ = ["ConditionedFlow", "ExPostFlow", "FactorOut", "Flow", "FramesInTurn", "NextLatents", "load", "save"]

@@ -33,6 +33,7 @@ from pushforward.models.vectors.rad import rad
 from pushforward.models.vectors.residual import planar, radial, sylvester
 from pushforward.models.vectors.stochastic import hamiltonian_vi, snf
 from pushforward.models.vectors.tails import mtaf, tails
+from pushforward.models.video import videoflow
 
 __all__ = [
     "autoregressive",
@@ -98,5 +99,6 @@ __all__ = [
     "transformer_flow",
     "umnn",
     "vae",
+    "videoflow",
     "vine_autoencoder",
 ]

@@ -1,11 +1,13 @@
-"""Pictures of flows on vectors: one dimension, two dimensions, tables, maps of the earth,
-calibration, and diagnostics of posteriors.
+"""Pictures of flows on vectors: one dimension, two dimensions, tables, maps of the earth, calibration; of clips; and
+diagnostics of posteriors.
 
 Each function returns a matplotlib ``Figure`` that belongs to no window, so it works without a display; :func:`save`
 writes it to a file.
 """
 
 from pushforward.diagnostics.calibration import pit_values
+from pushforward.plots.films import film, strips
+from pushforward.plots.futures import futures_of
 from pushforward.plots.one_dimension import draw_1d, draw_latent_histogram, flow_1d
 from pushforward.plots.pairs import corner
 from pushforward.plots.posteriors import against_chance, classifier, coverage, predictive, ranks
@@ -26,8 +28,10 @@ __all__ = [
     "density_2d",
     "draw_1d",
     "draw_latent_histogram",
+    "film",
     "flow_1d",
     "flow_2d",
+    "futures_of",
     "map_of",
     "pit_values",
     "predictive",
@@ -37,6 +41,7 @@ __all__ = [
     "save",
     "scatter_2d",
     "steps_2d",
+    "strips",
     "trajectories",
     "warped_grid",
 ]

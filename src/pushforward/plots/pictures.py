@@ -43,10 +43,14 @@ def image_grid(
         raise ShapeError(
             f"a picture is made of images (N, 1 or 3, H, W), got {tuple(images.shape)}; choose .npz instead"
         )
-    tiles = _bytes(images.detach().cpu().float(), maximum)
-    page = _page(tiles, columns or math.ceil(math.sqrt(len(tiles))))
+    page = page_of(images, maximum, columns or math.ceil(math.sqrt(len(images))))
     with atomic_path(path) as temporary:
         Image.fromarray(page[..., 0] if page.shape[-1] == 1 else page).save(temporary)
+
+
+def page_of(images: Tensor, maximum: float | None, columns: int) -> np.ndarray:  # type: ignore[type-arg]
+    """Images ``(N, C, H, W)`` side by side as bytes ``(height, width, C)``; arguments as in `image_grid`."""
+    return _page(_bytes(images.detach().cpu().float(), maximum), columns)
 
 
 def _bytes(images: Tensor, maximum: float | None) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

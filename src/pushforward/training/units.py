@@ -29,10 +29,10 @@ class Unit:
 
     @classmethod
     def of(cls, flow: Flow, objective: Objective) -> Unit:
-        """Bits per dimension of images, nats of anything else, and no unit of what is no likelihood."""
+        """Bits per dimension of images and clips, nats of anything else, and no unit of what is no likelihood."""
         if not isinstance(objective, NegativeLogLikelihood):
             return cls("loss")
-        if len(flow.event_shape) == 3:
+        if len(flow.event_shape) in (3, 4):
             return cls("bits_per_dim", math.log(2) * math.prod(flow.event_shape))
         return cls("nats")
 

@@ -32,6 +32,7 @@ from pushforward.transforms.manifolds.geographic import GeographicCoordinates
 from pushforward.transforms.manifolds.radians import Radians
 from pushforward.transforms.manifolds.recursive import RecursiveSphere
 from pushforward.transforms.manifolds.rotation import Rotation
+from pushforward.transforms.reshape.each_frame import EachFrame
 from pushforward.transforms.reshape.interlace import Interlace
 from pushforward.transforms.reshape.patches import Flatten, Patches
 from pushforward.transforms.reshape.squeeze import Squeeze
@@ -114,6 +115,7 @@ __all__ = [
     "Coupling",
     "Dequantization",
     "GaussianDequantization",
+    "EachFrame",
     "Elementwise",
     "Inverse",
     "InvertibleConvolution",

@@ -1,0 +1,1 @@
+"""Clips: latents of each frame given those of the frames before."""
