@@ -6,6 +6,7 @@ from pushforward.data.dataset import Dataset, split
 from pushforward.data.digits import load_digits
 from pushforward.data.folders import load_image_folder
 from pushforward.data.idx import load_idx, load_mnist, read_idx, write_idx
+from pushforward.data.labels import Labels, load_labels
 from pushforward.data.load import load_data
 from pushforward.data.pictures import read_picture
 from pushforward.data.places import as_latitude_longitude, as_unit_vectors
@@ -20,6 +21,7 @@ __all__ = [
     "Dataset",
     "Funnel",
     "ImageDensity",
+    "Labels",
     "ManyWell",
     "ParquetStream",
     "TableFile",
@@ -34,6 +36,7 @@ __all__ = [
     "load_digits",
     "load_idx",
     "load_image_folder",
+    "load_labels",
     "load_mnist",
     "load_table",
     "load_toy",
