@@ -1,5 +1,6 @@
 """Walks through the latents of all levels, directions of attributes, and the labels that they are found by."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def test_the_way_on_the_sphere_keeps_the_norm_of_all_levels_and_turns_evenly() -
     torch.testing.assert_close(walk[-1], second)
     for step in walk:
         torch.testing.assert_close(step.norm(dim=1), first.norm(dim=1))
-    angles = [torch.acos(torch.cosine_similarity(a, b)) for a, b in zip(walk, walk[1:])]
+    angles = [torch.acos(torch.cosine_similarity(a, b)) for a, b in pairwise(walk)]
     torch.testing.assert_close(torch.stack(angles), torch.acos(torch.cosine_similarity(first, second)).expand(4, 5) / 4)
 
 

@@ -56,8 +56,8 @@ class Labels:
 def load_labels(spec: str, file: str | None = None) -> Labels:
     """The labels of the data that ``spec`` names.
 
-    ``digits``, ``mnist:FOLDER`` and ``cifar10:FOLDER`` have their own. Of other data they lie in a file of whole numbers
-    ``(N,)``, one for each event in the order of the events' file (pictures of a folder: by their names).
+    ``digits``, ``mnist:FOLDER`` and ``cifar10:FOLDER`` have their own. Of other data they lie in a file of whole
+    numbers ``(N,)``, one for each event in the order of the events' file (pictures of a folder: by their names).
 
     Args:
         spec: the data, as `load_data` takes it.

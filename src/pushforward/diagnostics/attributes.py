@@ -40,7 +40,8 @@ def attribute_direction(flow: Flow, having: Tensor, lacking: Tensor) -> Latents:
         raise UsageError("attribute_direction expects a flow without a context, and this one takes one")
     if not len(having) or not len(lacking):
         raise UsageError(
-            f"attribute_direction expects events with the attribute and without it, got {len(having)} and {len(lacking)}"
+            f"attribute_direction expects events with the attribute and without it, got {len(having)} and "
+            f"{len(lacking)}"
         )
     return tuple(present - absent for present, absent in zip(mean_latents(flow, having), mean_latents(flow, lacking)))
 
@@ -82,7 +83,8 @@ def manipulate(flow: Flow, x: Tensor, direction: Latents, strengths: Sequence[fl
     shapes = [tuple(level.shape[1:]) for level in start]
     if shapes != [tuple(level.shape) for level in direction] or not len(strengths):
         raise UsageError(
-            f"manipulate expects strengths, and a direction with a tensor for each level of the flow, of shapes {shapes}"
+            f"manipulate expects strengths, and a direction with a tensor for each level of the flow, of shapes "
+            f"{shapes}"
         )
     walk = [tuple(level + strength * step for level, step in zip(start, direction)) for strength in strengths]
     return decode_walk(flow, walk)
