@@ -20,6 +20,7 @@ from pushforward.transforms import Transform, masks
 SMALL = partial(MLP, hidden=(8,))
 SMALL_CONVOLUTIONAL = partial(networks.GatedConvNet, hidden=4, blocks=1)
 SMALL_MADE = partial(MADE, hidden=(8, 8))
+SMALL_TRANSFORMER = partial(networks.CausalTransformer, hidden=8, blocks=1, heads=2)
 
 
 @dataclass
@@ -150,6 +151,18 @@ TRANSFORMS: dict[str, Case] = {
     "Autoregressive/inverse": Case(
         lambda: transforms.Inverse(transforms.Autoregressive(5, Affine(), SMALL_MADE, 2)), VECTORS, CONTEXT
     ),
+    "Autoregressive/transformer": Case(
+        lambda: transforms.Autoregressive(6, Affine(), partial(SMALL_TRANSFORMER, token=2), 2, [5, 4, 3, 2, 1, 0]),
+        normal(6, 6),
+        CONTEXT,
+    ),
+    "Autoregressive/guided": Case(
+        lambda: transforms.Autoregressive(
+            4, Affine(), networks.Guided(SMALL_TRANSFORMER(4, 8, 2), torch.tensor([1.0, -1.0]), 0.5), 2
+        ),
+        normal(6, 4),
+        CONTEXT,
+    ),
     "Triangular/lower": Case(lambda: transforms.Triangular(5), VECTORS),
     "Triangular/upper": Case(lambda: transforms.Triangular(5, upper=True), VECTORS),
     "Householder": Case(lambda: transforms.Householder(5, 3), VECTORS),
@@ -203,6 +216,8 @@ TRANSFORMS: dict[str, Case] = {
     "InvertibleConvolutionLU": Case(lambda: transforms.InvertibleConvolutionLU(4), IMAGES),
     "Logit": Case(lambda: transforms.Logit(1e-5, event_dims=1), uniform(6, 5)),
     "Integers": Case(lambda: transforms.Integers(17), integers(17, 6, 5).float()),
+    "Patches": Case(lambda: transforms.Patches((4, 4, 4), 2), IMAGES),
+    "Flatten": Case(lambda: transforms.Flatten((4, 4)), normal(6, 4, 4)),
     "Interlace": Case(lambda: transforms.Interlace((4, 4, 4)), IMAGES),
     "Multipartite": Case(
         lambda: transforms.Multipartite(
@@ -217,6 +232,7 @@ TRANSFORMS: dict[str, Case] = {
         integers(17, 4, 4, 4, 4).float(),
     ),
     "Dequantization": Case(lambda: transforms.Dequantization(17), integers(17, 4, 1, 4, 4)),
+    "GaussianDequantization": Case(lambda: transforms.GaussianDequantization(17, 0.2), integers(17, 4, 1, 4, 4)),
     "VariationalDequantization": Case(
         lambda: transforms.VariationalDequantization(17, plane_coupling((1, 4, 4))), integers(17, 4, 1, 4, 4)
     ),
@@ -696,6 +712,7 @@ VECTOR_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "DenseMLP": networks.DenseMLP,
     "LipschitzMLP": networks.LipschitzMLP,
     "LipschitzDenseMLP": networks.LipschitzDenseMLP,
+    "CausalTransformer": SMALL_TRANSFORMER,
     "MADE": networks.MADE,
     "MLP": networks.MLP,
     "ResidualMADE": networks.ResidualMADE,
@@ -714,6 +731,8 @@ NETWORK_HELPERS = {"OneHotMADE", "ReZero", "Rezeroed", "MaskedChannels", "Masked
 # Layers and activations of Lipschitz networks; tested with them.
 NETWORK_HELPERS |= {"LipschitzLinear", "LipschitzConvolution", "LipschitzELU", "LipSwish", "CLipSwish", "LipschitzSine"}
 NETWORK_HELPERS |= {"normalised_once"}
+# Of contexts that are left out, and of what a network says without one; tested with transformer flows.
+NETWORK_HELPERS |= {"DroppedContext", "Guided"}
 # Of events to vectors and back, whose inputs and outputs differ in shape; tested with the autoencoders.
 NETWORK_HELPERS |= {"DenseEncoder", "DenseDecoder", "GatedConvEncoder", "GatedConvDecoder"}
 NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS)}
@@ -737,6 +756,7 @@ ABSTRACT = {
     "NetworkFactory",
     "Velocity",
     "VelocityFactory",
+    "CausalNetwork",
     "MaskedNetwork",
     "LogDeterminant",
     "OrthonormalBasis",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,6 +47,10 @@ def sample(
     ],
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many.")] = 64,
     temperature: Annotated[float, typer.Option(help="Spread of the base; below 1 is nearer to the mode.")] = 1.0,
+    denoise: Annotated[
+        bool,
+        typer.Option("--denoise", help="Take off the noise that the model was trained with, as by tarflow's noise=."),
+    ] = False,
     given: Annotated[
         list[str] | None,
         typer.Option(
@@ -67,7 +72,8 @@ def sample(
     """Draw events from a trained model into a picture, an array or a table, or very many into a folder."""
     if engine is None:
         check_for_many({"--scheduler": scheduler, "--resume": resume})
-        _sample_file(folder, Path(out), count, temperature, given or [], batch_size, seed, device, quiet, as_json)
+        draws = Draws(count, temperature, denoise, batch_size, seed, device)
+        _sample_file(folder, Path(out), draws, given or [], quiet, as_json)
         return
     from pushforward.cli.partitions import Workers, sample_folder
 
@@ -75,69 +81,66 @@ def sample(
         raise UsageError(f"--engine draws into a folder, --out {out} is none")
     if temperature != 1.0:
         raise UsageError("--temperature is for files, and --engine draws into a folder")
+    if denoise:
+        raise UsageError("--denoise is for files, and --engine draws into a folder")
     workers = Workers(engine, scheduler, resume)
     facts = sample_folder(folder, out, count, given or [], seed, workers, quiet or as_json)
     report_file(out, facts, quiet, as_json)
 
 
-def _sample_file(
-    folder: Path,
-    out: Path,
-    count: int,
-    temperature: float,
-    given: list[str],
-    batch_size: int,
-    seed: int | None,
-    device: str | None,
-    quiet: bool,
-    as_json: bool,
-) -> None:
+@dataclass(frozen=True)
+class Draws:
+    """How events are drawn: how many, how, and where."""
+
+    count: int
+    temperature: float
+    denoise: bool
+    batch_size: int
+    seed: int | None
+    device: str | None
+
+
+def _sample_file(folder: Path, out: Path, draws: Draws, given: list[str], quiet: bool, as_json: bool) -> None:
     to_stdout = str(out) == "-"
     if to_stdout and as_json:
         raise UsageError("--json prints on standard output, where the samples go: give them a file with --out")
     # Written so that not a number fails too.
-    if not 0 < temperature < float("inf"):
-        raise UsageError(f"--temperature must be a number above 0, got {temperature}")
+    if not 0 < draws.temperature < float("inf"):
+        raise UsageError(f"--temperature must be a number above 0, got {draws.temperature}")
     check_sample_file(out)
     silent = quiet or as_json or to_stdout
     if is_table_run(folder):
         from pushforward.cli.table_use import sample_table
 
-        if temperature != 1.0:
-            raise UsageError("--temperature is for flows of images and arrays, and this is a run of a table")
-        facts = sample_table(folder, out, count, given, seed, silent)
+        if draws.temperature != 1.0 or draws.denoise:
+            name = "--denoise" if draws.denoise else "--temperature"
+            raise UsageError(f"{name} is for flows of images and arrays, and this is a run of a table")
+        facts = sample_table(folder, out, draws.count, given, draws.seed, silent)
     else:
         if given:
             raise UsageError("--given is for runs of tables, and this flow has no columns to give")
-        facts = _sample_flow(folder, out, count, temperature, batch_size, seed, device, silent)
+        facts = _sample_flow(folder, out, draws, silent)
     if not to_stdout:
         report_file(out, facts, quiet, as_json)
 
 
-def _sample_flow(
-    folder: Path,
-    out: Path,
-    count: int,
-    temperature: float,
-    batch_size: int,
-    seed: int | None,
-    device: str | None,
-    silent: bool,
-) -> dict[str, Any]:
+def _sample_flow(folder: Path, out: Path, draws: Draws, silent: bool) -> dict[str, Any]:
     import torch
 
     from pushforward.cli.runs import open_run
+    from pushforward.flows import Flow, sample_denoised
 
-    run, flow = open_run(folder, device)
+    run, flow = open_run(folder, draws.device)
     check_fits(out, tuple(flow.event_shape))
-    if seed is not None:
-        torch.manual_seed(seed)
+    if draws.seed is not None:
+        torch.manual_seed(draws.seed)
+    draw = sample_denoised if draws.denoise else Flow.sample
     drawn = []
-    with progress(silent, count, "drawing") as advance:
-        for start in range(0, count, batch_size):
-            size = min(batch_size, count - start)
-            drawn.append(flow.sample(size, temperature=temperature).cpu())
+    with progress(silent, draws.count, "drawing") as advance:
+        for start in range(0, draws.count, draws.batch_size):
+            size = min(draws.batch_size, draws.count - start)
+            drawn.append(draw(flow, size, temperature=draws.temperature).cpu())
             advance(start + size)
     events = torch.cat(drawn)
     write_samples(out, events, run)
-    return {"events": count, "shape": list(events.shape)}
+    return {"events": draws.count, "shape": list(events.shape)}

@@ -19,6 +19,7 @@ from pushforward.models.mintnet import mintnet
 from pushforward.models.registry import build, list_models, model, recipe_options
 from pushforward.models.spheres import sphere_cnf, sphere_exponential, sphere_recursive
 from pushforward.models.tori import torus, torus_cnf, torus_coupling
+from pushforward.models.transformers import tarflow, transformer_flow
 from pushforward.models.vectors.autoregressive import autoregressive, iaf, maf, naf, nsf, umnn
 from pushforward.models.vectors.cdf import cdf_1d, cdf_2d, gaussianization
 from pushforward.models.vectors.copulas import copula
@@ -82,9 +83,11 @@ __all__ = [
     "sylvester",
     "tabak_turner",
     "tails",
+    "tarflow",
     "torus",
     "torus_cnf",
     "torus_coupling",
+    "transformer_flow",
     "umnn",
     "vae",
     "vine_autoencoder",

@@ -39,6 +39,10 @@ LEAST = {
     "tolerance": 1e-12,
     "steps": 1,
     "leaps": 1,
+    "heads": 1,
+    "patch": 1,
+    "noise": 0,
+    "unconditional": 0,
     "persistence": 0,
 }
 """The least value of what an option counts or measures."""

@@ -1,11 +1,15 @@
 """Networks: how the parameters are computed. Plain torch modules that know nothing of flows."""
 
 from pushforward.kernels.first_calls import make_first_calls
+from pushforward.networks.attention.causal import CausalTransformer
 from pushforward.networks.autoencoders.convolution import GatedConvDecoder, GatedConvEncoder
 from pushforward.networks.autoencoders.dense import DenseDecoder, DenseEncoder
+from pushforward.networks.causal import CausalNetwork
 from pushforward.networks.clipped import Clipped
 from pushforward.networks.dense import DenseMLP, DenseNet, ReZero, Rezeroed
+from pushforward.networks.embeddings.dropped import DroppedContext
 from pushforward.networks.factory import Joined, NetworkFactory
+from pushforward.networks.guided import Guided
 from pushforward.networks.images.attention import AttentionConvNet
 from pushforward.networks.images.convolution import MaskedChannels
 from pushforward.networks.images.gated import GatedConvNet
@@ -73,6 +77,10 @@ __all__ = [
     "DenseMLP",
     "DenseNet",
     "MADE",
+    "CausalNetwork",
+    "DroppedContext",
+    "Guided",
+    "CausalTransformer",
     "MaskedNetwork",
     "NetworkFactory",
     "ReZero",

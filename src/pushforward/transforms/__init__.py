@@ -33,6 +33,7 @@ from pushforward.transforms.manifolds.radians import Radians
 from pushforward.transforms.manifolds.recursive import RecursiveSphere
 from pushforward.transforms.manifolds.rotation import Rotation
 from pushforward.transforms.reshape.interlace import Interlace
+from pushforward.transforms.reshape.patches import Flatten, Patches
 from pushforward.transforms.reshape.squeeze import Squeeze
 from pushforward.transforms.residual.contractive import Contractive
 from pushforward.transforms.residual.fixed_point import FixedPointInverse
@@ -62,6 +63,7 @@ from pushforward.transforms.stochastic.targets import Annealed, TiltedNormal
 from pushforward.transforms.surjections.augmentation import Augmentation
 from pushforward.transforms.surjections.categorical_encoding import CategoricalEncoding
 from pushforward.transforms.surjections.dequantization import Dequantization, VariationalDequantization
+from pushforward.transforms.surjections.gaussian_dequantization import GaussianDequantization
 from pushforward.transforms.surjections.integers import Integers
 from pushforward.transforms.surjections.piecewise import Piecewise, regions
 from pushforward.transforms.surjections.variational_encoding import VariationalEncoding
@@ -96,6 +98,8 @@ __all__ = [
     "OneHotAutoregressive",
     "Integers",
     "Interlace",
+    "Flatten",
+    "Patches",
     "Multipartite",
     "bipartite",
     "multipartite",
@@ -109,6 +113,7 @@ __all__ = [
     "ConditionalElementwise",
     "Coupling",
     "Dequantization",
+    "GaussianDequantization",
     "Elementwise",
     "Inverse",
     "InvertibleConvolution",

@@ -13,7 +13,7 @@ from pushforward.flows.flow import Flow
 from pushforward.models.contexts import Conditioning, conditioning
 from pushforward.models.registry import checked, model
 from pushforward.models.vectors.standardised import HIDDEN, vector_flow, widths
-from pushforward.networks import MADE
+from pushforward.networks import MADE, NetworkFactory
 from pushforward.networks.context import Context
 from pushforward.scalar import Affine, DeepSigmoidal, IntegralNetwork, RationalQuadraticSpline, ScalarBijection
 from pushforward.spaces import Reals
@@ -226,11 +226,17 @@ def umnn(
 def autoregressive_layers(
     features: int, scalar: ScalarBijection, given: Conditioning, layers: int, hidden: int | Sequence[int]
 ) -> list[Transform]:
+    """Autoregressive layers with masked networks, whose order is reversed from one to the next."""
+    return alternating_layers(features, scalar, partial(MADE, hidden=widths(hidden)), given.taken, layers)
+
+
+def alternating_layers(
+    features: int, scalar: ScalarBijection, network: NetworkFactory, context: Context, layers: int
+) -> list[Transform]:
     """Autoregressive layers whose order is reversed from one to the next."""
     there = torch.arange(features)
-    network = partial(MADE, hidden=widths(hidden))
     orders = [there if layer % 2 == 0 else there.flip(0) for layer in range(layers)]
-    return [Autoregressive(features, scalar, network, given.taken, order) for order in orders]
+    return [Autoregressive(features, scalar, network, context, order) for order in orders]
 
 
 def real_line(owner: str, scalar: ScalarBijection) -> None:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import UsageError
-from pushforward.networks.masked.made import MaskedNetwork, by_variable
+from pushforward.networks.causal import CausalNetwork
+from pushforward.networks.masked.made import by_variable
 from pushforward.spaces import Space
 
 
@@ -18,7 +19,7 @@ def check_causal(network: nn.Module, variables: int, numbers: int, context: Spac
 
     A copy with its weights moved is asked, since networks start at outputs of zero, which depend on nothing.
     """
-    if isinstance(network, MaskedNetwork):
+    if isinstance(network, CausalNetwork):
         return
     network = _moved(network)
     like = next(iter(network.parameters()), torch.zeros(()))

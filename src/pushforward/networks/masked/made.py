@@ -11,28 +11,23 @@ from itertools import pairwise, repeat
 import torch
 from torch import Tensor, nn
 
-from pushforward.errors import ShapeError, UsageError
+from pushforward.errors import UsageError
 from pushforward.kernels.recording import recording_nothing
-from pushforward.networks.context import broadcast, check_context, vector_context
+from pushforward.networks.causal import CausalNetwork, Choose
+from pushforward.networks.context import check_context
 from pushforward.networks.masked.linear import MaskedLinear
 from pushforward.networks.masked.sweep import FilledLayer, GrownLayer, plan_sweep
-from pushforward.parts import ModulePart
 
 Map = Callable[[Tensor], Tensor]
-Choose = Callable[[slice, Tensor], Tensor]
 
 
-class MaskedNetwork(ModulePart):
+class MaskedNetwork(CausalNetwork):
     r"""What masked networks share: degrees, masks, and evaluation in parallel or in order.
 
-    A **causal network** maps ``(..., D F)`` to ``(..., P D)``: of ``D`` variables that are ``F`` numbers each (one as a
-    rule, the cosine and the sine of an angle) the first of ``P`` outputs for each variable, then the second for each,
-    and so on; the outputs for variable ``i`` depend on the variables before ``i`` alone. :func:`by_variable` sorts
-    them.
-
-    Here variable ``j`` has degree ``j + 1``, hidden units have degrees spread evenly up to ``D - 1`` and ascending
-    within each layer, the outputs for variable ``i`` have degree ``i``, and no unit sees a higher degree than its own.
-    A context enters the first hidden layer, whose units of degree 0 exist only with a context.
+    In this kind of :class:`CausalNetwork` variable ``j`` has degree ``j + 1``, hidden units have degrees spread evenly
+    up to ``D - 1`` and ascending within each layer, the outputs for variable ``i`` have degree ``i``, and no unit sees
+    a higher degree than its own. A context enters the first hidden layer, whose units of degree 0 exist only with a
+    context.
 
     A subclass writes the network once, in :meth:`_evaluate`, in terms of "apply linear layer k". :meth:`forward`
     applies whole layers; :meth:`generate` applies the rows of one degree at a time, so that computing the outputs one
@@ -48,18 +43,9 @@ class MaskedNetwork(ModulePart):
         activation: Callable[[], nn.Module],
         numbers: int = 1,
     ) -> None:
-        super().__init__()
-        owner = type(self).__name__
-        if inputs < 1 or outputs < 1 or outputs % inputs or numbers < 1:
-            raise UsageError(
-                f"{owner} expects outputs to be a positive multiple of inputs, and numbers of at least 1, "
-                f"got inputs={inputs}, outputs={outputs}, numbers={numbers}"
-            )
+        super().__init__(inputs, outputs, context, numbers)
         if not widths or min(widths) < 1:
-            raise UsageError(f"{owner} expects hidden widths of at least 1, got {tuple(widths)}")
-        self.inputs, self.outputs, self.numbers = inputs, outputs, numbers
-        self.context = vector_context(context, owner)
-        self.per_input = outputs // inputs
+            raise UsageError(f"{type(self).__name__} expects hidden widths of at least 1, got {tuple(widths)}")
         features = 0 if self.context is None else self.context.features_shape[0]
         degrees = [
             [variable + 1 for variable in range(inputs) for _ in range(numbers)],
@@ -79,14 +65,7 @@ class MaskedNetwork(ModulePart):
         what the context adds to the first layer."""
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return the outputs ``(..., P D)`` for ``x`` of shape ``(..., D F)``."""
-        if x.shape[-1:] != (self.inputs * self.numbers,):
-            raise ShapeError(
-                f"{type(self).__name__} expects {self.inputs * self.numbers} inputs, got a tensor of {tuple(x.shape)}"
-            )
-        check_context(context, self.context, type(self).__name__)
-        if context is not None:
-            x = broadcast(x, 1, context, 1, type(self).__name__)
+        x = self.checked(x, context)
         batch = x.shape[:-1]
         # Features first and the rows behind them: what is done to all elements runs through long contiguous rows. The
         # results, turned back, are views.
@@ -97,12 +76,6 @@ class MaskedNetwork(ModulePart):
         return outputs.flatten(0, 1).t().reshape(*batch, self.outputs)
 
     def generate(self, choose: Choose, batch: torch.Size, context: Tensor | None = None) -> None:
-        """Choose the variables in order, each given the outputs for it, which depend on those chosen before.
-
-        ``choose(variables, outputs)`` is told the slice of variables that is next and the outputs ``(n, rows, P)`` for
-        them; rows are the flattened ``batch``. It returns what the network sees of the values it chose,
-        ``(n F, rows)``. The arithmetic is that of one pass of the network.
-        """
         rows = math.prod(batch)
         check_context(context, self.context, type(self).__name__)
         context_term = self._context_columns(batch, context)

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from pushforward.errors import UsageError
 from pushforward.kernels.autoregressive import boundary, compile_autoregressive, is_sweepable, steps_inverse
 from pushforward.kernels.selection import reorder
+from pushforward.networks.causal import CausalNetwork
 from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory, check_outputs, make_network
 from pushforward.networks.masked.causal import check_causal
-from pushforward.networks.masked.made import MADE, MaskedNetwork
+from pushforward.networks.masked.made import MADE
 from pushforward.scalar.base import ScalarBijection
 from pushforward.transforms.base import Bijection
 from pushforward.transforms.conditioning import check_scalar, warn_of_reach
@@ -27,18 +28,18 @@ class Autoregressive(Bijection):
     autoregressive flow (``DeepSigmoidal``) and so on; its :class:`Inverse` is the inverse autoregressive flow.
 
     ``forward`` is one pass of the network. The inverse is found one dimension after the other
-    (:meth:`inverse_in_turn`). A masked network can do that in the arithmetic of one pass, since its units are ordered
-    by degree and each is computed once, when the last input that it sees is known; it is then exact, and
-    differentiable, all the same.
+    (:meth:`inverse_in_turn`). A :class:`CausalNetwork` can do that without computing anything twice: the units of a
+    masked network are ordered by degree, a transformer keeps its keys and values. It is then exact, and differentiable,
+    all the same.
 
     Args:
         features: the number of dimensions ``D``.
         scalar: the scalar bijection.
         network: a factory of causal networks, called as ``network(D, D * P, context)``: :class:`MADE`,
-            :class:`ResidualMADE`, or ``functools.partial`` of one; or a ready-made causal network, any module whose
-            outputs ``(..., P D)`` (the first parameter of each dimension, then the second of each, ...) depend on the
-            dimensions before alone. Where dimensions are several numbers to a network (angles are two), factories are
-            also given ``numbers=``.
+            :class:`ResidualMADE`, :class:`CausalTransformer`, or ``functools.partial`` of one; or a ready-made causal
+            network, any module whose outputs ``(..., P D)`` (the first parameter of each dimension, then the second of
+            each, ...) depend on the dimensions before alone. Where dimensions are several numbers to a network (angles
+            are two), factories are also given ``numbers=``.
         context: a number of features or a space of vectors; 0 for none.
         order: which dimension comes first, second, ...; a permutation of ``0 ... D - 1``, by default in turn.
 
@@ -168,14 +169,13 @@ class Autoregressive(Bijection):
 
     def _sweep(self, z: Tensor, context: Tensor | None, invert: Any) -> Tensor:
         """The inverse in the arithmetic of one pass; ``invert`` is told values ``(n, rows)`` and their parameters."""
-        network: MaskedNetwork = self.network  # type: ignore[assignment]
+        network: CausalNetwork = self.network  # type: ignore[assignment]
         # Dimensions first: what one step reads and writes is contiguous.
         ordered = z.reshape(-1, z.shape[-1]).t().index_select(0, self.order)
-        pieces = iter(ordered.split_with_sizes([inputs.stop - inputs.start for inputs in network.plan.inputs]))
         found: list[Tensor] = []
 
         def choose(dimensions: slice, emitted: Tensor) -> Tensor:
-            found.append(invert(next(pieces), self._with_shared(emitted, dimensions, -2)))
+            found.append(invert(ordered[dimensions], self._with_shared(emitted, dimensions, -2)))
             # One of several numbers for each dimension, as the network sees it.
             return found[-1] if network.numbers == 1 else self.domain.features(found[-1].t()).t()
 

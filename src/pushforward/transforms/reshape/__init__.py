@@ -1,1 +1,1 @@
-"""Pixels moved about: squeeze and interlacing."""
+"""Pixels moved about: squeeze, interlacing and patches."""

@@ -1,0 +1,1 @@
+"""Attention: networks whose parts look at each other."""
