@@ -145,6 +145,11 @@ TRANSFORMS: dict[str, Case] = {
     "Autoregressive/context": Case(
         lambda: transforms.Autoregressive(5, scalar.LearnedBoundAffine(), SMALL_MADE, 2), VECTORS, CONTEXT
     ),
+    "Autoregressive/dilated": Case(
+        lambda: transforms.Autoregressive(5, Affine(), partial(networks.WaveNet, hidden=4, dilations=(1, 2)), 2),
+        VECTORS,
+        CONTEXT,
+    ),
     "Autoregressive/residual": Case(
         lambda: transforms.Autoregressive(5, scalar.RationalQuadraticSpline(), partial(ResidualMADE, hidden=8)), VECTORS
     ),
@@ -717,6 +722,7 @@ VECTOR_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "MLP": networks.MLP,
     "ResidualMADE": networks.ResidualMADE,
     "Clipped": networks.Clipped,
+    "WaveNet": partial(networks.WaveNet, hidden=8, dilations=(1, 2)),
 }
 IMAGE_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "AttentionConvNet": partial(networks.AttentionConvNet, hidden=8),

@@ -62,7 +62,7 @@ BY_GRADIENTS = {"batch_size": 1000, "learning_rate": 2e-2, "compile": False}
 MODELS: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
     "Tabak-Turner": ("tabak-turner", {}, {}, "<= 0.1"),
     "RBIG": ("rbig", {}, {}, "<= 0.05"),
-    "CDF network": ("cdf-network", {"units": 128}, BY_GRADIENTS, "<= 0.05"),
+    "CDF network": ("cdf-network", {"units": 64}, BY_GRADIENTS, "<= 0.05"),
 }
 """The name of the model, its options, those of its training, and what is asked."""
 
@@ -150,7 +150,7 @@ def draw(scores: dict[str, Tensor]) -> None:
     for axis, count in zip(axes, (1, 30, len(flow.transform)), strict=False):
         with torch.no_grad():
             axis.scatter(*flow.transform[:count].encode(x).t(), s=1)
-        axis.set_title({1: "standardised data", 30: "after 29 maps"}.get(count, "after the last map"))
+        axis.set_title("standardised data" if count == 1 else f"after {count - 1} maps")
         axis.set(xlim=(-4, 4), ylim=(-4, 4), aspect="equal")
     known = KNOWN["three normals, 1-D"]
     network = pf.models.cdf_network(features=1, units=32)
@@ -162,9 +162,9 @@ def draw(scores: dict[str, Tensor]) -> None:
     axes[3].plot(grid, known.log_prob(grid).exp(), "k:", label="the density")
     axes[3].legend(fontsize=7)
     for name, values in scores.items():
-        axes[4].hist(values.tolist(), bins=15, histtype="stepfilled", alpha=0.5, density=True, label=name)
-    axes[4].legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        axes[4].hist(values.clamp_min(0.0).tolist(), bins=25, histtype="step", density=True, label=name)
+    axes[4].legend(fontsize=6)
     axes[4].set_xlabel("log-density of the reconstruction")
     figure.tight_layout()
-    figure.savefig("forerunners.png", dpi=70, bbox_inches="tight")
+    figure.savefig("forerunners.png", dpi=70)
     plt.close(figure)

@@ -13,7 +13,18 @@ from pushforward.data.places import as_latitude_longitude, as_unit_vectors
 from pushforward.data.streams import ParquetStream
 from pushforward.data.table_files import TableFile, is_table, open_table
 from pushforward.data.tables import iterate_table, load_table
-from pushforward.data.toys import ENERGIES, TOYS, Funnel, ImageDensity, ManyWell, ToyDensity, load_toy, toy
+from pushforward.data.toys import (
+    ENERGIES,
+    TOYS,
+    Funnel,
+    ImageDensity,
+    ManyWell,
+    ToyDensity,
+    chirps,
+    load_toy,
+    tones,
+    toy,
+)
 
 __all__ = [
     "ENERGIES",
@@ -28,6 +39,7 @@ __all__ = [
     "ToyDensity",
     "as_latitude_longitude",
     "as_unit_vectors",
+    "chirps",
     "is_table",
     "iterate_table",
     "load_arrays",
@@ -44,6 +56,7 @@ __all__ = [
     "read_idx",
     "read_picture",
     "split",
+    "tones",
     "toy",
     "write_idx",
 ]

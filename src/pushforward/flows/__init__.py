@@ -1,8 +1,8 @@
 """Flows: a transform and a base together."""
 
 from pushforward.flows.conditioned import ConditionedFlow
-from pushforward.flows.ex_post import ExPostFlow
 from pushforward.flows.denoising import denoised, sample_denoised
+from pushforward.flows.ex_post import ExPostFlow
 from pushforward.flows.factor_out import FactorOut
 from pushforward.flows.flow import Flow
 from pushforward.flows.guidance import guided

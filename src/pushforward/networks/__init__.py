@@ -30,6 +30,7 @@ from pushforward.networks.lipschitz import (
 from pushforward.networks.masked.convolution import MaskedConvolution
 from pushforward.networks.masked.made import MADE, MaskedNetwork, ResidualMADE
 from pushforward.networks.masked.one_hot import OneHotMADE
+from pushforward.networks.masked.wavenet import WaveNet
 from pushforward.networks.mlp import MLP
 from pushforward.networks.velocity.base import Velocity, VelocityFactory
 from pushforward.networks.velocity.circles import CircleVelocity
@@ -60,6 +61,7 @@ __all__ = [
     "TangentVelocity",
     "VelocityMLP",
     "WaveVelocity",
+    "WaveNet",
     "OneHotMADE",
     "AttentionConvNet",
     "GatedConvNet",

@@ -8,6 +8,7 @@ from pushforward.data.toys.gaussians import Gaussians, Pinwheel
 from pushforward.data.toys.image import ImageDensity
 from pushforward.data.toys.registry import TOYS, load_picture_density, load_toy, toy
 from pushforward.data.toys.targets import Funnel, ManyWell
+from pushforward.data.toys.waveforms import chirps, tones
 
 __all__ = [
     "ENERGIES",
@@ -21,6 +22,7 @@ __all__ = [
     "Pinwheel",
     "Rings",
     "ToyDensity",
+    "chirps",
     "energy_1",
     "energy_2",
     "energy_3",
@@ -29,6 +31,7 @@ __all__ = [
     "load_toy",
     "moons",
     "spirals",
+    "tones",
     "toy",
     "within",
 ]
