@@ -9,6 +9,8 @@ from pushforward.networks.clipped import Clipped
 from pushforward.networks.dense import DenseMLP, DenseNet, ReZero, Rezeroed
 from pushforward.networks.embeddings.dropped import DroppedContext
 from pushforward.networks.factory import Joined, NetworkFactory
+from pushforward.networks.graphs.edges import EdgeNetwork
+from pushforward.networks.graphs.nodes import NodeNetwork
 from pushforward.networks.guided import Guided
 from pushforward.networks.images.attention import AttentionConvNet
 from pushforward.networks.images.convolution import MaskedChannels
@@ -62,6 +64,8 @@ __all__ = [
     "VelocityMLP",
     "WaveVelocity",
     "WaveNet",
+    "EdgeNetwork",
+    "NodeNetwork",
     "OneHotMADE",
     "AttentionConvNet",
     "GatedConvNet",

@@ -5,6 +5,7 @@ from pushforward.data.toys.curves import NoisyCurve, Rings, moons, spirals
 from pushforward.data.toys.density import ToyDensity
 from pushforward.data.toys.energies import ENERGIES, energy_1, energy_2, energy_3, energy_4, within
 from pushforward.data.toys.gaussians import Gaussians, Pinwheel
+from pushforward.data.toys.graphs import as_matrices, as_vectors, coloured_graphs
 from pushforward.data.toys.image import ImageDensity
 from pushforward.data.toys.registry import TOYS, load_picture_density, load_toy, toy
 from pushforward.data.toys.targets import Funnel, ManyWell
@@ -22,7 +23,10 @@ __all__ = [
     "Pinwheel",
     "Rings",
     "ToyDensity",
+    "as_matrices",
+    "as_vectors",
     "chirps",
+    "coloured_graphs",
     "energy_1",
     "energy_2",
     "energy_3",
