@@ -1,8 +1,8 @@
 """Categorical flows of coloured graphs, beside a categorical flow that does not know of graphs.
 
-Graphs of six nodes in three colours, whose edges join nodes of different colours alone, each a fair coin: the entropy is
-known. Said are the bits of held-out graphs (a bound by 16 draws) above the entropy, and of 5,000 samples how many are
-valid (no edge joins two nodes of one colour), how many of the valid are unique, and how many of those are novel.
+Graphs of six nodes in three colours, whose edges join nodes of different colours alone, each a fair coin: the entropy
+is known. Said are the bits of held-out graphs (a bound by 16 draws) above the entropy, and of 5,000 samples how many
+are valid (no edge joins two nodes of one colour), how many of the valid are unique, and how many of those are novel.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 
 import pushforward as pf
 from pushforward.data.toys import as_matrices, coloured_graphs
+from pushforward.networks.graphs.pairs import pairs
 
 NODES, COLOURS = 6, 3
 BUDGET = 300.0
@@ -75,6 +76,6 @@ def _matches(samples: torch.Tensor) -> torch.Tensor:
 
 def _entropy(graphs: torch.Tensor) -> float:
     """The bits of a graph of known probability: its colours, and a coin for each pair of different colours."""
-    types, first, second = graphs[:, :NODES], *torch.triu_indices(NODES, NODES, 1)
+    types, first, second = graphs[:, :NODES], *pairs(NODES)
     coins = (types[:, first] != types[:, second]).sum(1).double().mean().item()
     return NODES * math.log2(COLOURS) + coins

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pushforward.networks.graphs.pairs import pairs
+
 
 def coloured_graphs(count: int, nodes: int = 4, colours: int = 3, generator: torch.Generator | None = None) -> Tensor:
     """Graphs ``(count, N + E)`` whose nodes have even colours and whose edges join nodes of different colours, each
@@ -15,7 +17,7 @@ def coloured_graphs(count: int, nodes: int = 4, colours: int = 3, generator: tor
         torch.Size([5, 6])
     """
     types = torch.randint(colours, (count, nodes), generator=generator)
-    first, second = torch.triu_indices(nodes, nodes, 1)
+    first, second = pairs(nodes)
     coins = torch.randint(2, (count, len(first)), generator=generator)
     return torch.cat([types, coins * (types[:, first] != types[:, second])], 1)
 
@@ -31,7 +33,7 @@ def as_matrices(x: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
                 [8, 9, 0]])
     """
     types, edges = x[..., :nodes], x[..., nodes:]
-    first, second = torch.triu_indices(nodes, nodes, 1, device=x.device)
+    first, second = pairs(nodes)
     matrices = x.new_zeros(*x.shape[:-1], nodes, nodes)
     matrices[..., first, second] = matrices[..., second, first] = edges
     return types, matrices
@@ -44,5 +46,5 @@ def as_vectors(types: Tensor, matrices: Tensor) -> Tensor:
         >>> as_vectors(torch.tensor([2, 0]), torch.tensor([[0, 7], [7, 0]]))
         tensor([2, 0, 7])
     """
-    first, second = torch.triu_indices(types.shape[-1], types.shape[-1], 1, device=types.device)
+    first, second = pairs(types.shape[-1])
     return torch.cat([types, matrices[..., first, second]], -1)
