@@ -119,5 +119,5 @@ def test_sizes_that_do_not_fit_are_told() -> None:
     with pytest.raises(pf.errors.UsageError, match="share 3 edges evenly"):
         EdgeNetwork(6 + 4, 6, nodes=3, seen=2)
     with pytest.raises(pf.errors.UsageError, match="without a context"):
-        conditional = pf.transforms.Coupling(pf.transforms.masks.halves(2), pf.scalar.Affine(), context=1)
+        conditional = pf.transforms.Coupling(pf.transforms.masks.halves(2), pf.scalar.Affine(), pf.networks.MLP, 1)
         pf.transforms.Blocks(conditional)
