@@ -19,7 +19,8 @@ def load_digits() -> Dataset:
         ((1, 8, 8), 17, 1000, 350, 447)
     """
     images = as_float(_embedded().images.astype(np.float32))[:, None]
-    return Dataset("digits", *_parts(images), levels=17)
+    train, validation, test = _parts(images)
+    return Dataset("digits", train, validation, test, levels=17)
 
 
 def digits_labels() -> tuple[np.ndarray[Any, Any], ...]:

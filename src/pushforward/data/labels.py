@@ -19,7 +19,10 @@ from pushforward.data.numpy_files import NUMPY_ENDINGS, read_array, split_name
 from pushforward.data.sources import require_file
 from pushforward.errors import DataError
 
-KINDS: dict[str, Callable[[Path], tuple[Any, Any, Any]]] = {"mnist": mnist_labels, "cifar10": cifar10_labels}
+KINDS: dict[str, Callable[[Path], tuple[np.ndarray[Any, Any], ...]]] = {
+    "mnist": mnist_labels,
+    "cifar10": cifar10_labels,
+}
 
 
 @dataclass(frozen=True)

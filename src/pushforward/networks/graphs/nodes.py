@@ -31,6 +31,7 @@ class NodeNetwork(ModulePart):
     Source: Lippe, Gavves (2021), Categorical normalizing flows via continuous transformations, arXiv:2006.09790.
 
     Example:
+        >>> import torch
         >>> NodeNetwork(6, 9, nodes=3, seen=2)(torch.ones(5, 6)).shape
         torch.Size([5, 9])
     """
