@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import pushforward as pf
 from pushforward.models import recipe_options
-from pushforward.spaces import Circle, Interval, Sphere
+from pushforward.spaces import Circle, Interval, Product, Sphere
 from pushforward.testing.reference import points_of
 
 SMALL = {"layers": 2, "hidden": 8}
@@ -25,6 +25,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
 # Models of whole numbers, not of the reals.
 DISCRETE = {"idf", "coarse-to-fine", "idf-vector", "discrete-flow", "categorical-flow"}
 DISCRETE |= {"pixelcnn", "gated-pixelcnn", "pixelcnn-pp", "pixelrnn", "nade"}
+DISCRETE = {"idf", "coarse-to-fine", "idf-vector", "discrete-flow", "categorical-flow", "graph-cnf"}
 NAMES = list(pf.list_models())
 # Models of circles and spheres.
 MANIFOLDS = {"torus", "torus-coupling", "torus-cnf", "sphere-cnf", "sphere-exponential", "sphere-recursive"}
@@ -60,6 +61,8 @@ def events(flow: pf.Flow, count: int) -> Tensor:
         return points_of(flow.support, count).float()
     if isinstance(flow.support, Interval):
         return flow.sample(count, generator=generator)
+    if isinstance(flow.support, Product) and flow.support.discrete:
+        return flow.support.nearest(3 * torch.rand(count, *flow.event_shape, generator=generator)).long()
     if flow.levels is None:
         return torch.randn(count, *flow.event_shape, generator=generator)
     return torch.randint(flow.levels, (count, *flow.event_shape), generator=generator)

@@ -145,6 +145,11 @@ TRANSFORMS: dict[str, Case] = {
     "Autoregressive/context": Case(
         lambda: transforms.Autoregressive(5, scalar.LearnedBoundAffine(), SMALL_MADE, 2), VECTORS, CONTEXT
     ),
+    "Autoregressive/dilated": Case(
+        lambda: transforms.Autoregressive(5, Affine(), partial(networks.WaveNet, hidden=4, dilations=(1, 2)), 2),
+        VECTORS,
+        CONTEXT,
+    ),
     "Autoregressive/residual": Case(
         lambda: transforms.Autoregressive(5, scalar.RationalQuadraticSpline(), partial(ResidualMADE, hidden=8)), VECTORS
     ),
@@ -339,6 +344,10 @@ TRANSFORMS |= {
         lambda: transforms.OneHotAutoregressive(3, scalar.ModularAffine(4), 2, hidden=(8,)), one_hot(4, 6, 3), CONTEXT
     ),
     "Augmentation": Case(lambda: transforms.Augmentation(2, 1, 0.5), PAIRS),
+    "Blocks": Case(
+        lambda: transforms.Blocks(transforms.Elementwise(Affine(), (2,)), transforms.Triangular(3)), VECTORS
+    ),
+    "Repeated": Case(lambda: transforms.Repeated(transforms.Triangular(2), 3), normal(6, 6)),
     "CategoricalEncoding": Case(lambda: transforms.CategoricalEncoding(2, 3), integers(3, 6, 2)),
     "Dequantization/vectors": Case(lambda: transforms.Dequantization(3, event_dims=1), integers(3, 6, 2)),
     "Inverse/dequantization": Case(
@@ -765,6 +774,7 @@ VECTOR_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "CategoricalNADE": partial(networks.CategoricalNADE, classes=3),
     "ResidualMADE": networks.ResidualMADE,
     "Clipped": networks.Clipped,
+    "WaveNet": partial(networks.WaveNet, hidden=8, dilations=(1, 2)),
 }
 IMAGE_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "AttentionConvNet": partial(networks.AttentionConvNet, hidden=8),
@@ -795,6 +805,8 @@ NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS
 VELOCITIES = {"ConcatSquashConvNet", "ConcatSquashMLP", "ResidualVelocity", "VelocityMLP", "WaveVelocity"}
 # What makes a field of a sphere of one of the space around; tested with continuous flows on spheres.
 NETWORK_HELPERS |= {"CircleVelocity", "TangentVelocity"}
+# Networks of graphs; tested with them.
+NETWORK_HELPERS |= {"EdgeNetwork", "NodeNetwork"}
 NETWORKS = {**VECTOR_NETWORKS, **IMAGE_NETWORKS, **dict.fromkeys(NETWORK_HELPERS | VELOCITIES)}
 
 # Names in __all__ that are no part of their own: bases, helpers and modules.

@@ -13,7 +13,19 @@ from typing import Annotated
 
 import typer
 
-from pushforward.cli import codec, describe, evaluate, impute, infer, interpolate, plot, sample, score, train
+from pushforward.cli import (
+    codec,
+    describe,
+    evaluate,
+    impute,
+    infer,
+    interpolate,
+    manipulate,
+    plot,
+    sample,
+    score,
+    train,
+)
 from pushforward.cli.options import Json, Quiet
 from pushforward.cli.terminal import FAILURE, INTERRUPTED, USAGE, fail, print_json, print_table, say
 from pushforward.errors import PushforwardError, UsageError
@@ -114,7 +126,7 @@ def demo(
     say(f"Everything is in {out}: start with {out / 'report.html'}", quiet)
 
 
-for room in (train, evaluate, sample, interpolate, score, impute, infer, describe, plot, codec):
+for room in (train, evaluate, sample, interpolate, manipulate, score, impute, infer, describe, plot, codec):
     room.register(app)
 
 if __name__ == "__main__":

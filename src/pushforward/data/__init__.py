@@ -6,6 +6,7 @@ from pushforward.data.dataset import Dataset, split
 from pushforward.data.digits import load_digits
 from pushforward.data.folders import load_image_folder
 from pushforward.data.idx import load_idx, load_mnist, read_idx, write_idx
+from pushforward.data.labels import Labels, load_labels
 from pushforward.data.load import load_data
 from pushforward.data.pictures import read_picture
 from pushforward.data.places import as_latitude_longitude, as_unit_vectors
@@ -23,6 +24,10 @@ from pushforward.data.toys import (
     ToyDensity,
     addition,
     load_toy,
+    ToyDensity,
+    chirps,
+    load_toy,
+    tones,
     toy,
 )
 
@@ -32,6 +37,7 @@ __all__ = [
     "Dataset",
     "Funnel",
     "ImageDensity",
+    "Labels",
     "ManyWell",
     "ParquetStream",
     "Potts",
@@ -42,6 +48,7 @@ __all__ = [
     "as_unit_vectors",
     "decode_text",
     "encode_text",
+    "chirps",
     "is_table",
     "iterate_table",
     "load_arrays",
@@ -50,6 +57,7 @@ __all__ = [
     "load_digits",
     "load_idx",
     "load_image_folder",
+    "load_labels",
     "load_mnist",
     "load_table",
     "load_toy",
@@ -59,6 +67,7 @@ __all__ = [
     "read_picture",
     "split",
     "text_windows",
+    "tones",
     "toy",
     "write_idx",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +27,27 @@ def load_cifar10(folder: str | os.PathLike[str]) -> Dataset:
     Raises:
         DataError: a missing file, a size that is no multiple of 3073 bytes, labels past 9.
     """
+    train, validation, test = (as_float(_images(records)) for records in _parts(folder))
+    return Dataset("cifar10", train, validation, test, levels=256)
+
+
+def cifar10_labels(folder: str | os.PathLike[str]) -> tuple[NDArray[Any], ...]:
+    """What each image shows, 0 to 9, in the parts of `load_cifar10`; raises what that does."""
+    return tuple(records[:, 0] for records in _parts(folder))
+
+
+def _parts(folder: str | os.PathLike[str]) -> tuple[NDArray[np.uint8], ...]:
     place = require_folder(folder)
     batches = [place / name for name in _TRAIN if (place / name).is_file()]
     if not batches or not (place / _TEST).is_file():
         raise DataError(f"{place}: expected CIFAR-10's binary files {_TRAIN[0]}.. and {_TEST} in it; some are missing")
-    train = as_float(np.concatenate([_read_batch(path) for path in batches]))
+    train = np.concatenate([_read_batch(path) for path in batches])
     first = len(train) - max(1, len(train) // 10)
-    return Dataset("cifar10", train[:first], train[first:], as_float(_read_batch(place / _TEST)), levels=256)
+    return train[:first], train[first:], _read_batch(place / _TEST)
+
+
+def _images(records: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return records[:, 1:].reshape(-1, 3, 32, 32)
 
 
 def _read_batch(path: Path) -> NDArray[np.uint8]:
@@ -42,4 +57,4 @@ def _read_batch(path: Path) -> NDArray[np.uint8]:
     records = content.reshape(-1, _RECORD)
     if records[:, 0].max() > 9:
         raise DataError(f"{path}: not a CIFAR-10 batch, labels must be 0..9 and there is a {records[:, 0].max()}")
-    return records[:, 1:].reshape(-1, 3, 32, 32)
+    return records

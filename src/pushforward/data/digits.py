@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pushforward.data.dataset import Dataset, as_float
@@ -16,8 +18,22 @@ def load_digits() -> Dataset:
         >>> digits.event_shape, digits.levels, len(digits.train), len(digits.validation), len(digits.test)
         ((1, 8, 8), 17, 1000, 350, 447)
     """
+    images = as_float(_embedded().images.astype(np.float32))[:, None]
+    train, validation, test = _parts(images)
+    return Dataset("digits", train, validation, test, levels=17)
+
+
+def digits_labels() -> tuple[np.ndarray[Any, Any], ...]:
+    """Which digit each image is, in the parts of `load_digits`."""
+    return _parts(_embedded().target)
+
+
+def _embedded() -> Any:
     with requires("data", purpose="reading the digits"):
         from sklearn.datasets import load_digits as embedded
 
-    images = as_float(embedded().images.astype(np.float32))[:, None]
-    return Dataset("digits", images[:1000], images[1000:1350], images[1350:], levels=17)
+    return embedded()
+
+
+def _parts(x: Any) -> tuple[Any, ...]:
+    return x[:1000], x[1000:1350], x[1350:]

@@ -24,6 +24,10 @@ _MNIST_FILES = {
     "train": ("train-images-idx3-ubyte", "train-images.idx3-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte"),
 }
+_MNIST_LABELS = {
+    "train": ("train-labels-idx1-ubyte", "train-labels.idx1-ubyte"),
+    "test": ("t10k-labels-idx1-ubyte", "t10k-labels.idx1-ubyte"),
+}
 
 
 def read_idx(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
@@ -140,8 +144,24 @@ def load_mnist(folder: str | os.PathLike[str]) -> Dataset:
         if x.dtype != np.uint8:
             raise DataError(f"{place}: expected bytes in the {part} images, got {x.dtype}")
     train = as_float(arrays["train"])
-    first = len(train) - max(1, len(train) // 6)
+    first = _first_to_validate(len(train))
     return Dataset("mnist", train[:first], train[first:], as_float(arrays["test"]), levels=256)
+
+
+def mnist_labels(folder: str | os.PathLike[str]) -> tuple[np.ndarray[Any, Any], ...]:
+    """The labels that lie beside MNIST's images, in the parts of `load_mnist`.
+
+    Raises:
+        DataError: a missing or damaged file.
+    """
+    place = require_folder(folder)
+    train, test = (read_idx(_find(place, _MNIST_LABELS[part])) for part in ("train", "test"))
+    first = _first_to_validate(len(train))
+    return train[:first], train[first:], test
+
+
+def _first_to_validate(rows: int) -> int:
+    return rows - max(1, rows // 6)
 
 
 def _find(folder: Path, names: tuple[str, ...]) -> Path:

@@ -1,5 +1,6 @@
 """What a flow is made of, how well it does, and whether posteriors can be believed."""
 
+from pushforward.diagnostics.attributes import attribute_direction, manipulate
 from pushforward.diagnostics.importance import (
     Estimate,
     effective_sample_size,
@@ -7,6 +8,7 @@ from pushforward.diagnostics.importance import (
     free_energy_difference,
     log_normaliser,
 )
+from pushforward.diagnostics.interpolation import interpolate, spherical, straight
 from pushforward.diagnostics.pareto import pareto_shape, smoothed_weights
 from pushforward.diagnostics.posteriors import (
     Coverage,
@@ -40,20 +42,25 @@ __all__ = [
     "RankCalibration",
     "Summary",
     "TwoSampleTest",
+    "attribute_direction",
     "c2st",
     "count_parameters",
     "effective_sample_size",
     "expected_coverage",
     "free_energy",
     "free_energy_difference",
+    "interpolate",
     "local_c2st",
     "log_normaliser",
     "pareto_shape",
     "smoothed_weights",
+    "manipulate",
     "misspecification",
     "mmd",
     "posterior_predictive",
     "sbc",
+    "spherical",
+    "straight",
     "straightness",
     "summary",
     "student_degrees",

@@ -2,22 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from pushforward.diagnostics.latents import Latents, decode_walk, latents, scaled
 from pushforward.flows.flow import Flow
+
+Way = Callable[[Latents, Latents, float], Latents]
+"""A way between latents, those of every level in a tuple: ``path(first, second, weight)``, weights from 0 to 1."""
+
+
+def straight(first: Latents, second: Latents, weight: float) -> Latents:
+    """Return ``(1 - t) a + t b`` of the latents of every level.
+
+    Example:
+        >>> straight((torch.zeros(1, 2),), (torch.ones(1, 2),), 0.25)
+        (tensor([[0.2500, 0.2500]]),)
+    """
+    return tuple(torch.lerp(start, end, weight) for start, end in zip(first, second))
+
+
+def spherical(first: Latents, second: Latents, weight: float) -> Latents:
+    r"""Return ``(sin((1 - t) w) a + sin(t w) b) / sin w``, on the great circle through the latents of all levels, which
+    count as one vector; ``w`` is the angle between ``a`` and ``b``.
+
+    Samples of a standard normal in many dimensions lie near one sphere, and a straight line between two of them leads
+    through its inside, where there are none. Where the two point the same way, or opposite ways, that have no single
+    great circle, the way is straight.
+
+    Source: White (2016), Sampling generative networks, arXiv:1609.04468.
+
+    Example:
+        >>> (halfway,) = spherical((torch.tensor([[1.0, 0.0]]),), (torch.tensor([[0.0, 1.0]]),), 0.5)
+        >>> halfway
+        tensor([[0.7071, 0.7071]])
+    """
+    start, end = (_direction(_one_vector(levels)) for levels in (first, second))
+    # By halves: the arc cosine of a product has lost the digits of small angles.
+    angle = 2 * torch.atan2((end - start).norm(dim=-1), (end + start).norm(dim=-1))
+    sine = torch.sin(angle)
+    curved = sine > 1e-4
+    safe = torch.where(curved, sine, 1.0)
+    of_first = torch.where(curved, torch.sin((1 - weight) * angle) / safe, 1 - weight)
+    of_second = torch.where(curved, torch.sin(weight * angle) / safe, weight)
+    return tuple(scaled(of_first, level) + scaled(of_second, other) for level, other in zip(first, second))
 
 
 @torch.no_grad()
-def interpolate(flow: Flow, first: Tensor, second: Tensor, steps: int = 8) -> Tensor:
-    """Return ``steps`` events from each of ``first`` to each of ``second``, straight through *all* latents.
+def interpolate(flow: Flow, first: Tensor, second: Tensor, steps: int = 8, path: Way = straight) -> Tensor:
+    """Return ``steps`` events from each of ``first`` to each of ``second``, through *all* latents.
 
     Args:
         flow: whose latents, those of every level, are interpolated.
         first, second: batches of events ``(N, ...)``.
         steps: how many events a walk has, both ends included.
+        path: the way from latents to others, :func:`straight` or :func:`spherical`.
 
     Returns:
         events ``(N, steps, ...)``.
@@ -28,15 +69,14 @@ def interpolate(flow: Flow, first: Tensor, second: Tensor, steps: int = 8) -> Te
         >>> interpolate(flow, torch.zeros(1, 2), torch.ones(1, 2), steps=3)[0, :, 0].tolist()
         [0.0, 0.5, 1.0]
     """
-    weights = torch.linspace(0, 1, steps).tolist()
-    between = [
-        torch.stack([torch.lerp(start, end, weight) for weight in weights], 1).flatten(0, 1)
-        for start, end in zip(latents(flow, first), latents(flow, second))
-    ]
-    return flow.decode(between if len(between) > 1 else between[0]).unflatten(0, (len(first), steps))
+    ends = latents(flow, first), latents(flow, second)
+    walk = [path(*ends, weight) for weight in torch.linspace(0, 1, steps).tolist()]
+    return decode_walk(flow, walk)
 
 
-def latents(flow: Flow, x: Tensor) -> tuple[Tensor, ...]:
-    """Return the latents of events, those of every level in a tuple."""
-    encoded: Tensor | Sequence[Tensor] = flow.encode(x)
-    return (encoded,) if isinstance(encoded, Tensor) else tuple(encoded)
+def _one_vector(levels: Latents) -> Tensor:
+    return torch.cat([level.flatten(1) for level in levels], 1)
+
+
+def _direction(vectors: Tensor) -> Tensor:
+    return vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(vectors.dtype).tiny)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pushforward.diagnostics.interpolation import latents
+from pushforward.diagnostics.latents import latents
 from pushforward.flows.flow import Flow
 
 

@@ -10,6 +10,7 @@ from pushforward.models.categories import categorical_flow, discrete_flow
 from pushforward.models.continuous import ffjord
 from pushforward.models.contractive import densenet_flow, iresnet, residual_flow
 from pushforward.models.couplings import nice, realnvp
+from pushforward.models.graphs import graph_cnf
 from pushforward.models.images.flowpp import flowpp
 from pushforward.models.images.multiscale import glow, multiscale
 from pushforward.models.images.pixels import gated_pixelcnn, pixelcnn, pixelcnn_pp, pixelrnn
@@ -54,6 +55,7 @@ __all__ = [
     "gated_pixelcnn",
     "gaussianization",
     "glow",
+    "graph_cnf",
     "hamiltonian_vi",
     "iaf",
     "idf",

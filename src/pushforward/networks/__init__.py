@@ -9,6 +9,8 @@ from pushforward.networks.clipped import Clipped
 from pushforward.networks.dense import DenseMLP, DenseNet, ReZero, Rezeroed
 from pushforward.networks.embeddings.dropped import DroppedContext
 from pushforward.networks.factory import Joined, NetworkFactory
+from pushforward.networks.graphs.edges import EdgeNetwork
+from pushforward.networks.graphs.nodes import NodeNetwork
 from pushforward.networks.guided import Guided
 from pushforward.networks.images.attention import AttentionConvNet
 from pushforward.networks.images.convolution import MaskedChannels
@@ -36,6 +38,7 @@ from pushforward.networks.masked.images.pixelcnn_pp import PixelCNNPlusPlus
 from pushforward.networks.masked.made import MADE, MaskedNetwork, ResidualMADE
 from pushforward.networks.masked.nade import NADE, CategoricalNADE, RescaledNADE
 from pushforward.networks.masked.one_hot import OneHotMADE
+from pushforward.networks.masked.wavenet import WaveNet
 from pushforward.networks.mlp import MLP
 from pushforward.networks.recurrent.diagonal import DiagonalBiLSTM
 from pushforward.networks.recurrent.row import RowLSTM
@@ -72,6 +75,9 @@ __all__ = [
     "CategoricalNADE",
     "DeepNADE",
     "RescaledNADE",
+    "WaveNet",
+    "EdgeNetwork",
+    "NodeNetwork",
     "OneHotMADE",
     "DiagonalBiLSTM",
     "GatedPixelCNN",

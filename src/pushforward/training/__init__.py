@@ -1,5 +1,6 @@
 """Training: objectives, `fit` on the Lightning Trainer, and `evaluate`."""
 
+from pushforward.training.conditional_distillation import match_conditionals
 from pushforward.training.continuous_regularisation import RegularisedLikelihood
 from pushforward.training.distillation import match_activations, match_density
 from pushforward.training.evaluate import Evaluation, evaluate
@@ -36,6 +37,7 @@ __all__ = [
     "evaluate",
     "fit",
     "match_activations",
+    "match_conditionals",
     "match_density",
     "negative_log_likelihood",
     "reflow",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 from torch import Tensor
 
+from pushforward.distributions.base import Distribution
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.training.objectives import Objective
 from pushforward.transforms import Chain, Transform
+
+Teacher = TypeVar("Teacher", bound=Distribution)
 
 
 def match_activations(teacher: Flow) -> Objective:
@@ -36,18 +40,18 @@ def match_activations(teacher: Flow) -> Objective:
         0.0
     """
 
-    frozen = _frozen(teacher)
+    guide = frozen(teacher)
 
     def objective(student: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
-        teachers, students = _layers(frozen), _layers(student)
+        teachers, students = _layers(guide), _layers(student)
         if len(teachers) != len(students):
             raise UsageError(
                 f"match_activations expects flows with the same number of layers, got {len(teachers)} in the teacher "
                 f"and {len(students)} in the student"
             )
         loss = x.new_zeros(())
-        for guide, layer in zip(teachers, students):
-            z = guide(x, context)[0]
+        for known, layer in zip(teachers, students):
+            z = known(x, context)[0]
             loss = loss + (layer.inverse(z, context)[0] - x).square().mean()
             x = z
         return loss
@@ -55,7 +59,7 @@ def match_activations(teacher: Flow) -> Objective:
     return objective
 
 
-def match_density(teacher: Flow) -> Objective:
+def match_density(teacher: Distribution) -> Objective:
     r"""An objective that brings the student's density to the teacher's: ``KL(student || teacher)`` on the student's own
     samples, probability density distillation.
 
@@ -64,7 +68,7 @@ def match_density(teacher: Flow) -> Objective:
     of samples and their contexts; its events are not used.
 
     Args:
-        teacher: a trained flow; it is not changed.
+        teacher: a trained flow or another density; it is not changed.
 
     Source: van den Oord et al. (2017), Parallel WaveNet, arXiv:1711.10433.
 
@@ -76,13 +80,13 @@ def match_density(teacher: Flow) -> Objective:
         True
     """
 
-    frozen = _frozen(teacher)
+    guide = frozen(teacher)
 
     def objective(student: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
         batch = x.shape[: x.dim() - len(student.event_shape)]
         z = student.base.sample(batch, None)
-        sample, log_det = student.transform.inverse(z, context)
-        return (student.base.log_prob(z) - log_det - frozen.log_prob(sample, context)).mean()
+        sample, log_det = student.transform.inverse(z, student.take_context(context))
+        return (student.base.log_prob(z) - log_det - guide.log_prob(sample, context)).mean()
 
     return objective
 
@@ -91,6 +95,6 @@ def _layers(flow: Flow) -> list[Transform]:
     return list(flow.transform) if isinstance(flow.transform, Chain) else [flow.transform]
 
 
-def _frozen(teacher: Flow) -> Flow:
+def frozen(teacher: Teacher) -> Teacher:
     """A copy that no gradient reaches and no later training changes."""
     return copy.deepcopy(teacher).eval().requires_grad_(False)

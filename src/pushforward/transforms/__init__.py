@@ -3,6 +3,7 @@
 from pushforward.transforms.autoregressive.autoregressive import Autoregressive
 from pushforward.transforms.autoregressive.one_hot import OneHotAutoregressive
 from pushforward.transforms.base import Bijection, Transform
+from pushforward.transforms.blocks import Blocks, Repeated
 from pushforward.transforms.chain import Chain
 from pushforward.transforms.conditioning import ReachWarning
 from pushforward.transforms.continuous.continuous import Continuous
@@ -89,7 +90,9 @@ __all__ = [
     "ScalarField",
     "VariationalEncoding",
     "Augmentation",
+    "Blocks",
     "CategoricalEncoding",
+    "Repeated",
     "Checkpoints",
     "Continuous",
     "DormandPrince",

@@ -94,9 +94,23 @@ class AutoregressiveDistribution(Distribution):
         self.register_buffer("inverse_order", torch.argsort(order))
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        return self.log_conditionals(x, x, context).sum(-1)
+
+    def log_conditionals(self, values: Tensor, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return ``log p(values_i; theta_i(x_<i, context))``, of ``values``' shape: each variable's conditional at a
+        value that need not be ``x_i``.
+
+        Args:
+            values: ``(..., D)``, with any dimensions before those of ``x``: several values in one pass of the network.
+            x: ``(..., D)``, whose variables decide about those behind them.
+            context: as :meth:`take_context` gives it, of the batch of ``x``.
+        """
+        variables = x.shape[-1]
         ordered = x.index_select(-1, self.order).to(self.like.dtype)
-        parameters = by_variable(self.network(ordered, context), ordered.shape[-1])
-        return self.conditional.log_prob(ordered, parameters).sum(-1)
+        parameters = by_variable(self.network(ordered, context), variables)
+        asked = values.index_select(-1, self.order).to(self.like.dtype)
+        log_prob = self.conditional.log_prob(asked, parameters.expand(*asked.shape, parameters.shape[-1]))
+        return log_prob.index_select(-1, self.inverse_order)
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None

@@ -1,0 +1,29 @@
+"""The latents of a flow, those of every level in a tuple."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pushforward.flows.flow import Flow
+
+Latents = tuple[Tensor, ...]
+
+
+def latents(flow: Flow, x: Tensor) -> Latents:
+    """Return the latents of events, those of every level in a tuple."""
+    encoded: Tensor | Sequence[Tensor] = flow.encode(x)
+    return (encoded,) if isinstance(encoded, Tensor) else tuple(encoded)
+
+
+def decode_walk(flow: Flow, walk: Sequence[Latents]) -> Tensor:
+    """Return the events ``(N, steps, ...)`` of the latents of ``N`` events at each step of a walk."""
+    levels = [torch.stack(level, 1) for level in zip(*walk)]
+    return flow.decode(levels if len(levels) > 1 else levels[0])
+
+
+def scaled(factors: Tensor, level: Tensor) -> Tensor:
+    """Return a level's latents, each multiplied by the factor of its event: ``(N,)`` times ``(N, ...)``."""
+    return factors.reshape(-1, *[1] * (level.dim() - 1)) * level

@@ -1,0 +1,1 @@
+"""Networks of graphs that do not care about the order of the nodes."""
