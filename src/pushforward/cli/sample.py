@@ -135,6 +135,7 @@ def _sample_flow(folder: Path, out: Path, draws: Draws, silent: bool) -> dict[st
     from pushforward.cli.given_frames import given_frames
     from pushforward.cli.run_data import run_data
     from pushforward.cli.runs import open_run
+
     run, flow = open_run(folder, draws.device)
     check_fits(out, tuple(flow.event_shape))
     if draws.seed is not None:

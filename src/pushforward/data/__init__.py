@@ -23,8 +23,6 @@ from pushforward.data.toys import (
     Potts,
     ToyDensity,
     addition,
-    load_toy,
-    ToyDensity,
     chirps,
     load_toy,
     tones,
