@@ -83,16 +83,16 @@ def _clip(path: Path) -> NDArray[Any]:
 
 def _generated(name: str, draw: Callable[..., Tensor], clips: int, levels: int, seed: int) -> Dataset:
     generator = torch.Generator().manual_seed(seed)
-    parts = [draw(size, generator=generator) for size in (clips, clips // 8, clips // 8)]
-    return Dataset(name, *parts, levels=levels)
+    train, validation, test = (draw(size, generator=generator) for size in (clips, clips // 8, clips // 8))
+    return Dataset(name, train, validation, test, levels)
 
 
 def _moving(name: str, pictures: Dataset, clips: int, seed: int, *, frames: int, size: int, speed: float) -> Dataset:
     """Clips of pictures, each part of its own part of the pictures."""
     generator = torch.Generator().manual_seed(seed)
     sizes = (clips, clips // 8, clips // 8)
-    parts = [
+    train, validation, test = (
         moving_pictures(part, count, frames, size, speed=speed, generator=generator)
         for part, count in zip(pictures.parts().values(), sizes, strict=True)
-    ]
-    return Dataset(name, *parts, levels=pictures.levels)
+    )
+    return Dataset(name, train, validation, test, pictures.levels)
