@@ -45,10 +45,8 @@ def futures_of(clip: Tensor, futures: Tensor, *, given: int = 1, maximum: float 
     axes.imshow(page, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     height = page.shape[0] / len(rows)
     axes.set_yticks([height * (row + 0.5) for row in range(len(rows))], ["truth", *["sample"] * len(futures)])
-    axes.set_xticks(
-        [page.shape[1] / len(clip) * (frame + 0.5) for frame in range(len(clip))],
-        [str(frame + 1) for frame in range(len(clip))],
-    )
+    middles = [page.shape[1] / len(clip) * (frame + 0.5) for frame in range(len(clip))]
+    axes.set_xticks(middles, [str(frame) for frame in range(1, len(clip) + 1)])
     axes.set_xlabel(f"frame, the first {given} given" if given else "frame")
     axes.tick_params(length=0)
     return figure

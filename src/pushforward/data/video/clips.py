@@ -84,7 +84,7 @@ def _clip(path: Path) -> NDArray[Any]:
 def _generated(name: str, draw: Callable[..., Tensor], clips: int, levels: int, seed: int) -> Dataset:
     generator = torch.Generator().manual_seed(seed)
     train, validation, test = (draw(size, generator=generator) for size in (clips, clips // 8, clips // 8))
-    return Dataset(name, train, validation, test, levels=levels)
+    return Dataset(name, train, validation, test, levels)
 
 
 def _moving(name: str, pictures: Dataset, clips: int, seed: int, *, frames: int, size: int, speed: float) -> Dataset:
@@ -95,4 +95,4 @@ def _moving(name: str, pictures: Dataset, clips: int, seed: int, *, frames: int,
         moving_pictures(part, count, frames, size, speed=speed, generator=generator)
         for part, count in zip(pictures.parts().values(), sizes, strict=True)
     )
-    return Dataset(name, train, validation, test, levels=pictures.levels)
+    return Dataset(name, train, validation, test, pictures.levels)
