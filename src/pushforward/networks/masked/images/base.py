@@ -11,10 +11,10 @@ from torch import Tensor
 from pushforward.errors import UsageError
 from pushforward.kernels.convolution import channels_last
 from pushforward.kernels.recording import recording_nothing
+from pushforward.networks.causal import Choose
 from pushforward.networks.context import Context, as_planes, broadcast, check_context, for_network, image_context
 from pushforward.networks.images.convolution import channels
 from pushforward.networks.masked.images.conditions import Condition, places
-from pushforward.networks.masked.made import Choose
 from pushforward.numerics import check_event
 from pushforward.parts import ModulePart
 
