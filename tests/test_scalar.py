@@ -178,7 +178,6 @@ def _assert_finite(outputs: tuple[Tensor, ...], loss: Tensor, inputs: tuple[Tens
         (lambda: scalar.RoundedShift(unit=0.0), "unit"),
         (lambda: scalar.CyclicShift(0), "level"),
         (lambda: scalar.ModularAffine(1), "classes"),
-        (lambda: scalar.ModularAffine(3, temperature=0.0), "temperature"),
     ],
 )
 def test_wrong_settings_are_one_clear_error(make: Callable[[], ScalarBijection], words: str) -> None:

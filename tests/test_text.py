@@ -28,7 +28,7 @@ def test_windows_share_no_character_between_parts() -> None:
     data = load_wonderland(length=8)
     train = torch.cat([data.train[:, 0], data.train[-1, 1:]])
     whole = decode_text(train)
-    assert whole.startswith("alice was beginning") and data.levels == 27
+    assert whole.startswith("chapter i down the rabbit hole alice was beginning") and data.levels == 27
     assert decode_text(data.validation.flatten()) not in whole and decode_text(data.test.flatten()) not in whole
     assert torch.equal(data.train[1:, :-1], data.train[:-1, 1:])
     text = "".join(chr(97 + i % 26) for i in range(100))
