@@ -767,6 +767,7 @@ VECTOR_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "LipschitzMLP": networks.LipschitzMLP,
     "LipschitzDenseMLP": networks.LipschitzDenseMLP,
     "CausalTransformer": SMALL_TRANSFORMER,
+    "DetachedMLP": networks.DetachedMLP,
     "MADE": networks.MADE,
     "MLP": networks.MLP,
     "NADE": networks.NADE,

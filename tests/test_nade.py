@@ -20,7 +20,7 @@ from pushforward.distributions import (
     LaplaceMixtureConditional,
     OrderAgnosticDistribution,
 )
-from pushforward.errors import ShapeError, UsageError
+from pushforward.errors import DataError, ShapeError, UsageError
 from pushforward.networks import NADE, CategoricalNADE, DeepNADE, RescaledNADE
 from pushforward.networks.masked.causal import check_causal
 from pushforward.networks.masked.made import by_variable
@@ -236,6 +236,48 @@ def test_ensembles_are_saved_with_their_orders(tmp_path: object) -> None:
     again = pf.load(f"{tmp_path}/flow.pt")
     x = outcomes(3, 2)
     assert torch.equal(again.log_prob(x), flow.log_prob(x))
+
+
+def test_many_contexts_of_one_event_broadcast_in_every_order() -> None:
+    base = randomise(OrderAgnosticDistribution(3, CategoricalMass(3), partial(DeepNADE, hidden=8), 2, orders=1))
+    x, context = torch.randint(3, (5, 1, 3)).float(), torch.randn(4, 2)
+    expected = torch.stack([base.log_prob(x[:, 0], each) for each in context], 1)
+    torch.testing.assert_close(base.log_prob_in_order(x, base.orders[0], context), expected)
+    assert base.random_order_log_prob(x, context).shape == (5, 4)
+
+
+def test_values_that_cannot_be_have_no_mass_whatever_is_known() -> None:
+    base = agnostic()
+    x = torch.tensor([[0.0, 1.0, 2.0], [torch.nan, 0.0, 1.0], [0.0, 0.5, 1.0]]).double()
+    for log_mass in (base.random_order_log_prob(x), base.log_prob_in_order(x, torch.tensor([2, 1, 0])), base.log_prob(x)):
+        assert bool((log_mass == -torch.inf).all())
+
+
+class _SeesAll(torch.nn.Linear):
+    def forward(self, x: Tensor, known: Tensor, context: Tensor | None = None) -> Tensor:
+        return super().forward(x)
+
+
+def test_distributions_of_all_orders_say_what_does_not_fit() -> None:
+    base, x = agnostic(), torch.zeros(5, 3).double()
+    with pytest.raises(UsageError, match="what is known alone, got _SeesAll"):
+        OrderAgnosticDistribution(3, BernoulliMass(), _SeesAll(3, 3))
+    for network in (pf.networks.MADE, pf.networks.MLP):
+        with pytest.raises(UsageError, match="known, context"):
+            OrderAgnosticDistribution(3, BernoulliMass(), network)
+    with pytest.raises(UsageError, match="orders of 0 ... 2"):
+        base.log_prob_in_order(x, torch.tensor([0, 0, 1]))
+    with pytest.raises(UsageError, match="booleans"):
+        base.complete(x, torch.zeros(3))
+    with pytest.raises(ShapeError, match="broadcast"):
+        base.complete(x, torch.zeros(7, dtype=torch.bool))
+    with pytest.raises(DataError, match="known"):
+        base.complete(x + 7, torch.tensor([True, False, False]))
+    assert base.complete(x + torch.nan, torch.tensor(False)).isfinite().all()
+    with pytest.raises(ShapeError, match="3 inputs"):
+        DeepNADE(3, 3)(torch.zeros(4, 2), torch.ones(2, dtype=torch.bool))
+    with pytest.raises(UsageError, match="widths"):
+        DeepNADE(3, 3, hidden=0)
 
 
 def test_conditionals_of_categories_take_any_order() -> None:

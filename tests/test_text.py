@@ -71,6 +71,17 @@ def test_potts_says_what_does_not_fit() -> None:
         Potts(3, 1)
     with pytest.raises(UsageError, match="4096"):
         Potts(10).log_partition()
+    with pytest.raises(UsageError, match="finite"):
+        Potts(3, coupling=math.nan)
+    for draw in (lambda: Potts(2).sample(-1), lambda: addition(-1, 2)):
+        with pytest.raises(UsageError, match="negative"):
+            draw()
+
+
+def test_what_is_no_state_has_no_mass_in_a_potts_model() -> None:
+    x = torch.tensor([[0.0, 1.0, 2.0, 0.0], [7.0, 7.0, 7.0, 7.0], [0.0, 0.5, 1.0, 1.0], [math.nan] * 4, [-1.0, 0, 0, 0]])
+    log_mass = Potts(2, 3).log_prob(x)
+    assert log_mass[0] > -10 and bool((log_mass[1:] == -torch.inf).all())
 
 
 def test_a_flow_learns_to_add_where_its_base_cannot() -> None:

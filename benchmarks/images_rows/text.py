@@ -21,10 +21,10 @@ from torch import Tensor
 import pushforward as pf
 from pushforward.data import Potts, addition, load_wonderland
 
-LENGTH, HIDDEN = 16, 256
+LENGTH, LAYERS, HIDDEN = 16, 2, 256
 STEPS, STEPS_A_SECOND = 4000, 20
 KINDS = {"bipartite": False, "autoregressive": True}
-TRAINING: dict[str, Any] = {"batch_size": 256, "learning_rate": 1e-2, "progress": False, "seed": 0}
+TRAINING: dict[str, Any] = {"batch_size": 256, "learning_rate": 1e-2, "ema": None, "progress": False, "seed": 0}
 Part = tuple[Tensor, Tensor | None]
 
 
@@ -38,7 +38,7 @@ def text(steps: int) -> list[dict[str, object]]:
     """Bits per character."""
     windows = load_wonderland(LENGTH)
     apart = torch.cat([torch.arange(0, LENGTH, 2), torch.arange(1, LENGTH, 2)])
-    orders = {"bipartite": apart, "autoregressive": torch.arange(LENGTH)}
+    orders = {name: torch.arange(LENGTH) if autoregressive else apart for name, autoregressive in KINDS.items()}
     lines: list[dict[str, object]] = []
     for name, order in orders.items():
         parts: list[Part] = [(part[:, order], None) for part in windows.parts().values()]
@@ -80,9 +80,8 @@ def potts(steps: int) -> list[dict[str, object]]:
 def beside_its_base(parts: list[Part], classes: int, autoregressive: bool, steps: int) -> tuple[float, float]:
     """The test nats of a flow and of its base without any map before it, which sees no context."""
     without: list[Part] = [(x, None) for x, _ in parts]
-    layers = 2 if autoregressive else 4
     return (
-        trained(parts, classes, autoregressive, layers, steps),
+        trained(parts, classes, autoregressive, LAYERS, steps),
         trained(without, classes, autoregressive, 0, steps),
     )
 
