@@ -249,7 +249,11 @@ def test_many_contexts_of_one_event_broadcast_in_every_order() -> None:
 def test_values_that_cannot_be_have_no_mass_whatever_is_known() -> None:
     base = agnostic()
     x = torch.tensor([[0.0, 1.0, 2.0], [torch.nan, 0.0, 1.0], [0.0, 0.5, 1.0]]).double()
-    for log_mass in (base.random_order_log_prob(x), base.log_prob_in_order(x, torch.tensor([2, 1, 0])), base.log_prob(x)):
+    for log_mass in (
+        base.random_order_log_prob(x),
+        base.log_prob_in_order(x, torch.tensor([2, 1, 0])),
+        base.log_prob(x),
+    ):
         assert bool((log_mass == -torch.inf).all())
 
 

@@ -79,7 +79,9 @@ def test_potts_says_what_does_not_fit() -> None:
 
 
 def test_what_is_no_state_has_no_mass_in_a_potts_model() -> None:
-    x = torch.tensor([[0.0, 1.0, 2.0, 0.0], [7.0, 7.0, 7.0, 7.0], [0.0, 0.5, 1.0, 1.0], [math.nan] * 4, [-1.0, 0, 0, 0]])
+    x = torch.tensor(
+        [[0.0, 1.0, 2.0, 0.0], [7.0, 7.0, 7.0, 7.0], [0.0, 0.5, 1.0, 1.0], [math.nan] * 4, [-1.0, 0, 0, 0]]
+    )
     log_mass = Potts(2, 3).log_prob(x)
     assert log_mass[0] > -10 and bool((log_mass[1:] == -torch.inf).all())
 

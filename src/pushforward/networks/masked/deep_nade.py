@@ -78,7 +78,9 @@ def check_known(x: Tensor, known: Tensor, owner: str) -> None:
         ShapeError: if it does not broadcast with ``x``.
     """
     if known.dtype != torch.bool:
-        raise UsageError(f"{owner} expects booleans that say what is known, got {known.dtype}: compare, as in known > 0")
+        raise UsageError(
+            f"{owner} expects booleans that say what is known, got {known.dtype}: compare, as in known > 0"
+        )
     fits = known.shape[-1:] in (x.shape[-1:], (1,)) or known.dim() == 0
     pairs = zip(reversed(x.shape), reversed(known.shape), strict=False)
     if not fits or any(a != b and 1 not in (a, b) for a, b in pairs):
