@@ -98,3 +98,21 @@ def test_a_flow_learns_to_add_where_its_base_cannot() -> None:
     with torch.no_grad():
         gained = flow.log_prob(sums, context).mean() - base.log_prob(sums).mean()
     assert gained > 0.3 * math.log(3)
+
+
+def test_a_flow_in_two_parts_learns_what_is_usual_where_it_is() -> None:
+    """That what is usual on average is not so everywhere; a choice that is sure of the average never learns it."""
+    usual = torch.tensor([0, 0, 0, 2, 3])
+    mass = torch.full((5, 5), 0.02 / 5)
+    mass[torch.arange(5), usual] = 0.92 / 5
+    pairs = torch.cartesian_prod(torch.arange(5), torch.arange(5))
+    flow = pf.models.discrete_flow(features=2, classes=5, layers=1, hidden=64)
+    optimiser = torch.optim.Adam(flow.parameters(), lr=1e-2)
+    for _ in range(150):
+        loss = -mass.flatten() @ flow.log_prob(pairs)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    entropy = -(mass * mass.log()).sum()
+    apart = math.log(5) - torch.special.xlogy(mass.sum(0), mass.sum(0)).sum()
+    assert loss < entropy + 0.2 < apart - 0.5

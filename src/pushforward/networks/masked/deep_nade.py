@@ -97,9 +97,9 @@ def check_order_agnostic(network: nn.Module, variables: int, context: Space | No
         return
     network = moved(network)
     like = next(iter(network.parameters()), torch.zeros(()))
-    known = torch.eye(variables, dtype=torch.bool, device=like.device)
-    x = torch.linspace(-1, 1, variables, dtype=like.dtype, device=like.device).expand(variables, variables)
-    given = None if context is None else like.new_zeros(variables, *context.features_shape)
+    known = torch.eye(variables + 1, variables, dtype=torch.bool, device=like.device)
+    x = torch.linspace(-1, 1, variables, dtype=like.dtype, device=like.device).expand_as(known)
+    given = None if context is None else like.new_zeros(len(known), *context.features_shape)
     try:
         outputs, others = (network(each, known, given) for each in (x, torch.where(known, x, x + 1)))
     except (TypeError, ShapeError) as error:
