@@ -58,7 +58,7 @@ def test_the_masses_of_a_potts_model_sum_to_one(side: int, states: int) -> None:
 def test_draws_of_a_potts_model_have_its_masses() -> None:
     model = Potts(2, 2, coupling=0.8)
     every = torch.tensor(list(itertools.product(range(2), repeat=4))).float()
-    draws = model.sample(20_000, sweeps=30)
+    draws = model.sample(8000, sweeps=20)
     mass = model.log_prob(every).exp()
     found = (draws[:, None] == every).all(-1).float().mean(0)
     assert ((found - mass).abs() < 5 * (mass / len(draws)).sqrt()).all()
