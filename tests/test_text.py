@@ -11,6 +11,7 @@ import torch
 import pushforward as pf
 from pushforward.data import Potts, addition, decode_text, encode_text, load_wonderland, text_windows
 from pushforward.errors import DataError, ShapeError, UsageError
+from pushforward.testing import randomise
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +93,7 @@ def test_a_flow_learns_to_add_where_its_base_cannot() -> None:
     context = torch.nn.functional.one_hot(summands.long(), 3).flatten(1).float()
     flow = pf.models.discrete_flow(features=2, classes=3, context=6, layers=2, hidden=32)
     base = pf.models.discrete_flow(features=2, classes=3, layers=0)
-    options = {"max_steps": 400, "learning_rate": 1e-2, "progress": False, "seed": 0}
+    options = {"max_steps": 200, "learning_rate": 1e-2, "ema": None, "progress": False, "seed": 0}
     pf.fit(flow, (sums, context), **options)
     pf.fit(base, sums, **options)
     with torch.no_grad():
@@ -116,3 +117,14 @@ def test_a_flow_in_two_parts_learns_what_is_usual_where_it_is() -> None:
     entropy = -(mass * mass.log()).sum()
     apart = math.log(5) - torch.special.xlogy(mass.sum(0), mass.sum(0)).sum()
     assert loss < entropy + 0.2 < apart - 0.5
+
+
+def test_a_network_that_chooses_passes_no_gradient_to_what_it_sees() -> None:
+    plain, detached = (network(3, 4, context=2, hidden=5) for network in (pf.networks.MLP, pf.networks.DetachedMLP))
+    randomise(plain)
+    detached.load_state_dict(plain.state_dict())
+    x, context = torch.randn(6, 3, requires_grad=True), torch.randn(6, 2, requires_grad=True)
+    outputs = detached(x, context)
+    assert torch.equal(outputs, plain(x, context))
+    outputs.square().sum().backward()
+    assert x.grad is None and bool((context.grad != 0).any()) and bool((detached.layers[0].weight.grad != 0).any())
