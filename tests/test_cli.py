@@ -476,10 +476,20 @@ def test_plots_that_cannot_be(images: Path, vectors: Path, tmp_path: Path, capsy
     assert "two columns" in fails(capsys, 2, "plot", vectors, "density", "-o", out)
     assert "draw pairs" in fails(capsys, 2, "plot", vectors, "samples", "-o", out)
     assert "grid is of a flow alone" in fails(capsys, 2, "plot", vectors, "grid", "-o", out)
-    assert "sample -o x.png shows them" in fails(capsys, 2, "plot", images, "pairs", "-o", out)
+    assert "interpolate and manipulate show their latents" in fails(capsys, 2, "plot", images, "pairs", "-o", out)
     assert "ends in" in fails(capsys, 2, "plot", vectors, "pairs", "-o", tmp_path / "p.doc")
     assert "density" in fails(capsys, 2, "plot", vectors, "portrait", "-o", out)
     assert "a continuous flow of vectors" in fails(capsys, 2, "plot", vectors, "trajectories", "-o", out)
+
+
+def test_samples_of_images_are_drawn_beside_the_data(images: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    out = tmp_path / "s.png"
+    assert run("plot", images, "samples", "-o", out, "-q") == 0
+    with Image.open(out) as picture:
+        width, height = picture.size
+    assert width > 1.5 * height > 300
 
 
 def test_points_of_the_plane_are_a_picture(tmp_path: Path) -> None:
