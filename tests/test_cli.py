@@ -627,7 +627,7 @@ def test_interrupt_saves_and_says_so(tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "pushforward", "train", "nice", "-d", "digits", "-o", str(out)]
     # Two minutes would be long enough for compiling to pay.
-    options = [*TINY_IMAGES, "--max-time", "00:02:00", "--log-every", "1", "--compile", "false", "-q"]
+    options = [*TINY_IMAGES, "--max-time", "00:02:00", "--log-every", "1", "--no-compile", "-q"]
     process = subprocess.Popen([*command, *options], env=ENVIRONMENT, stderr=subprocess.PIPE)
     assert kill_when(process, out / "metrics.csv", 5, signal.SIGINT) == 130
     assert process.stderr is not None and process.stderr.read().decode() == "pushforward: interrupted\n"
