@@ -188,7 +188,9 @@ def test_vector_model_is_normalised(name: str) -> None:
     flow = small(name).double()
     if flow.accuracy is not Accuracy.EXACT:
         return testing.check_bound(flow, events(flow, 6).double())
-    testing.check_normalised(flow.log_prob, -16, 16, dims=flow.event_shape[0], points=200)
+    # A smooth density by a solver is seen on fewer points than one with edges.
+    points = 200 if name in ("cnf", "ffjord", "umnn") else 300
+    testing.check_normalised(flow.log_prob, -16, 16, dims=flow.event_shape[0], points=points)
 
 
 @pytest.mark.parametrize("name", [name for name in VECTORS if name not in ("cdf-1d", "cdf-2d")])
