@@ -636,7 +636,8 @@ def test_a_resume_with_nothing_left_says_so(tmp_path: Path, capsys: pytest.Captu
 def test_interrupt_saves_and_says_so(tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "pushforward", "train", "nice", "-d", "digits", "-o", str(out)]
-    options = [*TINY_IMAGES, "--max-time", "00:02:00", "--log-every", "1", "-q"]
+    # Two minutes would be long enough for compiling to pay.
+    options = [*TINY_IMAGES, "--max-time", "00:02:00", "--log-every", "1", "--no-compile", "-q"]
     process = subprocess.Popen([*command, *options], env=ENVIRONMENT, stderr=subprocess.PIPE)
     assert kill_when(process, out / "metrics.csv", 5, signal.SIGINT) == 130
     assert process.stderr is not None and process.stderr.read().decode() == "pushforward: interrupted\n"
@@ -906,7 +907,9 @@ def test_training_that_fails_says_where(
         "forward",
         lambda self, x, *given: healthy(self, x, *given) * (float("nan") if next(calls) > 20 else 1.0),
     )
-    line = fails(capsys, 1, "train", "nsf", "-d", "moons", "-o", tmp_path / "run", "-q", *TINY_TABLE)
+    # Few steps, so that nothing is compiled for them.
+    steps = ["--max-steps", 100]
+    line = fails(capsys, 1, "train", "nsf", "-d", "moons", "-o", tmp_path / "run", "-q", *steps, *TINY_TABLE)
     assert "not finite at step" in line and "base (StandardNormal)" in line
     assert (tmp_path / "run" / "model.safetensors").exists()
 
