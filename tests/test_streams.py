@@ -231,7 +231,6 @@ print(peak() - before)
 """
 
 
-@pytest.mark.slow
 def test_memory_is_that_of_the_buffer_however_long_the_table(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for name, files in (("short", 2), ("long", 20)):
