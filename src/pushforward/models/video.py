@@ -12,7 +12,7 @@ from pushforward.flows.video.next_latents import NextLatents
 from pushforward.models.images.architecture import Shape, Step, couplings, glow_steps, image_shape, squeezable
 from pushforward.models.registry import model
 from pushforward.networks import GatedConvNet
-from pushforward.networks.embeddings.cell_middles import CellMiddles
+from pushforward.networks.embeddings.cell_middles import CellMiddles, Cells
 from pushforward.scalar import Affine, Composition, RationalQuadraticSpline
 from pushforward.spaces import Integers
 from pushforward.transforms import Chain, EachFrame, Logit, Transform, VariationalDequantization, masks
@@ -77,6 +77,7 @@ def videoflow(
         [latents(own, kept) for own, kept in split],
         frames,
         first,
+        Cells(levels),
     )
     start = EachFrame(VariationalDequantization(levels, noise), frames)
     if not first:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from pushforward.parts import ModulePart
@@ -14,7 +15,6 @@ class CellMiddles(ModulePart):
         levels: how many values the integers take.
 
     Example:
-        >>> import torch
         >>> CellMiddles(2)(torch.tensor([0.0, 1.0]))
         tensor([0.2500, 0.7500])
     """
@@ -25,3 +25,24 @@ class CellMiddles(ModulePart):
 
     def forward(self, x: Tensor) -> Tensor:
         return (x + 0.5) / self.levels
+
+
+class Cells(ModulePart):
+    """Numbers between 0 and 1 without the noise of dequantization: the middle of the cell that each lies in.
+
+    ``(floor(levels * z) + 1/2) / levels``; numbers beyond 0 and 1 belong to the cells at the ends.
+
+    Args:
+        levels: how many cells there are.
+
+    Example:
+        >>> Cells(2)(torch.tensor([0.1, 0.4, 0.9, 1.3]))
+        tensor([0.2500, 0.2500, 0.7500, 0.7500])
+    """
+
+    def __init__(self, levels: int) -> None:
+        super().__init__()
+        self.levels = levels
+
+    def forward(self, z: Tensor) -> Tensor:
+        return (torch.floor(z * self.levels).clamp(0, self.levels - 1) + 0.5) / self.levels
