@@ -17,7 +17,7 @@ from pushforward.data.video import DIRECTIONS, futures, load_movement
 
 SECONDS = 600.0
 SAMPLES, TESTED, WEIGHTED = 1000, 200, 16
-OPTIONS = {"layers": 2, "hidden": 32, "scales": 1, "memory": 2, "components": 16}
+OPTIONS = {"layers": 1, "hidden": 24, "scales": 1, "memory": 2, "components": 16}
 
 
 def run(seconds: float | None, data: Path) -> list[dict[str, object]]:
@@ -31,8 +31,8 @@ def run(seconds: float | None, data: Path) -> list[dict[str, object]]:
         given_first(clips.train),
         given_first(clips.validation),
         max_time=budget,
-        batch_size=64,
-        learning_rate=2e-3,
+        batch_size=32,
+        learning_rate=4e-3,
         compile=False,
         seed=0,
         progress=False,

@@ -32,8 +32,8 @@ class FramesInTurn(Distribution):
         latents: what is split off at each level; the topmost keeps nothing.
         frames: how many frames are scored, T.
         first: how many frames are given.
-        seen: what later frames see of one; by default the frame as it is. Where pixels are integers with noise, `Cells`
-            takes it off.
+        seen: what later frames see of one, a module of frames; by default the frame as it is. Where pixels are integers
+            with noise, `NearestCellMiddle` takes it off: what the next frame is does not depend on it.
 
     Raises:
         UsageError: if the levels do not fit each other, or transforms take contexts or draw.
@@ -68,7 +68,7 @@ class FramesInTurn(Distribution):
         self.support = image.with_shape((frames, *image.shape))
         self.context = image.with_shape((first, *image.shape)) if first else None
         self.accuracy = worst([each.accuracy for each in transforms])
-        # No gradient passes through a choice among several futures, nor through the frames before where they are rounded.
+        # No gradient passes through a choice among several futures, nor through frames before that are rounded.
         self.reparametrised = seen is None and all(each.components == 1 for each in latents)
         self.frames = frames
         self.seen = nn.Identity() if seen is None else seen
@@ -168,9 +168,7 @@ class FramesInTurn(Distribution):
             for (_, latents), before, each in zip(self.members, past, now, strict=True)
         ]
 
-    def _next_frame(
-        self, past: Levels, told: Latents, temperature: float, generator: torch.Generator | None
-    ) -> Tensor:
+    def _next_frame(self, past: Levels, told: Latents, temperature: float, generator: torch.Generator | None) -> Tensor:
         """The image of the next frame, decoded from the topmost level down."""
         kept: Tensor | None = None
         for (transform, latents), before, split in reversed(list(zip(self.members, past, told, strict=True))):

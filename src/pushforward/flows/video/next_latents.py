@@ -24,7 +24,8 @@ class NextLatents(ModulePart):
     z_{t-memory}`` of this level and ``h_t``, what is kept of the frame for the levels above. The paper's is that of one
     component. One choice is made for all of a frame, so that several components are several futures; the log-scale is
     bounded to +-7. The network sees the frames before as channels, a convolution in time as long as the memory, with
-    a channel for each that says whether there is such a frame.
+    a channel for each that says whether there is such a frame; the last convolution sees what the network makes of them
+    and the frames themselves.
 
     Args:
         shape: ``(C, H, W)`` of the latents of one frame.
@@ -69,8 +70,8 @@ class NextLatents(ModulePart):
         channels = self.shape[0]
         inputs = memory * (channels + 1) + kept
         self.network = make_network(network, inputs, features, None, "NextLatents")
-        # Networks begin at zero, where all components would be one and stay so: this layer tells them apart. It sees the
-        # frames themselves too, as what moves is moved on by a convolution of them, exactly.
+        # Networks begin at zero, where all components would be one and stay so: this layer tells them apart. It sees
+        # the frames themselves too, as a convolution of them moves a picture on exactly.
         self.last = ChannelConv2d(features + inputs, components * (2 * channels + 1), 3)
 
     def score(self, z: Tensor, past: Tensor, kept: Tensor | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Whole numbers as the middles of the cells that dequantization spreads them over."""
+"""Whole numbers and the middles of the cells that dequantization spreads them over."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ import torch
 from torch import Tensor
 
 from pushforward.parts import ModulePart
+
+
+def cell_of(z: Tensor, levels: int) -> Tensor:
+    """The integer ``0 ... levels - 1`` in whose cell of ``[0, 1]`` each number lies; beyond, that of the nearest end.
+
+    Example:
+        >>> cell_of(torch.tensor([0.1, 0.4, 0.9, 1.3]), 2)
+        tensor([0., 0., 1., 1.])
+    """
+    wide = z if z.dtype in (torch.float32, torch.float64) else z.float()
+    return torch.floor(wide * levels).clamp(0, levels - 1).to(z.dtype)
 
 
 class CellMiddles(ModulePart):
@@ -27,22 +38,23 @@ class CellMiddles(ModulePart):
         return (x + 0.5) / self.levels
 
 
-class Cells(ModulePart):
-    """Numbers between 0 and 1 without the noise of dequantization: the middle of the cell that each lies in.
-
+class NearestCellMiddle(ModulePart):
+    """Numbers without the noise of dequantization, each the middle of the cell that it lies in:
     ``(floor(levels * z) + 1/2) / levels``; numbers beyond 0 and 1 belong to the cells at the ends.
+
+    No gradient passes.
 
     Args:
         levels: how many cells there are.
 
     Example:
-        >>> Cells(2)(torch.tensor([0.1, 0.4, 0.9, 1.3]))
+        >>> NearestCellMiddle(2)(torch.tensor([0.1, 0.4, 0.9, 1.3]))
         tensor([0.2500, 0.2500, 0.7500, 0.7500])
     """
 
     def __init__(self, levels: int) -> None:
         super().__init__()
-        self.levels = levels
+        self.middles = CellMiddles(levels)
 
     def forward(self, z: Tensor) -> Tensor:
-        return (torch.floor(z * self.levels).clamp(0, self.levels - 1) + 0.5) / self.levels
+        return self.middles(cell_of(z, self.middles.levels))
