@@ -352,4 +352,9 @@ def test_clips_pass_through_the_command_line(tmp_path: Path, capsys: pytest.Capt
     with Image.open(tmp_path / "drawn.gif") as film:
         assert film.n_frames == 3
     assert cli.run(["plot", run, "frames", "-o", str(tmp_path / "futures.png"), "-q"]) == 0
+    folder.rename(tmp_path / "elsewhere")
+    moved = ["sample", run, "-o", str(tmp_path / "moved.npy"), "-n", "2", "-q"]
+    assert cli.run(moved) != 0
+    assert cli.run([*moved, "-d", f"clips:{tmp_path / 'elsewhere'}"]) == 0
+    assert np.array_equal(np.load(tmp_path / "moved.npy")[:, 0], given[:2])
     assert cli.run(["plot", run, "density", "-o", str(tmp_path / "density.png"), "-q"]) != 0

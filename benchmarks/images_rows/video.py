@@ -32,7 +32,7 @@ def run(seconds: float | None, data: Path) -> list[dict[str, object]]:
         given_first(clips.validation),
         max_time=budget,
         batch_size=32,
-        learning_rate=4e-3,
+        learning_rate=5e-3,
         compile=False,
         seed=0,
         progress=False,
