@@ -69,7 +69,7 @@ def videoflow(
     step = glow_steps(Affine(), network, 0, layers)
     latents = partial(NextLatents, network=network, memory=memory, components=components, features=hidden)
     # The noise begins as a logistic, and what is near certain must fit a normal: a pixel's gap is paid in all of them.
-    # At best 0.0016 bits a pixel of two levels; 0.0039 with a bound of 6, which leaves tails, 0.026 without a spline.
+    # At best 0.0016 bits a pixel of two levels; 0.0039 with a bound of 6, which leaves tails, 0.023 without a spline.
     shaped = Composition(RationalQuadraticSpline(bins=6, bound=9.0), Affine())
     noise = Chain(couplings(masks.checkerboard(shape), shaped, small, shape, 2))
     transforms, split = _levels(shape, scales, step)
