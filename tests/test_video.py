@@ -27,10 +27,10 @@ from pushforward.data.video import (
 from pushforward.errors import DataError, ShapeError, UsageError
 from pushforward.flows import FramesInTurn, NextLatents
 from pushforward.flows.video.windows import frames_before
-from pushforward.networks import GatedConvNet
+from pushforward.networks import GatedConvNet, NearestCellMiddle
 from pushforward.plots import futures_of
 from pushforward.scalar import Affine
-from pushforward.transforms import Chain, Coupling, Squeeze, masks
+from pushforward.transforms import Chain, Coupling, Elementwise, Squeeze, masks
 
 NETWORK = partial(GatedConvNet, hidden=4, blocks=1)
 
@@ -39,12 +39,14 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def two_levels(frames: int = 2, first: int = 1, components: int = 2) -> FramesInTurn:
+def two_levels(
+    frames: int = 2, first: int = 1, components: int = 2, seen: torch.nn.Module | None = None
+) -> FramesInTurn:
     """Clips of 4 x 4 pixels: 2 channels of 4 are split off at the lower level, all 8 at the upper one."""
     lower = Chain([Squeeze(), Coupling(masks.channel((4, 2, 2)), Affine(), NETWORK)])
     upper = Chain([Squeeze(), Coupling(masks.channel((8, 1, 1)), Affine(), NETWORK)])
     latents = partial(NextLatents, network=NETWORK, components=components, features=4)
-    base = FramesInTurn([lower, upper], [latents((2, 2, 2), 2), latents((8, 1, 1), 0)], frames, first)
+    base = FramesInTurn([lower, upper], [latents((2, 2, 2), 2), latents((8, 1, 1), 0)], frames, first, seen)
     return pf.testing.randomise(base.double(), scale=0.3).eval()
 
 
@@ -60,7 +62,7 @@ def clips(count: int, frames: int, first: int) -> tuple[Tensor, Tensor | None]:
 
 def test_each_frame_sees_those_before_it() -> None:
     clip = torch.randn(2, 5, 3, 4, 4, generator=seeded())
-    seen = frames_before(clip, 3, 4).unflatten(-3, (3, 4))
+    seen = frames_before(clip[:, :-1], 3, 4).unflatten(-3, (3, 4))
     for index, frame in enumerate(range(1, 5)):
         for lag in range(1, 4):
             there = frame - lag >= 0
@@ -89,6 +91,55 @@ def test_drawn_latents_have_the_moments_of_their_density() -> None:
     drawn = latents.draw(one.expand(40_000, 1, 1, 1, 1), None, 1.0, seeded()).flatten()
     assert drawn.mean().item() == pytest.approx(mean.item(), abs=5 * (variance / 40_000).sqrt().item())
     assert drawn.var().item() == pytest.approx(variance.item(), rel=0.1)
+
+
+def test_a_component_moves_the_frame_before_on_exactly() -> None:
+    latents = NextLatents((1, 8, 8), 0, NETWORK, memory=1, components=2, features=4).double()
+    torch.nn.init.zeros_(latents.last.weight)
+    torch.nn.init.zeros_(latents.last.bias)
+    with torch.no_grad():
+        # The second component, whose channels are 3 ... 5: one row down, instead of staying.
+        latents.last.weight[3, 4, 0, 1], latents.last.weight[3, 4, 1, 1] = 1.0, -1.0
+    before = torch.zeros(1, 1, 8, 8, dtype=torch.float64)
+    before[..., 2:5, 3:6] = 3.0
+    down = before.roll(1, -2)
+    stays, moves = (-0.5 * ((down - mean) ** 2).sum() for mean in (before, down))
+    expected = torch.logaddexp(stays, moves) - math.log(2) - 32 * math.log(2 * math.pi)
+    torch.testing.assert_close(latents.score(down, before, None), expected)
+
+
+def test_frames_to_come_do_not_see_the_noise_of_those_before() -> None:
+    base = two_levels(seen=NearestCellMiddle(2))
+    first, noise = (torch.rand(3, 1, 1, 4, 4, dtype=torch.float64, generator=seeded(seed)) for seed in (0, 1))
+    x, other = 0.5 * noise, 0.5 * torch.rand(3, 1, 1, 4, 4, dtype=torch.float64, generator=seeded(2))
+    later = torch.rand(2, 3, 1, 1, 4, 4, dtype=torch.float64, generator=seeded(3))
+
+    def gain(now: Tensor) -> Tensor:
+        """How much likelier the one later frame is than the other, given a frame now."""
+        clip, clip_too = (torch.cat([now, each], 1) for each in later)
+        return base.log_prob(clip, first) - base.log_prob(clip_too, first)
+
+    torch.testing.assert_close(gain(x), gain(other))
+    assert not torch.allclose(gain(x), gain(x + 0.5))
+    assert not two_levels(components=1, seen=NearestCellMiddle(2)).reparametrised
+
+
+def test_samples_have_the_mass_of_their_cells() -> None:
+    shift = Elementwise(Affine(), (1, 1, 1))
+    latents = NextLatents((1, 1, 1), 0, NETWORK, components=2, features=4)
+    base = FramesInTurn([shift], [latents], 2, seen=NearestCellMiddle(2)).double()
+    pf.testing.randomise(base, scale=0.5)
+    first = torch.full((1, 1, 1, 1), 0.25, dtype=torch.float64)
+    # Middles of steps of 0.1 that part where the cells do, at 1/2.
+    middles = torch.arange(-9.95, 11, 0.1, dtype=torch.float64)
+    clip = torch.cartesian_prod(middles, middles).reshape(-1, 2, 1, 1, 1)
+    with torch.no_grad():
+        density = base.log_prob(clip, first).exp()
+    drawn = base.sample(8_000, first, generator=seeded())
+    cells, shown = ((each.flatten(1) > 0.5).long() @ torch.tensor([2, 1]) for each in (clip, drawn))
+    mass = torch.zeros(4, dtype=torch.float64).index_add(0, cells, density * 0.01)
+    assert mass.sum().item() == pytest.approx(1, abs=1e-4)
+    assert chisquare(torch.bincount(shown, minlength=4), 8_000 * mass / mass.sum()).pvalue > 0.01
 
 
 def test_clip_is_scored_frame_by_frame_with_the_determinant_of_its_latents() -> None:
@@ -124,6 +175,10 @@ def test_clip_comes_back_from_its_latents_and_missing_levels_are_drawn() -> None
     drawn = base.from_latents([None, latents[1]], first, seeded())
     torch.testing.assert_close(base.latents(drawn, first)[1], latents[1])
     assert not torch.allclose(drawn, x)
+    shared = base.from_latents([each[0] for each in latents], first)
+    torch.testing.assert_close(shared[0], x[0])
+    with pytest.raises(ShapeError, match=r"\(3, 2, 2, 2\)"):
+        base.from_latents([each[:, :1] for each in latents], first)
 
 
 def test_one_future_in_mind_and_a_low_temperature_leave_no_choice() -> None:
@@ -176,6 +231,12 @@ def test_gradients_pass_where_there_is_one_future_alone() -> None:
         two_levels(components=2).rsample(2, first)
 
 
+def test_noise_and_levels_are_compiled() -> None:
+    flow = small_flow()
+    couplings = [part for part in flow.transform.modules() if isinstance(part, Coupling)]
+    assert list(flow.transform.blocks()) == couplings
+
+
 def test_levels_that_do_not_fit_are_told() -> None:
     latents = partial(NextLatents, network=NETWORK, features=4)
     with pytest.raises(UsageError, match="topmost level"):
@@ -225,8 +286,11 @@ def test_moving_pictures_keep_their_ink_and_turn_back() -> None:
     assert bool((ink == ink[:, :1]).all()) and set(ink[:, 0, 0].tolist()) <= set(pictures.sum((-2, -1))[:, 0].tolist())
     assert bool((clip[:, 1:] != clip[:, :-1]).flatten(1).any(1).all())
     assert torch.equal(clip, moving_pictures(pictures, 20, 30, 7, 1, 2.0, seeded()))
+    assert torch.equal(clip, moving_pictures(pictures.byte(), 20, 30, 7, 1, 2.0, seeded()))
     with pytest.raises(UsageError, match="at least 4 pixels"):
         moving_pictures(pictures, 1, size=3)
+    with pytest.raises(ShapeError, match="at least one"):
+        moving_pictures(pictures[:0], 1)
     digits = load_moving_digits(clips=16)
     assert digits.event_shape == (8, 1, 16, 16) and digits.levels == 17
 
@@ -288,4 +352,9 @@ def test_clips_pass_through_the_command_line(tmp_path: Path, capsys: pytest.Capt
     with Image.open(tmp_path / "drawn.gif") as film:
         assert film.n_frames == 3
     assert cli.run(["plot", run, "frames", "-o", str(tmp_path / "futures.png"), "-q"]) == 0
+    folder.rename(tmp_path / "elsewhere")
+    moved = ["sample", run, "-o", str(tmp_path / "moved.npy"), "-n", "2", "-q"]
+    assert cli.run(moved) != 0
+    assert cli.run([*moved, "-d", f"clips:{tmp_path / 'elsewhere'}"]) == 0
+    assert np.array_equal(np.load(tmp_path / "moved.npy")[:, 0], given[:2])
     assert cli.run(["plot", run, "density", "-o", str(tmp_path / "density.png"), "-q"]) != 0

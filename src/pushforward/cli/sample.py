@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from pushforward.flows.flow import Flow
 
 
+_NOTHING_GIVEN = "--data is for models of clips that are given first frames, and this one is given none"
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to a command line."""
     app.command()(sample)
@@ -65,6 +68,17 @@ def sample(
             show_default=False,
         ),
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            "-d",
+            metavar="TEXT",
+            parser=given_text,
+            help="Clips whose first frames are given, as for train; by default those that the run was trained on.",
+            show_default=False,
+        ),
+    ] = None,
     engine: EngineName = None,
     scheduler: Scheduler = None,
     resume: Resume = False,
@@ -77,7 +91,7 @@ def sample(
     """Draw events from a trained model into a picture, an array or a table, or very many into a folder."""
     if engine is None:
         check_for_many({"--scheduler": scheduler, "--resume": resume})
-        draws = Draws(count, temperature, denoise, batch_size, seed, device)
+        draws = Draws(count, temperature, denoise, batch_size, seed, device, data)
         _sample_file(folder, Path(out), draws, given or [], quiet, as_json)
         return
     from pushforward.cli.partitions import Workers, sample_folder
@@ -88,6 +102,8 @@ def sample(
         raise UsageError("--temperature is for files, and --engine draws into a folder")
     if denoise:
         raise UsageError("--denoise is for files, and --engine draws into a folder")
+    if data is not None:
+        raise UsageError("--data is for files, and --engine draws into a folder")
     workers = Workers(engine, scheduler, resume)
     facts = sample_folder(folder, out, count, given or [], seed, workers, quiet or as_json)
     report_file(out, facts, quiet, as_json)
@@ -95,7 +111,7 @@ def sample(
 
 @dataclass(frozen=True)
 class Draws:
-    """How events are drawn: how many, how, and where."""
+    """How events are drawn: how many, how, where, and given what."""
 
     count: int
     temperature: float
@@ -103,6 +119,7 @@ class Draws:
     batch_size: int
     seed: int | None
     device: str | None
+    data: str | None
 
 
 def _sample_file(folder: Path, out: Path, draws: Draws, given: list[str], quiet: bool, as_json: bool) -> None:
@@ -120,6 +137,8 @@ def _sample_file(folder: Path, out: Path, draws: Draws, given: list[str], quiet:
         if draws.temperature != 1.0 or draws.denoise:
             name = "--denoise" if draws.denoise else "--temperature"
             raise UsageError(f"{name} is for flows of images and arrays, and this is a run of a table")
+        if draws.data is not None:
+            raise UsageError(_NOTHING_GIVEN)
         facts = sample_table(folder, out, draws.count, given, draws.seed, silent)
     else:
         if given:
@@ -141,8 +160,10 @@ def _sample_flow(folder: Path, out: Path, draws: Draws, silent: bool) -> dict[st
     if draws.seed is not None:
         torch.manual_seed(draws.seed)
     frames = given_frames(flow)
+    if draws.data is not None and not frames:
+        raise UsageError(_NOTHING_GIVEN)
     # Futures of the clips that the model has not seen.
-    first = run_data(run).test[:, :frames] if frames else None
+    first = run_data(run, draws.data).test[:, :frames] if frames else None
     drawn = []
     with progress(silent, draws.count, "drawing") as advance:
         for start in range(0, draws.count, draws.batch_size):

@@ -7,6 +7,7 @@ from pushforward.networks.autoencoders.dense import DenseDecoder, DenseEncoder
 from pushforward.networks.causal import CausalNetwork
 from pushforward.networks.clipped import Clipped
 from pushforward.networks.dense import DenseMLP, DenseNet, ReZero, Rezeroed
+from pushforward.networks.embeddings.cell_middles import CellMiddles, NearestCellMiddle
 from pushforward.networks.embeddings.dropped import DroppedContext
 from pushforward.networks.factory import Joined, NetworkFactory
 from pushforward.networks.graphs.edges import EdgeNetwork
@@ -51,6 +52,8 @@ from pushforward.networks.velocity.tangent import TangentVelocity
 from pushforward.networks.velocity.waves import WaveVelocity
 
 __all__ = [
+    "CellMiddles",
+    "NearestCellMiddle",
     "CLipSwish",
     "LipschitzConvNet",
     "LipschitzConvolution",

@@ -27,7 +27,7 @@ def stochastic_movement(count: int, frames: int = 3, size: int = 8, generator: t
     Given the first frame a clip costs ``log2 8 = 3`` bits.
 
     Raises:
-        UsageError: if frames are so small that nothing stays in sight.
+        UsageError: if there is no frame, or frames are so small that nothing stays in sight.
 
     Source: after Babaeizadeh, Finn, Erhan, Campbell, Levine (2018), arXiv:1710.11252.
 
@@ -35,9 +35,11 @@ def stochastic_movement(count: int, frames: int = 3, size: int = 8, generator: t
         >>> stochastic_movement(5, frames=3).sum((-3, -2, -1)).unique(dim=1).shape
         torch.Size([5, 1])
     """
+    if frames < 1:
+        raise UsageError(f"stochastic_movement expects at least 1 frame, got {frames}")
     steps, side = frames - 1, _SHAPES.shape[-1]
     room = size - side - 2 * steps + 1
-    if frames < 1 or room < 1:
+    if room < 1:
         raise UsageError(
             f"stochastic_movement expects frames of at least {side + 2 * steps} pixels for {frames} frames, got {size}"
         )

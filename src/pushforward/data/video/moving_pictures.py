@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pushforward.errors import UsageError
+from pushforward.errors import ShapeError, UsageError
 
 
 def moving_pictures(
@@ -29,6 +29,7 @@ def moving_pictures(
         generator: of the pictures, their places and directions.
 
     Raises:
+        ShapeError: these are no pictures.
         UsageError: if a picture is larger than a frame.
 
     Source: Srivastava, Mansimov, Salakhutdinov (2015), arXiv:1502.04681.
@@ -37,6 +38,9 @@ def moving_pictures(
         >>> moving_pictures(torch.ones(3, 1, 2, 2), 5, frames=4, size=6, together=1).sum((-3, -2, -1)).unique()
         tensor([4.])
     """
+    if pictures.ndim != 4 or not pictures.numel():
+        raise ShapeError(f"moving_pictures expects pictures (N, C, h, w), at least one, got {tuple(pictures.shape)}")
+    pictures = pictures.to(torch.get_default_dtype())
     room = torch.tensor([size - side for side in pictures.shape[-2:]])
     if bool((room < 0).any()) or together < 1 or frames < 1:
         raise UsageError(

@@ -12,6 +12,7 @@ from pushforward.accuracy import worst
 from pushforward.distributions.base import Distribution, Latents
 from pushforward.errors import UsageError
 from pushforward.flows.video.next_latents import NextLatents
+from pushforward.numerics import check_event
 from pushforward.spaces import Reals, fits_shape
 from pushforward.transforms.base import Transform
 
@@ -31,6 +32,8 @@ class FramesInTurn(Distribution):
         latents: what is split off at each level; the topmost keeps nothing.
         frames: how many frames are scored, T.
         first: how many frames are given.
+        seen: what later frames see of one, a module of frames; by default the frame as it is. Where pixels are integers
+            with noise, `NearestCellMiddle` takes it off: what the next frame is does not depend on it.
 
     Raises:
         UsageError: if the levels do not fit each other, or transforms take contexts or draw.
@@ -48,7 +51,12 @@ class FramesInTurn(Distribution):
     """
 
     def __init__(
-        self, transforms: Sequence[Transform], latents: Sequence[NextLatents], frames: int, first: int = 1
+        self,
+        transforms: Sequence[Transform],
+        latents: Sequence[NextLatents],
+        frames: int,
+        first: int = 1,
+        seen: nn.Module | None = None,
     ) -> None:
         super().__init__()
         _check_levels(transforms, latents)
@@ -60,9 +68,10 @@ class FramesInTurn(Distribution):
         self.support = image.with_shape((frames, *image.shape))
         self.context = image.with_shape((first, *image.shape)) if first else None
         self.accuracy = worst([each.accuracy for each in transforms])
-        # No gradient passes through a choice among several futures.
-        self.reparametrised = all(each.components == 1 for each in latents)
+        # No gradient passes through a choice among several futures, nor through frames before that are rounded.
+        self.reparametrised = seen is None and all(each.components == 1 for each in latents)
         self.frames = frames
+        self.seen = nn.Identity() if seen is None else seen
 
     @property
     def members(self) -> list[tuple[Transform, NextLatents]]:
@@ -71,7 +80,8 @@ class FramesInTurn(Distribution):
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         total = x.new_zeros(x.shape[:-4])
-        for (transform, latents), past in zip(self.members, self._given(x.shape[:-4], context, x), strict=True):
+        before = torch.cat([self._given(x.shape[:-4], context, x), x[..., :-1, :, :, :]], -4)
+        for (transform, latents), past in zip(self.members, self._encode(self.seen(before)), strict=True):
             h, log_det = transform(x)
             x, split = _parts(latents, h)
             total = total + log_det.sum(-1) + latents.score(split, past, x if latents.kept else None)
@@ -90,10 +100,17 @@ class FramesInTurn(Distribution):
     def from_latents(
         self, latents: Latents, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Put a clip together from the latents of all levels; a level that is ``None`` is drawn."""
-        given = [each for each in latents if each is not None]
-        batch = given[0].shape[:-4] if given else self._batch((), context)[0]
-        return self._in_turn(batch, latents, context, 1.0, generator)
+        """Put a clip together from the latents of all levels; a level that is ``None`` is drawn.
+
+        Raises:
+            ShapeError: if the latents of a level do not have its shape.
+        """
+        for each, (_, own) in zip(latents, self.members, strict=True):
+            if each is not None:
+                check_event(each, torch.Size((self.frames, *own.shape)), "FramesInTurn")
+        batch = torch.broadcast_shapes(*[each.shape[:-4] for each in (*latents, context) if each is not None])
+        several = [None if each is None else each.expand(*batch, *each.shape[-4:]) for each in latents]
+        return self._in_turn(batch, several, context, 1.0, generator)
 
     def count_latents(self) -> int:
         return len(self.levels)
@@ -119,12 +136,6 @@ class FramesInTurn(Distribution):
             found.append(split)
         return found
 
-    def _given(self, batch: torch.Size, context: Tensor | None, like: Tensor) -> Levels:
-        """The latents of the given frames at each level, of no frames where none are given."""
-        if context is None:
-            return [like.new_zeros(*batch, 0, *latents.shape) for _, latents in self.members]
-        return [z.expand(*batch, *z.shape[-4:]) for z in self._encode(context)]
-
     def _in_turn(
         self,
         batch: torch.Size,
@@ -134,31 +145,38 @@ class FramesInTurn(Distribution):
         generator: torch.Generator | None,
     ) -> Tensor:
         """Decode frame after frame, drawing what is not among the latents."""
-        past = self._given(batch, context, next(self.parameters()))
-        clip = []
+        past = self._encode(self.seen(self._given(batch, context, next(self.parameters()))))
+        clip: list[Tensor] = []
         for frame in range(self.frames):
+            if clip:
+                past = self._behind(past, clip[-1])
             told = [None if each is None else each[..., frame, :, :, :] for each in given]
-            image, now = self._next_frame(past, told, temperature, generator)
-            clip.append(image)
-            past = [
-                torch.cat([before, each.unsqueeze(-4)], -4)[..., -latents.memory :, :, :, :]
-                for (_, latents), before, each in zip(self.members, past, now, strict=True)
-            ]
+            clip.append(self._next_frame(past, told, temperature, generator))
         return torch.stack(clip, -4)
 
-    def _next_frame(
-        self, past: Levels, told: Latents, temperature: float, generator: torch.Generator | None
-    ) -> tuple[Tensor, Levels]:
-        """The image of the next frame and its latents, from the topmost level down."""
+    def _given(self, batch: torch.Size, context: Tensor | None, like: Tensor) -> Tensor:
+        """The given frames of each clip of a batch, none where none are given."""
+        if context is None:
+            return like.new_zeros(*batch, 0, *self.event_shape[1:])
+        return context.expand(*batch, *context.shape[-4:])
+
+    def _behind(self, past: Levels, image: Tensor) -> Levels:
+        """The latents of the frames before with those of one more, as many as are remembered."""
+        now = self._encode(self.seen(image.unsqueeze(-4)))
+        return [
+            torch.cat([before, each], -4)[..., -latents.memory :, :, :, :]
+            for (_, latents), before, each in zip(self.members, past, now, strict=True)
+        ]
+
+    def _next_frame(self, past: Levels, told: Latents, temperature: float, generator: torch.Generator | None) -> Tensor:
+        """The image of the next frame, decoded from the topmost level down."""
         kept: Tensor | None = None
-        now: Levels = []
         for (transform, latents), before, split in reversed(list(zip(self.members, past, told, strict=True))):
             if split is None:
                 split = latents.draw(before, kept, temperature, generator)
-            now.insert(0, split)
             kept = transform.decode(split if kept is None else torch.cat([kept, split], -3))
         assert kept is not None
-        return kept, now
+        return kept
 
 
 def _parts(latents: NextLatents, h: Tensor) -> tuple[Tensor, Tensor]:

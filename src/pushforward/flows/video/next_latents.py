@@ -24,7 +24,8 @@ class NextLatents(ModulePart):
     z_{t-memory}`` of this level and ``h_t``, what is kept of the frame for the levels above. The paper's is that of one
     component. One choice is made for all of a frame, so that several components are several futures; the log-scale is
     bounded to +-7. The network sees the frames before as channels, a convolution in time as long as the memory, with
-    a channel for each that says whether there is such a frame.
+    a channel for each that says whether there is such a frame; the last convolution sees what the network makes of them
+    and the frames themselves.
 
     Args:
         shape: ``(C, H, W)`` of the latents of one frame.
@@ -44,7 +45,7 @@ class NextLatents(ModulePart):
         >>> from functools import partial
         >>> from pushforward.networks import GatedConvNet
         >>> latents = NextLatents((2, 4, 4), 2, partial(GatedConvNet, hidden=4, blocks=1))
-        >>> latents.score(torch.zeros(5, 3, 2, 4, 4), torch.zeros(5, 1, 2, 4, 4), torch.zeros(5, 3, 2, 4, 4)).shape
+        >>> latents.score(torch.zeros(5, 3, 2, 4, 4), torch.zeros(5, 3, 2, 4, 4), torch.zeros(5, 3, 2, 4, 4)).shape
         torch.Size([5])
     """
 
@@ -67,19 +68,21 @@ class NextLatents(ModulePart):
         self.memory = memory
         self.components = components
         channels = self.shape[0]
-        self.network = make_network(network, memory * (channels + 1) + kept, features, None, "NextLatents")
-        # Networks begin at zero, where all components would be one and stay so: this layer tells them apart.
-        self.last = ChannelConv2d(features, components * (2 * channels + 1), 3)
+        inputs = memory * (channels + 1) + kept
+        self.network = make_network(network, inputs, features, None, "NextLatents")
+        # Networks begin at zero, where all components would be one and stay so: this layer tells them apart. It sees
+        # the frames themselves too, as a convolution of them moves a picture on exactly.
+        self.last = ChannelConv2d(features + inputs, components * (2 * channels + 1), 3)
 
     def score(self, z: Tensor, past: Tensor, kept: Tensor | None) -> Tensor:
         """Return ``sum_t log p(z_t | z_<t, h_t)``, of the batch's shape.
 
         Args:
             z: the latents ``(..., T, C, H, W)`` that are scored.
-            past: those of the frames that are given, ``(..., K, C, H, W)``, none where K is 0.
+            past: those of all frames but the last, given ones first, ``(..., first + T - 1, C, H, W)``.
             kept: what is kept of each scored frame, ``(..., T, kept, H, W)``; None at the top.
         """
-        seen = frames_before(torch.cat([past, z], -4), self.memory, z.shape[-4])
+        seen = frames_before(past, self.memory, z.shape[-4])
         log_weight, mean, log_scale = self._mixture(seen, kept)
         log_prob = sum_event(log_normal(z.unsqueeze(-4), mean, log_scale), 3)
         return torch.logsumexp(log_weight + log_prob, -1).sum(-1)
@@ -87,9 +90,7 @@ class NextLatents(ModulePart):
     def draw(self, past: Tensor, kept: Tensor | None, temperature: float, generator: torch.Generator | None) -> Tensor:
         """Draw the latents ``(..., C, H, W)`` of the frame behind ``past``; the temperature scales the spread of each
         component, and a low one chooses the likelier futures."""
-        # The frame that is drawn does not see itself, so that any will do in its place.
-        next_one = past.new_zeros(*past.shape[:-4], 1, *self.shape)
-        seen = frames_before(torch.cat([past, next_one], -4), self.memory, 1).squeeze(-4)
+        seen = frames_before(past, self.memory, 1).squeeze(-4)
         log_weight, mean, log_scale = self._mixture(seen, kept)
         chosen = gumbel_argmax(log_weight, temperature, generator)[..., None, None, None, None]
         index = chosen.expand(*mean.shape[:-4], 1, *self.shape)
@@ -99,7 +100,8 @@ class NextLatents(ModulePart):
     def _mixture(self, seen: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Log-weights ``(..., K)``, means and log-scales ``(..., K, C, H, W)`` of frames."""
         inputs = seen if kept is None else torch.cat([seen, kept], -3)
-        answer = over_batches(self.last, self.network(inputs)).unflatten(-3, (self.components, -1))
+        features = torch.cat([self.network(inputs), inputs], -3)
+        answer = over_batches(self.last, features).unflatten(-3, (self.components, -1))
         channels = self.shape[0]
         change, raw_log_scale, logits = answer.split([channels, channels, 1], -3)
         before = seen[..., None, :channels, :, :]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -72,6 +72,9 @@ class EachFrame(Transform):
 
     def initialise_inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         return self.transform.initialise_inverse(z)
+
+    def blocks(self) -> Iterator[Transform]:
+        yield from self.transform.blocks()
 
     @property
     def log_det_bias(self) -> float:

@@ -11,6 +11,7 @@ from torch import Tensor
 from pushforward.accuracy import Accuracy, Draws
 from pushforward.errors import UsageError
 from pushforward.networks.context import Context, for_network, image_context, join_image
+from pushforward.networks.embeddings.cell_middles import cell_of
 from pushforward.networks.images.convolution import channels as channels_of
 from pushforward.numerics import log_sigmoid_slope, no_log_det, rand, sum_event
 from pushforward.scalar.elementary import into_unit_interval
@@ -114,8 +115,7 @@ class Dequantization(Transform):
         return z
 
     def _level(self, z: Tensor) -> Tensor:
-        wide = z if z.dtype in (torch.float32, torch.float64) else z.float()
-        return torch.floor(wide * self.levels).clamp(0, self.levels - 1).to(z.dtype)
+        return cell_of(z, self.levels)
 
     def _log_scale(self, x: Tensor) -> Tensor:
         elements = math.prod(x.shape[x.dim() - self.event_dims :])
