@@ -65,9 +65,3 @@ def parse_label(run: Run, given: Sequence[str]) -> Tensor | None:
         wanted = f"--given {LABEL}=VALUE, from 0 to {run.labels - 1}"
         raise UsageError(f"this model needs {wanted}, got {' '.join(given) or 'none'}")
     return torch.tensor(known[values[0]])
-
-
-def refuse_labels(run: Run, command: str) -> None:
-    """Raise :class:`UsageError` if a run is of events with labels."""
-    if run.labels is not None:
-        raise UsageError(f"{command} is of models that are told no labels, and this one was trained with --context")

@@ -35,7 +35,6 @@ def interpolate(
     """Walk between pairs of test events through the latents of every level, into a picture or an array."""
     import torch
 
-    from pushforward.cli.given_labels import refuse_labels
     from pushforward.cli.run_data import run_data
     from pushforward.cli.runs import open_run
     from pushforward.data.export import ARRAY_ENDINGS
@@ -49,7 +48,6 @@ def interpolate(
     if path not in paths:
         raise UsageError(f"--path is {' or '.join(paths)}, got {path!r}")
     run, flow = open_run(folder, device)
-    refuse_labels(run, "interpolate")
     x = run_data(run, data).test
     check_shape(flow, x, data or run.data)
     if len(x) < 2 * pairs:

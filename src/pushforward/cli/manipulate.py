@@ -50,7 +50,6 @@ def manipulate(
     """Move test events along an attribute, found in the labels of the training part, into a picture or an array."""
     import torch
 
-    from pushforward.cli.given_labels import refuse_labels
     from pushforward.cli.run_data import run_data
     from pushforward.cli.runs import open_run
     from pushforward.data.export import ARRAY_ENDINGS
@@ -62,7 +61,6 @@ def manipulate(
 
     choose_writer(out, (*PICTURE_ENDINGS, *ARRAY_ENDINGS))
     run, flow = open_run(folder, device)
-    refuse_labels(run, "manipulate")
     found = run_data(run, data)
     check_shape(flow, found.test, data or run.data)
     of_events = load_labels(data or run.data, labels).check(found)

@@ -32,7 +32,7 @@ def denoised(flow: Distribution, y: Tensor, noise: float, context: Any = None) -
     Raises:
         ShapeError: if the events or the context do not fit the flow.
 
-    Source: Zhai et al. (2024), arXiv:2412.06329, section 3.4.
+    Source: Zhai et al. (2024), arXiv:2412.06329.
 
     Example:
         >>> from pushforward.distributions import StandardNormal
@@ -78,7 +78,7 @@ def sample_denoised(
     Raises:
         UsageError: if the flow begins with something else.
 
-    Source: Zhai et al. (2024), arXiv:2412.06329, section 3.4.
+    Source: Zhai et al. (2024), arXiv:2412.06329.
 
     Example:
         >>> import pushforward as pf

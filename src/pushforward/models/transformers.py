@@ -167,7 +167,7 @@ def _check_options(shape: Sequence[int] | None, noise: float, unconditional: flo
     if noise and (shape is None or len(shape) != 3):
         raise UsageError(f"noise= is for images of integers, which shape=(channels, height, width) is for; got {noise}")
     if unconditional and not given.taken:
-        raise UsageError(f"unconditional= leaves out contexts, and there are none: give context= too, got {unconditional}")
+        raise UsageError(f"unconditional={unconditional} leaves out contexts, and there are none: give context= too")
 
 
 def _by_patches(given: Conditioning, embedding: nn.Module | None, plane: tuple[int, int]) -> Conditioning:
@@ -177,8 +177,8 @@ def _by_patches(given: Conditioning, embedding: nn.Module | None, plane: tuple[i
         return given
     if len(given.taken) != 3:
         raise UsageError(
-            f"tarflow expects a context that is a vector or an image (channels, height, width), got {given.taken}: give "
-            "an embedding= network that makes one of it"
+            f"tarflow expects a context that is a vector or an image (channels, height, width), got {given.taken}: "
+            "give an embedding= network that makes one of it"
         )
     averaged = nn.Sequential(
         nn.Identity() if embedding is None else embedding, nn.AdaptiveAvgPool2d(plane), nn.Flatten()

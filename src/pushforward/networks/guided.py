@@ -26,7 +26,7 @@ class Guided(CausalNetwork):
         UsageError: if the network takes no context, or ``none`` is none of its contexts, or the weight is no finite
             number.
 
-    Source: Ho, Salimans (2022), arXiv:2207.12598; of flows, Zhai et al. (2024), arXiv:2412.06329, section 3.5.
+    Source: Ho, Salimans (2022), arXiv:2207.12598; of flows, Zhai et al. (2024), arXiv:2412.06329.
 
     Example:
         >>> from pushforward.networks import CausalTransformer
