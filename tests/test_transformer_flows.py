@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 import pushforward as pf
 from pushforward.cli.runs import Run, plan_run
+from pushforward.data import Dataset
 from pushforward.data.labels import load_labels
 from pushforward.distributions import FromTorch, Mixture
 from pushforward.errors import ShapeError, UsageError
@@ -428,36 +429,25 @@ def test_images_are_trained_and_drawn_given_their_labels(tmp_path: Path) -> None
     assert json.loads(said.removesuffix("None"))["bits_per_dim"] == pytest.approx(expected.bits_per_dim)
     ask = ["sample", str(run), "-o", str(drawn), "-n", "4", "--seed", "1"]
     assert command([*ask, "--given", "label=7", "--guidance", "1"]) == (0, "None")
+    pushed = guided(pf.load(run / "model.safetensors"), 1.0)
     torch.manual_seed(1)
-    sevens = guided(pf.load(run / "model.safetensors"), 1.0).sample(4, torch.tensor(7))
+    sevens = pushed.sample(4, torch.tensor(7))
     assert torch.equal(torch.from_numpy(np.load(drawn)["data"]).float(), sevens)
     for wrong, told in (([], "from 0 to 9, got none"), (["--given", "label=10"], "got label=10")):
         assert told in command([*ask, *wrong])[1]
+    code, said = command(small_run(tmp_path / "other", "tarflow", "--context", "colour"))
+    assert code and "images can have --context label" in said
 
 
-def test_labels_are_for_models_and_data_that_have_them(tmp_path: Path) -> None:
-    for arguments, told in (
-        (["tarflow", "--context", "label", "--set", "context=10"], "--context in its place"),
-        (["tarflow", "--context", "colour"], "images can have --context label"),
-    ):
-        model, *options = arguments
-        assert told in command(small_run(tmp_path / "run", model, *options))[1]
-    plan = partial(plan_run, options={}, data=pf.data.load_data("digits"), spec="digits", training={})
-    images = [name for name in pf.list_models() if "shape" in recipe_options(name)]
-    for name in images:
+def test_labels_are_contexts_of_every_model_of_images_that_takes_one() -> None:
+    x = torch.randint(17, (4, 1, 8, 8), generator=torch.Generator().manual_seed(0)).float()
+    plan = partial(plan_run, data=Dataset("images", x, x, x, levels=17), spec="digits", training={})
+    for name in (name for name in pf.list_models() if "shape" in recipe_options(name)):
         if "context" in recipe_options(name):
-            assert plan(name, labels=10).labels == 10
+            assert plan(name, {}, labels=10).labels == 10
         else:
             with pytest.raises(UsageError, match="takes no context"):
-                plan(name, labels=10)
-    assert plan("pixelcnn", labels=10).flow().context == Categories(10)
-
-
-@pytest.mark.slow
-def test_series_are_trained_on_the_command_line(tmp_path: Path) -> None:
-    np.save(tmp_path / "series.npy", normal(60, 5, 2).numpy())
-    run = str(tmp_path / "run")
-    train = ["train", "tarflow", "--data", str(tmp_path / "series.npy"), "--out", run, "--max-steps", "3"]
-    assert command([*train, *SMALL_SETTINGS]) == (0, "None")
-    assert command(["sample", run, "-o", str(tmp_path / "drawn.npy"), "-n", "4"]) == (0, "None")
-    assert np.load(tmp_path / "drawn.npy").shape == (4, 5, 2)
+                plan(name, {}, labels=10)
+    assert plan("realnvp", {"hidden": 4}, labels=10).flow().context == Categories(10)
+    with pytest.raises(UsageError, match="--context in its place"):
+        plan("tarflow", {"context": 10})

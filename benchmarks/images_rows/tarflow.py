@@ -2,8 +2,8 @@
 
 ``ours`` is TarFlow, ``other`` the multi-scale flow after a training of the same time: on the digits' test images of the
 demo's split, and on MNIST's, as lower bounds by uniform dequantization (one sample), tightened by 64 samples on the
-digits and by 8 on 1,000 images of MNIST. Beside that the seconds that one layer takes to draw with cached keys and
-values (``ours``) and by a pass over all tokens for each (``other``), and the largest difference of what they draw.
+digits and by 8 on 1,000 images of MNIST. Beside that how many times longer the processor works to draw from one layer
+by a pass over all tokens for each token than with cached keys and values, and the largest difference of what they draw.
 """
 
 from __future__ import annotations
@@ -96,11 +96,18 @@ def sampling(patch: int) -> list[dict[str, object]]:
     network = partial(CausalTransformer, token=token, hidden=128, blocks=4)
     layer = randomise(Autoregressive(features, Affine(), network), 0.1).eval()
     z = torch.randn(DRAWN, features)
+    with torch.no_grad():
+        layer.decode(z)
     cached, in_cache = timed(layer.decode, z)
     naive, in_turn = timed(partial(token_by_token, layer, token), z)
     what = f"28 x 28 in {features // token} patches of {patch} x {patch}, {DRAWN} images"
     return [
-        {"what": f"{what}: seconds, cached and not", "ours": in_cache, "other": in_turn, "asked": "at most a tenth"},
+        {
+            "what": f"{what}: a pass for each ({in_turn:.2f} s) over cached ({in_cache:.2f} s)",
+            "ours": in_turn / in_cache,
+            "other": None,
+            "asked": ">= 10",
+        },
         {
             "what": f"{what}: largest difference",
             "ours": (cached - naive).abs().max().item(),
@@ -122,8 +129,7 @@ def token_by_token(layer: Autoregressive, token: int, z: Tensor) -> Tensor:
 
 @torch.no_grad()
 def timed(function: Callable[[Tensor], Tensor], z: Tensor) -> tuple[Tensor, float]:
-    """What a function gives, and the seconds that its second call takes."""
-    function(z)
-    began = time.perf_counter()
+    """What a function gives, and the seconds that a processor works on it, whoever else it works for."""
+    began = time.process_time()
     found = function(z)
-    return found, time.perf_counter() - began
+    return found, time.process_time() - began

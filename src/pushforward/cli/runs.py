@@ -139,7 +139,7 @@ def plan_run(
     if missing:
         kind = _KINDS[missing.pop()]
         raise UsageError(f"{model} is no model of {kind}, and {data.name} holds {kind} of shape {shape}")
-    _check_kind(model, known, data, len(shape) in (3, 4), set(options))
+    _check_kind(model, known, data, len(shape) > 1, set(options))
     filled = {name: value for name, value in derived.items() if name in known}
     options = {**filled, **options}
     _check_context(model, known, options, labels)
