@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
 
 import torch
 from torch import Tensor
@@ -45,7 +44,7 @@ class Guided(CausalNetwork):
                 f"Guided expects none= to be one context of shape {tuple(network.context.features_shape)}, got "
                 f"{tuple(none.shape)}"
             )
-        if not isinstance(weight, Real) or not math.isfinite(weight):
+        if not isinstance(weight, int | float) or not math.isfinite(weight):
             raise UsageError(f"Guided expects a weight that is a finite number, got {weight!r}")
         super().__init__(network.inputs, network.outputs, network.context, network.numbers)
         self.network, self.weight = network, weight
