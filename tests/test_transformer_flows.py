@@ -20,6 +20,7 @@ from pushforward.data.labels import load_labels
 from pushforward.distributions import FromTorch, Mixture
 from pushforward.errors import ShapeError, UsageError
 from pushforward.flows import denoised, guided, sample_denoised
+from pushforward.kernels.attention import attention, causal_attention
 from pushforward.models.registry import recipe_options
 from pushforward.networks import CausalTransformer, DroppedContext, Guided
 from pushforward.networks.attention.block import CausalBlock
@@ -108,6 +109,14 @@ def test_each_token_is_computed_once() -> None:
 def test_sizes_that_do_not_fit_are_told(options: dict[str, int]) -> None:
     with pytest.raises(UsageError, match=next(iter(options))):
         CausalTransformer(6, 12, **options)
+
+
+def test_attention_is_the_textbooks() -> None:
+    query, key, value = normal(3, 2, 2, 5, 4)
+    products = query @ key.mT / 2
+    torch.testing.assert_close(attention(query, key, value), products.softmax(-1) @ value)
+    before = products.masked_fill(torch.ones(5, 5).triu(1) > 0, -math.inf)
+    torch.testing.assert_close(causal_attention(query, key, value), before.softmax(-1) @ value)
 
 
 def test_derivatives_of_every_kind_pass_the_attention() -> None:

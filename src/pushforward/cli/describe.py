@@ -135,7 +135,8 @@ def _opened(place: Path) -> _Subject:
     from pushforward.cli.runs import open_run
 
     of_flow, flow = open_run(place)
-    origin = {"model": of_flow.model, "options": of_flow.options, "data": of_flow.data, "labels": of_flow.labels}
+    origin: dict[str, Any] = {"model": of_flow.model, "options": of_flow.options, "data": of_flow.data}
+    origin |= {"labels": of_flow.labels}
     return _Subject(f"{of_flow.model} on {of_flow.data}", origin, flow, flow.accuracy.describe())
 
 
