@@ -29,7 +29,7 @@ from pushforward.transforms import Autoregressive
 SECONDS = {"digits": 600.0, "mnist": 9000.0}
 MODELS: dict[str, dict[str, dict[str, Any]]] = {
     "digits": {
-        "tarflow": {"layers": 4, "hidden": 64, "blocks": 2, "dropout": 0.3},
+        "tarflow": {"layers": 4, "hidden": 64, "blocks": 2, "dropout": 0.2},
         "multiscale": {"hidden": 32, "dropout": 0.2},
     },
     "mnist": {"tarflow": {"layers": 4, "hidden": 128, "blocks": 3, "patch": 4}, "multiscale": {}},
