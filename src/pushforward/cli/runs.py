@@ -97,7 +97,7 @@ class Run:
             stored["levels"],
             tuple(stored["columns"]),
             dict(stored["training"]),
-            stored.get("labels"),
+            None if stored.get("labels") is None else int(stored["labels"]),
         )
 
     @property
