@@ -11,7 +11,7 @@ demo: $(INSTALLED)
 	$(BIN)/pushforward demo
 
 test: lint
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 slow: $(INSTALLED)
 	$(BIN)/python -m pytest -q -m slow

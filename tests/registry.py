@@ -767,6 +767,7 @@ VECTOR_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "LipschitzMLP": networks.LipschitzMLP,
     "LipschitzDenseMLP": networks.LipschitzDenseMLP,
     "CausalTransformer": SMALL_TRANSFORMER,
+    "DetachedMLP": networks.DetachedMLP,
     "MADE": networks.MADE,
     "MLP": networks.MLP,
     "NADE": networks.NADE,
@@ -794,7 +795,7 @@ NETWORK_HELPERS = {"OneHotMADE", "ReZero", "Rezeroed", "MaskedChannels", "Masked
 # Layers and activations of Lipschitz networks; tested with them.
 NETWORK_HELPERS |= {"LipschitzLinear", "LipschitzConvolution", "LipschitzELU", "LipSwish", "CLipSwish", "LipschitzSine"}
 NETWORK_HELPERS |= {"normalised_once"}
-# Of a mask beside the events; tested in tests/test_nade.py.
+# Of a mask beside the events; tested in tests/test_order_agnostic.py.
 NETWORK_HELPERS |= {"DeepNADE"}
 # Of contexts that are left out, and of what a network says without one; tested with transformer flows.
 NETWORK_HELPERS |= {"DroppedContext", "Guided"}

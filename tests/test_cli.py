@@ -476,10 +476,20 @@ def test_plots_that_cannot_be(images: Path, vectors: Path, tmp_path: Path, capsy
     assert "two columns" in fails(capsys, 2, "plot", vectors, "density", "-o", out)
     assert "draw pairs" in fails(capsys, 2, "plot", vectors, "samples", "-o", out)
     assert "grid is of a flow alone" in fails(capsys, 2, "plot", vectors, "grid", "-o", out)
-    assert "sample -o x.png shows them" in fails(capsys, 2, "plot", images, "pairs", "-o", out)
+    assert "interpolate and manipulate show their latents" in fails(capsys, 2, "plot", images, "pairs", "-o", out)
     assert "ends in" in fails(capsys, 2, "plot", vectors, "pairs", "-o", tmp_path / "p.doc")
     assert "density" in fails(capsys, 2, "plot", vectors, "portrait", "-o", out)
     assert "a continuous flow of vectors" in fails(capsys, 2, "plot", vectors, "trajectories", "-o", out)
+
+
+def test_samples_of_images_are_drawn_beside_the_data(images: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    out = tmp_path / "s.png"
+    assert run("plot", images, "samples", "-o", out, "-q") == 0
+    with Image.open(out) as picture:
+        width, height = picture.size
+    assert width > 1.5 * height > 300
 
 
 def test_points_of_the_plane_are_a_picture(tmp_path: Path) -> None:
@@ -626,7 +636,8 @@ def test_a_resume_with_nothing_left_says_so(tmp_path: Path, capsys: pytest.Captu
 def test_interrupt_saves_and_says_so(tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "pushforward", "train", "nice", "-d", "digits", "-o", str(out)]
-    options = [*TINY_IMAGES, "--max-time", "00:02:00", "--log-every", "1", "-q"]
+    # Two minutes would be long enough for compiling to pay.
+    options = [*TINY_IMAGES, "--max-time", "00:02:00", "--log-every", "1", "--no-compile", "-q"]
     process = subprocess.Popen([*command, *options], env=ENVIRONMENT, stderr=subprocess.PIPE)
     assert kill_when(process, out / "metrics.csv", 5, signal.SIGINT) == 130
     assert process.stderr is not None and process.stderr.read().decode() == "pushforward: interrupted\n"
@@ -896,7 +907,9 @@ def test_training_that_fails_says_where(
         "forward",
         lambda self, x, *given: healthy(self, x, *given) * (float("nan") if next(calls) > 20 else 1.0),
     )
-    line = fails(capsys, 1, "train", "nsf", "-d", "moons", "-o", tmp_path / "run", "-q", *TINY_TABLE)
+    # Few steps, so that nothing is compiled for them.
+    steps = ["--max-steps", 100]
+    line = fails(capsys, 1, "train", "nsf", "-d", "moons", "-o", tmp_path / "run", "-q", *steps, *TINY_TABLE)
     assert "not finite at step" in line and "base (StandardNormal)" in line
     assert (tmp_path / "run" / "model.safetensors").exists()
 

@@ -176,7 +176,8 @@ def test_a_killed_replacement_keeps_the_old_run_and_tells_of_it(
 ) -> None:
     before = files(copy)
     command = ["train", "maf", "-d", str(table), "-o", str(copy), "--force", "-q", *TINY, "--log-every", "1"]
-    killed([*command, "--max-steps", "100000"], copy / "metrics.csv", 3)
+    # So many steps would be enough for compiling to pay.
+    killed([*command, "--max-steps", "100000", "--no-compile"], copy / "metrics.csv", 3)
     # The new one has no model yet: the old one is told of, can be used where it is, and brought back.
     capsys.readouterr()
     assert run("evaluate", copy) == 1
@@ -203,6 +204,7 @@ def test_a_replacement_that_ends_takes_the_place_of_the_old_run(copy: Path, caps
 def test_two_trainings_do_not_share_a_folder(tmp_path: Path, table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
     command = ["train", "maf", "-d", str(table), "-o", str(out), "-q", *TINY, "--log-every", "1", "--max-time", "60s"]
+    command.append("--no-compile")
     process = subprocess.Popen([sys.executable, "-m", "pushforward", *command], env=ENVIRONMENT)
     try:
         while not (out / "last.ckpt").exists():

@@ -345,20 +345,20 @@ def test_modular_affine_is_the_formula_and_permutes(classes: int) -> None:
 
 
 def test_modular_affine_gradient_is_that_of_every_choice() -> None:
-    """Each logit's gradient is the softmax's, weighted by what the category that it leads to would cost."""
-    classes, tau = 5, 0.1
-    operation = ModularAffine(classes, tau)
-    parameters = (0.1 * torch.randn(2 * classes, generator=torch.Generator().manual_seed(0))).requires_grad_()
+    """Each logit learns what the category that it leads to would cost, by least squares."""
+    classes = 5
+    operation = ModularAffine(classes)
+    parameters = torch.randn(2 * classes, generator=torch.Generator().manual_seed(0)).requires_grad_()
     x = torch.eye(classes)[3].requires_grad_()
     cost = torch.randn(classes, generator=torch.Generator().manual_seed(1))
     (operation.forward(x, parameters)[0] * cost).sum().backward()
     logits = parameters.detach().clone().requires_grad_()
-    location, scale = torch.softmax(logits[:classes] / tau, -1), logits[classes:]
-    scale = torch.softmax(torch.cat([torch.tensor([-torch.inf]), scale[1:]]) / tau, -1)
-    mu, sigma = int(location.argmax()), int(scale.argmax())
-    every = torch.arange(classes)
-    expected = (location * cost[(every + sigma * 3) % classes]).sum() + (scale * cost[(mu + every * 3) % classes]).sum()
-    expected.backward()
+    location, scale = logits[:classes], logits[classes + 1 :]
+    mu, sigma = int(location.argmax()), 1 + int(scale.argmax())
+    every, scales = torch.arange(classes), torch.arange(1, classes)
+    for chosen, costs in ((location, cost[(every + sigma * 3) % classes]), (scale, cost[(mu + scales * 3) % classes])):
+        size = costs.std(correction=0)
+        (0.5 * size * ((chosen - chosen.mean()) + (costs - costs.mean()) / size).square().sum()).backward()
     torch.testing.assert_close(parameters.grad, logits.grad)
     torch.testing.assert_close(x.grad, cost[(mu + sigma * every) % classes])
 

@@ -13,6 +13,9 @@ ROOT = Path(__file__).parents[1]
 SCREEN = 40
 """Lines of code, empty ones aside, that are seen at once."""
 
+SLOW = {"docs/tables.md"}
+"""Pages whose examples train for long, since they show what comes out; the parts have tests of their own."""
+
 PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
 
 
@@ -21,7 +24,10 @@ def text_of(page: str) -> str:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("page", [page for page in PAGES if examples(text_of(page))])
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.slow if page in SLOW else ()) for page in PAGES if examples(text_of(page))],
+)
 def test_the_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     # The examples define a module of this name, which goes with the test.

@@ -98,7 +98,8 @@ def test_integers_come_back_bit_for_bit(name: str) -> None:
         # A category that others cover everywhere, as random scales can make one, has no code that is read back as it.
         moved = [] if name == "categorical-flow" else [small(name, **shape, **kind)]
         for flow in (untrained, *moved):
-            x = events(flow, 100)
+            # Of images each has 64 numbers.
+            x = events(flow, 20 if name in IMAGES else 100)
             assert torch.equal(flow.decode(flow.encode(x)), x.to(torch.float32))
 
 
@@ -128,8 +129,17 @@ def test_model_listens_to_its_context(name: str, kind: str) -> None:
     given_by_network(flow, events(flow, 6), context_for(flow, 6))
 
 
-@pytest.mark.parametrize("name", IMAGES)
-@pytest.mark.parametrize("kind", ["features", "larger image", "image from an embedding"])
+def kinds_of_context() -> list[Any]:
+    """Each model of images with each kind of context; those that solve equations with one of them."""
+    solved = {"densenet-flow", "ffjord", "iresnet"}
+    return [
+        pytest.param(kind, name, marks=pytest.mark.slow if name in solved and kind != "features" else ())
+        for kind in ("features", "larger image", "image from an embedding")
+        for name in IMAGES
+    ]
+
+
+@pytest.mark.parametrize("kind, name", kinds_of_context())
 def test_image_model_takes_vectors_and_images(name: str, kind: str) -> None:
     own: dict[str, Any] = {
         "features": {"context": 3},
@@ -178,7 +188,9 @@ def test_vector_model_is_normalised(name: str) -> None:
     flow = small(name).double()
     if flow.accuracy is not Accuracy.EXACT:
         return testing.check_bound(flow, events(flow, 6).double())
-    testing.check_normalised(flow.log_prob, -16, 16, dims=flow.event_shape[0], points=300)
+    # A smooth density by a solver is seen on fewer points than one with edges.
+    points = 200 if name in ("cnf", "ffjord", "umnn") else 300
+    testing.check_normalised(flow.log_prob, -16, 16, dims=flow.event_shape[0], points=points)
 
 
 @pytest.mark.parametrize("name", [name for name in VECTORS if name not in ("cdf-1d", "cdf-2d")])

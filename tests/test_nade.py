@@ -1,4 +1,4 @@
-"""Shared weights between conditionals, mixtures of Laplacians, and one network for all orders."""
+"""Shared weights between conditionals, and mixtures of Laplacians."""
 
 from __future__ import annotations
 
@@ -18,14 +18,12 @@ from pushforward.distributions import (
     BernoulliMass,
     CategoricalMass,
     LaplaceMixtureConditional,
-    OrderAgnosticDistribution,
 )
 from pushforward.errors import ShapeError, UsageError
-from pushforward.networks import NADE, CategoricalNADE, DeepNADE, RescaledNADE
+from pushforward.networks import NADE, CategoricalNADE, RescaledNADE
 from pushforward.networks.masked.causal import check_causal
 from pushforward.networks.masked.made import by_variable
 from pushforward.testing import check_normalised, randomise
-from pushforward.training import OrderAgnosticLikelihood
 from pushforward.transforms import Autoregressive
 
 SHARED = {
@@ -108,8 +106,8 @@ def test_the_masses_of_nade_sum_to_one_and_are_what_is_drawn(classes: int) -> No
 def test_nade_learns_a_parity() -> None:
     bits = torch.tensor([[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]]).float()
     base = AutoregressiveDistribution(3, BernoulliMass(), partial(NADE, hidden=16))
-    optimiser = torch.optim.Adam(base.parameters(), 3e-2)
-    for _ in range(400):
+    optimiser = torch.optim.Adam(base.parameters(), 5e-2)
+    for _ in range(200):
         loss = -base.log_prob(bits).mean()
         optimiser.zero_grad()
         loss.backward()
@@ -163,79 +161,6 @@ def test_nade_says_what_does_not_fit() -> None:
         NADE(3, 6)(torch.zeros(2, 4))
     with pytest.raises(UsageError, match="gaussian, laplace"):
         pf.models.rnade(features=2, mixture="cauchy")
-
-
-def agnostic(orders: int = 3, **options: int) -> OrderAgnosticDistribution:
-    network = partial(DeepNADE, hidden=8)
-    return randomise(OrderAgnosticDistribution(3, BernoulliMass(), network, orders=orders, **options)).double()
-
-
-def test_an_ensemble_over_orders_is_the_mean_of_its_masses_and_sums_to_one() -> None:
-    base = agnostic()
-    every = outcomes(3, 2).double()
-    with torch.no_grad():
-        each = torch.stack([base.log_prob_in_order(every, order).exp() for order in base.orders])
-        torch.testing.assert_close(each.sum(1), torch.ones(3).double())
-        torch.testing.assert_close(base.log_prob(every).exp(), each.mean(0))
-        draws = base.sample(20_000)
-    found = (draws[:, None] == every).all(-1).double().sum(0)
-    assert stats.chisquare(found, each.mean(0) * len(draws)).pvalue > 1e-3
-
-
-def test_an_order_is_that_of_an_autoregressive_distribution() -> None:
-    """By hand: the second variable, then the first given it, then the third given both."""
-    base = agnostic()
-    x = torch.tensor([1.0, 0.0, 1.0]).double()
-    expected = torch.zeros(()).double()
-    known = torch.zeros(3, dtype=torch.bool)
-    for variable in (1, 0, 2):
-        expected = expected + BernoulliMass().log_prob(x, base.parameters_of(x, known))[variable]
-        known[variable] = True
-    torch.testing.assert_close(base.log_prob_in_order(x, torch.tensor([1, 0, 2])), expected)
-
-
-@torch.no_grad()
-def test_the_objective_is_the_mean_over_all_orders_without_bias() -> None:
-    base = agnostic()
-    x = torch.tensor([1.0, 0.0, 1.0]).double()
-    orders = torch.tensor(list(itertools.permutations(range(3))))
-    expected = base.log_prob_in_order(x, orders).mean()
-    estimates = base.random_order_log_prob(x.expand(40_000, 3))
-    assert (estimates.mean() - expected).abs() < 4 * estimates.std() / 200
-    flow = pf.Flow([pf.transforms.Integers(2)], base)
-    loss = OrderAgnosticLikelihood()(flow, x.expand(40_000, 3))
-    assert (loss + expected).abs() < 5 * estimates.std() / 200
-
-
-def test_a_network_sees_nothing_of_what_is_not_known() -> None:
-    network = randomise(DeepNADE(3, 6, hidden=(8,)))
-    known = torch.tensor([True, False, True])
-    torch.testing.assert_close(
-        network(torch.tensor([1.0, 5.0, 2.0]), known), network(torch.tensor([1.0, torch.nan, 2.0]), known)
-    )
-
-
-def test_a_network_of_all_orders_learns_and_completes() -> None:
-    torch.manual_seed(1)
-    first = torch.randint(2, (512, 1)).float()
-    bits = torch.cat([first, first, 1 - first], 1)
-    base = OrderAgnosticDistribution(3, BernoulliMass(), partial(DeepNADE, hidden=16), orders=2)
-    flow = pf.Flow([pf.transforms.Integers(2)], base)
-    pf.fit(flow, bits, objective=OrderAgnosticLikelihood(), max_steps=300, learning_rate=1e-2, progress=False, seed=0)
-    with torch.no_grad():
-        assert -flow.log_prob(bits).mean() < math.log(2) + 0.1
-    completed = base.complete(torch.tensor([0.0, 0.0, 1.0]), torch.tensor([False, False, True]).expand(50, 3))
-    assert (completed == torch.tensor([0.0, 0.0, 1.0])).double().mean() > 0.95
-    with pytest.raises(UsageError, match="leave objective out"):
-        pf.fit(pf.models.nade(features=3), bits, objective=OrderAgnosticLikelihood(), max_steps=1)
-
-
-def test_ensembles_are_saved_with_their_orders(tmp_path: object) -> None:
-    flow = pf.Flow([pf.transforms.Integers(2)], agnostic(orders=2, seed=3).float())
-    pf.save(flow, f"{tmp_path}/flow.pt")
-    again = pf.load(f"{tmp_path}/flow.pt")
-    x = outcomes(3, 2)
-    assert torch.equal(again.log_prob(x), flow.log_prob(x))
 
 
 def test_conditionals_of_categories_take_any_order() -> None:

@@ -95,7 +95,13 @@ def _assert_gradient(got: Tensor | None, expected: Tensor | None) -> None:
         torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", ALL)
+LONG_GRAPHS = {"Composition", "ConicalCombination", "ConvexCombination of several", "MixtureCDF gaussian"}
+"""Inverses of several maps, whose graphs take longest to trace; what they are made of stays."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LONG_GRAPHS else ()) for name in ALL]
+)
 def test_inverse_compiles_without_graph_breaks(name: str) -> None:
     bijection = ALL[name]()
     x, parameters = arguments(bijection, 5, torch.float32)
@@ -178,7 +184,6 @@ def _assert_finite(outputs: tuple[Tensor, ...], loss: Tensor, inputs: tuple[Tens
         (lambda: scalar.RoundedShift(unit=0.0), "unit"),
         (lambda: scalar.CyclicShift(0), "level"),
         (lambda: scalar.ModularAffine(1), "classes"),
-        (lambda: scalar.ModularAffine(3, temperature=0.0), "temperature"),
     ],
 )
 def test_wrong_settings_are_one_clear_error(make: Callable[[], ScalarBijection], words: str) -> None:

@@ -182,7 +182,7 @@ def test_compiled_values_alone_are_the_same(direction: str) -> None:
 
 
 @pytest.mark.parametrize("direction", ["forward", "inverse"])
-@pytest.mark.parametrize("bins", [2, 3, 8])
+@pytest.mark.parametrize("bins", [2, 3, pytest.param(8, marks=pytest.mark.slow)])
 def test_the_compiled_rational_quadratic_spline_is_the_same_function(direction: str, bins: int) -> None:
     torch.manual_seed(0)
     torch.compiler.reset()

@@ -84,6 +84,7 @@ def test_spawned_processes_bring_everything_back(tmp_path: Path) -> None:
     assert same(weights(pf.load(tmp_path / "model.safetensors")), weights(together))
 
 
+@pytest.mark.slow
 def test_a_spawned_process_that_fails_tells_why() -> None:
     flow = small_flow()
     with pytest.raises(TrainingError, match="it fails for row 77 alone") as error:

@@ -28,10 +28,10 @@ def plot(
     kind: Annotated[
         Kind,
         typer.Argument(
-            help="density (of two columns), samples (of two columns, or images), pairs (samples over data, each pair "
-            "of columns), calibration (histograms of F(y), reliability), trajectories (of a continuous flow of two "
-            "columns), grid (the latent grid as a bijection of two columns bends it), map (the density on the "
-            "ordinary sphere, with test data), frames (a test clip, and futures of its first frames).",
+            help="density (of two columns), samples (of two columns, or of images beside the data), pairs (samples "
+            "over data, each pair of columns), calibration (histograms of F(y), reliability), trajectories (of a "
+            "continuous flow of two columns), grid (the latent grid as a bijection of two columns bends it), map (the "
+            "density on the ordinary sphere, with test data), frames (a test clip, and futures of its first frames).",
             show_default=False,
         ),
     ],
@@ -59,6 +59,7 @@ def plot(
 
 def _flow_subject(folder: Path, data: str | None, seed: int | None, talk: Callable[[str], None]) -> Any:
     from pushforward.cli.clip_subject import ClipSubject
+    from pushforward.cli.image_subject import ImageSubject
     from pushforward.cli.plot_subjects import FlowSubject
     from pushforward.cli.run_data import run_data
     from pushforward.cli.runs import open_run
@@ -66,6 +67,8 @@ def _flow_subject(folder: Path, data: str | None, seed: int | None, talk: Callab
     run, flow = open_run(folder)
     if len(flow.event_shape) == 4:
         return ClipSubject(run, flow, run_data(run, data).test, seed or 0)
+    if len(flow.event_shape) == 3:
+        return ImageSubject(run, flow, run_data(run, data).test, seed or 0)
     return FlowSubject(run, flow, run_data(run, data).test[:_ROWS], seed or 0, talk)
 
 

@@ -14,7 +14,7 @@ from pushforward.flows.flow import Flow
 from pushforward.models.contexts import conditioning
 from pushforward.models.registry import model
 from pushforward.models.vectors.standardised import widths
-from pushforward.networks import MLP
+from pushforward.networks import MLP, DetachedMLP
 from pushforward.networks.context import Context
 from pushforward.scalar import MixtureCDF, ModularAffine
 from pushforward.transforms import (
@@ -131,4 +131,4 @@ def _in_two(features: int, operation: ModularAffine, hidden: Sequence[int], cont
     kept = features // 2
     operations = (operation, None) if index % 2 else (None, operation)
     parts = (kept, features - kept)
-    return Multipartite((features, operation.classes), parts, operations, partial(MLP, hidden=hidden), context)
+    return Multipartite((features, operation.classes), parts, operations, partial(DetachedMLP, hidden=hidden), context)

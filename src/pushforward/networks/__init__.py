@@ -39,7 +39,7 @@ from pushforward.networks.masked.made import MADE, MaskedNetwork, ResidualMADE
 from pushforward.networks.masked.nade import NADE, CategoricalNADE, RescaledNADE
 from pushforward.networks.masked.one_hot import OneHotMADE
 from pushforward.networks.masked.wavenet import WaveNet
-from pushforward.networks.mlp import MLP
+from pushforward.networks.mlp import MLP, DetachedMLP
 from pushforward.networks.recurrent.diagonal import DiagonalBiLSTM
 from pushforward.networks.recurrent.row import RowLSTM
 from pushforward.networks.velocity.base import Velocity, VelocityFactory
@@ -88,6 +88,7 @@ __all__ = [
     "AttentionConvNet",
     "GatedConvNet",
     "GlowConvNet",
+    "DetachedMLP",
     "MLP",
     "Clipped",
     "MaskedChannels",

@@ -53,3 +53,26 @@ class MLP(ModulePart):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         return self.layers(join_vector(x, context, self.context, "MLP"))
+
+
+class DetachedMLP(MLP):
+    r"""A multilayer perceptron that passes gradients to its weights and its context, and none to ``x``.
+
+    It decides about choices between categories (:class:`pushforward.scalar.ModularAffine`): the gradient of a choice is
+    a stand-in, of use to the network that chooses, and misleads the layers before it, which it would have change what
+    is seen for the sake of another choice.
+
+    Args:
+        inputs, outputs, context, hidden, activation: as in :class:`MLP`.
+
+    Raises:
+        ShapeError: if the context is missing or does not have ``context`` features.
+
+    Example:
+        >>> import torch
+        >>> DetachedMLP(3, 4)(torch.ones(5, 3, requires_grad=True)).shape
+        torch.Size([5, 4])
+    """
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        return super().forward(x.detach(), context)

@@ -8,6 +8,7 @@ writes it to a file.
 from pushforward.diagnostics.calibration import pit_values
 from pushforward.plots.films import film, strips
 from pushforward.plots.futures import futures_of
+from pushforward.plots.images import images_beside
 from pushforward.plots.one_dimension import draw_1d, draw_latent_histogram, flow_1d
 from pushforward.plots.pairs import corner
 from pushforward.plots.posteriors import against_chance, classifier, coverage, predictive, ranks
@@ -32,6 +33,7 @@ __all__ = [
     "flow_1d",
     "flow_2d",
     "futures_of",
+    "images_beside",
     "map_of",
     "pit_values",
     "predictive",

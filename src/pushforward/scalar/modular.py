@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pushforward.scalar.arguments import check_counts, check_positive
+from pushforward.scalar.arguments import check_counts
 from pushforward.scalar.base import ScalarBijection
+from pushforward.scalar.choices import learned_choice
 from pushforward.spaces import OneHot
 
 
@@ -45,15 +46,15 @@ class ModularAffine(ScalarBijection):
 
     The elements are one-hot: ``x`` is ``(..., K)``, and parameters are ``(..., 2 K)``: ``K`` logits of ``mu``, then
     ``K`` of ``sigma``, of which only those coprime to ``K`` count: they have an inverse modulo ``K``, found by the
-    extended Euclid algorithm. The largest logit wins; its gradient is that of ``softmax(logits / temperature)``, and
-    the gradient reaches ``x`` as well. Zeros are the identity. The log-derivative, of shape ``(...)``, is 0.
+    extended Euclid algorithm. The largest logit wins; what stands in for its gradient is :func:`learned_choice`, where
+    the paper has that of a softmax, and the gradient reaches ``x`` as well. Zeros are the identity. The
+    log-derivative, of shape ``(...)``, is 0.
 
     Args:
         classes: the number of categories ``K``.
-        temperature: of the softmax that stands in for the argmax in the backward pass.
 
     Raises:
-        UsageError: for fewer than two classes or a temperature that is not positive.
+        UsageError: for fewer than two classes.
 
     Example:
         >>> x = torch.eye(3)[[2]]
@@ -62,42 +63,37 @@ class ModularAffine(ScalarBijection):
         tensor([1])
     """
 
-    def __init__(self, classes: int, temperature: float = 0.1) -> None:
+    def __init__(self, classes: int) -> None:
         check_counts("ModularAffine", least=2, classes=classes)
-        check_positive("ModularAffine", temperature=temperature)
         self.classes = classes
         self.domain = self.codomain = OneHot(1, classes)
-        self.temperature = temperature
         self.num_parameters = 2 * classes
-        self._inverses = torch.tensor(modular_inverses(classes))
+        inverses = modular_inverses(classes)
+        self._scales = torch.tensor([number for number in range(classes) if inverses[number]])
+        self._inverses = torch.tensor(inverses)
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        location, scale, soft_location, soft_scale = self._choose(parameters)
-        every = torch.arange(self.classes, device=x.device)
+        location_logits, scale_logits = self._logits(parameters)
+        location, scale = self._choose(location_logits, scale_logits)
+        every, scales = torch.arange(self.classes, device=x.device), self._scales.to(x.device)
         value = x.argmax(-1, keepdim=True)
-        inverse_scale = self._inverses.to(x.device)[scale]
-        z = x.gather(-1, (inverse_scale * (every - location)) % self.classes)
+        z = x.gather(-1, (self._inverses.to(x.device)[scale] * (every - location)) % self.classes)
         # These two are zero; they carry to each logit the gradient of the category that it would have led to.
-        z = z + _zero(soft_location).gather(-1, (every - scale * value) % self.classes)
-        z = z + torch.zeros_like(x).scatter_add(-1, (location + every * value) % self.classes, _zero(soft_scale))
+        z = z + learned_choice(location_logits).gather(-1, (every - scale * value) % self.classes)
+        led_to = (location + scales * value) % self.classes
+        z = z + torch.zeros_like(x).scatter_add(-1, led_to, learned_choice(scale_logits))
         return z, torch.zeros_like(x[..., 0])
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        location, scale, _, _ = self._choose(parameters)
+        location, scale = self._choose(*self._logits(parameters))
         every = torch.arange(self.classes, device=z.device)
         return z.gather(-1, (location + scale * every) % self.classes), torch.zeros_like(z[..., 0])
 
-    def _choose(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _logits(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits of the locations, and those of the scales that can be chosen."""
         location_logits, scale_logits = parameters.chunk(2, -1)
-        scale_logits = scale_logits.masked_fill(self._inverses.to(parameters.device) == 0, -torch.inf)
-        return (
-            location_logits.argmax(-1, keepdim=True),
-            scale_logits.argmax(-1, keepdim=True),
-            torch.softmax(location_logits / self.temperature, -1),
-            torch.softmax(scale_logits / self.temperature, -1),
-        )
+        return location_logits, scale_logits.index_select(-1, self._scales.to(parameters.device))
 
-
-def _zero(value: Tensor) -> Tensor:
-    """Zero, with the gradient of ``value``."""
-    return value - value.detach()
+    def _choose(self, location_logits: Tensor, scale_logits: Tensor) -> tuple[Tensor, Tensor]:
+        scales = self._scales.to(scale_logits.device)
+        return location_logits.argmax(-1, keepdim=True), scales[scale_logits.argmax(-1, keepdim=True)]

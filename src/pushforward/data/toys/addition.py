@@ -24,7 +24,7 @@ def addition(rows: int, digits: int, base: int = 10, generator: torch.Generator 
         The sums ``(rows, digits + 1)`` and the summands ``(rows, 2 * digits)``.
 
     Raises:
-        UsageError: if there is no digit, or the base is below 2.
+        UsageError: if there is no digit, the base is below 2, or there are fewer than no rows.
 
     Source: Tran, Vafa, Agrawal, Dinh, Poole (2019), arXiv:1905.10347, whose example it is.
 
@@ -35,6 +35,8 @@ def addition(rows: int, digits: int, base: int = 10, generator: torch.Generator 
     """
     if digits < 1 or base < 2:
         raise UsageError(f"addition expects at least one digit and a base of at least 2, got {digits} and {base}")
+    if rows < 0:
+        raise UsageError(f"addition draws no negative number of rows, got {rows}")
     pairs = torch.randint(base, (rows, digits, 2), generator=generator)
     carry = torch.zeros(rows, dtype=torch.long)
     found = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +21,7 @@ class Potts:
         coupling: how much neighbours like to agree; below zero, to differ.
 
     Raises:
-        UsageError: for no place or fewer than two states.
+        UsageError: for no place, fewer than two states, or a coupling that is not finite.
 
     Source: Tran, Vafa, Agrawal, Dinh, Poole (2019), arXiv:1905.10347, whose example it is.
 
@@ -37,6 +38,8 @@ class Potts:
     def __post_init__(self) -> None:
         if self.side < 1 or self.states < 2:
             raise UsageError(f"Potts expects a side of at least 1 and two states, got {self.side} and {self.states}")
+        if not math.isfinite(self.coupling):
+            raise UsageError(f"Potts expects a finite coupling, got {self.coupling}")
 
     def agreements(self, x: Tensor) -> Tensor:
         """Return how many neighbours agree, of lattices ``(..., L L)`` row by row.
@@ -51,8 +54,16 @@ class Potts:
         return (across + (lattice[..., 1:, :] == lattice[..., :-1, :]).sum((-2, -1))).float()
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Return the exact log-mass of lattices, ``coupling`` times :meth:`agreements`, normalised."""
-        return self.coupling * self.agreements(x) - self.log_partition()
+        """Return the exact log-mass of lattices, ``coupling`` times :meth:`agreements`, normalised; ``-inf`` where a
+        place has none of the states.
+
+        Raises:
+            ShapeError: if ``x`` does not end in ``L L``.
+            UsageError: as :meth:`log_partition`.
+        """
+        log_mass = self.coupling * self.agreements(x) - self.log_partition()
+        of_states = ((x >= 0) & (x < self.states) & (x == x.floor())).all(-1)
+        return torch.where(of_states, log_mass, -torch.inf)
 
     def log_partition(self) -> Tensor:
         """Return the logarithm of the sum over all lattices, row by row (the method of transfer matrices).
@@ -77,7 +88,12 @@ class Potts:
             rows: how many, each the end of a chain of its own.
             sweeps: how often each place is drawn anew, given its neighbours.
             generator: where the random numbers come from.
+
+        Raises:
+            UsageError: for a negative number of either.
         """
+        if rows < 0 or sweeps < 0:
+            raise UsageError(f"Potts draws no negative number of lattices, nor in sweeps, got {rows} and {sweeps}")
         side = self.side
         x = torch.randint(self.states, (rows, side, side), generator=generator)
         place = torch.arange(side)

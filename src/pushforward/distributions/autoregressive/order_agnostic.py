@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from pushforward.distributions.autoregressive.masked import Conditional
 from pushforward.distributions.base import Distribution
+from pushforward.distributions.inputs import check_inside
 from pushforward.errors import UsageError
 from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory, make_network
-from pushforward.networks.masked.deep_nade import DeepNADE
+from pushforward.networks.masked.deep_nade import DeepNADE, check_known, check_order_agnostic
 from pushforward.networks.masked.made import by_variable
 from pushforward.numerics import rand
 from pushforward.seeds import check_seed
@@ -41,7 +42,7 @@ class OrderAgnosticDistribution(Distribution):
         seed: what they are drawn from.
 
     Raises:
-        UsageError: if there is no order.
+        UsageError: if there is no order, or the network sees what is not known.
         ShapeError: if the input does not end in ``D``, or the context is missing or misshapen.
 
     Source: Uria, Murray, Larochelle (2014), arXiv:1310.1757.
@@ -74,6 +75,7 @@ class OrderAgnosticDistribution(Distribution):
         self.support = conditional.support.with_shape((features,))
         self.context = vector_context(context, owner)
         self.network = make_network(network, features, features * conditional.num_parameters, self.context, owner)
+        check_order_agnostic(self.network, features, self.context, owner)
         self.register_buffer("like", torch.zeros(()), persistent=False)
         generator = torch.Generator().manual_seed(check_seed("seed", seed))
         drawn = [torch.randperm(features, generator=generator) for _ in range(orders)]
@@ -85,19 +87,23 @@ class OrderAgnosticDistribution(Distribution):
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         orders = self.orders.view(-1, *[1] * (x.dim() - 1), x.shape[-1])
-        in_orders = self.log_prob_in_order(x.to(self.like.dtype), orders, context)
+        in_orders = self._log_prob_in_order(x.to(self.like.dtype), orders, context)
         return torch.logsumexp(in_orders, 0) - math.log(len(self.orders))
 
     def log_prob_in_order(self, x: Tensor, order: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return ``log p(x | o)``, with orders ``(..., D)`` that broadcast with the events."""
-        x, order = torch.broadcast_tensors(x, order)
-        known = torch.zeros_like(x, dtype=torch.bool)
-        total = x.new_zeros(x.shape[:-1])
-        for variable in order.split(1, -1):
-            parameters = _of(self.parameters_of(x, known, context), variable)
-            total = total + self.conditional.log_prob(x.gather(-1, variable).squeeze(-1), parameters)
-            known = known.scatter(-1, variable, True)
-        return total
+        """Return ``log p(x | o)``, with orders ``(..., D)`` that broadcast with the events; ``-inf`` outside of the
+        support.
+
+        Raises:
+            UsageError: if an order is no permutation of ``0 ... D - 1``.
+            ShapeError: if ``x`` does not end in ``D``, or the context is missing or misshapen.
+        """
+        every = torch.arange(self.event_shape[0], device=order.device)
+        if not torch.equal(order.sort(-1).values, every.expand_as(order)):
+            raise UsageError(f"{type(self).__name__} expects orders of 0 ... {len(every) - 1}, got {order.tolist()}")
+        x, given = self.check(x.to(self.like.dtype), context)
+        x, inside = self.support.inside(x)
+        return torch.where(inside, self._log_prob_in_order(x, order, given), -torch.inf)
 
     def random_order_log_prob(
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
@@ -106,18 +112,33 @@ class OrderAgnosticDistribution(Distribution):
 
         .. math:: \frac{D}{D - n} \sum_{i \notin S} \log p(x_i; \theta_i(x_S)),
 
-        with ``n`` even on ``0 ... D - 1`` and a set ``S`` of ``n`` variables, drawn anew for each event. By Jensen's
-        inequality the mean is a lower bound of the log-density of the mixture of all orders.
+        with ``n`` even on ``0 ... D - 1`` and a set ``S`` of ``n`` variables, drawn anew for each event; ``-inf``
+        outside of the support. By Jensen's inequality the mean is a lower bound of the log-density of the mixture of
+        all orders.
+
+        Raises:
+            ShapeError: if ``x`` does not end in ``D``, or the context is missing or misshapen.
         """
-        x = x.to(self.like.dtype)
+        x, given = self.check(x.to(self.like.dtype), context)
+        x, inside = self.support.inside(x)
         features = x.shape[-1]
         count = (rand(self.like, (*x.shape[:-1], 1), generator) * features).floor().clamp_max(features - 1)
         place = rand(self.like, x.shape, generator).argsort(-1).argsort(-1)
         known = place < count
-        log_prob = self.conditional.log_prob(x, self.parameters_of(x, known, context))
-        # Chosen, not multiplied: a variable that is known may be told a log-density of -inf.
-        unknown = torch.where(known, 0.0, log_prob).sum(-1)
-        return unknown * (features / (features - count.squeeze(-1)))
+        log_prob = self.conditional.log_prob(x, self.parameters_of(x, known, given))
+        unknown = torch.where(known, 0.0, log_prob).sum(-1) * (features / (features - count.squeeze(-1)))
+        return torch.where(inside, unknown, -torch.inf)
+
+    def _log_prob_in_order(self, x: Tensor, order: Tensor, context: Tensor | None) -> Tensor:
+        """``log p(x | o)`` of checked events of the support, the context as networks see it."""
+        x, order = torch.broadcast_tensors(x, order)
+        known = torch.zeros_like(x, dtype=torch.bool)
+        total = x.new_zeros(x.shape[:-1])
+        for variable in order.split(1, -1):
+            parameters = _of(self.parameters_of(x, known, context), variable)
+            total = total + self.conditional.log_prob(x.gather(-1, variable).squeeze(-1), parameters)
+            known = known.scatter(-1, variable, True)
+        return total
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None
@@ -140,8 +161,18 @@ class OrderAgnosticDistribution(Distribution):
     ) -> Tensor:
         """Draw the variables of ``x`` that are not ``known``, in an order drawn for each event, given those that are.
 
+        Args:
+            x: events ``(..., D)``; what is not known need not be a number.
+            known: booleans that broadcast with ``x``.
+            context: as for :meth:`log_prob`.
+            temperature: as for :meth:`sample`.
+            generator: where the random numbers come from.
+
         Raises:
-            ShapeError: if ``x`` does not end in ``D``, or the context is missing or misshapen.
+            ShapeError: if ``x`` does not end in ``D``, ``known`` does not broadcast with it, or the context is missing
+                or misshapen.
+            UsageError: if ``known`` is not boolean.
+            DataError: if what is known lies outside of the support.
 
         Example:
             >>> from pushforward.distributions import BernoulliMass
@@ -150,7 +181,9 @@ class OrderAgnosticDistribution(Distribution):
             tensor(1.)
         """
         x, given = self.check(x.to(self.like.dtype), context)
+        check_known(x, known, type(self).__name__)
         x, known = torch.broadcast_tensors(x, known)
+        check_inside(torch.where(known, x, self.support.in_place_of(x)), self.support, "what is known")
         order = rand(self.like, x.shape, generator).argsort(-1)
         return self._draw_rest(x, known, order, given, temperature, generator)
 

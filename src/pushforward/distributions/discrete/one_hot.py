@@ -91,7 +91,9 @@ class OneHotAutoregressiveCategorical(Distribution):
 
     def forward(self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         ordered = x.index_select(-2, self.order)
-        return (ordered * torch.log_softmax(self.network(ordered, context), -1)).sum((-2, -1))
+        # Detached: what a category costs those behind it is no linear function of it, and its gradient misleads the
+        # flow before this base.
+        return (ordered * torch.log_softmax(self.network(ordered.detach(), context), -1)).sum((-2, -1))
 
     def draw(
         self, batch: torch.Size, context: Tensor | None, temperature: float, generator: torch.Generator | None

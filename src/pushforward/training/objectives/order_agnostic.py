@@ -43,5 +43,4 @@ class OrderAgnosticLikelihood:
         base = cast(OrderAgnosticDistribution, flow.base)
         x, given = flow.check(x, context)
         z, log_det = flow.transform(x, given if flow.transform.context is not None else None)
-        z, of_base = base.check(z, given if base.context is not None else None)
-        return -(base.random_order_log_prob(z, of_base) + log_det).mean()
+        return -(base.random_order_log_prob(z, given if base.context is not None else None) + log_det).mean()

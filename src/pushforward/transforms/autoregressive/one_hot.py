@@ -52,7 +52,9 @@ class OneHotAutoregressive(Bijection):
         self, x: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         x, context = self.check(x, context, self.domain)
-        z, log_dz = self.operation.forward(x, self.network(x, context))
+        # Detached: what stands in for the gradient of a choice is for the network that chooses, and misleads layers
+        # before it.
+        z, log_dz = self.operation.forward(x, self.network(x.detach(), context))
         return z, log_dz.sum(-1)
 
     def inverse(

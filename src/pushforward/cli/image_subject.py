@@ -1,0 +1,44 @@
+"""A model of images as what a picture is drawn of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from pushforward.cli.runs import Run
+from pushforward.errors import UsageError
+from pushforward.flows.flow import Flow
+from pushforward.plots import images_beside
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_IMAGES = 64
+
+
+@dataclass(frozen=True)
+class ImageSubject:
+    """A flow of images with test images ``(n, C, H, W)``."""
+
+    run: Run
+    flow: Flow
+    data: Tensor
+    seed: int
+
+    def draw(self, kind: str) -> Figure:
+        """Draw test images, and samples beside them.
+
+        Raises:
+            UsageError: for another kind of picture.
+        """
+        if kind != "samples":
+            raise UsageError(
+                f"plot draws samples of models of images, and no {kind}; interpolate and manipulate show their latents"
+            )
+        torch.manual_seed(self.seed)
+        data = self.data[:_IMAGES]
+        samples = self.flow.sample(len(data))
+        return images_beside(data, samples, maximum=None if self.run.levels is None else self.run.levels - 1)
