@@ -442,6 +442,8 @@ def test_images_are_trained_and_drawn_given_their_labels(tmp_path: Path) -> None
     torch.manual_seed(1)
     sevens = pushed.sample(4, torch.tensor(7))
     assert torch.equal(torch.from_numpy(np.load(drawn)["data"]).float(), sevens)
+    beside = ["plot", str(run), "samples", "-o", str(tmp_path / "beside.png")]
+    assert command(beside) == (0, "None") and (tmp_path / "beside.png").stat().st_size > 0
     for wrong, told in (([], "from 0 to 9, got none"), (["--given", "label=10"], "got label=10")):
         assert told in command([*ask, *wrong])[1]
     code, said = command(small_run(tmp_path / "other", "tarflow", "--context", "colour"))
