@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import math
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 import pushforward as pf
+from pushforward.cli.runs import Run, plan_run
+from pushforward.data import Dataset
+from pushforward.data.labels import load_labels
 from pushforward.distributions import FromTorch, Mixture
 from pushforward.errors import ShapeError, UsageError
 from pushforward.flows import denoised, guided, sample_denoised
+from pushforward.kernels.attention import attention, causal_attention
+from pushforward.models.registry import recipe_options
 from pushforward.networks import CausalTransformer, DroppedContext, Guided
 from pushforward.networks.attention.block import CausalBlock
 from pushforward.networks.masked.made import by_variable
@@ -102,6 +109,29 @@ def test_each_token_is_computed_once() -> None:
 def test_sizes_that_do_not_fit_are_told(options: dict[str, int]) -> None:
     with pytest.raises(UsageError, match=next(iter(options))):
         CausalTransformer(6, 12, **options)
+
+
+def test_attention_is_the_textbooks() -> None:
+    query, key, value = normal(3, 2, 2, 5, 4)
+    products = query @ key.mT / 2
+    torch.testing.assert_close(attention(query, key, value), products.softmax(-1) @ value)
+    before = products.masked_fill(torch.ones(5, 5).triu(1) > 0, -math.inf)
+    torch.testing.assert_close(causal_attention(query, key, value), before.softmax(-1) @ value)
+
+
+def test_derivatives_of_every_kind_pass_the_attention() -> None:
+    network, x = small_network(token=2).double(), normal(3, 6).double()
+    backward = torch.func.vmap(torch.func.jacrev(network))(x)
+    torch.testing.assert_close(torch.func.vmap(torch.func.jacfwd(network))(x), backward)
+    assert torch.autograd.gradcheck(network, x.requires_grad_())
+
+    def square(x: Tensor) -> Tensor:
+        outputs: Tensor = network(x)
+        return outputs.square().sum()
+
+    first, step = x.detach()[0], 1e-5
+    above, below = (torch.func.vmap(torch.func.grad(square))(first + s * torch.eye(6)) for s in (step, -step))
+    torch.testing.assert_close(torch.func.hessian(square)(first), (above - below) / (2 * step), rtol=1e-6, atol=1e-6)
 
 
 # In structures.
@@ -206,6 +236,12 @@ def test_an_option_that_does_not_fit_is_told() -> None:
         small_flow(shape=(6, 2))
     with pytest.raises(UsageError, match="vector"):
         small_flow(features=3, shape=None, levels=None, context=(1, 4, 4))
+    with pytest.raises(UsageError, match="there are none"):
+        small_flow(unconditional=0.1)
+    with pytest.raises(UsageError, match="images of integers"):
+        small_flow(shape=(6, 2), levels=None, noise=0.1)
+    with pytest.raises(UsageError, match="vector or an image"):
+        small_flow(context=(7, 5))
 
 
 # Patches.
@@ -259,6 +295,8 @@ def test_guidance_wants_contexts_that_were_left_out() -> None:
         guided(small_flow(context=3), 1.0)
     with pytest.raises(UsageError, match="takes a context"):
         Guided(small_network(), torch.zeros(3), 1.0)
+    with pytest.raises(UsageError, match="finite number, got nan"):
+        guided(small_flow(context=3, unconditional=0.1), math.nan)
     with pytest.raises(UsageError, match=r"shape \(3,\)"):
         Guided(small_network(context=3), torch.zeros(2), 1.0)
 
@@ -312,6 +350,16 @@ def test_denoising_finds_the_mean_of_what_noise_was_added_to() -> None:
     torch.testing.assert_close(found, torch.tanh(y / noise**2), rtol=0, atol=1e-5)
 
 
+def test_each_context_has_a_score_of_its_own() -> None:
+    flow, x, contexts = small_flow(shape=(2, 2), levels=None, context=3), normal(2, 2), normal(5, 3)
+    each = torch.stack([denoised(flow, x, 0.5, context) for context in contexts])
+    torch.testing.assert_close(denoised(flow, x, 0.5, contexts), each)
+    with torch.inference_mode():
+        torch.testing.assert_close(denoised(flow, x.clone(), 0.5, contexts.clone()), each)
+    whole = denoised(pf.distributions.StandardNormal((2,)), torch.tensor([1, 2]), 0.5)
+    torch.testing.assert_close(whole, torch.tensor([0.75, 1.5]))
+
+
 def test_samples_are_denoised_by_the_density_behind_the_noise() -> None:
     flow = small_flow(noise=0.1, context=3)
     context = normal(2, 3)
@@ -345,19 +393,72 @@ def test_noise_and_a_step_back_draw_what_was_learned() -> None:
 # The command line.
 
 
-@pytest.mark.slow
-def test_the_command_line_trains_and_draws(tmp_path: Path) -> None:
+def command(arguments: list[str]) -> tuple[int, str]:
+    """A command's exit code and what it said."""
     from typer.testing import CliRunner
 
     from pushforward.cli.main import app
 
-    run, small = str(tmp_path / "run"), [f"--set={name}={value}" for name, value in SMALL.items()]
-    options = ["--data", "digits", "--max-steps", "3", "--set", "noise=0.2", *small, "--quiet"]
-    for command in (
-        ["train", "tarflow", "--out", run, *options],
-        ["sample", run, "--out", str(tmp_path / "drawn.png"), "-n", "4", "--denoise", "--quiet"],
-        ["evaluate", run, "--quiet"],
+    result = CliRunner().invoke(app, [*arguments, "--quiet"])
+    return result.exit_code, f"{result.output}{result.exception}"
+
+
+def small_run(out: Path, model: str, *options: str) -> list[str]:
+    """The command that trains a small model of the digits for three steps."""
+    return ["train", model, "--out", str(out), "--data", "digits", "--max-steps", "3", *options]
+
+
+SMALL_SETTINGS = [f"--set={name}={value}" for name, value in SMALL.items()]
+
+
+@pytest.mark.slow
+def test_the_command_line_trains_and_draws(tmp_path: Path) -> None:
+    run, picture = str(tmp_path / "run"), tmp_path / "drawn.png"
+    for arguments in (
+        small_run(tmp_path / "run", "tarflow", "--set", "noise=0.2", *SMALL_SETTINGS),
+        ["sample", run, "--out", str(picture), "-n", "4", "--denoise"],
+        ["evaluate", run, "-m", "2"],
     ):
-        result = CliRunner().invoke(app, command)
-        assert result.exit_code == 0, result.output
-    assert (tmp_path / "drawn.png").stat().st_size > 0
+        code, said = command(arguments)
+        assert code == 0, said
+    assert picture.stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_images_are_trained_and_drawn_given_their_labels(tmp_path: Path) -> None:
+    run, drawn = tmp_path / "run", tmp_path / "drawn.npz"
+    settings = ["--context", "label", "--set", "unconditional=0.1", *SMALL_SETTINGS]
+    assert command(small_run(run, "tarflow", *settings)) == (0, "None")
+    configuration = Run.read(run)
+    assert configuration.labels == 10 and configuration.flow().context == Categories(10)
+    digits, labels = pf.data.load_data("digits"), load_labels("digits")
+    code, said = command(["evaluate", str(run), "--part", "validation", "-m", "1", "--seed", "3", "--json"])
+    assert code == 0, said
+    expected = pf.evaluate(pf.load(run / "model.safetensors"), digits.validation, labels.validation, seed=3)
+    assert json.loads(said.removesuffix("None"))["bits_per_dim"] == pytest.approx(expected.bits_per_dim)
+    ask = ["sample", str(run), "-o", str(drawn), "-n", "4", "--seed", "1"]
+    assert command([*ask, "--given", "label=7", "--guidance", "1"]) == (0, "None")
+    pushed = guided(pf.load(run / "model.safetensors"), 1.0)
+    torch.manual_seed(1)
+    sevens = pushed.sample(4, torch.tensor(7))
+    assert torch.equal(torch.from_numpy(np.load(drawn)["data"]).float(), sevens)
+    beside = ["plot", str(run), "samples", "-o", str(tmp_path / "beside.png")]
+    assert command(beside) == (0, "None") and (tmp_path / "beside.png").stat().st_size > 0
+    for wrong, told in (([], "from 0 to 9, got none"), (["--given", "label=10"], "got label=10")):
+        assert told in command([*ask, *wrong])[1]
+    code, said = command(small_run(tmp_path / "other", "tarflow", "--context", "colour"))
+    assert code and "images can have --context label" in said
+
+
+def test_labels_are_contexts_of_every_model_of_images_that_takes_one() -> None:
+    x = torch.randint(17, (4, 1, 8, 8), generator=torch.Generator().manual_seed(0)).float()
+    plan = partial(plan_run, data=Dataset("images", x, x, x, levels=17), spec="digits", training={})
+    for name in (name for name in pf.list_models() if "shape" in recipe_options(name)):
+        if "context" in recipe_options(name):
+            assert plan(name, {}, labels=10).labels == 10
+        else:
+            with pytest.raises(UsageError, match="takes no context"):
+                plan(name, {}, labels=10)
+    assert plan("realnvp", {"hidden": 4}, labels=10).flow().context == Categories(10)
+    with pytest.raises(UsageError, match="--context in its place"):
+        plan("tarflow", {"context": 10})

@@ -130,12 +130,12 @@ def _opened(place: Path) -> _Subject:
 
         fitted = open_table_run(place)
         run, estimator = fitted.run, fitted.estimator
-        origin = {"model": run.model, "options": run.options, "data": run.data}
+        origin: dict[str, Any] = {"model": run.model, "options": run.options, "data": run.data}
         return _Subject(f"{run.model} on {run.data}", origin, estimator.flow_, fitted.accuracy, estimator.columns_)
     from pushforward.cli.runs import open_run
 
     of_flow, flow = open_run(place)
-    origin = {"model": of_flow.model, "options": of_flow.options, "data": of_flow.data}
+    origin = {"model": of_flow.model, "options": of_flow.options, "data": of_flow.data, "labels": of_flow.labels}
     return _Subject(f"{of_flow.model} on {of_flow.data}", origin, flow, flow.accuracy.describe())
 
 

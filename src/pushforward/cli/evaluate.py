@@ -67,7 +67,8 @@ def evaluate(
         evaluate_table(folder, data, part, as_json)
         return
     from pushforward.accuracy import Accuracy
-    from pushforward.cli.given_frames import in_pair, scored
+    from pushforward.cli.given_frames import in_pair
+    from pushforward.cli.given_labels import scored_parts
     from pushforward.cli.run_data import run_data
     from pushforward.cli.runs import open_run
     from pushforward.training import evaluate as measure
@@ -76,8 +77,8 @@ def evaluate(
     from pushforward.training.units import Unit
 
     run, flow = open_run(folder, device)
-    x = run_data(run, data).parts()[part]
-    x, given = in_pair(scored(flow, x))
+    parts = scored_parts(run, flow, run_data(run, data), data or run.data)
+    x, given = in_pair(parts[part])
     check_shape(flow, x, data or run.data)
     accuracy, unit = flow.accuracy, Unit.of(flow, negative_log_likelihood)
     bound, estimate = accuracy is Accuracy.LOWER_BOUND, accuracy is Accuracy.ESTIMATE

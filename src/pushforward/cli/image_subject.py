@@ -21,15 +21,16 @@ _IMAGES = 64
 
 @dataclass(frozen=True)
 class ImageSubject:
-    """A flow of images with test images ``(n, C, H, W)``."""
+    """A flow of images with test images ``(n, C, H, W)``, and their labels where the flow is given them."""
 
     run: Run
     flow: Flow
     data: Tensor
+    labels: Tensor | None
     seed: int
 
     def draw(self, kind: str) -> Figure:
-        """Draw test images, and samples beside them.
+        """Draw test images, and samples beside them, of the same labels where there are labels.
 
         Raises:
             UsageError: for another kind of picture.
@@ -40,5 +41,6 @@ class ImageSubject:
             )
         torch.manual_seed(self.seed)
         data = self.data[:_IMAGES]
-        samples = self.flow.sample(len(data))
+        labels = None if self.labels is None else self.labels[:_IMAGES]
+        samples = self.flow.sample(len(data)) if labels is None else self.flow.sample((), labels)
         return images_beside(data, samples, maximum=None if self.run.levels is None else self.run.levels - 1)

@@ -107,7 +107,9 @@ def _table(flag: str, metavar: str, text: str) -> Any:
 Columns = Annotated[str | None, _table("--columns", "A,B", "The columns that are taken; by default all.")]
 Drop = Annotated[str | None, _table("--drop", "A,B", "Columns that are left out.")]
 Target = Annotated[str | None, _table("--target", "A,B", "Columns that are modelled given the others.")]
-ContextColumns = Annotated[str | None, _table("--context", "A,B", "Columns that the others depend on.")]
+ContextColumns = Annotated[
+    str | None, _table("--context", "A,B", "Columns that the others depend on; of images that have labels: label.")
+]
 Categorical = Annotated[str | None, _table("--categorical", "A,B", "Columns of categories, whatever is in them.")]
 Ordinal = Annotated[str | None, _table("--ordinal", "A,B", "Columns of counts and ranks.")]
 Continuous = Annotated[str | None, _table("--continuous", "A,B", "Columns of measurements, be they whole numbers.")]

@@ -59,6 +59,8 @@ def plot(
 
 def _flow_subject(folder: Path, data: str | None, seed: int | None, talk: Callable[[str], None]) -> Any:
     from pushforward.cli.clip_subject import ClipSubject
+    from pushforward.cli.given_frames import in_pair
+    from pushforward.cli.given_labels import scored_parts
     from pushforward.cli.image_subject import ImageSubject
     from pushforward.cli.plot_subjects import FlowSubject
     from pushforward.cli.run_data import run_data
@@ -68,7 +70,8 @@ def _flow_subject(folder: Path, data: str | None, seed: int | None, talk: Callab
     if len(flow.event_shape) == 4:
         return ClipSubject(run, flow, run_data(run, data).test, seed or 0)
     if len(flow.event_shape) == 3:
-        return ImageSubject(run, flow, run_data(run, data).test, seed or 0)
+        x, labels = in_pair(scored_parts(run, flow, run_data(run, data), data or run.data)["test"])
+        return ImageSubject(run, flow, x, labels, seed or 0)
     return FlowSubject(run, flow, run_data(run, data).test[:_ROWS], seed or 0, talk)
 
 

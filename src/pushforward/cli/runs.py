@@ -18,6 +18,7 @@ from pushforward.errors import CheckpointError, UsageError, first_line
 from pushforward.flows.flow import Flow
 from pushforward.flows.saving import MODEL, load
 from pushforward.models.registry import build, recipe_options
+from pushforward.spaces import Categories
 from pushforward.training.runs import RunFolder, leftover, repair
 from pushforward.training.runs.folder import CONFIGURATION
 
@@ -37,6 +38,7 @@ class Run:
         levels: how many values an element of discrete data takes.
         columns: the names of a vector's dimensions, where the data had names.
         training: the options of `fit` that were given.
+        labels: how many labels events have that the model is given; None where it is given none.
     """
 
     model: str
@@ -46,6 +48,7 @@ class Run:
     levels: int | None = None
     columns: tuple[str, ...] = ()
     training: dict[str, Any] = field(default_factory=dict)
+    labels: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What ``config.json`` holds beside the run's identity."""
@@ -59,6 +62,7 @@ class Run:
             "levels": self.levels,
             "columns": list(self.columns),
             "training": self.training,
+            "labels": self.labels,
         }
 
     @classmethod
@@ -93,6 +97,7 @@ class Run:
             stored["levels"],
             tuple(stored["columns"]),
             dict(stored["training"]),
+            None if stored.get("labels") is None else int(stored["labels"]),
         )
 
     @property
@@ -106,11 +111,19 @@ class Run:
         Raises:
             UsageError: the model is unknown or does not take these options.
         """
-        return build(self.model, **self.options)
+        given = {} if self.labels is None else {"context": Categories(self.labels)}
+        return build(self.model, **self.options, **given)
 
 
-def plan_run(model: str, options: Mapping[str, Any], data: Dataset, spec: str, training: dict[str, Any]) -> Run:
-    """Decide how a model is trained on data: its shape and levels from the data's.
+def plan_run(
+    model: str,
+    options: Mapping[str, Any],
+    data: Dataset,
+    spec: str,
+    training: dict[str, Any],
+    labels: int | None = None,
+) -> Run:
+    """Decide how a model is trained on data: its shape and levels from the data's, and so many labels as contexts.
 
     Options that are given win over the data's.
 
@@ -129,7 +142,9 @@ def plan_run(model: str, options: Mapping[str, Any], data: Dataset, spec: str, t
     _check_kind(model, known, data, len(shape) > 1, set(options))
     filled = {name: value for name, value in derived.items() if name in known}
     options = {**filled, **options}
-    return Run(model, options, from_anywhere(spec), present_fingerprint(spec), data.levels, data.columns, training)
+    _check_context(model, known, options, labels)
+    place, fingerprint = from_anywhere(spec), present_fingerprint(spec)
+    return Run(model, options, place, fingerprint, data.levels, data.columns, training, labels)
 
 
 def _shape_options(shape: tuple[int, ...]) -> dict[str, Any]:
@@ -137,6 +152,14 @@ def _shape_options(shape: tuple[int, ...]) -> dict[str, Any]:
     if len(shape) == 1:
         return {"features": shape[0]}
     return {"clip" if len(shape) == 4 else "shape": list(shape)}
+
+
+def _check_context(model: str, known: Mapping[str, Any], options: Mapping[str, Any], labels: int | None) -> None:
+    """Check that what a model is given are the labels of the data, or nothing."""
+    if labels is not None and "context" not in known:
+        raise UsageError(f"{model} takes no context, and --context asks for one")
+    if options.get("context"):
+        raise UsageError("--set context= tells a model of contexts that no data bring: give --context in its place")
 
 
 def _check_kind(model: str, known: Mapping[str, Any], data: Dataset, images: bool, given: set[str]) -> None:

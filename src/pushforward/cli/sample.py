@@ -64,7 +64,7 @@ def sample(
         typer.Option(
             "--given",
             metavar="COLUMN=VALUE",
-            help="A value that is known; can be repeated.",
+            help="A value that is known, of images label=VALUE; can be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -79,6 +79,12 @@ def sample(
             show_default=False,
         ),
     ] = None,
+    guidance: Annotated[
+        float,
+        typer.Option(
+            help="How far past its label a sample is pushed; of models trained with --context and unconditional=."
+        ),
+    ] = 0.0,
     engine: EngineName = None,
     scheduler: Scheduler = None,
     resume: Resume = False,
@@ -91,19 +97,16 @@ def sample(
     """Draw events from a trained model into a picture, an array or a table, or very many into a folder."""
     if engine is None:
         check_for_many({"--scheduler": scheduler, "--resume": resume})
-        draws = Draws(count, temperature, denoise, batch_size, seed, device, data)
+        draws = Draws(count, temperature, denoise, guidance, batch_size, seed, device, data)
         _sample_file(folder, Path(out), draws, given or [], quiet, as_json)
         return
     from pushforward.cli.partitions import Workers, sample_folder
 
     if out == "-" or Path(out).suffix:
         raise UsageError(f"--engine draws into a folder, --out {out} is none")
-    if temperature != 1.0:
-        raise UsageError("--temperature is for files, and --engine draws into a folder")
-    if denoise:
-        raise UsageError("--denoise is for files, and --engine draws into a folder")
-    if data is not None:
-        raise UsageError("--data is for files, and --engine draws into a folder")
+    asked = {"--temperature": temperature != 1.0, "--denoise": denoise, "--guidance": guidance, "--data": data}
+    for name in (name for name, value in asked.items() if value):
+        raise UsageError(f"{name} is for files, and --engine draws into a folder")
     workers = Workers(engine, scheduler, resume)
     facts = sample_folder(folder, out, count, given or [], seed, workers, quiet or as_json)
     report_file(out, facts, quiet, as_json)
@@ -116,6 +119,7 @@ class Draws:
     count: int
     temperature: float
     denoise: bool
+    guidance: float
     batch_size: int
     seed: int | None
     device: str | None
@@ -134,56 +138,57 @@ def _sample_file(folder: Path, out: Path, draws: Draws, given: list[str], quiet:
     if is_table_run(folder):
         from pushforward.cli.table_use import sample_table
 
-        if draws.temperature != 1.0 or draws.denoise:
-            name = "--denoise" if draws.denoise else "--temperature"
+        asked = {"--temperature": draws.temperature != 1.0, "--denoise": draws.denoise, "--guidance": draws.guidance}
+        for name in (name for name, given in asked.items() if given):
             raise UsageError(f"{name} is for flows of images and arrays, and this is a run of a table")
         if draws.data is not None:
             raise UsageError(_NOTHING_GIVEN)
         facts = sample_table(folder, out, draws.count, given, draws.seed, silent)
     else:
-        if given:
-            raise UsageError("--given is for runs of tables, and this flow has no columns to give")
-        facts = _sample_flow(folder, out, draws, silent)
+        facts = _sample_flow(folder, out, draws, given, silent)
     if not to_stdout:
         report_file(out, facts, quiet, as_json)
 
 
-def _sample_flow(folder: Path, out: Path, draws: Draws, silent: bool) -> dict[str, Any]:
+def _sample_flow(folder: Path, out: Path, draws: Draws, given: list[str], silent: bool) -> dict[str, Any]:
     import torch
 
     from pushforward.cli.given_frames import given_frames
+    from pushforward.cli.given_labels import parse_label
     from pushforward.cli.run_data import run_data
     from pushforward.cli.runs import open_run
+    from pushforward.flows import guided
 
     run, flow = open_run(folder, draws.device)
     check_fits(out, tuple(flow.event_shape))
+    label = parse_label(run, given)
+    if draws.guidance:
+        flow = guided(flow, draws.guidance)
     if draws.seed is not None:
         torch.manual_seed(draws.seed)
     frames = given_frames(flow)
     if draws.data is not None and not frames:
         raise UsageError(_NOTHING_GIVEN)
-    # Futures of the clips that the model has not seen.
+    # Futures of the clips that the model has not seen, begun anew where they end.
     first = run_data(run, draws.data).test[:, :frames] if frames else None
     drawn = []
     with progress(silent, draws.count, "drawing") as advance:
         for start in range(0, draws.count, draws.batch_size):
             size = min(draws.batch_size, draws.count - start)
-            drawn.append(_drawn(flow, first, start, size, draws).cpu())
+            clips = None if first is None else first[torch.arange(start, start + size) % len(first)]
+            drawn.append(_drawn(flow, clips, label, size, draws).cpu())
             advance(start + size)
     events = torch.cat(drawn)
     write_samples(out, events, run)
     return {"events": draws.count, "shape": list(events.shape)}
 
 
-def _drawn(flow: Flow, first: Tensor | None, start: int, size: int, draws: Draws) -> Tensor:
-    """Events, or clips of the first frames of data, begun anew where they end, with a future of each."""
-    import torch
-
+def _drawn(flow: Flow, clips: Tensor | None, label: Tensor | None, size: int, draws: Draws) -> Tensor:
+    """Events, of a label where there are labels, or a future of each clip, whose first frames are given."""
     from pushforward.cli.given_frames import whole
     from pushforward.flows import sample_denoised
 
-    if first is None:
+    if clips is None:
         draw = sample_denoised if draws.denoise else type(flow).sample
-        return draw(flow, size, temperature=draws.temperature)
-    given = first[torch.arange(start, start + size) % len(first)]
-    return whole(given, flow.sample((), given, temperature=draws.temperature))
+        return draw(flow, size, label, temperature=draws.temperature)
+    return whole(clips, flow.sample((), clips, temperature=draws.temperature))

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from pushforward.cli.given_frames import scored
+from pushforward.cli.given_labels import LABEL, scored_parts
 from pushforward.cli.run_data import keep_place
 from pushforward.cli.runs import Run
 from pushforward.cli.table_options import TableOptions
@@ -59,10 +59,11 @@ class Work:
 
     def fit(self, resume: bool, progress: bool) -> Outcome:
         """Train; the configuration is written with the first checkpoint, when everything has been checked."""
+        parts = scored_parts(self.run, self.flow, self.data, self.run.data)
         result = fit(
             self.flow,
-            scored(self.flow, self.data.train),
-            scored(self.flow, self.data.validation),
+            parts["train"],
+            parts["validation"],
             out=RunFolder(self.out, self.run.to_json()),
             resume=resume,
             progress=progress,
@@ -75,9 +76,9 @@ class Work:
     def describe(self) -> str:
         """What is trained on what, in a line, behind what was found in the data."""
         run, rows, shape = self.run, len(self.data.train), tuple(self.flow.event_shape)
-        told = (
-            f"{run.model}, {count_parameters(self.flow):,} parameters, on {run.data}: {rows:,} events of shape {shape}"
-        )
+        given = "" if run.labels is None else f", given their {LABEL}, of {run.labels}"
+        size = f"{run.model}, {count_parameters(self.flow):,} parameters"
+        told = f"{size}, on {run.data}: {rows:,} events of shape {shape}{given}"
         return "\n".join([*self.data.notes, told])
 
     def _facts(self, result: FitResult) -> dict[str, Any]:

@@ -76,7 +76,10 @@ def load_labels(spec: str, file: str | None = None) -> Labels:
     kind, _, path = spec.partition(":")
     if kind in KINDS:
         return _as_labels(*KINDS[kind](Path(path).expanduser()))
-    raise DataError(f"{spec} has no labels of its own: name a file of them, one whole number for each event")
+    raise DataError(
+        f"{spec} has no labels of its own, as digits, mnist:FOLDER and cifar10:FOLDER have: expected a file of them, "
+        "one whole number for each event"
+    )
 
 
 def _from_file(name: str) -> Labels:

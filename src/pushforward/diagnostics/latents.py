@@ -7,13 +7,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 
 Latents = tuple[Tensor, ...]
 
 
 def latents(flow: Flow, x: Tensor) -> Latents:
-    """Return the latents of events, those of every level in a tuple."""
+    """Return the latents of events, those of every level in a tuple.
+
+    Raises:
+        UsageError: if the flow takes a context.
+    """
+    if flow.context is not None:
+        raise UsageError("walks between latents expect a flow without a context, and this one takes one")
     encoded: Tensor | Sequence[Tensor] = flow.encode(x)
     return (encoded,) if isinstance(encoded, Tensor) else tuple(encoded)
 

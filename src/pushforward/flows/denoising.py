@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from pushforward.distributions.base import Distribution
+from pushforward.distributions.inputs import as_context, as_events
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
+from pushforward.networks.context import broadcast, check_context
 from pushforward.transforms.chain import Chain, parts_in_turn
 from pushforward.transforms.surjections.gaussian_dequantization import GaussianDequantization
 
@@ -23,14 +25,14 @@ def denoised(flow: Distribution, y: Tensor, noise: float, context: Any = None) -
 
     Args:
         flow: the density of noisy events, a flow or another distribution.
-        y: noisy events.
+        y: noisy events; one with many contexts, and many with one context, broadcast.
         noise: the noise's standard deviation.
         context: the context, as for ``flow.log_prob``.
 
     Raises:
         ShapeError: if the events or the context do not fit the flow.
 
-    Source: Zhai et al. (2024), arXiv:2412.06329, section 3.4.
+    Source: Zhai et al. (2024), arXiv:2412.06329.
 
     Example:
         >>> from pushforward.distributions import StandardNormal
@@ -40,10 +42,23 @@ def denoised(flow: Distribution, y: Tensor, noise: float, context: Any = None) -
         >>> denoised(flow, torch.tensor([[2.0]]), noise=0.6).round(decimals=2)
         tensor([[1.2800]])
     """
-    with torch.enable_grad():
-        noisy = y.detach().requires_grad_()
-        (score,) = torch.autograd.grad(flow.log_prob(noisy, context).sum(), noisy)
-    return y + noise**2 * score
+    # Copies, since nothing that was made in inference mode can carry a gradient.
+    with torch.inference_mode(False), torch.enable_grad():
+        events = as_events(flow, y, discrete=False).detach().clone()
+        given = as_context(flow, context)
+        given = None if given is None else given.detach().clone()
+        # Each with a context of its own has a score of its own.
+        noisy = _with_contexts(flow, events, given).requires_grad_()
+        (score,) = torch.autograd.grad(flow.log_prob(noisy, given).sum(), noisy)
+    return noisy.detach() + noise**2 * score
+
+
+def _with_contexts(flow: Distribution, events: Tensor, context: Tensor | None) -> Tensor:
+    """Events for each of the contexts that they are broadcast with."""
+    check_context(context, flow.context, "denoised")
+    if context is None or flow.context is None:
+        return events
+    return broadcast(events, len(flow.event_shape), context, len(flow.context.shape), "denoised").clone()
 
 
 def sample_denoised(
@@ -63,7 +78,7 @@ def sample_denoised(
     Raises:
         UsageError: if the flow begins with something else.
 
-    Source: Zhai et al. (2024), arXiv:2412.06329, section 3.4.
+    Source: Zhai et al. (2024), arXiv:2412.06329.
 
     Example:
         >>> import pushforward as pf

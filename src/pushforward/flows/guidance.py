@@ -27,9 +27,10 @@ def guided(flow: Flow, weight: float) -> Flow:
         weight: ``w``; 0 is the flow itself.
 
     Raises:
-        UsageError: if the flow has no such embedding, or no autoregressive layer with a context.
+        UsageError: if the flow has no such embedding, or no autoregressive layer with a context, or the weight is no
+            finite number.
 
-    Source: Ho, Salimans (2022), arXiv:2207.12598; of flows, Zhai et al. (2024), arXiv:2412.06329, section 3.5.
+    Source: Ho, Salimans (2022), arXiv:2207.12598; of flows, Zhai et al. (2024), arXiv:2412.06329.
 
     Example:
         >>> import torch, pushforward as pf

@@ -9,6 +9,7 @@ from functools import partial
 from torch import nn
 
 from pushforward.distributions import StandardNormal
+from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.models.contexts import Conditioning, conditioning
 from pushforward.models.images.architecture import image_shape
@@ -71,6 +72,7 @@ def transformer_flow(
     """
     real_line("transformer_flow", scalar)
     given = conditioning(context, embedding)
+    _check_options(shape, noise, unconditional, given)
     if shape is None:
         count, token = vector_features(features, levels), 1
         start: list[Transform] = [Standardise(count)]
@@ -84,7 +86,7 @@ def transformer_flow(
         given = _by_patches(given, embedding, (height // patch, width // patch))
     network = partial(CausalTransformer, token=token, hidden=hidden, blocks=blocks, heads=heads, dropout=dropout)
     parts = alternating_layers(count, scalar, network, given.taken, layers)
-    if unconditional and isinstance(given.taken, int) and given.taken:
+    if unconditional and isinstance(given.taken, int):
         given = replace(given, embedding=DroppedContext(given.taken, given.embedding, unconditional))
     return given.flow([*start, *parts], StandardNormal((count,)))
 
@@ -160,11 +162,24 @@ def tarflow(
     )
 
 
+def _check_options(shape: Sequence[int] | None, noise: float, unconditional: float, given: Conditioning) -> None:
+    """Refuse what would change nothing."""
+    if noise and (shape is None or len(shape) != 3):
+        raise UsageError(f"noise= is for images of integers, which shape=(channels, height, width) is for; got {noise}")
+    if unconditional and not given.taken:
+        raise UsageError(f"unconditional={unconditional} leaves out contexts, and there are none: give context= too")
+
+
 def _by_patches(given: Conditioning, embedding: nn.Module | None, plane: tuple[int, int]) -> Conditioning:
     """The same, with an image as context averaged over as many places as there are patches, all of which every token
     sees."""
     if isinstance(given.taken, int):
         return given
+    if len(given.taken) != 3:
+        raise UsageError(
+            f"tarflow expects a context that is a vector or an image (channels, height, width), got {given.taken}: "
+            "give an embedding= network that makes one of it"
+        )
     averaged = nn.Sequential(
         nn.Identity() if embedding is None else embedding, nn.AdaptiveAvgPool2d(plane), nn.Flatten()
     )

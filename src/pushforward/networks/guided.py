@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -20,9 +22,10 @@ class Guided(CausalNetwork):
         weight: ``w``: 0 is the network itself, -1 what it says without a context, more than 0 exaggerates the context.
 
     Raises:
-        UsageError: if the network takes no context, or ``none`` is none of its contexts.
+        UsageError: if the network takes no context, or ``none`` is none of its contexts, or the weight is no finite
+            number.
 
-    Source: Ho, Salimans (2022), arXiv:2207.12598; of flows, Zhai et al. (2024), arXiv:2412.06329, section 3.5.
+    Source: Ho, Salimans (2022), arXiv:2207.12598; of flows, Zhai et al. (2024), arXiv:2412.06329.
 
     Example:
         >>> from pushforward.networks import CausalTransformer
@@ -41,6 +44,8 @@ class Guided(CausalNetwork):
                 f"Guided expects none= to be one context of shape {tuple(network.context.features_shape)}, got "
                 f"{tuple(none.shape)}"
             )
+        if not isinstance(weight, int | float) or not math.isfinite(weight):
+            raise UsageError(f"Guided expects a weight that is a finite number, got {weight!r}")
         super().__init__(network.inputs, network.outputs, network.context, network.numbers)
         self.network, self.weight = network, weight
         self.register_buffer("none", none.detach().clone())

@@ -6,7 +6,8 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from pushforward.kernels.attention import attention, causal_attention
 
 
 class Cache(Protocol):
@@ -44,12 +45,12 @@ class CausalBlock(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """All tokens at once, ``(N, T, hidden)``."""
-        return self._residuals(h, F.scaled_dot_product_attention(*self._heads(h), is_causal=True))
+        return self._residuals(h, causal_attention(*self._heads(h)))
 
     def step(self, h: Tensor, cache: Cache) -> Tensor:
         """The next token, ``(N, 1, hidden)``, given the keys and values of those before it."""
         query, key, value = self._heads(h)
-        return self._residuals(h, F.scaled_dot_product_attention(query, *cache.grown(key, value)))
+        return self._residuals(h, attention(query, *cache.grown(key, value)))
 
     def _heads(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, ``(N, heads, T, d)`` each."""

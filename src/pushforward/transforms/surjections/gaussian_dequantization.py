@@ -40,7 +40,7 @@ class GaussianDequantization(Transform):
     Raises:
         UsageError: for fewer than 2 levels, or noise that is not above 0.
 
-    Source: Zhai et al. (2024), arXiv:2412.06329, section 3.3.
+    Source: Zhai et al. (2024), arXiv:2412.06329.
 
     Example:
         >>> layer = GaussianDequantization(256, 0.05, event_dims=1)

@@ -1,0 +1,67 @@
+"""Labels of images on the command line: what their models are told of each event, as columns are of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from pushforward.cli.given_frames import Scored, scored
+from pushforward.data.dataset import Dataset
+from pushforward.data.labels import Labels, load_labels
+from pushforward.errors import UsageError
+
+if TYPE_CHECKING:
+    from pushforward.cli.runs import Run
+    from pushforward.flows.flow import Flow
+
+#: What labels are called where columns of a table are named: ``--context label``, ``--given label=7``.
+LABEL = "label"
+
+
+def count_labels(labels: Labels) -> int:
+    """How many labels there are, if they are counted from 0.
+
+    Raises:
+        UsageError: one is below 0.
+    """
+    every = torch.cat([labels.train, labels.validation, labels.test])
+    if int(every.min()) < 0:
+        raise UsageError(f"--context {LABEL} expects labels from 0 on, got {int(every.min())}")
+    return int(every.max()) + 1
+
+
+def scored_parts(run: Run, flow: Flow, data: Dataset, spec: str) -> dict[str, Scored]:
+    """The parts of data as a flow scores them: events alone, what comes behind the first frames of clips, or events
+    with their labels.
+
+    Raises:
+        DataError: the flow was trained with labels, and the data that ``spec`` names have none.
+    """
+    if run.labels is None:
+        return {name: scored(flow, x) for name, x in data.parts().items()}
+    labels = load_labels(spec).check(data)
+    return {name: (x, getattr(labels, name)) for name, x in data.parts().items()}
+
+
+def parse_label(run: Run, given: Sequence[str]) -> Tensor | None:
+    """The label of ``--given label=VALUE``; None for a model that is told none.
+
+    Raises:
+        UsageError: it is missing, superfluous, written otherwise, or none of the labels.
+    """
+    if run.labels is None:
+        if given:
+            raise UsageError(
+                f"--given is for runs of tables and of images with labels (train --context {LABEL}), and this flow has "
+                "nothing to give"
+            )
+        return None
+    values = [item.partition("=")[2] for item in given if item.partition("=")[0] == LABEL]
+    known = {str(label): label for label in range(run.labels)}
+    if len(values) != 1 or len(given) != 1 or values[0] not in known:
+        wanted = f"--given {LABEL}=VALUE, from 0 to {run.labels - 1}"
+        raise UsageError(f"this model needs {wanted}, got {' '.join(given) or 'none'}")
+    return torch.tensor(known[values[0]])
