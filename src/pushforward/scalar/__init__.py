@@ -19,6 +19,7 @@ from pushforward.scalar.polynomial import OddPolynomial
 from pushforward.scalar.rounded_shift import CyclicShift, RoundedShift
 from pushforward.scalar.splines.circular import CircularRationalQuadraticSpline
 from pushforward.scalar.splines.cubic import CubicSpline
+from pushforward.scalar.splines.histogram import HistogramCDF
 from pushforward.scalar.splines.linear import LinearSpline
 from pushforward.scalar.splines.quadratic import QuadraticSpline
 from pushforward.scalar.splines.rational_quadratic import RationalQuadraticSpline
@@ -44,6 +45,7 @@ __all__ = [
     "DeepSigmoidal",
     "Exp",
     "GaussianMixtureCDF",
+    "HistogramCDF",
     "IntegralNetwork",
     "LeakyReLU",
     "GatedAffine",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import UsageError
-from pushforward.networks.causal import CausalNetwork
+from pushforward.networks.causal import CausalNetwork, check_sizes
 from pushforward.networks.masked.made import by_variable
 from pushforward.spaces import Space
 
@@ -17,13 +17,17 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 @torch.no_grad()
-def check_causal(network: nn.Module, variables: int, numbers: int, context: Space | None, owner: str) -> None:
-    """Raise :class:`UsageError` if the outputs for a variable change with that variable or one behind it.
+def check_causal(
+    network: nn.Module, variables: int, outputs: int, numbers: int, context: Space | None, owner: str
+) -> None:
+    """Raise :class:`UsageError` if the outputs for a variable change with that variable or one behind it, or if a
+    network that is causal by its make has other sizes.
 
-    A copy with its weights moved is asked, since networks start at outputs of zero, which depend on nothing.
+    Of any other a copy with its weights moved is asked, since networks start at outputs of zero, which depend on
+    nothing.
     """
     if isinstance(network, CausalNetwork):
-        return
+        return check_sizes(network, variables, outputs, owner, numbers=numbers)
     network = moved(network)
     like = next(iter(network.parameters()), torch.zeros(()))
     x = torch.linspace(-1, 1, variables * numbers, dtype=like.dtype, device=like.device)
@@ -31,8 +35,8 @@ def check_causal(network: nn.Module, variables: int, numbers: int, context: Spac
     changed = torch.eye(variables, dtype=like.dtype, device=like.device).repeat_interleave(numbers, 1)
     rows = torch.cat([x[None], x + changed])
     given: Tensor | None = None if context is None else like.new_zeros(len(rows), *context.features_shape)
-    outputs = by_variable(network(rows, given), variables)
-    differs = ((outputs[1:] - outputs[:1]).abs() > 1e-5).any(-1)
+    said = by_variable(network(rows, given), variables)
+    differs = ((said[1:] - said[:1]).abs() > 1e-5).any(-1)
     # differs[j, i]: the outputs for i change with j, which only j < i may do.
     seen_too_early = differs.tril(0)
     if bool(seen_too_early.any()):
