@@ -119,12 +119,26 @@ def test_columns_of_many_scales_let_gradients_pass() -> None:
         (lambda: Autoregressive(3, Affine(), MADE(4, 8)), "inputs=3"),
         (lambda: HistogramCDF(1), "2 bins"),
         (lambda: HistogramCDF(5000), "at most 4096"),
-        (lambda: pf.models.autoregressive_image_flow((1, 4, 4), context=(1, 4, 4)), "embedding="),
+        (lambda: RasterNetwork(12, 24, 5, plane=(3, 2), context_image=(1, 3, 2)), "context_image"),
     ],
 )
 def test_networks_and_sizes_that_do_not_fit_are_said(make: Callable[[], object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         make()
+
+
+def test_an_image_as_context_is_seen_at_its_place_and_below() -> None:
+    torch.manual_seed(0)
+    flow = pf.models.autoregressive_image_flow((1, 4, 3), 4, context=(2, 4, 3), layers=2, hidden=6, first_kernel=3)
+    parts = randomise(flow, 0.5, seeded()).double().modules()
+    layer = next(part for part in parts if isinstance(part, Autoregressive))
+    z, context = torch.rand(2, 12, generator=seeded(1)).double(), torch.randn(2, 24, generator=seeded(2)).double()
+    moved = context.clone()
+    moved[:, 12 + 7] += 1.0
+    with torch.no_grad():
+        outputs, others = (layer.parameters_in_order(z, each) for each in (context, moved))
+        assert torch.equal(outputs[:, :6], others[:, :6]) and bool((outputs != others)[:, 7].all())
+        assert torch.allclose(layer.decode(z, context), layer.inverse_in_turn(z, context)[0])
 
 
 # Histograms

@@ -8,7 +8,6 @@ from functools import partial
 from torch import nn
 
 from pushforward.distributions import Uniform
-from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.models.contexts import conditioning
 from pushforward.models.images.architecture import MNIST, image_shape
@@ -39,7 +38,7 @@ def autoregressive_image_flow(
     Args:
         shape: channels, height and width; the channels of a pixel come in turn.
         levels: how many values a pixel takes.
-        context: the context: a number of features or a space of vectors; 0 for none.
+        context: the context: a number of features, or the shape of an image; 0 for none.
         embedding: a network of the context that is trained with the flow.
         layers: gated layers.
         hidden: channels of each stack.
@@ -60,11 +59,10 @@ def autoregressive_image_flow(
     """
     shape = image_shape(shape)
     given = conditioning(context, embedding)
-    if not isinstance(given.taken, int):
-        raise UsageError(
-            f"autoregressive-image-flow expects a context of numbers, got one of shape {given.taken}: give "
-            "embedding= a network that makes a vector of it"
-        )
+    context_image = None if isinstance(given.taken, int) else given.taken
+    if context_image is not None:
+        # Autoregressive layers are of vectors, and so are their contexts.
+        given = conditioning(context, nn.Sequential(embedding or nn.Identity(), nn.Flatten()))
     pixels = partial(
         GatedPixelCNN,
         hidden=hidden,
@@ -74,6 +72,6 @@ def autoregressive_image_flow(
         center=0.5,
         unit=0.5,
     )
-    network = partial(RasterNetwork, plane=shape[1:], network=pixels)
+    network = partial(RasterNetwork, plane=shape[1:], network=pixels, context_image=context_image)
     layer = Autoregressive(shape.numel(), HistogramCDF(levels), network, given.taken)
     return given.flow([Dequantization(levels), Patches(shape, 1), layer], Uniform((shape.numel(),)))
