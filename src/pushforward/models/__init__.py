@@ -14,7 +14,8 @@ from pushforward.models.graphs import graph_cnf
 from pushforward.models.images.autoregressive import autoregressive_image_flow
 from pushforward.models.images.flowpp import flowpp
 from pushforward.models.images.multiscale import glow, multiscale
-from pushforward.models.images.pixels import gated_pixelcnn, pixelcnn, pixelcnn_pp, pixelrnn
+from pushforward.models.images.pixelrnn import pixelrnn
+from pushforward.models.images.pixels import gated_pixelcnn, pixelcnn, pixelcnn_pp
 from pushforward.models.images.tutorial import mnist_multiscale, mnist_simple, mnist_vardeq
 from pushforward.models.integers import coarse_to_fine, idf, idf_vector
 from pushforward.models.matching import cnf

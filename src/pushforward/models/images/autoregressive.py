@@ -62,7 +62,7 @@ def autoregressive_image_flow(
     context_image = None if isinstance(given.taken, int) else given.taken
     if context_image is not None:
         # Autoregressive layers are of vectors, and so are their contexts.
-        given = conditioning(context, nn.Sequential(embedding or nn.Identity(), nn.Flatten()))
+        given = conditioning(context, nn.Sequential(nn.Identity() if embedding is None else embedding, nn.Flatten()))
     pixels = partial(
         GatedPixelCNN,
         hidden=hidden,
