@@ -124,6 +124,7 @@ SCALARS: dict[str, tuple[Callable[[], ScalarBijection], Tensor]] = {
     "ConicalCombination": (lambda: scalar.ConicalCombination(Affine(), scalar.LeakyReLU()), normal(8)),
     "RoundedShift": (scalar.RoundedShift, integers(17, 8).float()),
     "CyclicShift": (lambda: scalar.CyclicShift(17), integers(17, 8).float()),
+    "DiscretizedLogisticCDF": (scalar.DiscretizedLogisticCDF, uniform(8)),
     "HistogramCDF": (scalar.HistogramCDF, uniform(8)),
     "LinearSpline": (scalar.LinearSpline, 3 * normal(8)),
     "QuadraticSpline": (scalar.QuadraticSpline, 3 * normal(8)),

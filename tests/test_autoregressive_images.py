@@ -29,7 +29,9 @@ from pushforward.networks import (
     RasterNetwork,
     RowLSTM,
 )
-from pushforward.scalar import Affine, HistogramCDF, RationalQuadraticSpline
+from pushforward.numerics import bounded
+from pushforward.scalar import Affine, DiscretizedLogisticCDF, HistogramCDF, RationalQuadraticSpline
+from pushforward.scalar.splines.histogram import CellsCDF
 from pushforward.testing import randomise
 from pushforward.transforms import Autoregressive
 
@@ -117,6 +119,7 @@ def test_columns_of_many_scales_let_gradients_pass() -> None:
         (lambda: AutoregressiveDistribution(3, CategoricalMass(4), MADE(3, 15)), "outputs=12"),
         (lambda: Autoregressive(3, RationalQuadraticSpline(), MADE(3, 90)), "outputs=69"),
         (lambda: Autoregressive(3, Affine(), MADE(4, 8)), "inputs=3"),
+        (lambda: pf.models.autoregressive_image_flow(likelihood="normal"), "one of categorical, logistic"),
         (lambda: HistogramCDF(1), "2 bins"),
         (lambda: HistogramCDF(5000), "at most 4096"),
         (lambda: RasterNetwork(12, 24, 5, plane=(3, 2), context_image=(1, 3, 2)), "context_image"),
@@ -154,10 +157,19 @@ def test_a_histogram_has_the_shares_of_its_softmax() -> None:
     assert torch.allclose(cdf.forward(x, parameters.expand(50, 5))[1], derivative.log())
 
 
+def test_a_discretized_logistic_has_the_masses_between_its_cells() -> None:
+    """A single logistic on the logits: ``sigmoid((logit(k / K) - m) / s)`` at the ends of the cells."""
+    cdf, parameters = DiscretizedLogisticCDF(5, 1), torch.tensor([0.3, 0.8, -0.7]).double()
+    edges = torch.linspace(0, 1, 6).double()
+    z, _ = cdf.forward(edges, parameters.expand(6, 3))
+    expected = torch.sigmoid((torch.logit(edges) - 0.8) / bounded(parameters[2], 5.0).exp())
+    assert torch.allclose(z, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_cells_are_found_again_whatever_the_network_emits(dtype: torch.dtype) -> None:
-    cdf = HistogramCDF(17)
-    parameters = 1e4 * torch.randn(200, 17, generator=seeded(), dtype=dtype)
+@pytest.mark.parametrize("cdf", [HistogramCDF(17), DiscretizedLogisticCDF(17, 3)], ids=["histogram", "logistic"])
+def test_cells_are_found_again_whatever_the_network_emits(cdf: CellsCDF, dtype: torch.dtype) -> None:
+    parameters = 1e4 * torch.randn(200, cdf.num_parameters, generator=seeded(), dtype=dtype)
     cells = torch.arange(200) % 17
     x = (cells + 0.5).to(dtype) / 17
     z, log_dz = cdf.forward(x, parameters)
@@ -169,8 +181,10 @@ def test_cells_are_found_again_whatever_the_network_emits(dtype: torch.dtype) ->
 # The model
 
 
-def test_the_bound_of_a_single_pixel_is_its_mass() -> None:
-    flow = randomise(pf.models.autoregressive_image_flow((1, 1, 1), 4, layers=1, hidden=4), 1.0, seeded()).double()
+@pytest.mark.parametrize("likelihood", ["categorical", "logistic"])
+def test_the_bound_of_a_single_pixel_is_its_mass(likelihood: str) -> None:
+    flow = pf.models.autoregressive_image_flow((1, 1, 1), 4, likelihood=likelihood, layers=1, hidden=4)
+    flow = randomise(flow, 1.0, seeded()).double()
     x = torch.arange(4).view(4, 1, 1, 1)
     first, second = flow.log_prob(x, generator=seeded(1)), flow.log_prob(x, generator=seeded(2))
     assert torch.allclose(first, second) and torch.allclose(first.exp().sum(), torch.ones(()).double())

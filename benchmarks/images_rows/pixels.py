@@ -22,7 +22,14 @@ SECONDS = {"gated-pixelcnn": 600.0, "pixelcnn": 300.0, "autoregressive-image-flo
 DIGITS: dict[str, dict[str, Any]] = {
     "gated-pixelcnn": {"layers": 5, "hidden": 32, "first_kernel": 5, "dropout": 0.25, "likelihood": "logistic"},
     "pixelcnn": {"layers": 5, "hidden": 64, "first_kernel": 5, "dropout": 0.25, "likelihood": "logistic"},
-    "autoregressive-image-flow": {"layers": 5, "hidden": 32, "first_kernel": 5, "dropout": 0.3},
+    "autoregressive-image-flow": {
+        "layers": 5,
+        "hidden": 32,
+        "first_kernel": 5,
+        "dropout": 0.3,
+        "likelihood": "logistic",
+        "components": 5,
+    },
 }
 TRAINING: dict[str, Any] = {
     "batch_size": 64,

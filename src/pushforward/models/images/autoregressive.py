@@ -8,13 +8,14 @@ from functools import partial
 from torch import nn
 
 from pushforward.distributions import Uniform
+from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.models.contexts import conditioning
 from pushforward.models.images.architecture import MNIST, image_shape
 from pushforward.models.registry import model
 from pushforward.networks import GatedPixelCNN, RasterNetwork
 from pushforward.networks.context import Context
-from pushforward.scalar import HistogramCDF
+from pushforward.scalar import DiscretizedLogisticCDF, HistogramCDF, ScalarBijection
 from pushforward.transforms import Autoregressive, Dequantization, Patches
 
 
@@ -24,6 +25,8 @@ def autoregressive_image_flow(
     levels: int = 256,
     context: Context = 0,
     embedding: nn.Module | None = None,
+    likelihood: str = "categorical",
+    components: int = 10,
     layers: int = 7,
     hidden: int = 64,
     first_kernel: int = 7,
@@ -40,6 +43,9 @@ def autoregressive_image_flow(
         levels: how many values a pixel takes.
         context: the context: a number of features, or the shape of an image; 0 for none.
         embedding: a network of the context that is trained with the flow.
+        likelihood: of a pixel's level: ``"categorical"``, or ``"logistic"`` (a mixture of discretized ones), which
+            knows that levels have an order, and is for tens of them.
+        components: logistics in each mixture.
         layers: gated layers.
         hidden: channels of each stack.
         first_kernel: the side of the first layer's kernels, odd and at least 3.
@@ -73,5 +79,18 @@ def autoregressive_image_flow(
         unit=0.5,
     )
     network = partial(RasterNetwork, plane=shape[1:], network=pixels, context_image=context_image)
-    layer = Autoregressive(shape.numel(), HistogramCDF(levels), network, given.taken)
+    layer = Autoregressive(shape.numel(), cells_of(likelihood, levels, components), network, given.taken)
     return given.flow([Dequantization(levels), Patches(shape, 1), layer], Uniform((shape.numel(),)))
+
+
+def cells_of(likelihood: str, levels: int, components: int) -> ScalarBijection:
+    """The distribution function of a pixel with a cell for each level, by name.
+
+    Raises:
+        UsageError: if there is none of the name.
+    """
+    if likelihood == "categorical":
+        return HistogramCDF(levels)
+    if likelihood == "logistic":
+        return DiscretizedLogisticCDF(levels, components)
+    raise UsageError(f"likelihood expects one of categorical, logistic for flows of images, got {likelihood!r}")
