@@ -17,7 +17,7 @@ from pushforward.errors import UsageError
 from pushforward.kernels.autoregressive import is_sweepable
 from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory, make_network
-from pushforward.networks.masked.causal import check_causal
+from pushforward.networks.masked.causal import check_network
 from pushforward.networks.masked.made import MADE, by_variable
 from pushforward.numerics import uniform_noise
 from pushforward.spaces import Space
@@ -89,7 +89,7 @@ class AutoregressiveDistribution(Distribution):
         self.context = vector_context(context, owner)
         outputs = features * conditional.num_parameters
         self.network = make_network(network, features, outputs, self.context, owner)
-        check_causal(self.network, features, outputs, 1, self.context, owner)
+        check_network(self.network, features, outputs, 1, self.context, owner)
         self.register_buffer("like", torch.zeros(()), persistent=False)
         self.register_buffer("order", order.clone())
         self.register_buffer("inverse_order", torch.argsort(order))

@@ -16,18 +16,23 @@ from pushforward.spaces import Space
 Network = TypeVar("Network", bound=nn.Module)
 
 
-@torch.no_grad()
-def check_causal(
+def check_network(
     network: nn.Module, variables: int, outputs: int, numbers: int, context: Space | None, owner: str
 ) -> None:
-    """Raise :class:`UsageError` if the outputs for a variable change with that variable or one behind it, or if a
-    network that is causal by its make has other sizes.
-
-    Of any other a copy with its weights moved is asked, since networks start at outputs of zero, which depend on
-    nothing.
-    """
+    """Raise :class:`UsageError` unless a network is causal: by its make and of these sizes, or as :func:`check_causal`
+    finds."""
     if isinstance(network, CausalNetwork):
-        return check_sizes(network, variables, outputs, owner, numbers=numbers)
+        check_sizes(network, variables, outputs, owner, numbers=numbers)
+    else:
+        check_causal(network, variables, numbers, context, owner)
+
+
+@torch.no_grad()
+def check_causal(network: nn.Module, variables: int, numbers: int, context: Space | None, owner: str) -> None:
+    """Raise :class:`UsageError` if the outputs for a variable change with that variable or one behind it.
+
+    A copy with its weights moved is asked, since networks start at outputs of zero, which depend on nothing.
+    """
     network = moved(network)
     like = next(iter(network.parameters()), torch.zeros(()))
     x = torch.linspace(-1, 1, variables * numbers, dtype=like.dtype, device=like.device)
@@ -35,8 +40,8 @@ def check_causal(
     changed = torch.eye(variables, dtype=like.dtype, device=like.device).repeat_interleave(numbers, 1)
     rows = torch.cat([x[None], x + changed])
     given: Tensor | None = None if context is None else like.new_zeros(len(rows), *context.features_shape)
-    said = by_variable(network(rows, given), variables)
-    differs = ((said[1:] - said[:1]).abs() > 1e-5).any(-1)
+    outputs = by_variable(network(rows, given), variables)
+    differs = ((outputs[1:] - outputs[:1]).abs() > 1e-5).any(-1)
     # differs[j, i]: the outputs for i change with j, which only j < i may do.
     seen_too_early = differs.tril(0)
     if bool(seen_too_early.any()):

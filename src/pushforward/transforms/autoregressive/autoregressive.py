@@ -14,7 +14,7 @@ from pushforward.kernels.selection import reorder
 from pushforward.networks.causal import CausalNetwork
 from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory, check_outputs, make_network
-from pushforward.networks.masked.causal import check_causal
+from pushforward.networks.masked.causal import check_network
 from pushforward.networks.masked.made import MADE
 from pushforward.scalar.base import ScalarBijection
 from pushforward.transforms.base import Bijection
@@ -83,7 +83,7 @@ class Autoregressive(Bijection):
         numbers = self.domain.features_shape[0] // features
         outputs = features * self.emitted
         self.network = make_network(network, features, outputs, self.context, "Autoregressive", numbers=numbers)
-        check_causal(self.network, features, outputs, numbers, self.context, "Autoregressive")
+        check_network(self.network, features, outputs, numbers, self.context, "Autoregressive")
         # In the order of dependence, one row for each dimension.
         self.shared = nn.Parameter(torch.zeros(features, scalar.num_shared)) if scalar.num_shared else None
         # Persistent: a random order must come back with the weights.
