@@ -124,6 +124,8 @@ SCALARS: dict[str, tuple[Callable[[], ScalarBijection], Tensor]] = {
     "ConicalCombination": (lambda: scalar.ConicalCombination(Affine(), scalar.LeakyReLU()), normal(8)),
     "RoundedShift": (scalar.RoundedShift, integers(17, 8).float()),
     "CyclicShift": (lambda: scalar.CyclicShift(17), integers(17, 8).float()),
+    "DiscretizedLogisticCDF": (scalar.DiscretizedLogisticCDF, uniform(8)),
+    "HistogramCDF": (scalar.HistogramCDF, uniform(8)),
     "LinearSpline": (scalar.LinearSpline, 3 * normal(8)),
     "QuadraticSpline": (scalar.QuadraticSpline, 3 * normal(8)),
     "CubicSpline": (scalar.CubicSpline, 3 * normal(8)),
@@ -144,6 +146,16 @@ TRANSFORMS: dict[str, Case] = {
     "Autoregressive": Case(lambda: transforms.Autoregressive(5, Affine(), SMALL_MADE, order=[4, 0, 2, 1, 3]), VECTORS),
     "Autoregressive/context": Case(
         lambda: transforms.Autoregressive(5, scalar.LearnedBoundAffine(), SMALL_MADE, 2), VECTORS, CONTEXT
+    ),
+    "Autoregressive/pixels": Case(
+        lambda: transforms.Autoregressive(
+            8,
+            Affine(),
+            partial(networks.RasterNetwork, plane=(2, 2), network=partial(networks.GatedPixelCNN, hidden=4, layers=2)),
+            2,
+        ),
+        normal(6, 8),
+        CONTEXT,
     ),
     "Autoregressive/dilated": Case(
         lambda: transforms.Autoregressive(5, Affine(), partial(networks.WaveNet, hidden=4, dilations=(1, 2)), 2),
@@ -773,6 +785,9 @@ VECTOR_NETWORKS: dict[str, Callable[..., torch.nn.Module]] = {
     "NADE": networks.NADE,
     "RescaledNADE": networks.RescaledNADE,
     "CategoricalNADE": partial(networks.CategoricalNADE, classes=3),
+    "RasterNetwork": partial(
+        networks.RasterNetwork, plane=(2, 2), network=partial(networks.GatedPixelCNN, hidden=4, layers=2)
+    ),
     "ResidualMADE": networks.ResidualMADE,
     "Clipped": networks.Clipped,
     "WaveNet": partial(networks.WaveNet, hidden=8, dilations=(1, 2)),

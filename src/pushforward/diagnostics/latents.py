@@ -26,9 +26,19 @@ def latents(flow: Flow, x: Tensor) -> Latents:
 
 
 def decode_walk(flow: Flow, walk: Sequence[Latents]) -> Tensor:
-    """Return the events ``(N, steps, ...)`` of the latents of ``N`` events at each step of a walk."""
+    """Return the events ``(N, steps, ...)`` of the latents of ``N`` events at each step of a walk.
+
+    Raises:
+        UsageError: if the latents are integers as the events are, between which there is nothing.
+    """
     levels = [torch.stack(level, 1) for level in zip(*walk)]
-    return flow.decode(levels if len(levels) > 1 else levels[0])
+    events = flow.decode(levels if len(levels) > 1 else levels[0])
+    if flow.support.discrete and not bool(flow.support.contains(events).all()):
+        raise UsageError(
+            "a walk through the latents expects a flow whose latents are real numbers, got one whose latents are "
+            "integers: train a flow with dequantization, such as multiscale or autoregressive-image-flow"
+        )
+    return events
 
 
 def scaled(factors: Tensor, level: Tensor) -> Tensor:

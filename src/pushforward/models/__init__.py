@@ -11,9 +11,11 @@ from pushforward.models.continuous import ffjord
 from pushforward.models.contractive import densenet_flow, iresnet, residual_flow
 from pushforward.models.couplings import nice, realnvp
 from pushforward.models.graphs import graph_cnf
+from pushforward.models.images.autoregressive import autoregressive_image_flow
 from pushforward.models.images.flowpp import flowpp
 from pushforward.models.images.multiscale import glow, multiscale
-from pushforward.models.images.pixels import gated_pixelcnn, pixelcnn, pixelcnn_pp, pixelrnn
+from pushforward.models.images.pixelrnn import pixelrnn
+from pushforward.models.images.pixels import gated_pixelcnn, pixelcnn, pixelcnn_pp
 from pushforward.models.images.tutorial import mnist_multiscale, mnist_simple, mnist_vardeq
 from pushforward.models.integers import coarse_to_fine, idf, idf_vector
 from pushforward.models.matching import cnf
@@ -38,6 +40,7 @@ from pushforward.models.video import videoflow
 
 __all__ = [
     "autoregressive",
+    "autoregressive_image_flow",
     "build",
     "categorical_flow",
     "cdf_1d",

@@ -36,6 +36,7 @@ from pushforward.networks.masked.images.base import PixelNetwork
 from pushforward.networks.masked.images.gated import GatedPixelCNN
 from pushforward.networks.masked.images.pixelcnn import PixelCNN
 from pushforward.networks.masked.images.pixelcnn_pp import PixelCNNPlusPlus
+from pushforward.networks.masked.images.raster import RasterNetwork
 from pushforward.networks.masked.made import MADE, MaskedNetwork, ResidualMADE
 from pushforward.networks.masked.nade import NADE, CategoricalNADE, RescaledNADE
 from pushforward.networks.masked.one_hot import OneHotMADE
@@ -87,6 +88,7 @@ __all__ = [
     "PixelCNN",
     "PixelCNNPlusPlus",
     "PixelNetwork",
+    "RasterNetwork",
     "RowLSTM",
     "AttentionConvNet",
     "GatedConvNet",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -73,3 +74,26 @@ class CausalNetwork(ModulePart):
             raise ShapeError(f"{owner} expects {self.inputs * self.numbers} inputs, got a tensor of {tuple(x.shape)}")
         check_context(context, self.context, owner)
         return x if context is None else broadcast(x, 1, context, 1, owner)
+
+
+class _Sized(Protocol):
+    inputs: int
+    outputs: int
+    numbers: int
+
+
+def check_sizes(network: _Sized, inputs: int, outputs: int, owner: str, *, numbers: int = 1) -> None:
+    """Raise :class:`UsageError` unless a causal network is made for so many inputs and outputs: evaluated in order, one
+    of other sizes would answer for other variables, and nobody would notice.
+
+    Example:
+        >>> from pushforward.networks import MADE
+        >>> check_sizes(MADE(3, 9), 3, 6, "Autoregressive")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        pushforward.errors.UsageError: Autoregressive expects a causal network with inputs=3, outputs=6, ...
+    """
+    expected = {"inputs": inputs, "outputs": outputs, "numbers": numbers}
+    got = {name: getattr(network, name) for name in expected}
+    if got != expected:
+        told, made = (", ".join(f"{name}={size}" for name, size in sizes.items()) for sizes in (expected, got))
+        raise UsageError(f"{owner} expects a causal network with {told}, got {type(network).__name__} with {made}")

@@ -19,6 +19,7 @@ from pushforward.scalar.polynomial import OddPolynomial
 from pushforward.scalar.rounded_shift import CyclicShift, RoundedShift
 from pushforward.scalar.splines.circular import CircularRationalQuadraticSpline
 from pushforward.scalar.splines.cubic import CubicSpline
+from pushforward.scalar.splines.histogram import DiscretizedLogisticCDF, HistogramCDF
 from pushforward.scalar.splines.linear import LinearSpline
 from pushforward.scalar.splines.quadratic import QuadraticSpline
 from pushforward.scalar.splines.rational_quadratic import RationalQuadraticSpline
@@ -42,8 +43,10 @@ __all__ = [
     "CubicSpline",
     "DeepDenseSigmoidal",
     "DeepSigmoidal",
+    "DiscretizedLogisticCDF",
     "Exp",
     "GaussianMixtureCDF",
+    "HistogramCDF",
     "IntegralNetwork",
     "LeakyReLU",
     "GatedAffine",

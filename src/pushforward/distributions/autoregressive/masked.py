@@ -17,7 +17,7 @@ from pushforward.errors import UsageError
 from pushforward.kernels.autoregressive import is_sweepable
 from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory, make_network
-from pushforward.networks.masked.causal import check_causal
+from pushforward.networks.masked.causal import check_network
 from pushforward.networks.masked.made import MADE, by_variable
 from pushforward.numerics import uniform_noise
 from pushforward.spaces import Space
@@ -87,8 +87,9 @@ class AutoregressiveDistribution(Distribution):
         self.conditional = conditional
         self.support = conditional.support.with_shape((features,))
         self.context = vector_context(context, owner)
-        self.network = make_network(network, features, features * conditional.num_parameters, self.context, owner)
-        check_causal(self.network, features, 1, self.context, owner)
+        outputs = features * conditional.num_parameters
+        self.network = make_network(network, features, outputs, self.context, owner)
+        check_network(self.network, features, outputs, 1, self.context, owner)
         self.register_buffer("like", torch.zeros(()), persistent=False)
         self.register_buffer("order", order.clone())
         self.register_buffer("inverse_order", torch.argsort(order))

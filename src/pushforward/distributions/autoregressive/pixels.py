@@ -12,6 +12,7 @@ from pushforward.distributions.autoregressive.masked import Conditional
 from pushforward.distributions.base import Distribution
 from pushforward.errors import UsageError
 from pushforward.kernels.autoregressive import is_sweepable
+from pushforward.networks.causal import check_sizes
 from pushforward.networks.context import Context, image_context
 from pushforward.networks.factory import NetworkFactory, check_outputs, make_network
 from pushforward.networks.masked.causal import moved
@@ -78,7 +79,9 @@ class PixelDistribution(Distribution):
         outputs = self.variables * conditional.num_parameters
         self.network = make_network(network, shape[0], outputs, self.context, owner, numbers=self.numbers)
         self.register_buffer("like", torch.zeros(()), persistent=False)
-        if not isinstance(self.network, PixelNetwork):
+        if isinstance(self.network, PixelNetwork):
+            check_sizes(self.network, shape[0], outputs, owner, numbers=self.numbers)
+        else:
             self._check_causal()
 
     def parameters_of(self, x: Tensor, context: Tensor | None = None) -> Tensor:

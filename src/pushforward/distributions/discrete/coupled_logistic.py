@@ -83,7 +83,9 @@ class CoupledLogisticMixture(Part):
             moved = means[..., channel] + sum(
                 coefficients[..., channel, before] * (value - self.middle) for before, value in enumerate(drawn)
             )
-            drawn.append(torch.round(moved + spread[..., channel]).clamp(0, self.high))
+            # Added zero makes zeros of what rounds to -0.
+            value = torch.round(moved + spread[..., channel]) + 0.0
+            drawn.append(value.clamp(0, self.high))
         return torch.stack(drawn, -1)
 
     def constrain(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -131,5 +131,6 @@ class DiscretizedLogisticMixture(MassFunction):
         chosen = gumbel_argmax(log_weight, temperature, generator).unsqueeze(-1)
         mean, log_scale = mean.gather(-1, chosen).squeeze(-1), log_scale.gather(-1, chosen).squeeze(-1)
         noise = torch.logit(uniform_noise(mean, mean.shape, generator))
-        value = torch.round(mean + temperature * torch.exp(log_scale) * noise)
+        # Added zero makes zeros of what rounds to -0.
+        value = torch.round(mean + temperature * torch.exp(log_scale) * noise) + 0.0
         return value if self.low is None and self.high is None else value.clamp(self.low, self.high)

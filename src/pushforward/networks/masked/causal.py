@@ -9,11 +9,22 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.errors import UsageError
-from pushforward.networks.causal import CausalNetwork
+from pushforward.networks.causal import CausalNetwork, check_sizes
 from pushforward.networks.masked.made import by_variable
 from pushforward.spaces import Space
 
 Network = TypeVar("Network", bound=nn.Module)
+
+
+def check_network(
+    network: nn.Module, variables: int, outputs: int, numbers: int, context: Space | None, owner: str
+) -> None:
+    """Raise :class:`UsageError` unless a network is causal: by its make and of these sizes, or as :func:`check_causal`
+    finds."""
+    if isinstance(network, CausalNetwork):
+        check_sizes(network, variables, outputs, owner, numbers=numbers)
+    else:
+        check_causal(network, variables, numbers, context, owner)
 
 
 @torch.no_grad()
@@ -22,8 +33,6 @@ def check_causal(network: nn.Module, variables: int, numbers: int, context: Spac
 
     A copy with its weights moved is asked, since networks start at outputs of zero, which depend on nothing.
     """
-    if isinstance(network, CausalNetwork):
-        return
     network = moved(network)
     like = next(iter(network.parameters()), torch.zeros(()))
     x = torch.linspace(-1, 1, variables * numbers, dtype=like.dtype, device=like.device)

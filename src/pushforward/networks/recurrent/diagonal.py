@@ -110,15 +110,16 @@ class DiagonalLayerRow(RecurrentRow):
         self.layer = layer
         weight, self.hidden = layer.from_left.masked_weight[:, :, 0, 0], layer.hidden
         self.left_weight = torch.cat([weight, layer.left_states.beside.weight], 1).t().contiguous()
-        self.inputs = weight.new_zeros(width, rows, weight.shape[1])
+        nothing = weight.new_zeros(rows, self.hidden)
+        self.inputs = [weight.new_zeros(rows, weight.shape[1])] * width
         # The place before the first pixel holds the zeros that come in from the side.
-        self.left, self.memory = weight.new_zeros(2, width + 1, rows, self.hidden)
+        self.left, self.memory = [nothing] * (width + 1), [nothing] * (width + 1)
         self.right = weight.new_zeros(width, rows, self.hidden)
 
     def begin(self, term: Tensor) -> None:
-        term = term.expand(-1, -1, 1, self.inputs.shape[0])
+        term = term.expand(-1, -1, 1, len(self.inputs))
         self.term = term
-        above = self.layer.left_states.above(self.left[1:])
+        above = self.layer.left_states.above(torch.stack(self.left[1:]))
         self.gates = above + _by_pixel(plane_term(self.layer.from_left.bias, term))
 
     def at(self, j: int) -> Column:
@@ -132,7 +133,7 @@ class DiagonalLayerRow(RecurrentRow):
 
     def end(self) -> None:
         layer, weight = self.layer.right_states, self.layer.from_right.weight[:, :, 0, 0]
-        gates = F.linear(self.inputs, weight, self.layer.from_right.bias)
+        gates = F.linear(torch.stack(self.inputs), weight, self.layer.from_right.bias)
         gates = gates + layer.above(self.right) + _by_pixel(self.term)
         beside = layer.beside.weight.t()
         state = memory = torch.zeros_like(self.right[0])

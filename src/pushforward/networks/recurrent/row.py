@@ -90,15 +90,17 @@ class RowLayerRow(RecurrentRow):
     def begin(self, term: Tensor) -> None:
         above = self.layer.states(self.state)[:, :, None]
         self.inputs.begin(plane_term(self.layer.inputs.bias, term + above))
-        self.next_state, self.next_memory = torch.empty_like(self.state), torch.empty_like(self.memory)
+        self.memories = self.memory.unbind(2)
+        self.following: list[tuple[Tensor, Tensor]] = []
 
     def at(self, j: int) -> Column:
         def apply(x: Tensor) -> Tensor:
-            state, memory = lstm_cell(self.inputs.at(j)(x), self.memory[:, :, j])
-            self.next_state[:, :, j], self.next_memory[:, :, j] = state, memory
+            state, memory = lstm_cell(self.inputs.at(j)(x), self.memories[j])
+            self.following[j:] = [(state, memory)]
             return state
 
         return apply
 
     def end(self) -> None:
-        self.state, self.memory = self.next_state, self.next_memory
+        states, memories = zip(*self.following, strict=True)
+        self.state, self.memory = torch.stack(states, 2), torch.stack(memories, 2)

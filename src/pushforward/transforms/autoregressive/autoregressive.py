@@ -14,7 +14,7 @@ from pushforward.kernels.selection import reorder
 from pushforward.networks.causal import CausalNetwork
 from pushforward.networks.context import Context, vector_context
 from pushforward.networks.factory import NetworkFactory, check_outputs, make_network
-from pushforward.networks.masked.causal import check_causal
+from pushforward.networks.masked.causal import check_network
 from pushforward.networks.masked.made import MADE
 from pushforward.scalar.base import ScalarBijection
 from pushforward.transforms.base import Bijection
@@ -81,10 +81,9 @@ class Autoregressive(Bijection):
         self.tolerance = scalar.tolerance
         self.emitted = scalar.num_parameters - scalar.num_shared
         numbers = self.domain.features_shape[0] // features
-        self.network = make_network(
-            network, features, features * self.emitted, self.context, "Autoregressive", numbers=numbers
-        )
-        check_causal(self.network, features, numbers, self.context, "Autoregressive")
+        outputs = features * self.emitted
+        self.network = make_network(network, features, outputs, self.context, "Autoregressive", numbers=numbers)
+        check_network(self.network, features, outputs, numbers, self.context, "Autoregressive")
         # In the order of dependence, one row for each dimension.
         self.shared = nn.Parameter(torch.zeros(features, scalar.num_shared)) if scalar.num_shared else None
         # Persistent: a random order must come back with the weights.

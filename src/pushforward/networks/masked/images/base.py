@@ -83,13 +83,11 @@ class PixelNetwork(ModulePart):
         outputs = self._evaluate(channels_last(images), self._condition(batch, context, x.shape[-2:], images))
         return outputs.reshape(*batch, *outputs.shape[1:])
 
-    @torch.no_grad()
     def generate(self, choose: Choose, batch: torch.Size, context: Tensor | None = None, *, plane: torch.Size) -> None:
         """Choose the variables of images of a ``plane`` (height and width) in order, each given the outputs for it.
 
         ``choose(variables, outputs)`` is told the slice of variables that is next and the outputs ``(n, rows, P)`` for
-        them; rows are the flattened ``batch``. It returns the values it chose, ``(n F, rows)``. No gradients are
-        recorded.
+        them; rows are the flattened ``batch``. It returns the values it chose, ``(n F, rows)``. Gradients pass.
         """
         check_context(context, self.context, type(self).__name__)
         rows, like = math.prod(batch), next(self.parameters())
@@ -97,15 +95,16 @@ class PixelNetwork(ModulePart):
         variable = 0
         with recording_nothing():
             sweep = self._sweep(rows, plane[1])
-            pixel = like.new_zeros(rows, self.inputs)
+            nothing = like.new_zeros(rows, self.numbers)
             for i in range(plane[0]):
                 sweep.begin(condition.row(i))
                 for j in range(plane[1]):
+                    pixel = [nothing] * self.variables
                     for v in range(self.variables):
                         outputs = sweep.outputs(j).unflatten(1, (self.variables, -1))[None, :, v]
                         chosen = choose(slice(variable, variable + 1), outputs)
-                        pixel[:, v * self.numbers : (v + 1) * self.numbers] = self._scaled(chosen.t())
-                        sweep.write(j, pixel)
+                        pixel[v] = self._scaled(chosen.t())
+                        sweep.write(j, torch.cat(pixel, 1))
                         variable += 1
                 sweep.end()
 

@@ -1,6 +1,7 @@
 """Causal convolutions one pixel after the other: what a pixel takes from the rows above is computed once for its row.
 
-At pixel ``j`` there is left to do one product with the few pixels to its left, which lie side by side in memory.
+At pixel ``j`` there is left to do one product with the few pixels to its left. Nothing is overwritten, so that
+gradients pass.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class CausalRow:
         self.channels, self.left, self.right = weight.shape[1], left, weight.shape[3] - 1 - left
         self.above = weight[:, :, :-1]
         self.own = weight[:, :, -1, : left + 1].permute(2, 1, 0).reshape(-1, weight.shape[0])
-        self.line = weight.new_zeros(rows, (left + width) * self.channels)
+        self.nothing = weight.new_zeros(rows, self.channels)
+        self.line = [self.nothing] * (left + width)
         self.previous = weight.new_zeros(rows, self.channels, self.above.shape[2], width)
 
     def begin(self, term: Tensor) -> None:
@@ -39,18 +41,16 @@ class CausalRow:
         if self.above.shape[2]:
             term = term + F.conv2d(F.pad(self.previous, (self.left, self.right)), self.above)
         width = self.previous.shape[-1]
-        self.terms = term.expand(-1, -1, 1, width).squeeze(2).permute(2, 0, 1).contiguous()
-        self.line.zero_()
+        self.terms = term.expand(-1, -1, 1, width).squeeze(2).permute(2, 0, 1).contiguous().unbind()
+        self.line = [self.nothing] * len(self.line)
 
     def write(self, j: int, pixel: Tensor) -> None:
         """Set the channels ``(rows, C)`` of pixel ``j``."""
-        start = (self.left + j) * self.channels
-        self.line[:, start : start + self.channels] = pixel
+        self.line[self.left + j] = pixel
 
     def read(self, j: int) -> Tensor:
         """Return the result ``(rows, C')`` at pixel ``j``, given the pixels written so far."""
-        seen = self.line[:, j * self.channels : (j + self.left + 1) * self.channels]
-        return torch.addmm(self.terms[j], seen, self.own)
+        return torch.addmm(self.terms[j], torch.cat(self.line[j : j + self.left + 1], 1), self.own)
 
     def at(self, j: int) -> Column:
         """The layer at pixel ``j``: what comes in is written, and the result read."""
@@ -63,7 +63,7 @@ class CausalRow:
 
     def end(self) -> Tensor:
         """Keep the row for those below, and return it, ``(rows, C, 1, W)``."""
-        row = self.line[:, self.left * self.channels :].unflatten(1, (-1, self.channels)).transpose(1, 2)[:, :, None]
+        row = torch.stack(self.line[self.left :], 2)[:, :, None]
         if self.above.shape[2]:
             self.previous = torch.cat([self.previous[:, :, 1:], row], 2)
         return row
