@@ -83,6 +83,8 @@ class LocalBitsBack:
     working_bytes = 64
     starting_bits = 256
 
+    # Automatic differentiation takes no weights that were copied in inference mode.
+    @torch.inference_mode(False)
     def __init__(self, flow: Distribution) -> None:
         self.fingerprint = _fingerprint(flow)
         own = copy.deepcopy(flow).cpu().double().eval()
@@ -105,8 +107,9 @@ class LocalBitsBack:
         """Encode events (N, *event_shape) of integers."""
         if not len(x):
             return
-        bits, x = BitStack(coder), x.long()
-        with _one_thread():
+        bits = BitStack(coder)
+        with _coding():
+            x = x.long().clone()
             schedule = self._begin(coder, x)
             for start, stop in self._bounds(schedule, len(x)):
                 self.push_events(bits, x[start:stop])
@@ -119,7 +122,7 @@ class LocalBitsBack:
         bits, schedule = BitStack(coder), pop_schedule(coder)
         if schedule.plain > count:
             raise CodecError("a block says that it begins with more events than it has: it is damaged")
-        with _one_thread():
+        with _coding():
             batches = [self._pop_events(bits, stop - start) for start, stop in reversed(self._bounds(schedule, count))]
             plain = [torch.from_numpy(self.histograms.pop(coder)) for _ in range(schedule.plain)]
         first = [event.reshape(1, *self.event_shape) for event in reversed(plain)]
@@ -143,14 +146,15 @@ class LocalBitsBack:
         try:
             events = self._drawn(DRAWN)
         # A flow whose inverse does not converge at its own latents may do so near the data's.
-        except ConvergenceError:
+        except CodecError:
             events = torch.zeros((0, *self.event_shape), dtype=torch.int64)
         return Histograms(events, self.levels)
 
     def _drawn(self, count: int) -> Tensor:
         """Events that the flow draws itself."""
-        with _one_thread():
-            return self.flow.sample(count, generator=torch.Generator().manual_seed(0)).round().long()
+        with _coding():
+            drawn = self.flow.sample(count, generator=torch.Generator().manual_seed(0)).round()
+            return drawn.nan_to_num().clamp(self.low, self.high).long()
 
     def _begin(self, coder: AnsCoder, x: Tensor) -> Schedule:
         """Encode as many of the first events plainly as bits-back coding of the next takes bits to begin with."""
@@ -160,6 +164,8 @@ class LocalBitsBack:
             self.histograms.push(coder, x[plain])
             plain += 1
         each = self._bound(x[: max(1, min(plain, DRAWN))])
+        if not math.isfinite(each):
+            raise CodecError("the flow gives the events no density that is finite")
         return Schedule(plain, min(max(math.ceil(need / max(each, 1.0)), plain, 1), LARGEST_COUNT))
 
     def _bounds(self, schedule: Schedule, count: int) -> list[tuple[int, int]]:
@@ -182,7 +188,7 @@ class LocalBitsBack:
 
     def _bound(self, events: Tensor) -> float:
         """The mean of the bound on the bits of events, their noise drawn by a seed."""
-        with _one_thread():
+        with _coding():
             log_mass = self.flow.log_prob(events.double(), generator=torch.Generator().manual_seed(0))
         return -float(log_mass.mean()) / math.log(2)
 
@@ -202,13 +208,16 @@ def _parts(transform: Transform) -> list[Transform]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def _coding() -> Iterator[None]:
     """One thread and no gradients: sums must run in one order while encoding and decoding."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+        # The slopes of elementwise layers are found by automatic differentiation, which inference mode forbids.
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
             yield
+    except ConvergenceError as error:
+        raise CodecError(f"a layer of the flow cannot be inverted here: {error}") from error
     finally:
         torch.set_num_threads(threads)
 
