@@ -22,10 +22,10 @@ from pushforward.data.digits import load_digits
 from pushforward.data.idx import load_mnist
 
 DIGITS_SECONDS, MNIST_SECONDS, FAST_SECONDS = 600.0, 720.0, 120.0
-DIGITS: dict[str, Any] = {"layers": 6, "hidden": 48, "first_kernel": 5, "dropout": 0.4}
+DIGITS: dict[str, Any] = {"layers": 5, "hidden": 32, "first_kernel": 5, "dropout": 0.25, "likelihood": "logistic"}
 DIGITS_TRAINING: dict[str, Any] = {
     "batch_size": 64,
-    "learning_rate": 2e-3,
+    "learning_rate": 3e-3,
     "optimizer": "adamw",
     "weight_decay": 0.05,
     "warmup_steps": 50,
