@@ -6,13 +6,14 @@ import math
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 import pushforward as pf
 from pushforward import spaces
-from pushforward.codec import PortableFlow, export, load_portable, save_portable
+from pushforward.codec import PortableFlow, compress, decompress, export, load_portable, save_portable
 from pushforward.codec.entropy import AnsCoder
 from pushforward.codec.exact.bases import IntegerBase
 from pushforward.codec.exact.conditioners import export_network
@@ -22,7 +23,7 @@ from pushforward.codec.exact.masses import export_mass
 from pushforward.codec.exact.state import register_part
 from pushforward.codec.exact.transforms import IntegerTransform, Reorder
 from pushforward.distributions import Categorical, DiscretizedLogistic, DiscretizedLogisticMixture, GroupedDiscrete
-from pushforward.errors import UsageError
+from pushforward.errors import CodecError, UsageError
 from pushforward.flows import FactorOut
 from pushforward.networks import MLP, DenseMLP, DenseNet, ReZero
 from pushforward.scalar import Affine, CyclicShift, RoundedShift
@@ -298,6 +299,33 @@ class IntegerNegation(IntegerTransform):
 
     def turned(self) -> list[IntegerTransform]:
         return [self]
+
+
+class Capped(Negated):
+    """A transform of one's own whose exact form is none."""
+
+
+@dataclass
+class IntegerCap(IntegerNegation):
+    """It leads no event of the largest value back."""
+
+    def forward(self, x: Tensor, context: Tensor, pixels: int) -> Tensor:
+        return x.clamp(max=self.largest - 1)
+
+    def inverse(self, z: Tensor, context: Tensor, pixels: int) -> Tensor:
+        return z
+
+
+def test_what_would_not_read_back_is_never_written():
+    """A reader of the file could not get it back: what one's own part cannot undo is stored plainly."""
+    register_part(IntegerCap)
+    export_transform.register(Capped, lambda part, place: [IntegerCap(place.levels - 1)])
+    model = export(pf.Flow([Integers(LEVELS), Capped()], Categorical((2,), LEVELS)))
+    for largest in (LEVELS, LEVELS - 1):
+        rows = np.random.default_rng(0).integers(0, largest, (300, 2)).astype(np.uint8)
+        assert np.array_equal(decompress(model, compress(model, rows)), rows)
+    with pytest.raises(CodecError, match="no exact inverse"):
+        model.push(AnsCoder(), torch.full((1, 2), LEVELS - 1))
 
 
 def test_parts_of_ones_own_are_registered(tmp_path):

@@ -12,10 +12,12 @@ from typer.testing import CliRunner
 
 import pushforward as pf
 from pushforward.codec import compress, decompress, export, load_portable, save_portable
+from pushforward.codec.archive.blocks import MODELLED, decode_patches
 from pushforward.codec.entropy import AnsCoder
-from pushforward.codec.exact.causal import IntegerSweep
+from pushforward.codec.exact import causal
+from pushforward.codec.exact.causal_networks import IntegerSweep
 from pushforward.codec.exact.pixels import IntegerPixels
-from pushforward.errors import UsageError
+from pushforward.errors import CodecError, UsageError
 from pushforward.spaces import Categories
 
 SHAPE, LEVELS = (2, 5, 4), 7
@@ -96,6 +98,42 @@ def test_mixtures_of_logistics_are_coded_too():
     assert abs(model.bits(images) / expected - 1) < 0.01
 
 
+@pytest.mark.parametrize("name", ["pixelcnn", "gated-pixelcnn"])
+def test_black_and_white(name, tmp_path):
+    """Pixels of two levels have a mass of their own."""
+    torch.manual_seed(0)
+    flow = trained_like(pf.build(name, shape=(1, 4, 5), levels=2, layers=1, hidden=6, first_kernel=3))
+    flow.base.network.head.last.weight.data *= 30  # type: ignore[union-attr]
+    images = flow.sample(200).long()
+    with torch.no_grad():
+        expected = float(flow.bits_per_dim(images).sum()) * images[0].numel()
+    assert expected < 0.9 * images.numel()
+    save_portable(export(flow), tmp_path / "model.safetensors")
+    model = load_portable(tmp_path / "model.safetensors")
+    assert abs(model.bits(images) / expected - 1) < 0.001
+    array = images.numpy().astype(bool)
+    assert np.array_equal(decompress(model, compress(model, array)), array)
+
+
+def test_how_many_images_are_multiplied_at_a_time_changes_no_bit(monkeypatch):
+    network, images = _base(_flow("gated-pixelcnn")).network, _images(5)
+    expected = _parameters(network.sweep(len(images), SHAPE[2]), images)
+    monkeypatch.setattr(causal, "CACHED", 1)
+    assert torch.equal(_parameters(network.sweep(len(images), SHAPE[2]), images), expected)
+
+
+def test_a_block_with_more_than_its_events_is_damaged():
+    model, images, coder = export(_flow("pixelcnn")), _images(3), AnsCoder(b"more")
+    model.push(coder, images)
+    with pytest.raises(CodecError, match="more than its events"):
+        decode_patches(model, memoryview(bytes([MODELLED]) + coder.to_bytes()), len(images), None, np.dtype(np.uint8))
+
+
+def test_types_that_numpy_has_not_are_refused():
+    with pytest.raises(UsageError, match=r"bfloat16.*convert"):
+        compress(export(_flow("pixelcnn")), torch.zeros(2, *SHAPE, dtype=torch.bfloat16))
+
+
 def test_a_context_is_refused():
     with pytest.raises(UsageError, match="context"):
         export(_flow("gated-pixelcnn", context=Categories(3)))
@@ -120,6 +158,8 @@ def test_levels_lie_side_by_side(tmp_path: Path):
         _run("decompress", tmp_path / f"{level}.pfz", *model, "-o", best)
         assert np.array_equal(np.load(best), images)
         best.unlink()
+    (tmp_path / "codec.safetensors").write_bytes(b"damaged")
+    _run("test", tmp_path / "best.pfz", *model)
     result = CliRunner().invoke(
         app, ["compress", str(place), "--model", str(tmp_path / "fast.safetensors"), "--level", "best"]
     )

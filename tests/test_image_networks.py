@@ -77,6 +77,16 @@ def test_concat_elu_and_its_gradients_are_those_of_elu() -> None:
     assert torch.autograd.gradgradcheck(concat_elu, smooth)
 
 
+def test_without_gradients_the_numbers_are_the_same() -> None:
+    """There the functions' forward is called without what records it."""
+    x, kernel, bias = torch.randn(2, 6, 5, 5), torch.randn(4, 6, 3, 3), torch.randn(4)
+    branch = torch.randn(2, 12, 5, 5)
+    recorded = concat_elu(x), add_gated(x, branch), convolve(x, kernel, bias)
+    with torch.no_grad():
+        plain = concat_elu(x), add_gated(x, branch), convolve(x, kernel, bias)
+    assert all(torch.equal(one, other) for one, other in zip(recorded, plain, strict=True))
+
+
 @pytest.mark.parametrize("value", [0.0, 1e-6, 3.0, 1e6, -1e6, 1e30])
 def test_concat_elu_keeps_its_absolute_precision_in_float32(value: float) -> None:
     x = torch.full((1, 1, 1, 1), value, requires_grad=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pushforward.cli.codec_files import load_model
+from pushforward.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
     from pushforward.codec.model import CodecModel
@@ -83,6 +85,8 @@ class Levels:
 
         fingerprint = read_container(data)[0].fingerprint
         for level in self.levels:
-            if fingerprint in (b"", self._load(self.path, level).fingerprint):
-                return self._load(self.path, level)
+            # That one of the models cannot be read does not matter to what the other one wrote.
+            with suppress(CheckpointError, UsageError):
+                if fingerprint in (b"", self._load(self.path, level).fingerprint):
+                    return self._load(self.path, level)
         return self._load(self.path, self.levels[0])

@@ -50,7 +50,7 @@ def compress(
 
     Raises:
         UsageError: if the flow has neither an exact integer form nor one for bits-back coding, or the array holds
-            Python objects.
+            Python objects or is of a type that NumPy has not.
 
     Source: Hoogeboom et al. (2019), arXiv:1905.07376; Ho, Lohn, Abbeel (2019), arXiv:1905.08500.
 
@@ -62,8 +62,16 @@ def compress(
         >>> bool((decompress(model, compress(model, images)) == images).all())
         True
     """
-    data = array.detach().cpu().numpy() if isinstance(array, torch.Tensor) else np.asarray(array)
-    return pack(as_model(flow), [Entry(data)], block_size=block_size, verify=verify, progress=progress)
+    return pack(as_model(flow), [Entry(_as_array(array))], block_size=block_size, verify=verify, progress=progress)
+
+
+def _as_array(array: Array | torch.Tensor) -> Array:
+    if not isinstance(array, torch.Tensor):
+        return np.asarray(array)
+    try:
+        return array.detach().cpu().numpy()
+    except TypeError as error:
+        raise UsageError(f"compress expects a type that NumPy has, got {array.dtype}: convert it first") from error
 
 
 def decompress(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pushforward.kernels.recording import is_transformed
+from pushforward.kernels.recording import applied, is_transformed
 
 # The most channels for which the product and the sum are faster than oneDNN's convolution.
 FEW = 4
@@ -34,7 +34,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     if torch.compiler.is_compiling():
         # Apart, so that the bias joins the activation that follows, and its gradient what comes before it.
         return _Convolve.apply(x, weight, None) + bias[:, None, None]  # type: ignore[no-any-return]
-    return _Convolve.apply(x, weight, bias)  # type: ignore[no-any-return]
+    return applied(_Convolve, x, weight, bias)  # type: ignore[no-any-return]
 
 
 class _Convolve(torch.autograd.Function):

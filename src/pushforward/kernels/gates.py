@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pushforward.kernels.recording import is_transformed
+from pushforward.kernels.recording import applied, is_transformed
 
 # Numbers that fit into a processor's cache with what is computed from them.
 CACHED = 2**20
@@ -21,7 +21,7 @@ def concat_elu(x: Tensor) -> Tensor:
     """Return ``elu(x)`` and ``elu(-x)`` side by side in the channels: a strong gradient wherever the input lies."""
     if is_transformed():
         return torch.cat([F.elu(x), F.elu(-x)], dim=-3)
-    return _ConcatELU.apply(x)  # type: ignore[no-any-return]
+    return applied(_ConcatELU, x)  # type: ignore[no-any-return]
 
 
 class _ConcatELU(torch.autograd.Function):
@@ -85,7 +85,7 @@ def add_gated(x: Tensor, branch: Tensor) -> Tensor:
         value, gate = branch.chunk(2, dim=1)
         return x + value * torch.sigmoid(gate)
     if x.shape[1] < RUN:
-        return _AddGated.apply(x, branch)  # type: ignore[no-any-return]
+        return applied(_AddGated, x, branch)  # type: ignore[no-any-return]
     # Fast where the halves lie in the last dimension, which they do in channels-last memory. Added before the result
     # is turned back: autograd copies the gradients of what changes a view.
     return F.glu(branch.permute(0, 2, 3, 1), dim=-1).add_(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

@@ -80,24 +80,31 @@ def decode_patches(
         patches[valid.reshape(shape)] = numbers
         return patches
     if mode == MODELLED:
-        return decode_with_model(payload, lambda coder: model.pop(coder, count))
+        return decode_with_model(payload, lambda coder: _pop_all(model, coder, count))
     if mode == ESCAPED:
         size, outside, rest = _split_escapes(payload)
         if size > 12 * int(np.prod(shape)):
             raise CodecError("the file is damaged: a block corrects more values than it has")
-        patches = decode_with_model(rest, lambda coder: model.pop(coder, count))
+        patches = decode_with_model(rest, lambda coder: _pop_all(model, coder, count))
         return _restore(patches, inflate(outside, size))
     raise CodecError(f"the file is damaged: a block has the unknown mode {mode}")
 
 
 def decode_with_model(payload: memoryview, pop: Callable[[AnsCoder], torch.Tensor]) -> NDArray[np.int64]:
-    """Let the model take its events off the stack that the payload is; nothing may be left over."""
+    """Let the model take its events off the stack that the payload is."""
     coder = AnsCoder(bytes(payload))
     try:
         events = pop(coder)
     except (AssertionError, ValueError, RuntimeError) as error:
         raise CodecError(f"the file is damaged: a block cannot be decoded ({error})") from error
     return events.numpy().astype(np.int64)
+
+
+def _pop_all(model: CodecModel, coder: AnsCoder, count: int) -> torch.Tensor:
+    events = model.pop(coder, count)
+    if coder.bits:
+        raise CodecError("the file is damaged: a block holds more than its events")
+    return events
 
 
 def modelled_part(block: memoryview) -> memoryview | None:

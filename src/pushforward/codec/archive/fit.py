@@ -7,7 +7,7 @@ from math import prod
 
 from pushforward.codec.archive.encoding import Encoded
 from pushforward.codec.model import CodecModel
-from pushforward.errors import ConvergenceError
+from pushforward.errors import CodecError
 
 _MUCH_MORE = 1.25
 _AT_LEAST = 0.25
@@ -30,7 +30,7 @@ def warn_of_misfit(model: CodecModel, encoded: Encoded) -> None:
     try:
         expected = model.expected_bits() / elements
     # A flow whose inverse does not converge codes all the same.
-    except ConvergenceError:
+    except CodecError:
         return
     spent = sum(max(8 * size - model.starting_bits, 0) for size in encoded.modelled)
     found = spent / events / elements

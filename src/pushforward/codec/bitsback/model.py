@@ -16,7 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.codec.bitsback.coding import code_base, code_transform, merged
@@ -26,12 +28,16 @@ from pushforward.codec.bitsback.layers import NOISE, ElementwiseLayer, Layer
 from pushforward.codec.bitsback.priors import FlowPrior
 from pushforward.codec.bitsback.stack import BitStack
 from pushforward.codec.bitsback.start import (
+    CANDIDATES,
     DRAWN,
     LARGEST_COUNT,
     Histograms,
     Schedule,
     bits_to_begin,
+    plain_first,
+    pop_plain,
     pop_schedule,
+    push_plain,
     push_schedule,
 )
 from pushforward.codec.entropy import AnsCoder
@@ -56,7 +62,7 @@ class LocalBitsBack:
     convolutions, elementwise layers and normalisations, permutations, squeezes, factor-out, and what is registered
     with :func:`pushforward.codec.bitsback.coding.code_transform`; its base normal or logistic. It begins with a
     dequantization, whose noise is drawn from the stack as the flow has it: evenly, or by its own ``q(u | x)``. The bits
-    that the first draws take are those of the block's first events, which are coded by a histogram for each element;
+    that the first draws take are those of a few events of the block, which are coded by a histogram for each element;
     the more there are on the stack, the more events are coded at a time.
 
     Args:
@@ -83,6 +89,8 @@ class LocalBitsBack:
     working_bytes = 64
     starting_bits = 256
 
+    # Automatic differentiation takes no weights that were copied in inference mode.
+    @torch.inference_mode(False)
     def __init__(self, flow: Distribution) -> None:
         self.fingerprint = _fingerprint(flow)
         own = copy.deepcopy(flow).cpu().double().eval()
@@ -105,11 +113,14 @@ class LocalBitsBack:
         """Encode events (N, *event_shape) of integers."""
         if not len(x):
             return
-        bits, x = BitStack(coder), x.long()
-        with _one_thread():
-            schedule = self._begin(coder, x)
+        bits = BitStack(coder)
+        with _coding():
+            x = x.long().clone()
+            plain, share = self._begin(coder, x)
+            schedule, order = Schedule(len(plain), share), plain_first(plain, len(x))
             for start, stop in self._bounds(schedule, len(x)):
-                self.push_events(bits, x[start:stop])
+                self.push_events(bits, x[order[start:stop]])
+        push_plain(coder, plain, len(x))
         push_schedule(coder, schedule)
 
     def pop(self, coder: AnsCoder, count: int) -> Tensor:
@@ -117,13 +128,12 @@ class LocalBitsBack:
         if not count:
             return torch.zeros((0, *self.event_shape), dtype=torch.int64)
         bits, schedule = BitStack(coder), pop_schedule(coder)
-        if schedule.plain > count:
-            raise CodecError("a block says that it begins with more events than it has: it is damaged")
-        with _one_thread():
+        order = plain_first(pop_plain(coder, schedule.plain, count), count)
+        with _coding():
             batches = [self._pop_events(bits, stop - start) for start, stop in reversed(self._bounds(schedule, count))]
             plain = [torch.from_numpy(self.histograms.pop(coder)) for _ in range(schedule.plain)]
         first = [event.reshape(1, *self.event_shape) for event in reversed(plain)]
-        return torch.cat([*first, *reversed(batches)])
+        return torch.cat([*first, *reversed(batches)])[torch.argsort(order)]
 
     def push_events(self, bits: BitStack, events: Tensor) -> None:
         """Encode events together, by bits-back."""
@@ -133,38 +143,46 @@ class LocalBitsBack:
         """About how many bits an event takes that the flow itself would draw: the mean of the bound for a few draws."""
         return self._expected
 
+    @property
+    def _at_a_time(self) -> int:
+        """How many events are coded together, at most."""
+        return max(1, _LARGEST_BATCH // math.prod(self.event_shape))
+
     @cached_property
     def _expected(self) -> float:
-        return self._bound(self._drawn(_DRAWN))
+        return float(self._bounds_of(self._drawn(_DRAWN)).mean())
 
     @cached_property
     def histograms(self) -> Histograms:
-        """What codes the first events of a block."""
+        """What codes the plain events of a block."""
         try:
             events = self._drawn(DRAWN)
         # A flow whose inverse does not converge at its own latents may do so near the data's.
-        except ConvergenceError:
+        except CodecError:
             events = torch.zeros((0, *self.event_shape), dtype=torch.int64)
         return Histograms(events, self.levels)
 
     def _drawn(self, count: int) -> Tensor:
         """Events that the flow draws itself."""
-        with _one_thread():
-            return self.flow.sample(count, generator=torch.Generator().manual_seed(0)).round().long()
+        with _coding():
+            drawn = self.flow.sample(count, generator=torch.Generator().manual_seed(0)).round()
+            return drawn.nan_to_num().clamp(self.low, self.high).long()
 
-    def _begin(self, coder: AnsCoder, x: Tensor) -> Schedule:
-        """Encode as many of the first events plainly as bits-back coding of the next takes bits to begin with."""
-        need = bits_to_begin(math.prod(self.event_shape))
-        plain = 0
-        while plain < min(len(x), LARGEST_COUNT) and coder.bits < need:
-            self.histograms.push(coder, x[plain])
-            plain += 1
-        each = self._bound(x[: max(1, min(plain, DRAWN))])
-        return Schedule(plain, min(max(math.ceil(need / max(each, 1.0)), plain, 1), LARGEST_COUNT))
+    def _begin(self, coder: AnsCoder, x: Tensor) -> tuple[list[int], int]:
+        """Encode as many events plainly as bits-back coding of the next takes bits to begin with, those that lose least
+        of what they put on the stack; return which, and the share of :class:`Schedule`."""
+        bound, plainly = self._bounds_of(x[:CANDIDATES]), self.histograms.bits(x[:CANDIDATES])
+        need, plain = bits_to_begin(math.prod(self.event_shape)), []
+        for index in np.argsort((plainly - bound) / plainly, kind="stable").tolist():
+            if coder.bits >= need:
+                break
+            self.histograms.push(coder, x[index])
+            plain.append(index)
+        return plain, min(max(math.ceil(need / max(float(bound.mean()), 1.0)), len(plain), 1), LARGEST_COUNT)
 
     def _bounds(self, schedule: Schedule, count: int) -> list[tuple[int, int]]:
         """The batches of a schedule, cut into what memory holds."""
-        most = max(1, _LARGEST_BATCH // math.prod(self.event_shape))
+        most = self._at_a_time
         return [
             (first, min(first + most, stop))
             for start, stop in schedule.bounds(count)
@@ -180,11 +198,19 @@ class LocalBitsBack:
         self.noise.give_back(bits, points)
         return events
 
-    def _bound(self, events: Tensor) -> float:
-        """The mean of the bound on the bits of events, their noise drawn by a seed."""
-        with _one_thread():
-            log_mass = self.flow.log_prob(events.double(), generator=torch.Generator().manual_seed(0))
-        return -float(log_mass.mean()) / math.log(2)
+    def _bounds_of(self, events: Tensor) -> NDArray[np.float64]:
+        """The bound on the bits of each event, its noise drawn by a seed.
+
+        Raises:
+            CodecError: if the flow gives one no density.
+        """
+        generator = torch.Generator().manual_seed(0)
+        with _coding():
+            nats = [self.flow.log_prob(part.double(), generator=generator) for part in events.split(self._at_a_time)]
+        bits = -torch.cat(nats).numpy() / math.log(2)
+        if not np.isfinite(bits).all():
+            raise CodecError("the flow gives the events no density that is finite")
+        return np.asarray(bits)
 
 
 def _by_levels(levels: int, shape: torch.Size) -> Transform:
@@ -202,20 +228,23 @@ def _parts(transform: Transform) -> list[Transform]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def _coding() -> Iterator[None]:
     """One thread and no gradients: sums must run in one order while encoding and decoding."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+        # The slopes of elementwise layers are found by automatic differentiation, which inference mode forbids.
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
             yield
+    except ConvergenceError as error:
+        raise CodecError(f"a layer of the flow cannot be inverted here: {error}") from error
     finally:
         torch.set_num_threads(threads)
 
 
 def _fingerprint(flow: Distribution) -> bytes:
     """16 bytes that identify a flow: a digest of its structure and weights."""
-    digest = hashlib.blake2b(b"local bits-back 2", digest_size=FINGERPRINT_BYTES)
+    digest = hashlib.blake2b(b"local bits-back 3", digest_size=FINGERPRINT_BYTES)
     digest.update(json.dumps([GRID_BITS, NOISE, BINS, NOISE_BINS]).encode())
     digest.update(repr([type(part).__name__ for part in flow.modules()]).encode())
     for name, tensor in sorted(flow.state_dict().items()):

@@ -1,5 +1,5 @@
-"""How a block begins: its first events are coded plainly, and what they leave on the stack are the bits that the first
-draws of bits-back coding take."""
+"""How a block begins: a few of its events are coded plainly, and what they leave on the stack are the bits that the
+first draws of bits-back coding take."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ import math
 from itertools import accumulate, pairwise
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.codec.bitsback.grid import GRID_BITS, Numbers
 from pushforward.codec.bitsback.layers import NOISE
 from pushforward.codec.entropy import AnsCoder
+from pushforward.errors import CodecError
 
 DRAWN = 256
 """Events of the flow's own from which the histograms are made."""
+
+CANDIDATES = 2**10
+"""Of so many first events those are coded plainly that lose least by it."""
 
 LARGEST_COUNT = 2**12 - 1
 """The largest number of :class:`Schedule`."""
@@ -33,12 +39,12 @@ def bits_to_begin(elements: int) -> float:
 class Schedule:
     """How many events are coded together, one batch after the other: as many as the stack has bits for.
 
-    Each event needs bits of the stack to begin with, and leaves some more. The first ``plain`` events are coded without
-    taking any; after ``n`` events so many as ``n / share`` can begin at a time.
+    Each event needs bits of the stack to begin with, and leaves some more. ``plain`` events are coded without taking
+    any; after ``n`` events so many as ``n / share`` can begin at a time.
 
     Example:
         >>> Schedule(plain=4, share=4).batches(20)
-        [1, 1, 1, 1, 2, 2, 3, 2]
+        [1, 1, 1, 1, 2, 2, 3, 3, 2]
     """
 
     def __init__(self, plain: int, share: int) -> None:
@@ -77,6 +83,13 @@ class Histograms:
         # Whole numbers: the entropy coder computes with them alike everywhere.
         self.weights = np.round(2**20 * (smooth + _SMOOTHING * min(1.0, 16 / bins)))
 
+    def bits(self, events: Tensor) -> NDArray[np.float64]:
+        """What each event takes."""
+        shares = (self.weights + 1) / (self.weights + 1).sum(1, keepdims=True)
+        values = (events.flatten(1) >> self.shift).numpy()
+        taken = -np.log2(np.take_along_axis(shares, values.T, axis=1)).sum(0)
+        return np.asarray(taken + self.shift * len(self.weights))
+
     def push(self, coder: AnsCoder, event: Tensor) -> None:
         """Encode one event."""
         values = event.reshape(-1).numpy()
@@ -91,6 +104,38 @@ class Histograms:
 
     def _sizes(self) -> Numbers:
         return np.full(len(self.weights), 1 << self.shift, dtype=np.int64)
+
+
+def plain_first(plain: list[int], count: int) -> Tensor:
+    """The order in which ``count`` events are coded: the plain ones, then the others.
+
+    >>> plain_first([2, 0], 4).tolist()
+    [2, 0, 1, 3]
+    """
+    others = torch.ones(count, dtype=torch.bool)
+    others[plain] = False
+    return torch.cat([torch.tensor(plain, dtype=torch.int64), torch.nonzero(others)[:, 0]])
+
+
+def push_plain(coder: AnsCoder, plain: list[int], count: int) -> None:
+    """Encode which of ``count`` events are coded plainly."""
+    coder.push_uniform(np.array(plain, dtype=np.int64), _candidates(len(plain), count))
+
+
+def pop_plain(coder: AnsCoder, plain: int, count: int) -> list[int]:
+    """Decode what :func:`push_plain` encoded.
+
+    Raises:
+        CodecError: if these are not so many different events.
+    """
+    found = coder.pop_uniform(_candidates(plain, count)).tolist() if plain <= count else []
+    if len(set(found)) != plain or max(found, default=0) >= count:
+        raise CodecError("a block begins with events that it does not have: it is damaged")
+    return found
+
+
+def _candidates(plain: int, count: int) -> Numbers:
+    return np.full(plain, max(2, min(count, CANDIDATES)), dtype=np.int64)
 
 
 def push_schedule(coder: AnsCoder, schedule: Schedule) -> None:

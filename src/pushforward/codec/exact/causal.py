@@ -1,31 +1,29 @@
-"""Causal networks of images in exact arithmetic, one pixel after the other: each costs its own column of every layer.
+"""Causal convolutions in exact arithmetic, one pixel after the other: each costs its own column of the layer.
 
-They mirror :mod:`pushforward.networks.masked.images`. Everything is an integer carried in float64 whose sums stay below
+Everything is an integer carried in float64 whose sums stay below
 2^53 (see :mod:`pushforward.codec.exact.fixedpoint`), so that what a row takes from the rows above can be summed once
 for all of its pixels, in any order, and the bits are those of the whole sum.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from torch import Tensor
 
-from pushforward.codec.exact import tables
 from pushforward.codec.exact.fixedpoint import (
     ACTIVATION_LIMIT,
     EXACT,
     WEIGHT_BITS,
-    IntegerConv,
     quantise,
-    scaled,
     worst_case_sum,
 )
-from pushforward.codec.exact.tables import CDF_BITS, CDF_STEP_BITS, FRACTION_BITS
+from pushforward.codec.exact.tables import FRACTION_BITS
 from pushforward.errors import CodecError
+
+CACHED = 2**16
+"""Numbers that stay in a processor's cache between being put side by side and being multiplied."""
 
 
 @dataclass
@@ -78,8 +76,13 @@ class IntegerTaps:
         total = self._term[row].expand(count, -1, -1)
         if not self.rows:
             return total
-        seen = [kept[:, r, c : c + width] for r in range(self.rows) for c in range(self.columns)]
-        return total + torch.cat(seen, -1) @ self._above
+        images = max(1, CACHED // (width * len(self._above)))
+        return total + torch.cat([self._seen(part, width) @ self._above for part in kept.split(images)])
+
+    def _seen(self, kept: Tensor, width: int) -> Tensor:
+        """What each pixel of a row sees of the rows kept, side by side."""
+        places = [kept[:, r, c : c + width] for r in range(self.rows) for c in range(self.columns)]
+        return torch.cat(places, -1)
 
     def add_own(self, total: Tensor, seen: Tensor) -> Tensor:
         """A pixel's sums with what it takes of its own row, (N, places * in)."""
@@ -142,175 +145,3 @@ class CausalLine:
         row = self.line[:, self.taps.left :].clone()
         self.kept.write(row)
         return row
-
-
-class IntegerSweep(ABC):
-    """A network's evaluation at one pixel of a row after the other, as
-    :class:`pushforward.networks.masked.images.base.PixelSweep` is."""
-
-    @abstractmethod
-    def begin(self, row: int) -> None:
-        """Compute what the row's outputs take from the rows above."""
-
-    @abstractmethod
-    def outputs(self, j: int) -> Tensor:
-        """The outputs (N, V P) for pixel ``j`` in multiples of 2^-14, given the pixels written so far."""
-
-    @abstractmethod
-    def write(self, j: int, values: Tensor) -> None:
-        """Set pixel ``j`` to integers (N, C)."""
-
-    @abstractmethod
-    def end(self) -> None:
-        """Keep the row, all of whose pixels are written."""
-
-
-@dataclass
-class IntegerHead:
-    """Two 1x1 convolutions, each behind a rectifier."""
-
-    hidden: IntegerConv
-    last: IntegerConv
-
-    def __call__(self, h: Tensor) -> Tensor:
-        return pointwise(self.last, relu(pointwise(self.hidden, relu(h))))
-
-
-@dataclass
-class IntegerPixelBlock:
-    """A residual block of a PixelCNN."""
-
-    narrow: IntegerConv
-    convolution: IntegerTaps
-    wide: IntegerConv
-
-
-@dataclass
-class IntegerPixelCNN:
-    """A PixelCNN; its input is shifted by ``center`` multiples of 2^-14 and multiplied by ``multiplier / 2^20``."""
-
-    center: int
-    multiplier: int
-    first: IntegerTaps
-    blocks: list[IntegerPixelBlock]
-    head: IntegerHead
-
-    def sweep(self, count: int, width: int) -> IntegerSweep:
-        """Begin the evaluation of ``count`` images."""
-        return _PixelCNNSweep(self, count, width)
-
-
-@dataclass
-class IntegerGatedLayer:
-    """A layer of both stacks of a gated PixelCNN; ``residual`` where its input is added to the horizontal one's."""
-
-    vertical: IntegerTaps
-    link: IntegerConv
-    horizontal: IntegerTaps
-    last: IntegerConv
-    residual: bool
-
-
-@dataclass
-class IntegerGatedPixelCNN:
-    """A gated PixelCNN; its input is scaled as that of :class:`IntegerPixelCNN`."""
-
-    center: int
-    multiplier: int
-    layers: list[IntegerGatedLayer]
-    head: IntegerHead
-
-    def sweep(self, count: int, width: int) -> IntegerSweep:
-        """Begin the evaluation of ``count`` images."""
-        return _GatedSweep(self, count, width)
-
-
-class _PixelCNNSweep(IntegerSweep):
-    def __init__(self, network: IntegerPixelCNN, count: int, width: int) -> None:
-        self.network = network
-        self.first = CausalLine(network.first, count, width)
-        self.lines = [CausalLine(block.convolution, count, width) for block in network.blocks]
-
-    def begin(self, row: int) -> None:
-        for line in (self.first, *self.lines):
-            line.begin(row)
-
-    def outputs(self, j: int) -> Tensor:
-        h = self.first.read(j)
-        for block, line in zip(self.network.blocks, self.lines, strict=True):
-            inner = relu(line.at(j, relu(pointwise(block.narrow, relu(h)))))
-            h = limited(h + pointwise(block.wide, inner))
-        return self.network.head(h)
-
-    def write(self, j: int, values: Tensor) -> None:
-        self.first.write(j, scaled(values, self.network.center, self.network.multiplier))
-
-    def end(self) -> None:
-        for line in (self.first, *self.lines):
-            line.end()
-
-
-class _GatedSweep(IntegerSweep):
-    def __init__(self, network: IntegerGatedPixelCNN, count: int, width: int) -> None:
-        self.network = network
-        self.vertical = [RowsKept(layer.vertical, count, width) for layer in network.layers]
-        self.horizontal = [CausalLine(layer.horizontal, count, width) for layer in network.layers]
-
-    def begin(self, row: int) -> None:
-        above: Tensor | None = None
-        for layer, kept, line in zip(self.network.layers, self.vertical, self.horizontal, strict=True):
-            if above is not None:
-                kept.write(above)
-            raw = layer.vertical.rounded(kept.sums(row))
-            above = gated(raw)
-            line.begin(row, pointwise(layer.link, raw.flatten(0, 1)).view(raw.shape))
-
-    def outputs(self, j: int) -> Tensor:
-        h: Tensor | None = None
-        for layer, line in zip(self.network.layers, self.horizontal, strict=True):
-            raw = line.read(j) if h is None else line.at(j, h)
-            branch = pointwise(layer.last, gated(raw))
-            h = limited(h + branch) if layer.residual and h is not None else branch
-        assert h is not None
-        return self.network.head(h)
-
-    def write(self, j: int, values: Tensor) -> None:
-        self.horizontal[0].write(j, scaled(values, self.network.center, self.network.multiplier))
-
-    def end(self) -> None:
-        self.vertical[0].write(self.horizontal[0].end())
-
-
-def pointwise(layer: IntegerConv, x: Tensor) -> Tensor:
-    """A 1x1 convolution of the channels of pixels (n, in)."""
-    return limited(layer.rows(x, 0, len(x), 0))
-
-
-def relu(x: Tensor) -> Tensor:
-    """What is positive."""
-    return x.clamp(min=0.0)
-
-
-def limited(x: Tensor) -> Tensor:
-    """Activations within their limits."""
-    return x.clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
-
-
-def gated(raw: Tensor) -> Tensor:
-    """``tanh(a) sigmoid(b)`` of the two halves of the channels, by tables, rounded down to multiples of 2^-14."""
-    value, gate = raw.chunk(2, -1)
-    product = (2.0 * _sigmoid(2.0 * value) - 2.0**FRACTION_BITS) * _sigmoid(gate)
-    return (product * 2.0**-FRACTION_BITS).floor_()
-
-
-def _sigmoid(x: Tensor) -> Tensor:
-    table = _sigmoid_table()
-    centre = len(table) // 2
-    index = (x * 2.0 ** (CDF_STEP_BITS - FRACTION_BITS)).floor_().clamp_(-centre, centre).long()
-    return table.take(index + centre)
-
-
-@cache
-def _sigmoid_table() -> Tensor:
-    """The logistic CDF in units of 2^-14, in steps of 2^-11."""
-    return torch.from_numpy(tables.logistic_cdf() >> (CDF_BITS - FRACTION_BITS)).double()

@@ -18,6 +18,7 @@ from pushforward.codec.exact import tables
 from pushforward.codec.exact.fixedpoint import quantise
 from pushforward.codec.exact.tables import CDF_BITS, CDF_STEP_BITS, FRACTION_BITS, LOG_SCALES
 from pushforward.codec.registry import no_exact_form
+from pushforward.distributions.autoregressive.masked import BernoulliMass
 from pushforward.distributions.discrete.categorical import CategoricalMass
 from pushforward.distributions.discrete.discretized_logistic import DiscretizedLogisticMixture
 from pushforward.distributions.discrete.mass import MassFunction
@@ -54,6 +55,23 @@ class IntegerCategorical(IntegerMass):
 
     def symbols(self, values: Tensor) -> Iterator[Symbols]:
         _check_range(values, 0, self.classes - 1)
+        yield values.numpy(force=True).astype(np.int32)
+
+
+@dataclass
+class IntegerBernoulli(IntegerMass):
+    """Zero or one; the parameter is the logit of one."""
+
+    def walk(self, parameters: Tensor) -> Walk:
+        table = _table("logistic_cdf", parameters.device)
+        centre = len(table) // 2
+        index = (parameters[:, 0].long() >> FRACTION_BITS - CDF_STEP_BITS).clamp(-centre, centre)
+        one = table[index + centre]
+        symbols = yield _rows((1 << CDF_BITS) - one, one)
+        return torch.from_numpy(symbols.astype(np.int64)).to(parameters.device)
+
+    def symbols(self, values: Tensor) -> Iterator[Symbols]:
+        _check_range(values, 0, 1)
         yield values.numpy(force=True).astype(np.int32)
 
 
@@ -194,6 +212,11 @@ def export_mass(mass: MassFunction, levels: int) -> IntegerMass:
 @export_mass.register
 def _(mass: CategoricalMass, levels: int) -> IntegerMass:
     return IntegerCategorical(mass.classes)
+
+
+@export_mass.register
+def _(mass: BernoulliMass, levels: int) -> IntegerMass:
+    return IntegerBernoulli()
 
 
 @export_mass.register

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.codec.exact.bases import IntegerBase, Walk, labelled
-from pushforward.codec.exact.causal import (
+from pushforward.codec.exact.causal import IntegerTaps
+from pushforward.codec.exact.causal_networks import (
     IntegerGatedLayer,
     IntegerGatedPixelCNN,
     IntegerHead,
     IntegerPixelBlock,
     IntegerPixelCNN,
-    IntegerTaps,
 )
 from pushforward.codec.exact.conditioners import NO_UNIT
 from pushforward.codec.exact.fixedpoint import IntegerConv

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -98,6 +99,10 @@ class PortableFlow:
 
     def expected_bits(self) -> float:
         """About how many bits an event takes that the model itself would draw: the mean of a few draws."""
+        return self._expected
+
+    @cached_property
+    def _expected(self) -> float:
         drawn = self.preview(AnsCoder(), DRAWN, 0)
         return self.bits(drawn) / DRAWN
 
@@ -108,12 +113,17 @@ class PortableFlow:
         with exact_arithmetic():
             nothing = self._no_context(len(events))
             symbols = list(self.flow.symbols(events, nothing, self.pixels))
-            walk = self.flow.walk(nothing, self.pixels)
+            walk, chosen = self.flow.walk(nothing, self.pixels), iter(symbols)
             decision = next(walk)
-            for chosen in symbols[:-1]:
-                yield chosen, decision.weights
-                decision = walk.send(chosen)
-            yield symbols[-1], decision.weights
+            try:
+                for symbol in chosen:
+                    yield symbol, decision.weights
+                    decision = walk.send(symbol)
+            except StopIteration as stop:
+                if next(chosen, None) is None and torch.equal(stop.value, events):
+                    return
+        # This is what a reader does: what does not lead back here would be lost.
+        raise CodecError("the model decodes these events to others: one of its parts has no exact inverse")
 
     def _run(self, count: int, choose: Callable[[Decision], Symbols]) -> Tensor:
         with exact_arithmetic():

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from pushforward.codec.exact import bases, causal, fixedpoint, masses, pixels, tables, transforms
+from pushforward.codec.exact import bases, causal, causal_networks, fixedpoint, masses, pixels, tables, transforms
 from pushforward.codec.exact.bases import IntegerBase
 from pushforward.codec.exact.portable import PortableFlow
 from pushforward.codec.model import FINGERPRINT_BYTES
@@ -26,6 +26,7 @@ _PARTS: dict[str, type] = {
     for part in (
         fixedpoint.IntegerConv,
         fixedpoint.IntegerDenseNet,
+        masses.IntegerBernoulli,
         masses.IntegerCategorical,
         masses.IntegerLogisticMixture,
         transforms.Reorder,
@@ -35,11 +36,11 @@ _PARTS: dict[str, type] = {
         bases.IntegerFlow,
         bases.IntegerFactorOut,
         causal.IntegerTaps,
-        causal.IntegerHead,
-        causal.IntegerPixelBlock,
-        causal.IntegerPixelCNN,
-        causal.IntegerGatedLayer,
-        causal.IntegerGatedPixelCNN,
+        causal_networks.IntegerHead,
+        causal_networks.IntegerPixelBlock,
+        causal_networks.IntegerPixelCNN,
+        causal_networks.IntegerGatedLayer,
+        causal_networks.IntegerGatedPixelCNN,
         pixels.IntegerPixels,
     )
 }
