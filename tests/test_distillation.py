@@ -36,6 +36,12 @@ def test_a_wavenet_sees_what_its_dilations_reach_and_nothing_else() -> None:
     assert ((jacobian > 1e-9) == seen).all()
 
 
+def test_every_parameter_of_a_wavenet_is_used() -> None:
+    network = moved_wavenet(context=3)
+    network(torch.randn(30, 20, dtype=torch.float64), torch.randn(30, 3, dtype=torch.float64)).square().sum().backward()
+    assert all(parameter.grad is not None and bool(parameter.grad.any()) for parameter in network.parameters())
+
+
 @pytest.mark.parametrize("gradients", [False, True])
 def test_generating_with_kept_columns_is_one_pass_for_each_moment(gradients: bool) -> None:
     layer = Autoregressive(20, Affine(), moved_wavenet(context=3), 3)
@@ -142,6 +148,13 @@ def test_students_that_are_none_are_told() -> None:
         objective(pf.build("maf", features=4, layers=1, hidden=4), torch.zeros(2, 4), None)
     with pytest.raises(pf.errors.UsageError, match="normal or logistic base"):
         objective(pf.Flow(Inverse(Autoregressive(4, Affine())), teacher), torch.zeros(2, 4), None)
+    for ask in (training.match_conditionals, training.match_density):
+        with pytest.raises(pf.errors.UsageError, match=r"teacher's events \(4,\), got Flow of events \(5,\)"):
+            ask(teacher)(student_of(5), torch.zeros(2, 5), None)
+        with pytest.raises(pf.errors.UsageError, match=r"teacher's events .* got RNADE"):
+            ask(teacher)(teacher, torch.zeros(2, 4), None)  # type: ignore[arg-type]
+        with pytest.raises(pf.errors.UsageError, match="teacher of real numbers"):
+            ask(pf.distributions.BinaryMADE(4))
     with pytest.raises(pf.errors.UsageError, match="at least one draw"):
         training.match_conditionals(teacher, 0)
     with pytest.raises(pf.errors.UsageError, match="AutoregressiveDistribution"):

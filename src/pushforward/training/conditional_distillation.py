@@ -9,7 +9,7 @@ from pushforward.distributions import StandardLogistic, StandardNormal
 from pushforward.distributions.autoregressive.masked import AutoregressiveDistribution
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
-from pushforward.training.distillation import frozen
+from pushforward.training.distillation import check_student, check_teacher, frozen
 from pushforward.training.objectives import Objective
 from pushforward.transforms import Autoregressive, Elementwise, Inverse, Standardise, Transform
 from pushforward.transforms.chain import parts_in_turn
@@ -31,8 +31,9 @@ def match_conditionals(teacher: AutoregressiveDistribution, draws: int = 8) -> O
         draws: how many values of each element.
 
     Raises:
-        UsageError: for fewer than one draw; at a call, unless the student is made of inverse autoregressive layers in
-            the teacher's order and elementwise maps, on a base of independent elements.
+        UsageError: for fewer than one draw, or a teacher of whole numbers, which no gradient passes through; at a call,
+            unless the student is a flow of the teacher's events, made of inverse autoregressive layers in the teacher's
+            order and elementwise maps, on a base of independent elements.
 
     Source: van den Oord et al. (2017), Parallel WaveNet, arXiv:1711.10433, section 4.
 
@@ -45,12 +46,14 @@ def match_conditionals(teacher: AutoregressiveDistribution, draws: int = 8) -> O
     """
     if not isinstance(teacher, AutoregressiveDistribution):
         raise UsageError(f"match_conditionals expects an AutoregressiveDistribution, got {type(teacher).__name__}")
+    check_teacher(teacher, "match_conditionals")
     if draws < 1:
         raise UsageError(f"match_conditionals expects at least one draw, got {draws}")
     guide = frozen(teacher)
 
     def objective(student: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
-        _check_student(student, guide.order)
+        check_student(student, guide, "match_conditionals")
+        _check_layers(student, guide.order)
         z = student.base.sample((draws, *x.shape[:-1]))
         sample, values, log_det = redrawn(student.transform, z[0], z, student.take_context(context))
         log_q = student.base.log_prob(z) - log_det
@@ -93,7 +96,7 @@ def _through(part: Transform, z: Tensor, others: Tensor, context: Tensor | None)
     return x.index_select(-1, back), values.index_select(-1, back), log_slopes.sum(-1)
 
 
-def _check_student(student: Flow, order: Tensor) -> None:
+def _check_layers(student: Flow, order: Tensor) -> None:
     if not isinstance(student.base, StandardNormal | StandardLogistic):
         raise UsageError(
             f"match_conditionals expects a student on a standard normal or logistic base, got "
