@@ -9,6 +9,7 @@ from pushforward.distributions import StandardLogistic, StandardNormal
 from pushforward.distributions.autoregressive.masked import AutoregressiveDistribution
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
+from pushforward.numerics import uniform_noise
 from pushforward.training.distillation import check_student, check_teacher, frozen
 from pushforward.training.objectives import Objective
 from pushforward.transforms import Autoregressive, Elementwise, Inverse, Standardise, Transform
@@ -23,8 +24,8 @@ def match_conditionals(teacher: AutoregressiveDistribution, draws: int = 8) -> O
 
     as :func:`match_density`, but for each element the inner mean is one over ``draws`` values that share what was
     before: the teacher's network answers for all of them in one pass, and so does the student's, whose parameters for
-    ``x_t`` depend on ``z_<t`` alone. With one draw it is :func:`match_density`; with more the noise of the gradient is
-    lower at nearly the same price. The batch gives the number of samples and their contexts; its events are not used.
+    ``x_t`` depend on ``z_<t`` alone. The values are one of each of ``draws`` parts of the base of equal probability.
+    With one draw it is :func:`match_density`; with more the noise of the gradient is lower. The batch gives the number of samples and their contexts; its events are not used.
 
     Args:
         teacher: a trained density of one element after the other; it is not changed.
@@ -53,14 +54,24 @@ def match_conditionals(teacher: AutoregressiveDistribution, draws: int = 8) -> O
 
     def objective(student: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
         check_student(student, guide, "match_conditionals")
-        _check_layers(student, guide.order)
-        z = student.base.sample((draws, *x.shape[:-1]))
+        base = _check_layers(student, guide.order)
+        z = stratified(base, draws, x.shape[:-1])
         sample, values, log_det = redrawn(student.transform, z[0], z, student.take_context(context))
-        log_q = student.base.log_prob(z) - log_det
+        log_q = base.log_prob(z) - log_det
         log_p = guide.log_conditionals(values, sample, guide.take_context(context)).sum(-1)
         return (log_q - log_p).mean()
 
     return objective
+
+
+def stratified(base: StandardNormal | StandardLogistic, draws: int, batch: torch.Size) -> Tensor:
+    """Return latents ``(draws, ..., D)``, each of the base's distribution, whose elements are in different parts of
+    equal probability, in random order: a mean over them has less noise than one over independent latents."""
+    shape = torch.Size((draws, *batch, *base.event_shape))
+    part, noise = uniform_noise(base.like, shape, None).argsort(0), uniform_noise(base.like, shape, None)
+    margin = torch.finfo(noise.dtype).eps
+    level = ((part + noise) / draws).clamp(margin, 1 - margin)
+    return torch.special.ndtri(level) if isinstance(base, StandardNormal) else torch.logit(level)
 
 
 def redrawn(transform: Transform, z: Tensor, others: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -96,7 +107,7 @@ def _through(part: Transform, z: Tensor, others: Tensor, context: Tensor | None)
     return x.index_select(-1, back), values.index_select(-1, back), log_slopes.sum(-1)
 
 
-def _check_layers(student: Flow, order: Tensor) -> None:
+def _check_layers(student: Flow, order: Tensor) -> StandardNormal | StandardLogistic:
     if not isinstance(student.base, StandardNormal | StandardLogistic):
         raise UsageError(
             f"match_conditionals expects a student on a standard normal or logistic base, got "
@@ -111,3 +122,4 @@ def _check_layers(student: Flow, order: Tensor) -> None:
                 "match_conditionals expects a student of Inverse(Autoregressive(...)) in the teacher's order and of "
                 f"elementwise maps, got {type(layer or part).__name__}"
             )
+    return student.base

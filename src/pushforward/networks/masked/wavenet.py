@@ -112,7 +112,7 @@ class WaveNet(CausalNetwork):
         """Return the outputs of one moment or of many; ``gated`` knows what stands before them in each layer."""
         skipped = torch.zeros_like(h)
         for layer, skip, residual in zip_longest(self.layers, self.skips, self.residuals):
-            values = gated(layer, h)
+            values = gated(layer, h)  # type: ignore[arg-type]
             skipped = skipped + skip(values)
             h = h if residual is None else h + residual(values)
         return self.last(F.relu(self.middle(F.relu(skipped))))
