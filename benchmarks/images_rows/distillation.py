@@ -8,8 +8,8 @@ the network for each moment.
 
 What several values gain: the variance of the gradient, summed over the parameters, of a batch of 32 waves and the
 student that has learned with eight, from 40 gradients with each number of values, as a part of that with one; and the
-milliseconds of a gradient. The limit of many values (64 here) is the inner mean in closed form, which a teacher of
-mixtures does not have.
+milliseconds of a gradient. The limit of many values (64 here) is the inner mean, which has no closed form where the
+teacher's conditionals are mixtures.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ def match_conditionals(teacher: AutoregressiveDistribution, draws: int = 8) -> O
     as :func:`match_density`, but for each element the inner mean is one over ``draws`` values that share what was
     before: the teacher's network answers for all of them in one pass, and so does the student's, whose parameters for
     ``x_t`` depend on ``z_<t`` alone. The values are one of each of ``draws`` parts of the base of equal probability.
-    With one draw it is :func:`match_density`; with more the noise of the gradient is lower. The batch gives the number of samples and their contexts; its events are not used.
+    With one draw it is :func:`match_density`; with more the noise of the gradient is lower. The batch gives the number
+    of samples and their contexts; its events are not used.
 
     Args:
         teacher: a trained density of one element after the other; it is not changed.
@@ -67,9 +68,10 @@ def match_conditionals(teacher: AutoregressiveDistribution, draws: int = 8) -> O
 def stratified(base: StandardNormal | StandardLogistic, draws: int, batch: torch.Size) -> Tensor:
     """Return latents ``(draws, ..., D)``, each of the base's distribution, whose elements are in different parts of
     equal probability, in random order: a mean over them has less noise than one over independent latents."""
+    like: Tensor = base.like  # type: ignore[assignment]
     shape = torch.Size((draws, *batch, *base.event_shape))
-    part, noise = uniform_noise(base.like, shape, None).argsort(0), uniform_noise(base.like, shape, None)
-    margin = torch.finfo(noise.dtype).eps
+    part, noise = uniform_noise(like, shape, None).argsort(0), uniform_noise(like, shape, None)
+    margin = torch.finfo(like.dtype).eps
     level = ((part + noise) / draws).clamp(margin, 1 - margin)
     return torch.special.ndtri(level) if isinstance(base, StandardNormal) else torch.logit(level)
 
