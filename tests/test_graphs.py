@@ -179,6 +179,9 @@ def test_molecules_come_back_and_what_is_none_is_told(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "some.csv.gz", "wt") as file:
         file.write("SMILES,SPLIT\n" + "".join(f"{each},train\n" for each in 2 * kept))
     data = pf.data.load_data(f"smiles:{tmp_path / 'some.csv.gz'}")
+    (tmp_path / "broken.smi.gz").write_bytes(b"CCO")
+    with pytest.raises(pf.errors.DataError, match="cannot be read as lines of text"):
+        pf.data.load_smiles(tmp_path / "broken.smi.gz")
     assert data.event_shape == (45,) and data.levels == 8 and sum(map(len, data.parts().values())) == 14
 
 

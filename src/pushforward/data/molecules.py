@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 from pushforward.data.dataset import Dataset, split
 from pushforward.data.sources import require_file
 from pushforward.data.toys.graphs import as_matrices, as_vectors
-from pushforward.errors import DataError, UsageError
+from pushforward.errors import DataError, UsageError, first_line
 from pushforward.extras import requires
 from pushforward.networks.graphs.pairs import count_pairs
 
@@ -42,7 +43,7 @@ def load_smiles(path: str | os.PathLike[str], atoms: int = 9) -> Dataset:
         MissingExtraError: RDKit is not installed.
     """
     file = require_file(Path(path).expanduser())
-    graphs = molecules_as_graphs(_lines(file), atoms)
+    graphs = molecules_as_graphs(_words(file), atoms)
     return split(file.name, graphs, levels=1 + len(ELEMENTS))
 
 
@@ -61,6 +62,10 @@ def molecules_as_graphs(smiles: Iterable[str], atoms: int = 9) -> Tensor:
         DataError: a text that is no molecule.
         UsageError: for fewer than two atoms.
         MissingExtraError: RDKit is not installed.
+
+    Example:
+        >>> molecules_as_graphs(["CCO"], atoms=3)  # doctest: +SKIP
+        tensor([[1, 1, 3, 1, 0, 1]])
     """
     if atoms < 2:
         raise UsageError(f"molecules_as_graphs expects at least 2 atoms, got {atoms}")
@@ -78,6 +83,10 @@ def graphs_as_molecules(graphs: Tensor, atoms: int = 9) -> list[str | None]:
         ShapeError: if the graphs do not have so many nodes.
         DataError: for types of atoms or bonds that there are not.
         MissingExtraError: RDKit is not installed.
+
+    Example:
+        >>> graphs_as_molecules(torch.tensor([[1, 1, 3, 1, 0, 1], [1, 1, 3, 3, 0, 2]]), atoms=3)  # doctest: +SKIP
+        ['CCO', None]
     """
     chem = _chemistry()
     types, matrices = as_matrices(graphs.long(), atoms)
@@ -126,13 +135,15 @@ def _canonical(chem: Any, molecule: Any) -> str | None:
     return None if "." in smiles else smiles
 
 
-def _lines(file: Path) -> Iterator[str]:
-    """The first word of each line."""
-    with gzip.open(file, "rt") if file.suffix == ".gz" else file.open() as lines:
-        for number, line in enumerate(lines):
-            word = re.split(r"[\s,;]", line.strip(), maxsplit=1)[0]
-            if word and not (number == 0 and word.lower() == "smiles"):
-                yield word
+def _words(file: Path) -> list[str]:
+    """The first word of each line, without a head."""
+    try:
+        with gzip.open(file, "rt") if file.suffix == ".gz" else file.open() as lines:
+            words = [re.split(r"[\s,;]", line.strip(), maxsplit=1)[0] for line in lines]
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise DataError(f"{file}: cannot be read as lines of text ({first_line(error)})") from error
+    head = bool(words) and words[0].lower() == "smiles"
+    return [word for word in words[head:] if word]
 
 
 def _chemistry() -> Any:
