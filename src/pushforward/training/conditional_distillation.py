@@ -68,12 +68,15 @@ def match_conditionals(teacher: AutoregressiveDistribution, draws: int = 8) -> O
 def stratified(base: StandardNormal | StandardLogistic, draws: int, batch: torch.Size) -> Tensor:
     """Return latents ``(draws, ..., D)``, each of the base's distribution, whose elements are in different parts of
     equal probability, in random order: a mean over them has less noise than one over independent latents."""
-    like: Tensor = base.like  # type: ignore[assignment]
+    own: Tensor = base.like  # type: ignore[assignment]
+    # Levels of half precision are too few, and have no quantiles.
+    like = own.to(torch.promote_types(own.dtype, torch.float32))
     shape = torch.Size((draws, *batch, *base.event_shape))
     part, noise = uniform_noise(like, shape, None).argsort(0), uniform_noise(like, shape, None)
     margin = torch.finfo(like.dtype).eps
     level = ((part + noise) / draws).clamp(margin, 1 - margin)
-    return torch.special.ndtri(level) if isinstance(base, StandardNormal) else torch.logit(level)
+    z = torch.special.ndtri(level) if isinstance(base, StandardNormal) else torch.logit(level)
+    return z.to(own.dtype)
 
 
 def redrawn(transform: Transform, z: Tensor, others: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
