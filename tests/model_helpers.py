@@ -25,6 +25,8 @@ SPECIAL: dict[str, dict[str, Any]] = {
 # Models of whole numbers, not of the reals.
 DISCRETE = {"idf", "coarse-to-fine", "idf-vector", "discrete-flow", "categorical-flow", "graph-cnf"}
 DISCRETE |= {"pixelcnn", "gated-pixelcnn", "pixelcnn-pp", "pixelrnn", "nade"}
+DISCRETE = {"idf", "coarse-to-fine", "idf-vector", "discrete-flow", "categorical-flow"}
+DISCRETE |= {"pixelcnn", "gated-pixelcnn", "pixelcnn-pp", "pixelrnn", "nade", "graph-cnf"}
 NAMES = list(pf.list_models())
 # Models of circles and spheres.
 MANIFOLDS = {"torus", "torus-coupling", "torus-cnf", "sphere-cnf", "sphere-exponential", "sphere-recursive"}

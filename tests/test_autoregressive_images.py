@@ -208,7 +208,7 @@ def test_masses_by_weighting_add_up_to_one_and_are_what_is_drawn() -> None:
 def test_latents_that_are_integers_are_not_walked_through() -> None:
     ends = torch.zeros(2, 1, 4, 4), torch.ones(2, 1, 4, 4)
     options: dict[str, Any] = {"shape": (1, 4, 4), "levels": 4, "layers": 1, "hidden": 4}
-    with pytest.raises(UsageError, match="whose latents are real numbers"):
+    with pytest.raises(UsageError, match="latents that are real numbers"):
         pf.diagnostics.interpolate(pf.models.gated_pixelcnn(**options), *ends)
     walk = pf.diagnostics.interpolate(pf.models.autoregressive_image_flow(**options), *ends, steps=3)
     assert torch.equal(walk[:, 0], ends[0]) and torch.equal(walk[:, -1], ends[1])

@@ -82,6 +82,45 @@ def test_what_makes_no_direction_is_told() -> None:
     conditional = pf.build("realnvp", features=2, context=1, layers=2, hidden=8)
     with pytest.raises(pf.errors.UsageError, match="without a context"):
         attribute_direction(conditional, torch.zeros(3, 2), torch.zeros(3, 2))
+    with pytest.raises(pf.errors.UsageError, match="finite strengths"):
+        manipulate(flow, torch.zeros(3, 2), (torch.zeros(2),), [0.0, float("nan")])
+    with pytest.raises(pf.errors.ShapeError, match=r"events \(N, 2,\)"):
+        attribute_direction(flow, torch.zeros(2), torch.zeros(3, 2))
+    with pytest.raises(pf.errors.ShapeError, match="as many first events as second, got 2 and 3"):
+        interpolate(flow, torch.zeros(2, 2), torch.zeros(3, 2))
+    with pytest.raises(pf.errors.UsageError, match="at least 2 steps"):
+        interpolate(flow, torch.zeros(2, 2), torch.zeros(2, 2), steps=1)
+
+
+@pytest.mark.parametrize("model", ["nade", "idf-vector", "discrete-flow"])
+def test_between_latents_that_are_whole_numbers_there_is_no_way(model: str) -> None:
+    """They would be data between the levels, and beyond them."""
+    flow = pf.build(model, features=3)
+    x = torch.tensor([[0.0, 1.0, 0.0], [1.0, 1.0, 0.0]])
+    for ask in (lambda: interpolate(flow, x, x), lambda: attribute_direction(flow, x, x)):
+        with pytest.raises(pf.errors.UsageError, match="latents that are real numbers"):
+            ask()
+
+
+def test_a_way_that_leaves_the_sphere_of_the_latents_is_told() -> None:
+    flow = pf.Flow([pf.transforms.Rotation()], pf.distributions.UniformSphere())
+    ends = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.0, 1.0, 0.0]])
+    on_the_circle = interpolate(flow, *ends, steps=5, path=spherical)
+    torch.testing.assert_close(on_the_circle.norm(dim=-1), torch.ones(1, 5))
+    with pytest.raises(pf.errors.UsageError, match="leaves the latents"):
+        interpolate(flow, *ends)
+
+
+def test_a_flow_in_training_is_asked_as_in_evaluation_and_stays_as_it_was() -> None:
+    """The statistics of each kind of events by themselves would take the attribute out."""
+    flow = pf.Flow([pf.transforms.BatchNorm(2)], pf.distributions.StandardNormal((2,)))
+    x = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
+    flow.initialise(torch.cat([x, x + 3]))
+    expected = attribute_direction(flow.eval(), x + 3, x)[0]
+    before = {name: value.clone() for name, value in flow.state_dict().items()}
+    assert attribute_direction(flow.train(), x + 3, x)[0].equal(expected) and expected.min() > 1
+    manipulate(flow, x, (expected,), [0.0, 1.0]), interpolate(flow, x, x + 3)
+    assert flow.training and all(value.equal(before[name]) for name, value in flow.state_dict().items())
 
 
 def test_labels_are_split_as_their_events_are(tmp_path: Path) -> None:
@@ -141,4 +180,6 @@ def test_the_command_moves_test_events_along_a_label(tmp_path: Path, capsys: pyt
     capsys.readouterr()
     assert cli.run(["manipulate", str(out), "--with", "12", "-o", str(tmp_path / "m.png")]) == 2
     assert "no events labelled 12" in capsys.readouterr().err
+    assert cli.run([*ask, "--without", "3", "-o", str(tmp_path / "m.png")]) == 2
+    assert "both 3" in capsys.readouterr().err
     assert cli.run([*walk[:-2], "curved"]) == 2 and "straight or spherical" in capsys.readouterr().err

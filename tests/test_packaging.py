@@ -26,7 +26,7 @@ IMPORTED_AS = {"pillow": "PIL", "scikit-learn": "sklearn", "import-linter": "imp
 ROOMS = {
     "distributions": ["vines"],
     "training": ["train"],
-    "data": ["data"],
+    "data": ["data", "molecules"],
     "tables": ["tables"],
     "sklearn": ["tables"],
     "partitions": ["cluster"],

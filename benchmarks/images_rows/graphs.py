@@ -19,18 +19,19 @@ from pushforward.networks.graphs.pairs import pairs
 
 NODES, COLOURS = 6, 3
 BUDGET = 300.0
+RATE = 2e-3
 
 
 def run(seconds: float | None, data: Path) -> list[dict[str, object]]:
     """Measure the row."""
     generator = torch.Generator().manual_seed(0)
-    train, test = (coloured_graphs(count, NODES, COLOURS, generator) for count in (10_000, 1_000))
+    known, test = (coloured_graphs(count, NODES, COLOURS, generator) for count in (10_000, 1_000))
     torch.manual_seed(0)
     flows = [
         pf.models.graph_cnf(nodes=NODES, node_types=COLOURS, edge_types=2, hidden=32),
-        pf.models.categorical_flow(features=train.shape[1], classes=COLOURS, hidden=64),
+        pf.models.categorical_flow(features=known.shape[1], classes=COLOURS, hidden=64),
     ]
-    measured = [_measured(flow, train, test, BUDGET if seconds is None else seconds) for flow in flows]
+    measured = [_measured(flow, known, test, BUDGET if seconds is None else seconds) for flow in flows]
     asked = {"valid": "nearly all"}
     return [
         {"what": what, "ours": measured[0][what], "other": measured[1][what], "asked": asked.get(what, "")}
@@ -38,14 +39,14 @@ def run(seconds: float | None, data: Path) -> list[dict[str, object]]:
     ]
 
 
-def _measured(flow: pf.Flow, train: torch.Tensor, test: torch.Tensor, seconds: float) -> dict[str, float]:
-    _train(flow, train, seconds)
+def _measured(flow: pf.Flow, known: torch.Tensor, test: torch.Tensor, seconds: float) -> dict[str, float]:
+    train(flow, known, seconds)
     with torch.no_grad():
         bits = -flow.importance_log_prob(test, importance_samples=16).mean().item() / math.log(2)
         samples = flow.sample(5_000).long()
     valid = samples[_matches(samples)]
     unique = {tuple(row) for row in valid.tolist()}
-    novel = unique - {tuple(row) for row in train.tolist()}
+    novel = unique - {tuple(row) for row in known.tolist()}
     return {
         "bits of a graph above the entropy": bits - _entropy(test),
         "valid": len(valid) / len(samples),
@@ -54,17 +55,21 @@ def _measured(flow: pf.Flow, train: torch.Tensor, test: torch.Tensor, seconds: f
     }
 
 
-def _train(flow: pf.Flow, train: torch.Tensor, seconds: float) -> None:
-    flow.initialise(train[:512])
-    optimiser = torch.optim.Adam(flow.parameters(), 2e-3)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        loss = -flow.log_prob(train[torch.randint(len(train), (128,))]).mean()
+def train(flow: pf.Flow, graphs: torch.Tensor, seconds: float) -> int:
+    """Train for so long, with a rate that falls to nothing, and return the number of steps."""
+    flow.initialise(graphs[:512])
+    optimiser = torch.optim.Adam(flow.parameters(), RATE)
+    began, steps = time.monotonic(), 0
+    while (passed := (time.monotonic() - began) / seconds) < 1:
+        optimiser.param_groups[0]["lr"] = RATE * (1 + math.cos(math.pi * passed)) / 2
+        loss = -flow.log_prob(graphs[torch.randint(len(graphs), (128,))]).mean()
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(flow.parameters(), 1.0)
         optimiser.step()
+        steps += 1
     flow.eval()
+    return steps
 
 
 def _matches(samples: torch.Tensor) -> torch.Tensor:

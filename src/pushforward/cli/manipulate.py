@@ -59,6 +59,8 @@ def manipulate(
     from pushforward.files import choose_writer
     from pushforward.plots.pictures import PICTURE_ENDINGS
 
+    if having == lacking:
+        raise UsageError(f"--with and --without are both {having}: between them is no attribute")
     choose_writer(out, (*PICTURE_ENDINGS, *ARRAY_ENDINGS))
     run, flow = open_run(folder, device)
     found = run_data(run, data)

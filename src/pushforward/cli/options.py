@@ -40,9 +40,9 @@ DataSpec = Annotated[
         metavar="TEXT",
         parser=given_text,
         help="digits, a toy density (moons, rings, ...), clips (movement, balls, moving-digits), mnist:FOLDER, "
-        "cifar10:FOLDER, folder:FOLDER (pictures), picture:FILE, clips:FOLDER (of .npy), moving-mnist:FOLDER, or a "
-        "path: .csv, .tsv (also .gz, .bz2, .xz, .zst, .zip), .parquet, .npy, .npz (or FILE.npz:NAME for one of several "
-        "arrays), an IDX file, a folder of pictures.",
+        "cifar10:FOLDER, folder:FOLDER (pictures), picture:FILE, clips:FOLDER (of .npy), moving-mnist:FOLDER, "
+        "smiles:FILE (molecules, as graphs), or a path: .csv, .tsv (also .gz, .bz2, .xz, .zst, .zip), .parquet, .npy, "
+        ".npz (or FILE.npz:NAME for one of several arrays), an IDX file, a folder of pictures.",
         show_default=False,
     ),
 ]

@@ -17,6 +17,7 @@ from pushforward.data.fingerprint import from_anywhere, present_fingerprint
 from pushforward.errors import CheckpointError, UsageError, first_line
 from pushforward.flows.flow import Flow
 from pushforward.flows.saving import MODEL, load
+from pushforward.models.graphs import nodes_of
 from pushforward.models.registry import build, recipe_options
 from pushforward.spaces import Categories
 from pushforward.training.runs import RunFolder, leftover, repair
@@ -132,7 +133,7 @@ def plan_run(
     """
     known = recipe_options(model)
     shape = data.event_shape
-    derived: dict[str, Any] = _shape_options(shape)
+    derived: dict[str, Any] = _graph_options(data) if "nodes" in known else _shape_options(shape)
     if data.levels is not None:
         derived |= {"levels": data.levels, "classes": data.levels}
     missing = set(_KINDS) & set(derived) - set(known)
@@ -162,9 +163,22 @@ def _check_context(model: str, known: Mapping[str, Any], options: Mapping[str, A
         raise UsageError("--set context= tells a model of contexts that no data bring: give --context in its place")
 
 
+def _graph_options(data: Dataset) -> dict[str, Any]:
+    """The options that tell a model of graphs what graphs they are, of vectors of ``N`` nodes and then their edges."""
+    nodes = nodes_of(data.event_shape)
+    if nodes is None:
+        raise UsageError(
+            f"a model of graphs takes vectors of N nodes and N (N - 1) / 2 edges, such as 3, 6, 10, and {data.name} "
+            f"holds events of shape {data.event_shape}"
+        )
+    largest = torch.stack([x.amax(0) for x in data.parts().values()]).amax(0)
+    of_nodes, of_edges = (max(2, 1 + int(part.max())) for part in largest.tensor_split([nodes]))
+    return {"nodes": nodes, "node_types": of_nodes, "edge_types": of_edges}
+
+
 def _check_kind(model: str, known: Mapping[str, Any], data: Dataset, images: bool, given: set[str]) -> None:
     """Check that data are discrete where the model is."""
-    counts = {"levels", "classes"} & set(known)
+    counts = {"levels", "classes", "node_types"} & set(known)
     discrete = bool(counts) and (images or not {"shape", "clip"} & set(known))
     if discrete and data.levels is None and not counts & given:
         low, high = (value.item() for value in torch.aminmax(data.train))

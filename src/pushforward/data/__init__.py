@@ -8,6 +8,7 @@ from pushforward.data.folders import load_image_folder
 from pushforward.data.idx import load_idx, load_mnist, read_idx, write_idx
 from pushforward.data.labels import Labels, load_labels
 from pushforward.data.load import load_data
+from pushforward.data.molecules import graphs_as_molecules, load_smiles, molecules_as_graphs
 from pushforward.data.pictures import read_picture
 from pushforward.data.places import as_latitude_longitude, as_unit_vectors
 from pushforward.data.streams import ParquetStream
@@ -47,6 +48,7 @@ __all__ = [
     "decode_text",
     "encode_text",
     "chirps",
+    "graphs_as_molecules",
     "is_table",
     "iterate_table",
     "load_arrays",
@@ -57,9 +59,11 @@ __all__ = [
     "load_image_folder",
     "load_labels",
     "load_mnist",
+    "load_smiles",
     "load_table",
     "load_toy",
     "load_wonderland",
+    "molecules_as_graphs",
     "open_table",
     "read_idx",
     "read_picture",

@@ -12,6 +12,7 @@ from pushforward.data.dataset import Dataset
 from pushforward.data.digits import load_digits
 from pushforward.data.folders import load_image_folder
 from pushforward.data.idx import load_idx, load_mnist
+from pushforward.data.molecules import load_smiles
 from pushforward.data.numpy_files import NUMPY_ENDINGS, split_name
 from pushforward.data.table_files import is_table
 from pushforward.data.tables import load_table
@@ -26,6 +27,7 @@ KINDS = {
     "picture": load_picture_density,
     "clips": load_clips,
     "moving-mnist": load_moving_mnist,
+    "smiles": load_smiles,
 }
 #: Clips that are generated.
 CLIPS = {"movement": load_movement, "balls": load_balls, "moving-digits": load_moving_digits}
@@ -36,7 +38,8 @@ def load_data(spec: str, levels: int | None = None, columns: Sequence[str] = (),
 
     ``digits``; a toy density (``moons``, ``rings``, ``checkerboard``, ``pinwheel``, ``spirals``, ``gaussians``);
     clips (``movement``, ``balls``, ``moving-digits``); ``mnist:FOLDER``, ``cifar10:FOLDER``, ``folder:FOLDER``
-    (pictures), ``picture:FILE`` (as a 2-D density), ``clips:FOLDER`` (of ``.npy``), ``moving-mnist:FOLDER``; or a path:
+    (pictures), ``picture:FILE`` (as a 2-D density), ``clips:FOLDER`` (of ``.npy``), ``moving-mnist:FOLDER``,
+    ``smiles:FILE`` (molecules of at most 9 atoms as graphs); or a path:
     ``.npz`` (of several arrays one is named, ``FILE.npz:NAME``), ``.npy``, ``.csv`` and ``.tsv`` (also compressed),
     ``.parquet``, an IDX file, a folder of pictures.
 
@@ -67,6 +70,8 @@ def table_path(spec: str) -> Path | None:
         >>> table_path("digits"), table_path("a.csv.gz")
         (None, PosixPath('a.csv.gz'))
     """
+    if spec.partition(":")[0] in KINDS:
+        return None
     path = Path(spec).expanduser()
     return path if is_table(path) and not path.is_dir() else None
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from pushforward.diagnostics.latents import Latents, decode_walk, latents
+from pushforward.diagnostics.latents import Latents, check_walk, decode_walk, latents
 from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
+from pushforward.kernels.modes import evaluating
 
 CHUNK = 256
 """How many events are encoded at a time."""
@@ -26,7 +28,8 @@ def attribute_direction(flow: Flow, having: Tensor, lacking: Tensor) -> Latents:
         having, lacking: events ``(N, ...)`` with the attribute and without it.
 
     Raises:
-        UsageError: if there are no events of one kind, or the flow takes a context.
+        UsageError: if there are no events of one kind, the flow takes a context, or its latents are whole numbers.
+        ShapeError: if the events are not ``(N, ...)``.
 
     Source: Kingma, Dhariwal (2018), Glow, arXiv:1807.03039, section 5.
 
@@ -36,26 +39,29 @@ def attribute_direction(flow: Flow, having: Tensor, lacking: Tensor) -> Latents:
         >>> attribute_direction(flow, torch.ones(4, 2), torch.zeros(4, 2))
         (tensor([1., 1.]),)
     """
-    if flow.context is not None:
-        raise UsageError("attribute_direction expects a flow without a context, and this one takes one")
+    for x in (having, lacking):
+        check_walk(flow, x, "attribute_direction")
     if not len(having) or not len(lacking):
         raise UsageError(
             f"attribute_direction expects events with the attribute and without it, got {len(having)} and "
             f"{len(lacking)}"
         )
-    return tuple(present - absent for present, absent in zip(mean_latents(flow, having), mean_latents(flow, lacking)))
+    means = mean_latents(flow, having), mean_latents(flow, lacking)
+    return tuple(present - absent for present, absent in zip(*means))
 
 
 @torch.no_grad()
 def mean_latents(flow: Flow, x: Tensor) -> Latents:
     """Return the mean latents of events ``(N, ...)``, for every level."""
-    sums = [tuple(level.sum(0) for level in latents(flow, chunk)) for chunk in x.split(CHUNK)]
+    with evaluating(flow):
+        sums = [tuple(level.sum(0) for level in latents(flow, chunk)) for chunk in x.split(CHUNK)]
     return tuple(torch.stack(level).sum(0) / len(x) for level in zip(*sums))
 
 
 @torch.no_grad()
 def manipulate(flow: Flow, x: Tensor, direction: Latents, strengths: Sequence[float]) -> Tensor:
-    r"""Return each event at each strength of an attribute, ``f^-1(f(x) + a d)``; at 0 it is the event itself.
+    r"""Return each event at each strength of an attribute, ``f^-1(f(x) + a d)``; at 0 it is the event itself
+    (of a variational autoencoder, its reconstruction).
 
     Args:
         flow: the flow whose latents ``direction`` is of.
@@ -67,7 +73,9 @@ def manipulate(flow: Flow, x: Tensor, direction: Latents, strengths: Sequence[fl
         events ``(N, len(strengths), ...)``.
 
     Raises:
-        UsageError: if the direction does not have the flow's levels, or there are no strengths.
+        UsageError: if the direction does not have the flow's levels, there are no finite strengths, or the events come
+            to lie where the flow has no latents.
+        ShapeError: if the events are not ``(N, ...)``.
 
     Source: Kingma, Dhariwal (2018), Glow, arXiv:1807.03039, section 5.
 
@@ -79,12 +87,16 @@ def manipulate(flow: Flow, x: Tensor, direction: Latents, strengths: Sequence[fl
                  [ 0.,  0.],
                  [ 1.,  0.]]])
     """
-    start = latents(flow, x)
-    shapes = [tuple(level.shape[1:]) for level in start]
-    if shapes != [tuple(level.shape) for level in direction] or not len(strengths):
-        raise UsageError(
-            f"manipulate expects strengths, and a direction with a tensor for each level of the flow, of shapes "
-            f"{shapes}"
-        )
-    walk = [tuple(level + strength * step for level, step in zip(start, direction)) for strength in strengths]
-    return decode_walk(flow, walk)
+    check_walk(flow, x, "manipulate")
+    if not len(strengths) or not all(math.isfinite(strength) for strength in strengths):
+        raise UsageError(f"manipulate expects finite strengths, at least one, got {list(strengths)}")
+    with evaluating(flow):
+        start = latents(flow, x)
+        shapes = [tuple(level.shape[1:]) for level in start]
+        if shapes != [tuple(level.shape) for level in direction]:
+            raise UsageError(
+                f"manipulate expects a direction with a tensor for each level of the flow, of shapes {shapes}"
+            )
+        steps = [step.to(level) for level, step in zip(start, direction)]
+        walk = [tuple(level + strength * step for level, step in zip(start, steps)) for strength in strengths]
+        return decode_walk(flow, walk)

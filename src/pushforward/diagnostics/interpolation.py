@@ -7,8 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pushforward.diagnostics.latents import Latents, decode_walk, latents, scaled
+from pushforward.diagnostics.latents import Latents, check_walk, decode_walk, latents, scaled
+from pushforward.errors import ShapeError, UsageError
 from pushforward.flows.flow import Flow
+from pushforward.kernels.modes import evaluating
 
 Way = Callable[[Latents, Latents, float], Latents]
 """A way between latents, those of every level in a tuple: ``path(first, second, weight)``, weights from 0 to 1."""
@@ -57,11 +59,16 @@ def interpolate(flow: Flow, first: Tensor, second: Tensor, steps: int = 8, path:
     Args:
         flow: whose latents, those of every level, are interpolated.
         first, second: batches of events ``(N, ...)``.
-        steps: how many events a walk has, both ends included.
+        steps: how many events a walk has, both ends included; at least 2.
         path: the way from latents to others, :func:`straight` or :func:`spherical`.
 
     Returns:
         events ``(N, steps, ...)``.
+
+    Raises:
+        UsageError: for fewer than two steps, for a flow that takes a context or whose latents are whole numbers, or
+            where the way leaves the latents, as a straight one does on a sphere.
+        ShapeError: if the events are not ``(N, ...)``, as many of the first as of the second.
 
     Example:
         >>> import pushforward as pf
@@ -69,9 +76,16 @@ def interpolate(flow: Flow, first: Tensor, second: Tensor, steps: int = 8, path:
         >>> interpolate(flow, torch.zeros(1, 2), torch.ones(1, 2), steps=3)[0, :, 0].tolist()
         [0.0, 0.5, 1.0]
     """
-    ends = latents(flow, first), latents(flow, second)
-    walk = [path(*ends, weight) for weight in torch.linspace(0, 1, steps).tolist()]
-    return decode_walk(flow, walk)
+    for x in (first, second):
+        check_walk(flow, x, "interpolate")
+    if len(first) != len(second):
+        raise ShapeError(f"interpolate expects as many first events as second, got {len(first)} and {len(second)}")
+    if steps < 2:
+        raise UsageError(f"interpolate expects at least 2 steps, got {steps}")
+    with evaluating(flow):
+        ends = latents(flow, first), latents(flow, second)
+        walk = [path(*ends, weight) for weight in torch.linspace(0, 1, steps).tolist()]
+        return decode_walk(flow, walk)
 
 
 def _one_vector(levels: Latents) -> Tensor:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from functools import partial
 
 import torch
 
 from pushforward.distributions import StandardLogistic
+from pushforward.errors import UsageError
 from pushforward.flows.flow import Flow
 from pushforward.models.registry import model
 from pushforward.networks.graphs.edges import EdgeNetwork
@@ -14,6 +17,9 @@ from pushforward.networks.graphs.nodes import NodeNetwork
 from pushforward.networks.graphs.pairs import count_pairs
 from pushforward.scalar import MixtureCDF
 from pushforward.transforms import ActNorm, Blocks, CategoricalEncoding, Coupling, Repeated, Transform
+
+HEADS = 4
+"""The attention heads of the network of the nodes."""
 
 
 @model("graph-cnf", nodes=2, node_types=2, edge_types=2, dimensions=2)
@@ -31,7 +37,8 @@ def graph_cnf(
     rows of the upper triangle (0 is no edge, by convention). Every type has a learned, random code; the nodes' codes
     are changed by couplings whose network is attention between nodes, the edges' by couplings whose network passes
     messages between edges and nodes. Nothing depends on the order of the nodes: a graph and the same graph with its
-    nodes in another order have the same probability.
+    nodes in another order have the same probability. No edge is a type like the others (in the paper it is known before
+    the other types are drawn).
 
     Args:
         nodes: how many nodes a graph has; of smaller graphs, one type of node stands for none.
@@ -53,8 +60,10 @@ def graph_cnf(
         >>> bool((flow.decode(flow.encode(x)) == x).all()), flow.accuracy.describe()
         (True, 'lower bound')
     """
+    if hidden % HEADS:
+        raise UsageError(f"graph-cnf expects hidden to be a multiple of {HEADS}, got hidden={hidden}")
     edges = count_pairs(nodes)
-    of_nodes = partial(NodeNetwork, nodes=nodes, hidden=hidden)
+    of_nodes = partial(NodeNetwork, nodes=nodes, hidden=hidden, heads=HEADS)
     of_edges = partial(EdgeNetwork, nodes=nodes, seen=dimensions, hidden=hidden)
     encodings = CategoricalEncoding(nodes, node_types, dimensions), CategoricalEncoding(edges, edge_types, dimensions)
     parts: list[Transform] = [Blocks(*encodings)]
@@ -74,3 +83,16 @@ def graph_cnf(
 def _normalised(nodes: int, edges: int, dimensions: int) -> Transform:
     """Scales and shifts of each dimension of a code, the same for all nodes and the same for all edges."""
     return Blocks(Repeated(ActNorm(dimensions), nodes), Repeated(ActNorm(dimensions), edges))
+
+
+def nodes_of(shape: Sequence[int]) -> int | None:
+    """Return how many nodes the graphs have that are vectors of this shape, ``N + N (N - 1) / 2``; None for none.
+
+    Example:
+        >>> nodes_of((10,)), nodes_of((11,))
+        (4, None)
+    """
+    if len(shape) != 1 or shape[0] < 1:
+        return None
+    nodes = (math.isqrt(8 * shape[0] + 1) - 1) // 2
+    return nodes if nodes + count_pairs(nodes) == shape[0] else None

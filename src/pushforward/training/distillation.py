@@ -70,6 +70,10 @@ def match_density(teacher: Distribution) -> Objective:
     Args:
         teacher: a trained flow or another density; it is not changed.
 
+    Raises:
+        UsageError: for a teacher of whole numbers, which no gradient passes through; at a call, unless the student is a
+            flow of the teacher's events.
+
     Source: van den Oord et al. (2017), Parallel WaveNet, arXiv:1711.10433.
 
     Example:
@@ -80,9 +84,11 @@ def match_density(teacher: Distribution) -> Objective:
         True
     """
 
+    check_teacher(teacher, "match_density")
     guide = frozen(teacher)
 
     def objective(student: Flow, x: Tensor, context: Tensor | None = None) -> Tensor:
+        check_student(student, guide, "match_density")
         batch = x.shape[: x.dim() - len(student.event_shape)]
         z = student.base.sample(batch, None)
         sample, log_det = student.transform.inverse(z, student.take_context(context))
@@ -93,6 +99,22 @@ def match_density(teacher: Distribution) -> Objective:
 
 def _layers(flow: Flow) -> list[Transform]:
     return list(flow.transform) if isinstance(flow.transform, Chain) else [flow.transform]
+
+
+def check_teacher(teacher: Distribution, owner: str) -> None:
+    """Raise :class:`UsageError` for a density of whole numbers."""
+    if teacher.support.discrete:
+        raise UsageError(f"{owner} expects a teacher of real numbers, and {type(teacher).__name__} is of integers")
+
+
+def check_student(student: Flow, teacher: Distribution, owner: str) -> None:
+    """Raise :class:`UsageError` unless the student is a flow of the teacher's events."""
+    if not isinstance(student, Flow) or student.event_shape != teacher.event_shape:
+        of = f" of events {tuple(student.event_shape)}" if isinstance(student, Distribution) else ""
+        raise UsageError(
+            f"{owner} expects a student that is a flow of the teacher's events {tuple(teacher.event_shape)}, got "
+            f"{type(student).__name__}{of}"
+        )
 
 
 def frozen(teacher: Teacher) -> Teacher:

@@ -35,7 +35,7 @@ class Blocks(Transform):
 
     def __init__(self, *parts: Transform) -> None:
         super().__init__()
-        check_transforms(parts)
+        check_transforms(parts, "Blocks")
         for part in parts:
             _check_part(part, "Blocks")
         self.parts = nn.ModuleList(parts)
@@ -124,7 +124,7 @@ class Repeated(Transform):
 
     def __init__(self, transform: Transform, copies: int) -> None:
         super().__init__()
-        check_transforms([transform])
+        check_transforms([transform], "Repeated")
         _check_part(transform, "Repeated")
         if copies < 1:
             raise UsageError(f"Repeated expects at least one copy, got {copies}")

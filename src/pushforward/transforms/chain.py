@@ -187,15 +187,15 @@ class Chain(Transform):
         check_context(context, self.context, "Chain")
 
 
-def check_transforms(parts: Sequence[Transform]) -> None:
+def check_transforms(parts: Sequence[Transform], owner: str = "Chain") -> None:
     """Raise :class:`UsageError` unless these are transforms, at least one."""
     if not parts:
-        raise UsageError("Chain expects at least one transform, got none")
+        raise UsageError(f"{owner} expects at least one transform, got none")
     for part in parts:
         if not isinstance(part, Transform):
             what = f"the class {part.__name__}" if isinstance(part, type) else type(part).__name__
             raise UsageError(
-                f"Chain expects transforms, got {what}: make an object of a class of pushforward.transforms"
+                f"{owner} expects transforms, got {what}: make an object of a class of pushforward.transforms"
             )
 
 

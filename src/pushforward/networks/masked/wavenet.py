@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +69,9 @@ class WaveNet(CausalNetwork):
         features = 0 if self.context is None else self.context.features_shape[0]
         self.first = nn.Linear(numbers, hidden)
         self.layers = nn.ModuleList(DilatedLayer(hidden, dilation, features) for dilation in dilations)
+        self.skips = nn.ModuleList(nn.Linear(hidden, hidden) for _ in dilations)
+        # Behind the last layer nothing goes on.
+        self.residuals = nn.ModuleList(nn.Linear(hidden, hidden) for _ in dilations[1:])
         self.middle = nn.Linear(hidden, hidden)
         self.last = nn.Linear(hidden, self.per_input)
         nn.init.zeros_(self.last.weight)
@@ -80,12 +84,13 @@ class WaveNet(CausalNetwork):
         moments = x.reshape(-1, self.inputs, self.numbers)
         # What stands at a moment is the one before it.
         h = self.first(F.pad(moments[:, :-1], (0, 0, 1, 0)).to(self.first.weight.dtype))
-        skipped = torch.zeros_like(h)
-        for layer in self.layers:
-            past = F.pad(h, (0, 0, layer.dilation, 0))[:, : self.inputs]  # type: ignore[arg-type]
-            h, skip = layer(h, past, None if given is None else given[:, None])
-            skipped = skipped + skip
-        return self._answer(skipped).transpose(1, 2).reshape(*batch, self.outputs)
+        rows = None if given is None else given[:, None]
+
+        def gated(layer: DilatedLayer, h: Tensor) -> Tensor:
+            past = F.pad(h, (0, 0, layer.dilation, 0))[:, : self.inputs]
+            return layer(h, past, rows)
+
+        return self._through(h, gated).transpose(1, 2).reshape(*batch, self.outputs)
 
     def generate(self, choose: Choose, batch: torch.Size, context: Tensor | None = None) -> None:
         check_context(context, self.context, type(self).__name__)
@@ -93,16 +98,23 @@ class WaveNet(CausalNetwork):
         weight = self.first.weight
         chosen = weight.new_zeros(self.numbers, math.prod(batch))
         nothing = weight.new_zeros(math.prod(batch), weight.shape[0])
-        queues = [deque([nothing] * layer.dilation) for layer in self.layers]  # type: ignore[operator]
-        for moment in range(self.inputs):
-            h, skipped = self.first(chosen.t()), nothing
-            for layer, queue in zip(self.layers, queues, strict=True):
-                queue.append(h)
-                h, skip = layer(h, queue.popleft(), given)
-                skipped = skipped + skip
-            chosen = choose(slice(moment, moment + 1), self._answer(skipped)[None])
+        queues = {layer: deque([nothing] * layer.dilation) for layer in self.layers}  # type: ignore[operator]
 
-    def _answer(self, skipped: Tensor) -> Tensor:
+        def gated(layer: DilatedLayer, h: Tensor) -> Tensor:
+            queues[layer].append(h)
+            return layer(h, queues[layer].popleft(), given)
+
+        for moment in range(self.inputs):
+            outputs = self._through(self.first(chosen.t()), gated)
+            chosen = choose(slice(moment, moment + 1), outputs[None])
+
+    def _through(self, h: Tensor, gated: Callable[[DilatedLayer, Tensor], Tensor]) -> Tensor:
+        """Return the outputs of one moment or of many; ``gated`` knows what stands before them in each layer."""
+        skipped = torch.zeros_like(h)
+        for layer, skip, residual in zip_longest(self.layers, self.skips, self.residuals):
+            values = gated(layer, h)  # type: ignore[arg-type]
+            skipped = skipped + skip(values)
+            h = h if residual is None else h + residual(values)
         return self.last(F.relu(self.middle(F.relu(skipped))))
 
 
@@ -114,16 +126,14 @@ class DilatedLayer(nn.Module):
         self.dilation = dilation
         self.now, self.before = nn.Linear(hidden, 2 * hidden), nn.Linear(hidden, 2 * hidden, bias=False)
         self.context = nn.Linear(context, 2 * hidden, bias=False) if context else None
-        self.residual, self.skip = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)
 
-    def forward(self, h: Tensor, past: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return what goes on to the next layer and what goes to the outputs."""
+    def forward(self, h: Tensor, past: Tensor, context: Tensor | None) -> Tensor:
+        """Return the gated values, of the shape of ``h``."""
         both = self.now(h) + self.before(past)
         if self.context is not None and context is not None:
             both = both + self.context(context)
         value, gate = both.chunk(2, -1)
-        gated = torch.tanh(value) * torch.sigmoid(gate)
-        return h + self.residual(gated), self.skip(gated)
+        return torch.tanh(value) * torch.sigmoid(gate)
 
 
 def _of_rows(context: Tensor | None, batch: torch.Size) -> Tensor | None:
