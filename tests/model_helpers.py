@@ -23,8 +23,6 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "videoflow": {"clip": (2, 1, 8, 8), "first": 0},
 }
 # Models of whole numbers, not of the reals.
-DISCRETE = {"idf", "coarse-to-fine", "idf-vector", "discrete-flow", "categorical-flow", "graph-cnf"}
-DISCRETE |= {"pixelcnn", "gated-pixelcnn", "pixelcnn-pp", "pixelrnn", "nade"}
 DISCRETE = {"idf", "coarse-to-fine", "idf-vector", "discrete-flow", "categorical-flow"}
 DISCRETE |= {"pixelcnn", "gated-pixelcnn", "pixelcnn-pp", "pixelrnn", "nade", "graph-cnf"}
 NAMES = list(pf.list_models())
