@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -176,6 +177,31 @@ def test_cells_are_found_again_whatever_the_network_emits(cdf: CellsCDF, dtype: 
     back, log_dx = cdf.inverse(z, parameters)
     assert torch.equal((17 * back).long(), cells) and torch.allclose(log_dx, -log_dz)
     assert bool(((z > 0) & (z < 1)).all()) and log_dz.min() > -15
+
+
+@pytest.mark.parametrize("cdf", [HistogramCDF(4096), DiscretizedLogisticCDF(64, 2)], ids=["histogram", "logistic"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_cells_in_half_precision_are_those_of_single(cdf: CellsCDF, dtype: torch.dtype) -> None:
+    x = torch.cat([torch.rand(60, generator=seeded()), torch.ones(1)]).to(dtype)
+    parameters = (5 * torch.randn(61, cdf.num_parameters, generator=seeded(1))).to(dtype)
+    for half, single in zip(cdf.forward(x, parameters), cdf.forward(x.float(), parameters.float()), strict=True):
+        assert half.dtype == dtype
+        torch.testing.assert_close(half.float(), single, rtol=torch.finfo(dtype).eps, atol=torch.finfo(dtype).eps)
+
+
+def test_rare_levels_have_their_masses_in_single_precision() -> None:
+    """In both tails, where the distribution function itself is next to 0 or to 1."""
+    cdf, parameters = DiscretizedLogisticCDF(64, 1), torch.tensor([0.0, 0.0, -0.8])
+    x = torch.tensor([0.05, 0.95])
+    (_, single), (_, double) = (cdf.forward(x.to(d), parameters.to(d).expand(2, 3)) for d in (x.dtype, torch.float64))
+    torch.testing.assert_close(single.double(), double, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("cdf", [HistogramCDF(4), DiscretizedLogisticCDF(4, 2)], ids=["histogram", "logistic"])
+def test_no_number_stays_none(cdf: CellsCDF) -> None:
+    x, parameters = torch.tensor([0.3, math.nan]), torch.zeros(2, cdf.num_parameters)
+    for result in (cdf.forward(x, parameters), cdf.inverse(x, parameters)):
+        assert result[0].isnan().tolist() == [False, True]
 
 
 # The model

@@ -33,7 +33,9 @@ from pushforward.transforms import (
     Coupling,
     Integers,
     Interlace,
+    Inverse,
     Multipartite,
+    OneHotAutoregressive,
     bipartite,
     masks,
     quadripartite,
@@ -344,23 +346,42 @@ def test_modular_affine_is_the_formula_and_permutes(classes: int) -> None:
     assert torch.equal(operation.forward(x, torch.zeros(40, classes, 2 * classes))[0], x)
 
 
-def test_modular_affine_gradient_is_that_of_every_choice() -> None:
+@pytest.mark.parametrize("inverse", [False, True])
+def test_modular_affine_gradient_is_that_of_every_choice(inverse: bool) -> None:
     """Each logit learns what the category that it leads to would cost, by least squares."""
     classes = 5
     operation = ModularAffine(classes)
     parameters = torch.randn(2 * classes, generator=torch.Generator().manual_seed(0)).requires_grad_()
     x = torch.eye(classes)[3].requires_grad_()
     cost = torch.randn(classes, generator=torch.Generator().manual_seed(1))
-    (operation.forward(x, parameters)[0] * cost).sum().backward()
+    ((operation.inverse if inverse else operation.forward)(x, parameters)[0] * cost).sum().backward()
     logits = parameters.detach().clone().requires_grad_()
     location, scale = logits[:classes], logits[classes + 1 :]
     mu, sigma = int(location.argmax()), 1 + int(scale.argmax())
-    every, scales = torch.arange(classes), torch.arange(1, classes)
-    for chosen, costs in ((location, cost[(every + sigma * 3) % classes]), (scale, cost[(mu + scales * 3) % classes])):
+
+    def led_to(value: int, mu: int, sigma: int) -> int:
+        return (pow(sigma, -1, classes) * (value - mu) if inverse else mu + sigma * value) % classes
+
+    by_location = cost[[led_to(3, other, sigma) for other in range(classes)]]
+    by_scale = cost[[led_to(3, mu, other) for other in range(1, classes)]]
+    for chosen, costs in ((location, by_location), (scale, by_scale)):
         size = costs.std(correction=0)
         (0.5 * size * ((chosen - chosen.mean()) + (costs - costs.mean()) / size).square().sum()).backward()
     torch.testing.assert_close(parameters.grad, logits.grad)
-    torch.testing.assert_close(x.grad, cost[(mu + sigma * every) % classes])
+    torch.testing.assert_close(x.grad, cost[[led_to(value, mu, sigma) for value in range(classes)]])
+
+
+def test_inverse_discrete_layers_learn() -> None:
+    layer = Inverse(OneHotAutoregressive(3, ModularAffine(4)))
+    x = torch.eye(4)[torch.randint(4, (9, 3), generator=torch.Generator().manual_seed(0))]
+    (layer(x)[0] * torch.arange(4.0)).sum().backward()
+    assert all(p.grad is not None for p in layer.parameters())
+
+
+def test_modular_affine_takes_parameters_of_half_precision() -> None:
+    x, parameters = torch.eye(5), torch.randn(5, 10, generator=torch.Generator().manual_seed(0)).bfloat16()
+    z, _ = ModularAffine(5).forward(x, parameters)
+    assert z.dtype == x.dtype and torch.equal(ModularAffine(5).inverse(z, parameters)[0], x)
 
 
 @pytest.mark.parametrize("autoregressive", [False, True])

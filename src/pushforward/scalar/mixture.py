@@ -50,10 +50,15 @@ class Mixture:
         u = (x.unsqueeze(-1) - locations) * torch.exp(-log_scales)
         return torch.logsumexp(log_weights + self.component.log_cdf(u), -1)
 
+    def log_tails(self, x: Tensor, constrained: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """``log F`` and ``log(1 - F)``."""
+        lower, upper, _ = self._tails(x, constrained)
+        return torch.logsumexp(lower, -1), torch.logsumexp(upper, -1)
+
     def logit_cdf_value(self, x: Tensor, constrained: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         """``log F - log(1 - F)``, which saturates nowhere."""
-        lower, upper, _ = self._tails(x, constrained)
-        return torch.logsumexp(lower, -1) - torch.logsumexp(upper, -1)
+        lower, upper = self.log_tails(x, constrained)
+        return lower - upper
 
     def logit_cdf(self, x: Tensor, constrained: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """The same and the log of its derivative."""

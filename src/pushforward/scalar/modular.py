@@ -73,27 +73,33 @@ class ModularAffine(ScalarBijection):
         self._inverses = torch.tensor(inverses)
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        location_logits, scale_logits = self._logits(parameters)
-        location, scale = self._choose(location_logits, scale_logits)
-        every, scales = torch.arange(self.classes, device=x.device), self._scales.to(x.device)
-        value = x.argmax(-1, keepdim=True)
-        z = x.gather(-1, (self._inverses.to(x.device)[scale] * (every - location)) % self.classes)
-        # These two are zero; they carry to each logit the gradient of the category that it would have led to.
-        z = z + learned_choice(location_logits).gather(-1, (every - scale * value) % self.classes)
-        led_to = (location + scales * value) % self.classes
-        z = z + torch.zeros_like(x).scatter_add(-1, led_to, learned_choice(scale_logits))
-        return z, torch.zeros_like(x[..., 0])
+        locations, scales, location, scale = self._choices(x, parameters)
+        every, value = torch.arange(self.classes, device=x.device), x.argmax(-1, keepdim=True)
+        z = x.gather(-1, (self._inverse_of(scale) * (every - location)) % self.classes)
+        z = z + locations.gather(-1, (every - scale * value) % self.classes)
+        led_to = location + self._scales.to(x.device) * value
+        return self._with_led_to(z, scales, led_to), torch.zeros_like(x[..., 0])
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        location, scale = self._choose(*self._logits(parameters))
-        every = torch.arange(self.classes, device=z.device)
-        return z.gather(-1, (location + scale * every) % self.classes), torch.zeros_like(z[..., 0])
+        locations, scales, location, scale = self._choices(z, parameters)
+        every, value = torch.arange(self.classes, device=z.device), z.argmax(-1, keepdim=True)
+        x = z.gather(-1, (location + scale * every) % self.classes)
+        x = x + locations.gather(-1, (value - scale * every) % self.classes)
+        led_to = self._inverse_of(self._scales.to(z.device)) * (value - location)
+        return self._with_led_to(x, scales, led_to), torch.zeros_like(z[..., 0])
 
-    def _logits(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits of the locations, and those of the scales that can be chosen."""
-        location_logits, scale_logits = parameters.chunk(2, -1)
-        return location_logits, scale_logits.index_select(-1, self._scales.to(parameters.device))
+    def _choices(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """For each location and each scale that can be chosen a zero that carries to its logit the gradient of the
+        category that it would have led to; the location and the scale that are chosen."""
+        location_logits, scale_logits = parameters.to(x.dtype).chunk(2, -1)
+        scales = self._scales.to(parameters.device)
+        scale_logits = scale_logits.index_select(-1, scales)
+        chosen = location_logits.argmax(-1, keepdim=True), scales[scale_logits.argmax(-1, keepdim=True)]
+        return learned_choice(location_logits), learned_choice(scale_logits), *chosen
 
-    def _choose(self, location_logits: Tensor, scale_logits: Tensor) -> tuple[Tensor, Tensor]:
-        scales = self._scales.to(scale_logits.device)
-        return location_logits.argmax(-1, keepdim=True), scales[scale_logits.argmax(-1, keepdim=True)]
+    def _with_led_to(self, value: Tensor, scales: Tensor, led_to: Tensor) -> Tensor:
+        """What the zeros ``scales`` carry, added where each of the scales leads to."""
+        return value + torch.zeros_like(value).scatter_add(-1, led_to % self.classes, scales)
+
+    def _inverse_of(self, scale: Tensor) -> Tensor:
+        return self._inverses.to(scale.device)[scale]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pushforward.numerics import at_least_single
 from pushforward.parts import ModulePart
 
 
@@ -15,8 +16,7 @@ def cell_of(z: Tensor, levels: int) -> Tensor:
         >>> cell_of(torch.tensor([0.1, 0.4, 0.9, 1.3]), 2)
         tensor([0., 0., 1., 1.])
     """
-    wide = z if z.dtype in (torch.float32, torch.float64) else z.float()
-    return torch.floor(wide * levels).clamp(0, levels - 1).to(z.dtype)
+    return torch.floor(at_least_single(z) * levels).clamp(0, levels - 1).to(z.dtype)
 
 
 class CellMiddles(ModulePart):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import UsageError
+from pushforward.numerics import at_least_single
 from pushforward.scalar.arguments import check_counts
 from pushforward.scalar.base import ScalarBijection
 from pushforward.scalar.elementary import into_unit_interval
@@ -40,27 +41,32 @@ class CellsCDF(ScalarBijection):
         """The cells' shares ``(K, ...)``, which add up to 1."""
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        place = self.bins * x
+        place = self.bins * at_least_single(x)
         cell = place.detach().floor().clamp(0, self.bins - 1)
         share, start = self._at(cell, *self._cells(parameters))
-        return into_unit_interval(start + share * (place - cell)), torch.log(self.bins * share)
+        return self._found(start + share * (place - cell), self.bins * share, x)
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        shares, starts = self._cells(parameters)
-        cell = (z >= starts[1:]).sum(0).to(z.dtype)
+        wide, (shares, starts) = at_least_single(z), self._cells(parameters)
+        cell = (wide >= starts[1:]).sum(0).to(wide.dtype)
         share, start = self._at(cell, shares, starts)
         # What rounds in the sum of the cells before may not leave the cell.
-        place = cell + ((z - start) / share).clamp(0.0, 1.0)
-        return into_unit_interval(place / self.bins), -torch.log(self.bins * share)
+        place = cell + ((wide - start) / share).clamp(0.0, 1.0)
+        return self._found(place / self.bins, 1.0 / (self.bins * share), z)
 
     def _cells(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """What each cell holds, and the cells before it, ``(K, ...)`` both."""
-        shares = LEAST_SHARE + (1.0 - self.bins * LEAST_SHARE) * self._shares(parameters)
+        # Half precision can hold neither a least share beside the others nor their sum.
+        shares = LEAST_SHARE + (1.0 - self.bins * LEAST_SHARE) * self._shares(at_least_single(parameters))
         return shares, torch.cat([torch.zeros_like(shares[:1]), shares[:-1].cumsum(0)])
 
     def _at(self, cell: Tensor, shares: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
-        index = cell.long().unsqueeze(0)
+        # What is no number lies in no cell, and its place in the first one is no number either.
+        index = cell.nan_to_num().long().unsqueeze(0)
         return shares.gather(0, index).squeeze(0), starts.gather(0, index).squeeze(0)
+
+    def _found(self, value: Tensor, slope: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        return into_unit_interval(value.to(like.dtype)), torch.log(slope).to(like.dtype)
 
 
 class HistogramCDF(CellsCDF):
@@ -128,5 +134,7 @@ class DiscretizedLogisticCDF(CellsCDF):
     def _shares(self, parameters: Tensor) -> Tensor:
         inner = torch.arange(1, self.bins, dtype=parameters.dtype, device=parameters.device) / self.bins
         edges = torch.logit(inner).reshape(-1, *[1] * (parameters.dim() - 1))
-        below = torch.exp(self._mixture.log_cdf(edges, self._mixture.constrain(parameters)))
-        return torch.cat([below[:1], below.diff(dim=0), 1.0 - below[-1:]]).clamp_min(0.0)
+        below, above = map(torch.exp, self._mixture.log_tails(edges, self._mixture.constrain(parameters)))
+        # A cell is cut out of the tail that is the smaller there: of the other one rounding leaves nothing.
+        between = torch.where(below[1:] < above[:-1], below.diff(dim=0), -above.diff(dim=0))
+        return torch.cat([below[:1], between, above[-1:]]).clamp_min(0.0)

@@ -63,7 +63,7 @@ class OneHotAutoregressive(Bijection):
         z, context = self.check(z, context, self.codomain)
         x = torch.zeros_like(z)
         for variable in range(self.event_shape[0]):
-            parameters = self.network(x, context)[..., variable, :]
+            parameters = self.network(x.detach(), context)[..., variable, :]
             found, _ = self.operation.inverse(z[..., variable, :], parameters)
             x = torch.cat([x[..., :variable, :], found.unsqueeze(-2), x[..., variable + 1 :, :]], -2)
         return x, torch.zeros_like(z[..., 0, 0])
