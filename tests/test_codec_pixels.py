@@ -11,13 +11,14 @@ from codec_helpers import app, trained_like
 from typer.testing import CliRunner
 
 import pushforward as pf
+from pushforward.cli.codec_levels import Levels
 from pushforward.codec import compress, decompress, export, load_portable, save_portable
 from pushforward.codec.archive.blocks import MODELLED, decode_patches
 from pushforward.codec.entropy import AnsCoder
 from pushforward.codec.exact import causal
 from pushforward.codec.exact.causal_networks import IntegerSweep
 from pushforward.codec.exact.pixels import IntegerPixels
-from pushforward.errors import CodecError, UsageError
+from pushforward.errors import CheckpointError, CodecError, UsageError
 from pushforward.spaces import Categories
 
 SHAPE, LEVELS = (2, 5, 4), 7
@@ -158,8 +159,13 @@ def test_levels_lie_side_by_side(tmp_path: Path):
         _run("decompress", tmp_path / f"{level}.pfz", *model, "-o", best)
         assert np.array_equal(np.load(best), images)
         best.unlink()
+    whole = (tmp_path / "codec.safetensors").read_bytes()
     (tmp_path / "codec.safetensors").write_bytes(b"damaged")
     _run("test", tmp_path / "best.pfz", *model)
+    (tmp_path / "codec.safetensors").write_bytes(whole)
+    (tmp_path / "codec.best.safetensors").write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match=r"codec\.best"):
+        Levels(tmp_path / "codec.safetensors").of((tmp_path / "best.pfz").read_bytes())
     result = CliRunner().invoke(
         app, ["compress", str(place), "--model", str(tmp_path / "fast.safetensors"), "--level", "best"]
     )

@@ -14,11 +14,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import pushforward as pf
+from pushforward.cli.given_labels import scored_parts
 from pushforward.cli.runs import Run, plan_run
 from pushforward.data import Dataset
 from pushforward.data.labels import load_labels
 from pushforward.distributions import FromTorch, Mixture
-from pushforward.errors import ShapeError, UsageError
+from pushforward.errors import DataError, ShapeError, UsageError
 from pushforward.flows import denoised, guided, sample_denoised
 from pushforward.kernels.attention import attention, causal_attention
 from pushforward.models.registry import recipe_options
@@ -448,6 +449,16 @@ def test_images_are_trained_and_drawn_given_their_labels(tmp_path: Path) -> None
         assert told in command([*ask, *wrong])[1]
     code, said = command(small_run(tmp_path / "other", "tarflow", "--context", "colour"))
     assert code and "images can have --context label" in said
+
+
+def test_data_whose_labels_a_model_cannot_be_told_are_refused() -> None:
+    digits = pf.data.load_data("digits")
+    run = plan_run("realnvp", {"hidden": 4, "layers": 1}, digits, "digits", {}, labels=9)
+    flow = run.flow()
+    with pytest.raises(DataError, match="from 0 to 8, and digits has 9"):
+        scored_parts(run, flow, digits, "digits")
+    with pytest.raises(DataError, match="moons brings none"):
+        scored_parts(run, flow, digits, "moons")
 
 
 def test_labels_are_contexts_of_every_model_of_images_that_takes_one() -> None:

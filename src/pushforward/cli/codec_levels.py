@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pushforward.cli.codec_files import load_model
-from pushforward.errors import CheckpointError, UsageError
+from pushforward.errors import CheckpointError, PushforwardError, UsageError
 
 if TYPE_CHECKING:
     from pushforward.codec.model import CodecModel
@@ -80,13 +79,21 @@ class Levels:
 
         Raises:
             CodecError: if it is no such file, or damaged.
+            PushforwardError: if none that can be read wrote it, and one cannot be read.
         """
         from pushforward.codec.archive.container import read_container
 
         fingerprint = read_container(data)[0].fingerprint
+        unread: list[PushforwardError] = []
         for level in self.levels:
             # That one of the models cannot be read does not matter to what the other one wrote.
-            with suppress(CheckpointError, UsageError):
-                if fingerprint in (b"", self._load(self.path, level).fingerprint):
-                    return self._load(self.path, level)
+            try:
+                model = self._load(self.path, level)
+            except (CheckpointError, UsageError) as error:
+                unread.append(error)
+                continue
+            if fingerprint in (b"", model.fingerprint):
+                return model
+        if unread:
+            raise unread[0]
         return self._load(self.path, self.levels[0])

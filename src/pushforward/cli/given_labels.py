@@ -10,8 +10,8 @@ from torch import Tensor
 
 from pushforward.cli.given_frames import Scored, scored
 from pushforward.data.dataset import Dataset
-from pushforward.data.labels import Labels, load_labels
-from pushforward.errors import UsageError
+from pushforward.data.labels import Labels, has_labels, load_labels
+from pushforward.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from pushforward.cli.runs import Run
@@ -33,16 +33,39 @@ def count_labels(labels: Labels) -> int:
     return int(every.max()) + 1
 
 
+def labels_of(spec: str, data: Dataset, classes: int | None = None) -> Labels:
+    """The labels that data bring along.
+
+    Args:
+        spec: the data's name, as `load_data` takes it.
+        data: the data themselves.
+        classes: how many labels a model was trained with.
+
+    Raises:
+        DataError: the data bring none, or one that the model was not trained with.
+    """
+    if not has_labels(spec):
+        raise DataError(
+            f"labels are the context here, and {spec} brings none: digits, mnist:FOLDER and cifar10:FOLDER do"
+        )
+    labels = load_labels(spec).check(data)
+    if classes is not None and count_labels(labels) > classes:
+        raise DataError(
+            f"the model was trained with labels from 0 to {classes - 1}, and {spec} has {count_labels(labels) - 1}"
+        )
+    return labels
+
+
 def scored_parts(run: Run, flow: Flow, data: Dataset, spec: str) -> dict[str, Scored]:
     """The parts of data as a flow scores them: events alone, what comes behind the first frames of clips, or events
     with their labels.
 
     Raises:
-        DataError: the flow was trained with labels, and the data that ``spec`` names have none.
+        DataError: the flow was trained with labels, and the data that ``spec`` names have none, or others.
     """
     if run.labels is None:
         return {name: scored(flow, x) for name, x in data.parts().items()}
-    labels = load_labels(spec).check(data)
+    labels = labels_of(spec, data, run.labels)
     return {name: (x, getattr(labels, name)) for name, x in data.parts().items()}
 
 

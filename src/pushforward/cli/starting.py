@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushforward.cli.configuration import TABLE_MODEL
-from pushforward.cli.given_labels import LABEL, count_labels
+from pushforward.cli.given_labels import LABEL, count_labels, labels_of
 from pushforward.cli.runs import plan_run
 from pushforward.cli.settings import parse_settings
 from pushforward.cli.table_options import TableOptions
 from pushforward.cli.work import Request, Work, first_process, seeded_flow
 from pushforward.data import load_data
-from pushforward.data.labels import load_labels
 from pushforward.data.load import table_path
 from pushforward.errors import UsageError
 from pushforward.files import check_folder
@@ -48,7 +47,7 @@ def started(request: Request, force: bool) -> Work | TableWork:
     settings = parse_settings(request.model, request.settings)
     data = load_data(request.data, request.levels, request.table.columns, request.table.drop)
     _check_no_table(request.model, data.name, request.table)
-    labels = count_labels(load_labels(request.data).check(data)) if request.table.context else None
+    labels = count_labels(labels_of(request.data, data)) if request.table.context else None
     run = plan_run(request.model, settings, data, request.data, training, labels)
     return Work(run, seeded_flow(run), data, request.out)
 

@@ -56,6 +56,16 @@ class Labels:
         return self
 
 
+def has_labels(spec: str) -> bool:
+    """Whether data have labels of their own.
+
+    Example:
+        >>> has_labels("digits"), has_labels("moons")
+        (True, False)
+    """
+    return spec == "digits" or spec.partition(":")[0] in KINDS
+
+
 def load_labels(spec: str, file: str | None = None) -> Labels:
     """The labels of the data that ``spec`` names.
 
@@ -71,15 +81,15 @@ def load_labels(spec: str, file: str | None = None) -> Labels:
     """
     if file is not None:
         return _from_file(file)
+    if not has_labels(spec):
+        raise DataError(
+            f"{spec} has no labels of its own, as digits, mnist:FOLDER and cifar10:FOLDER have: expected a file of "
+            "them, one whole number for each event"
+        )
     if spec == "digits":
         return _as_labels(*digits_labels())
     kind, _, path = spec.partition(":")
-    if kind in KINDS:
-        return _as_labels(*KINDS[kind](Path(path).expanduser()))
-    raise DataError(
-        f"{spec} has no labels of its own, as digits, mnist:FOLDER and cifar10:FOLDER have: expected a file of them, "
-        "one whole number for each event"
-    )
+    return _as_labels(*KINDS[kind](Path(path).expanduser()))
 
 
 def _from_file(name: str) -> Labels:
