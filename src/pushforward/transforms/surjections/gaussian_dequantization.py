@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pushforward.accuracy import Accuracy, Draws
 from pushforward.errors import UsageError
+from pushforward.networks.embeddings.cell_middles import cell_of
 from pushforward.numerics import at_least_single, log1mexp, rand, randn, sum_event
 from pushforward.spaces import ANY, Integers, Reals
 from pushforward.transforms.base import Transform
@@ -87,8 +88,7 @@ class GaussianDequantization(Transform):
 
     def decode(self, z: Tensor, context: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         self.check(z, context, self.codomain)
-        wide = at_least_single(z)
-        return torch.floor((wide + 1) * (self.levels / 2)).clamp(0, self.levels - 1).to(z.dtype)
+        return cell_of((at_least_single(z) + 1) / 2, self.levels).to(z.dtype)
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         return self(x, context)[0]
