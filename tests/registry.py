@@ -810,6 +810,8 @@ NETWORK_HELPERS = {"OneHotMADE", "ReZero", "Rezeroed", "MaskedChannels", "Masked
 # Layers and activations of Lipschitz networks; tested with them.
 NETWORK_HELPERS |= {"LipschitzLinear", "LipschitzConvolution", "LipschitzELU", "LipSwish", "CLipSwish", "LipschitzSine"}
 NETWORK_HELPERS |= {"normalised_once"}
+# Of integers and the cells of dequantization; tested with clips.
+NETWORK_HELPERS |= {"CellMiddles", "NearestCellMiddle"}
 # Of a mask beside the events; tested in tests/test_order_agnostic.py.
 NETWORK_HELPERS |= {"DeepNADE"}
 # Of contexts that are left out, and of what a network says without one; tested with transformer flows.

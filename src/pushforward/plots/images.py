@@ -26,6 +26,7 @@ def images_beside(data: Tensor, samples: Tensor, *, maximum: float | None = None
         ShapeError: these are no grey or coloured images of one shape.
 
     Example:
+        >>> import torch
         >>> figure = images_beside(torch.zeros(4, 1, 8, 8), torch.zeros(4, 1, 8, 8), maximum=1.0)
         >>> [axes.get_title() for axes in figure.axes]
         ['data', 'samples']

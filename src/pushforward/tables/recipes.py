@@ -50,7 +50,10 @@ def build_flow(model: str, model_options: Mapping[str, Any] | None, size: Size, 
         UsageError: if its latents are not standard normal, its events no real numbers, or an option does not fit.
     """
     known = recipe_options(model)
-    sized = {key: value for key, value in (("layers", size.layers), ("hidden", size.hidden)) if key in known}
+    sized: dict[str, Any] = {"layers": size.layers} if "layers" in known else {}
+    # A single width is a recipe's own: a transformer's is a multiple of its heads.
+    if "hidden" in known and not isinstance(known["hidden"].default, int):
+        sized["hidden"] = size.hidden
     given = {"features": features} | ({"context": context} if context else {})
     try:
         flow = build(model, **given | sized | dict(model_options or {}))
