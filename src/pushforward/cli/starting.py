@@ -11,8 +11,8 @@ from pushforward.cli.runs import plan_run
 from pushforward.cli.settings import parse_settings
 from pushforward.cli.table_options import TableOptions
 from pushforward.cli.work import Request, Work, first_process, seeded_flow
-from pushforward.data import load_data
-from pushforward.data.labels import load_labels
+from pushforward.data import Dataset, load_data
+from pushforward.data.labels import has_labels, load_labels
 from pushforward.data.load import table_path
 from pushforward.errors import UsageError
 from pushforward.files import check_folder
@@ -48,7 +48,7 @@ def started(request: Request, force: bool) -> Work | TableWork:
     settings = parse_settings(request.model, request.settings)
     data = load_data(request.data, request.levels, request.table.columns, request.table.drop)
     _check_no_table(request.model, data.name, request.table)
-    labels = count_labels(load_labels(request.data).check(data)) if request.table.context else None
+    labels = _count_labels(request.data, data) if request.table.context else None
     run = plan_run(request.model, settings, data, request.data, training, labels)
     return Work(run, seeded_flow(run), data, request.out)
 
@@ -59,6 +59,16 @@ def takes_table(model: str, data: str) -> bool:
     known = set(recipe_options(model))
     whole = "shape" not in known and {"levels", "classes"} & known
     return table_path(data) is not None and "features" in known and not whole and suits(model, conditional=False)
+
+
+def _count_labels(spec: str, data: Dataset) -> int:
+    """How many labels the data have."""
+    if not has_labels(spec):
+        raise UsageError(
+            f"--context {LABEL} expects data with labels of their own (digits, mnist:FOLDER, cifar10:FOLDER), and "
+            f"{data.name} has none; in Python any labels are a context: pf.fit(flow, (x, labels))"
+        )
+    return count_labels(load_labels(spec).check(data))
 
 
 def _check_no_table(model: str, data: str, table: TableOptions) -> None:

@@ -19,6 +19,7 @@ from pushforward.data.numpy_files import NUMPY_ENDINGS, read_array, split_name
 from pushforward.data.sources import require_file
 from pushforward.errors import DataError
 
+DIGITS = "digits"
 KINDS: dict[str, Callable[[Path], tuple[np.ndarray[Any, Any], ...]]] = {
     "mnist": mnist_labels,
     "cifar10": cifar10_labels,
@@ -71,15 +72,25 @@ def load_labels(spec: str, file: str | None = None) -> Labels:
     """
     if file is not None:
         return _from_file(file)
-    if spec == "digits":
+    if spec == DIGITS:
         return _as_labels(*digits_labels())
     kind, _, path = spec.partition(":")
     if kind in KINDS:
         return _as_labels(*KINDS[kind](Path(path).expanduser()))
     raise DataError(
-        f"{spec} has no labels of its own, as digits, mnist:FOLDER and cifar10:FOLDER have: expected a file of them, "
-        "one whole number for each event"
+        f"{spec} has no labels of its own, as digits, mnist:FOLDER and cifar10:FOLDER have: expected a file of them "
+        "(manipulate --labels), one whole number for each event"
     )
+
+
+def has_labels(spec: str) -> bool:
+    """Whether data have labels of their own.
+
+    Example:
+        >>> has_labels("digits"), has_labels("faces.npy")
+        (True, False)
+    """
+    return spec == DIGITS or spec.partition(":")[0] in KINDS
 
 
 def _from_file(name: str) -> Labels:
