@@ -248,7 +248,7 @@ def test_levels_that_no_value_has_are_told(tmp_path: Path) -> None:
     clips = tmp_path / "clips"
     clips.mkdir()
     for largest, notes in ((1, 1), (127, 0), (255, 0)):
-        x = np.arange(600, dtype=np.uint8).reshape(10, 3, 4, 5) % 2 * largest
+        x = (np.arange(600) % 2 * largest).astype(np.uint8).reshape(10, 3, 4, 5)
         np.save(tmp_path / "x.npy", x)
         for index, clip in enumerate(x):
             np.save(clips / f"{index}.npy", clip)
