@@ -513,6 +513,8 @@ def test_version_help_and_pages_without_a_terminal(capsys: pytest.CaptureFixture
     assert run("models", "nsf") == 0
     shown = capsys.readouterr().out
     assert "arXiv:1906.04032" in shown and "Example: pushforward train nsf --data table.csv" in shown
+    assert run("models", "videoflow") == 0
+    assert "Example: pushforward train videoflow --data movement" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
@@ -805,6 +807,8 @@ def test_discrete_and_continuous_do_not_mix(tmp_path: Path, capsys: pytest.Captu
     np.save(tmp_path / "integers.npy", np.random.default_rng(0).integers(0, 5, (20, 3)))
     out = tmp_path / "run"
     assert "give --levels" in fails(capsys, 2, "train", "glow", "-d", tmp_path / "floats.npy", "-o", out)
+    np.save(tmp_path / "wide.npy", 4 * np.random.default_rng(0).random((20, 1, 8, 8)))
+    assert "give whole numbers" in fails(capsys, 2, "train", "glow", "-d", tmp_path / "wide.npy", "-o", out)
     assert "models continuous data" in fails(capsys, 2, "train", "nsf", "-d", tmp_path / "integers.npy", "-o", out)
     # And that is a way on.
     small = ["--set", "layers=1", "--set", "hidden=4", "--set", "scales=2", "--max-steps", 2]

@@ -244,6 +244,20 @@ def test_channels_first_stay(tmp_path: Path, shape: tuple[int, ...]) -> None:
     assert found.event_shape == shape[1:] and found.notes == ()
 
 
+def test_levels_that_no_value_has_are_told(tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for largest, notes in ((1, 1), (127, 0), (255, 0)):
+        x = (np.arange(600) % 2 * largest).astype(np.uint8).reshape(10, 3, 4, 5)
+        np.save(tmp_path / "x.npy", x)
+        for index, clip in enumerate(x):
+            np.save(clips / f"{index}.npy", clip)
+        for spec in (str(tmp_path / "x.npy"), f"clips:{clips}"):
+            found = data.load_data(spec)
+            assert found.levels == 256 and ["--levels 2 " in note for note in found.notes] == [True] * notes
+            assert data.load_data(spec, largest + 1).notes == ()
+
+
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.float16])
 def test_pictures_of_fractions_become_levels(tmp_path: Path, kind: type) -> None:
     whole = RANDOM.integers(0, 256, (20, 1, 6, 6))

@@ -461,6 +461,14 @@ def test_data_whose_labels_a_model_cannot_be_told_are_refused() -> None:
         scored_parts(run, flow, digits, "moons")
 
 
+def test_data_without_labels_have_no_context_label(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", np.zeros((20, 8, 8), np.uint8))
+    code, said = command(
+        ["train", "tarflow", "-d", str(tmp_path / "images.npy"), "-o", str(tmp_path), "--context", "label"]
+    )
+    assert code and "images.npy brings none" in said
+
+
 def test_labels_are_contexts_of_every_model_of_images_that_takes_one() -> None:
     x = torch.randint(17, (4, 1, 8, 8), generator=torch.Generator().manual_seed(0)).float()
     plan = partial(plan_run, data=Dataset("images", x, x, x, levels=17), spec="digits", training={})

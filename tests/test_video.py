@@ -358,3 +358,11 @@ def test_clips_pass_through_the_command_line(tmp_path: Path, capsys: pytest.Capt
     assert cli.run([*moved, "-d", f"clips:{tmp_path / 'elsewhere'}"]) == 0
     assert np.array_equal(np.load(tmp_path / "moved.npy")[:, 0], given[:2])
     assert cli.run(["plot", run, "density", "-o", str(tmp_path / "density.png"), "-q"]) != 0
+    np.save(tmp_path / "pictures.npy", np.zeros((20, 8, 8), np.uint8))
+    for wrong, told in (
+        (["-d", str(tmp_path / "pictures.npy")], "expects clips of at least 1 frames of shape (1, 8, 8)"),
+        (["--denoise"], "--denoise is for models that were trained with noise"),
+    ):
+        capsys.readouterr()
+        assert cli.run(["sample", run, "-o", str(tmp_path / "none.npy"), *wrong]) != 0
+        assert told in " ".join(capsys.readouterr().err.split())

@@ -179,6 +179,8 @@ def _example_data(name: str, options: dict[str, Option]) -> str:
 
     if "shape" in options:
         return "digits"
+    if "clip" in options:
+        return "movement"
     if {"levels", "classes", "node_types"} & set(options):
         return "integers.npy"
     # Columns of tables are brought to normal numbers, so that the flow between has a standard normal base.

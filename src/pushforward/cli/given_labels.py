@@ -46,7 +46,8 @@ def labels_of(spec: str, data: Dataset, classes: int | None = None) -> Labels:
     """
     if not has_labels(spec):
         raise DataError(
-            f"labels are the context here, and {spec} brings none: digits, mnist:FOLDER and cifar10:FOLDER do"
+            f"labels are the context here, and {spec} brings none: digits, mnist:FOLDER and cifar10:FOLDER do; in "
+            "Python any labels are a context: pf.fit(flow, (x, labels))"
         )
     labels = load_labels(spec).check(data)
     if classes is not None and count_labels(labels) > classes:

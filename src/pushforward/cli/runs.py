@@ -182,12 +182,13 @@ def _check_kind(model: str, known: Mapping[str, Any], data: Dataset, images: boo
     discrete = bool(counts) and (images or not {"shape", "clip"} & set(known))
     if discrete and data.levels is None and not counts & given:
         low, high = (value.item() for value in torch.aminmax(data.train))
-        way = "give --levels to have fractions 0..1 read as so many" if images else "give whole numbers from 0 on"
+        fractions = images and low >= 0 and high <= 1
+        way = "give --levels to have fractions 0..1 read as so many" if fractions else "give whole numbers from 0 on"
         raise UsageError(f"{model} models whole numbers, and {data.name} holds fractions {low:g}..{high:g}; {way}")
     if data.levels is not None and not counts:
         raise UsageError(
             f"{model} models continuous data, and {data.name} holds whole numbers; pushforward train table takes them "
-            f"as counts, and discrete-flow, categorical-flow and idf-vector as levels"
+            f"as counts, and nade, discrete-flow, categorical-flow and idf-vector as levels"
         )
 
 

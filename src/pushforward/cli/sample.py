@@ -28,6 +28,7 @@ from pushforward.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from pushforward.cli.runs import Run
     from pushforward.flows.flow import Flow
 
 
@@ -155,7 +156,6 @@ def _sample_flow(folder: Path, out: Path, draws: Draws, given: list[str], silent
 
     from pushforward.cli.given_frames import given_frames
     from pushforward.cli.given_labels import parse_label
-    from pushforward.cli.run_data import run_data
     from pushforward.cli.runs import open_run
     from pushforward.flows import guided
 
@@ -169,8 +169,10 @@ def _sample_flow(folder: Path, out: Path, draws: Draws, given: list[str], silent
     frames = given_frames(flow)
     if draws.data is not None and not frames:
         raise UsageError(_NOTHING_GIVEN)
+    if draws.denoise and frames:
+        raise UsageError("--denoise is for models that were trained with noise, and models of clips are not")
     # Futures of the clips that the model has not seen, begun anew where they end.
-    first = run_data(run, draws.data).test[:, :frames] if frames else None
+    first = _first_frames(run, flow, draws.data, frames) if frames else None
     drawn = []
     with progress(silent, draws.count, "drawing") as advance:
         for start in range(0, draws.count, draws.batch_size):
@@ -181,6 +183,20 @@ def _sample_flow(folder: Path, out: Path, draws: Draws, given: list[str], silent
     events = torch.cat(drawn)
     write_samples(out, events, run)
     return {"events": draws.count, "shape": list(events.shape)}
+
+
+def _first_frames(run: Run, flow: Flow, spec: str | None, frames: int) -> Tensor:
+    """The first frames of the test clips."""
+    from pushforward.cli.run_data import run_data
+
+    data = run_data(run, spec)
+    frame = tuple(flow.event_shape[1:])
+    if len(data.event_shape) != 4 or data.event_shape[0] < frames or tuple(data.event_shape[1:]) != frame:
+        raise UsageError(
+            f"{run.model} expects clips of at least {frames} frames of shape {frame}, and {data.name} holds events of "
+            f"shape {tuple(data.event_shape)}"
+        )
+    return data.test[:, :frames]
 
 
 def _drawn(flow: Flow, clips: Tensor | None, label: Tensor | None, size: int, draws: Draws) -> Tensor:

@@ -41,7 +41,8 @@ def check_fits(out: Path, shape: tuple[int, ...]) -> None:
     if ending in PICTURE_ENDINGS and len(shape) == 1 and shape != (2,):
         raise UsageError(f"{out}: a picture is made of images or of points in the plane, these events are {shape}")
     if len(shape) != 1 and (str(out) == "-" or ending in TABLE_ENDINGS):
-        raise UsageError(f"{out}: a table takes vectors, these events are {shape}; choose .npz, .npy or .png")
+        film = f", {FILM_ENDING}" if len(shape) == 4 else ""
+        raise UsageError(f"{out}: a table takes vectors, these events are {shape}; choose .npz, .npy{film} or .png")
 
 
 def check_shape(flow: Flow, x: Tensor, name: str) -> None:

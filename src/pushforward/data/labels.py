@@ -19,6 +19,7 @@ from pushforward.data.numpy_files import NUMPY_ENDINGS, read_array, split_name
 from pushforward.data.sources import require_file
 from pushforward.errors import DataError
 
+DIGITS = "digits"
 KINDS: dict[str, Callable[[Path], tuple[np.ndarray[Any, Any], ...]]] = {
     "mnist": mnist_labels,
     "cifar10": cifar10_labels,
@@ -56,16 +57,6 @@ class Labels:
         return self
 
 
-def has_labels(spec: str) -> bool:
-    """Whether data have labels of their own.
-
-    Example:
-        >>> has_labels("digits"), has_labels("moons")
-        (True, False)
-    """
-    return spec == "digits" or spec.partition(":")[0] in KINDS
-
-
 def load_labels(spec: str, file: str | None = None) -> Labels:
     """The labels of the data that ``spec`` names.
 
@@ -84,12 +75,22 @@ def load_labels(spec: str, file: str | None = None) -> Labels:
     if not has_labels(spec):
         raise DataError(
             f"{spec} has no labels of its own, as digits, mnist:FOLDER and cifar10:FOLDER have: expected a file of "
-            "them, one whole number for each event"
+            "them (manipulate --labels), one whole number for each event"
         )
-    if spec == "digits":
+    if spec == DIGITS:
         return _as_labels(*digits_labels())
     kind, _, path = spec.partition(":")
     return _as_labels(*KINDS[kind](Path(path).expanduser()))
+
+
+def has_labels(spec: str) -> bool:
+    """Whether data have labels of their own.
+
+    Example:
+        >>> has_labels("digits"), has_labels("faces.npy")
+        (True, False)
+    """
+    return spec == DIGITS or spec.partition(":")[0] in KINDS
 
 
 def _from_file(name: str) -> Labels:

@@ -60,7 +60,24 @@ def load_data(spec: str, levels: int | None = None, columns: Sequence[str] = (),
     if columns or drop or table_path(spec):
         return _load_table(spec, levels, columns, drop)
     data = _load(spec, levels)
-    return data if levels is None or data.levels == levels else replace(data, levels=levels)
+    if levels is None:
+        note = _unused_levels(data)
+        return data if note is None else replace(data, notes=(*data.notes, note))
+    return data if data.levels == levels else replace(data, levels=levels)
+
+
+def _unused_levels(data: Dataset) -> str | None:
+    """A note on data of which most levels are there for their type's sake, as of bits stored in bytes."""
+    if data.levels not in (2**8, 2**16):
+        return None
+    largest = max(int(x.max()) for x in data.parts().values())
+    if 2 * (largest + 1) >= data.levels:
+        return None
+    needed = max(2, largest + 1)
+    return (
+        f"{data.name}: {data.levels} levels, as its type holds, and no value above {largest}; give --levels {needed} "
+        "if none can be"
+    )
 
 
 def table_path(spec: str) -> Path | None:

@@ -90,7 +90,8 @@ def sample_denoised(
     if not isinstance(first, GaussianDequantization) or not rest:
         raise UsageError(
             f"sample_denoised expects a flow that begins with a GaussianDequantization, got one that begins with "
-            f"{type(first).__name__}: make one with pf.models.tarflow(noise=0.05)"
+            f"{type(first).__name__}: make one with pf.models.tarflow(noise=0.05), or "
+            "train tarflow --set noise=0.05"
         )
     noisy = Flow(Chain(rest), flow.base, context=flow.context or 0, embedding=flow.embedding).train(flow.training)
     y = noisy.sample(sample_shape, context, temperature=temperature, generator=generator)

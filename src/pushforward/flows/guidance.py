@@ -41,7 +41,8 @@ def guided(flow: Flow, weight: float) -> Flow:
     if not isinstance(flow.embedding, DroppedContext):
         raise UsageError(
             "guided expects a flow that was trained with contexts left out: make it with an embedding that is a "
-            "DroppedContext, as pf.models.tarflow(context=..., unconditional=0.1) does"
+            "DroppedContext, as pf.models.tarflow(context=..., unconditional=0.1) does, and train tarflow "
+            "--context label --set unconditional=0.1"
         )
     before = list(parts_in_turn(flow.transform))
     parts = [_guided(part, flow.embedding.none.detach(), weight) for part in before]
