@@ -476,7 +476,7 @@ def test_plots_that_cannot_be(images: Path, vectors: Path, tmp_path: Path, capsy
     assert "two columns" in fails(capsys, 2, "plot", vectors, "density", "-o", out)
     assert "draw pairs" in fails(capsys, 2, "plot", vectors, "samples", "-o", out)
     assert "grid is of a flow alone" in fails(capsys, 2, "plot", vectors, "grid", "-o", out)
-    assert "interpolate and manipulate show their latents" in fails(capsys, 2, "plot", images, "pairs", "-o", out)
+    assert "plot draws samples of models of images" in fails(capsys, 2, "plot", images, "pairs", "-o", out)
     assert "ends in" in fails(capsys, 2, "plot", vectors, "pairs", "-o", tmp_path / "p.doc")
     assert "density" in fails(capsys, 2, "plot", vectors, "portrait", "-o", out)
     assert "a continuous flow of vectors" in fails(capsys, 2, "plot", vectors, "trajectories", "-o", out)

@@ -36,9 +36,7 @@ class ImageSubject:
             UsageError: for another kind of picture.
         """
         if kind != "samples":
-            raise UsageError(
-                f"plot draws samples of models of images, and no {kind}; interpolate and manipulate show their latents"
-            )
+            raise UsageError(f"plot draws samples of models of images, and no {kind}")
         torch.manual_seed(self.seed)
         data = self.data[:_IMAGES]
         labels = None if self.labels is None else self.labels[:_IMAGES]
