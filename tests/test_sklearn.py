@@ -280,9 +280,10 @@ def test_a_model_that_fits_no_table_is_named_with_those_that_do() -> None:
         FlowDensity("glow").fit(x)
     with pytest.raises(UsageError, match=r"'cdf-2d' has the base Uniform on .*: choose one of"):
         FlowDensity("cdf-2d").fit(x)
-    for model in ("idf-vector", "cdf-1d"):
-        with pytest.raises(UsageError, match=rf"'{model}' does not model 2 columns .*: choose one of"):
-            FlowDensity(model).fit(x)
+    with pytest.raises(UsageError, match=r"'cdf-1d' does not model 2 columns .*: choose one of"):
+        FlowDensity("cdf-1d").fit(x)
+    with pytest.raises(UsageError, match=r"'idf-vector' has the base GroupedDiscrete on events .* levels"):
+        FlowDensity("idf-vector").fit(x)
     with pytest.raises(UsageError, match=r"'categorical-flow' has the base StandardLogistic on events .* levels"):
         FlowDensity("categorical-flow").fit(x)
     with pytest.raises(UsageError, match="model_options: nsf has no option 'layerz'; it takes layers, hidden"):
