@@ -12,7 +12,8 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.cli.inference import Request, bounds_of, divide, observation
+from pushforward.cli.inference import bounds_of, divide, observation
+from pushforward.cli.inference_request import Request
 from pushforward.cli.main import run as run_command
 from pushforward.cli.simulation_table import read_simulations
 
