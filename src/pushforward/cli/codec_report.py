@@ -54,8 +54,8 @@ def codec_sections(flow: Flow, x: Tensor, levels: int | None) -> list[Section]:
     ]
     table = Table(("codec", "bits/dim", "writes, events/s", "reads, events/s"), rows)
     text = (
-        f"The first {len(events):,} test events as a file, without the model; it was read back and compared. Speeds are "
-        "of this machine, and of so few events they are rough."
+        f"The first {len(events):,} test events as a file, without the model; it was read back and compared. Speeds "
+        "are of this machine, and of so few events they are rough."
     )
     return [Section("Compression", text, [table])]
 

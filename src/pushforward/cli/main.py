@@ -35,7 +35,6 @@ HELP = {"help_option_names": ["--help", "-h"]}
 
 app = typer.Typer(
     no_args_is_help=False,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings=HELP,

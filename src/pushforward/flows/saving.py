@@ -53,6 +53,8 @@ def to_bytes(flow: Distribution, notes: Mapping[str, str] | None = None) -> byte
     """What `save` writes, with notes of the writer's in the metadata; raises what `save` does."""
     from safetensors.torch import save as serialised
 
+    from pushforward import __version__
+
     description, arguments = describe(flow)
     # The format refuses tensors that share memory, as equal masks may.
     weights = {
@@ -61,7 +63,12 @@ def to_bytes(flow: Distribution, notes: Mapping[str, str] | None = None) -> byte
     }
     check_rebuilds(flow, description, arguments, weights)
     tensors = weights | {ARGUMENT + name: tensor.contiguous() for name, tensor in arguments.items()}
-    metadata = {"format": "pushforward", "version": str(FORMAT_VERSION), "description": json.dumps(description)}
+    metadata = {
+        "format": "pushforward",
+        "version": str(FORMAT_VERSION),
+        "written_by": __version__,
+        "description": json.dumps(description),
+    }
     return serialised(tensors, {**(notes or {}), **metadata})
 
 

@@ -119,7 +119,8 @@ class Report:
             f"<a href='#s{place}'>{html.escape(section.title)}</a>" for place, section in enumerate(sections, 1)
         )
         body = [
-            f"<header><h1>{title}</h1><p>{html.escape(self.text)}</p><nav aria-label='Sections'>{places}</nav></header>",
+            f"<header><h1>{title}</h1><p>{html.escape(self.text)}</p>",
+            f"<nav aria-label='Sections'>{places}</nav></header>",
             "<main>",
             *(_section(place, section) for place, section in enumerate(sections, 1)),
             "</main>",

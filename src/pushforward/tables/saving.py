@@ -70,11 +70,14 @@ def to_bytes(estimator: Saved, metadata: Mapping[str, str]) -> bytes:
     """
     from safetensors.torch import save
 
+    from pushforward import __version__
+
     check_is_fitted(estimator)
     writer = StateWriter(KEPT)
     own = {
         "format": FORMAT,
         "version": str(FORMAT_VERSION),
+        "written_by": __version__,
         "estimator": type(estimator).__name__,
         "state": json.dumps(writer.write(vars(estimator)), allow_nan=False),
     }

@@ -81,10 +81,11 @@ def save_portable(model: PortableFlow, path: str | Path) -> None:
     """Write a portable model as safetensors; :func:`load_portable` reads it back with the same fingerprint."""
     from safetensors.torch import save as to_bytes
 
+    from pushforward import __version__
     from pushforward.files import atomic_write
 
     config, tensors = _describe(model.flow, model.event_shape, model.low, model.high)
-    metadata = {"format": FORMAT, "version": str(FORMAT_VERSION), "config": config}
+    metadata = {"format": FORMAT, "version": str(FORMAT_VERSION), "written_by": __version__, "config": config}
     atomic_write(path, to_bytes({name: _narrow(tensor) for name, tensor in tensors.items()}, metadata))
 
 

@@ -73,8 +73,11 @@ class RunFolder:
         """
         if self.configuration is None:
             return
+        from pushforward import __version__
+
         path = self.path / CONFIGURATION
-        text = json.dumps({**self.configuration, IDENTITY: self.identity}, indent=2) + "\n"
+        stored = {**self.configuration, "written_by": __version__, IDENTITY: self.identity}
+        text = json.dumps(stored, indent=2) + "\n"
         if not path.is_file() or path.read_text() != text:
             atomic_write(path, text)
 
