@@ -160,9 +160,7 @@ def test_every_file_says_which_version_wrote_it(tmp_path: Path) -> None:
     assert f'"written_by": "{pf.__version__}"' in (tmp_path / "config.json").read_text()
 
 
-def test_a_file_of_another_version_with_the_same_format_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_of_another_version_of_the_same_format_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flow = pf.models.nsf(features=2, layers=1)
     monkeypatch.setattr(pf, "__version__", "9.9.9")
     pf.save(flow, tmp_path / "flow")

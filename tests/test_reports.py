@@ -140,7 +140,7 @@ def test_a_run_of_a_table(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "people.csv", index=False)
     text = report_of(train(tmp_path, "table", "--data", str(tmp_path / "people.csv"), "--max-steps", "2"))
     assert {"Score", "Columns", "Pairs of columns", "Calibration", "Unlikely rows"} <= set(headings(text))
-    assert "categorical" in text and "swim" in text
+    assert "categorical" in text and "Values of sport" in text and ">swim<" in text
 
 
 def test_a_run_of_images_of_integers(tmp_path: Path) -> None:

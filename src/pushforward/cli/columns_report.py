@@ -7,7 +7,7 @@ import numpy as np
 from pushforward.cli.codec_report import codec_sections
 from pushforward.cli.plot_subjects import FlowSubject, TableSubject
 from pushforward.cli.report_parts import picture_section, score_section
-from pushforward.reports import Report, Section, Table, marginal_table, unlikely_rows
+from pushforward.reports import Report, Section, Table, marginal_table, share_table, unlikely_rows
 from pushforward.spaces import Sphere
 from pushforward.training.evaluate import log_probs
 
@@ -81,13 +81,27 @@ def report_of_table(subject: TableSubject, source: str) -> Report:
         "not fitted to.",
         sections=[
             Section("Score", "Lower is better; nats in the table's units.", [Table(("on test data", ""), numbers)]),
-            Section("Columns", content=[kinds, marginal_table(subject.values(), subject.samples(), names)]),
+            Section("Columns", content=[kinds, *_marginals(subject)]),
             *picture_section("Pairs of columns", subject.draw, _PAIRS),
             *picture_section("Calibration", subject.draw, _CALIBRATION),
             Section("Unlikely rows", content=[unlikely_rows(scores, shown.values.tolist(), run.columns)]),
         ],
         configuration={"model": run.model, "data": source, **run.options, **run.training},
     )
+
+
+def _marginals(subject: TableSubject) -> list[Table]:
+    """A table of the columns of numbers, and one of each column of categories."""
+    data, samples, names = subject.values(), subject.samples(), subject.names
+    values = {place: subject.categories(name) for place, name in enumerate(names)}
+    numeric = [place for place, known in values.items() if known is None]
+    tables = [marginal_table(data[:, numeric], samples[:, numeric], [names[place] for place in numeric])]
+    shares = [
+        share_table(data[:, place], samples[:, place], known, names[place])
+        for place, known in values.items()
+        if known is not None
+    ]
+    return [*(tables if numeric else []), *shares]
 
 
 def _given(features: tuple[str, ...]) -> str:

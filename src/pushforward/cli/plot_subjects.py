@@ -152,6 +152,10 @@ class TableSubject:
         still = {str(report.name) for report in reports if report.kind in ("constant", "id")}
         return tuple(name for name in self.fitted.run.modelled if name not in still)
 
+    def categories(self, name: str) -> list[object] | None:
+        """The values of a column of texts, in the order of the numbers that stand for them; None of other columns."""
+        return None if _is_measured(self.frame[name]) else _known(self.frame[name]).tolist()
+
     def _density(self) -> Figure:
         names = self.names
         if len(names) != 2 or not isinstance(self.fitted.estimator, FlowDensity):
@@ -238,11 +242,20 @@ def _plane(samples: Array, names: tuple[str, ...]) -> Array:
     return samples
 
 
+def _known(values: pd.Series) -> pd.Index:
+    """The values that there are, in their order."""
+    return pd.Index(values.dropna().unique()).sort_values()
+
+
+def _is_measured(values: pd.Series) -> bool:
+    kinds = pd.api.types
+    return kinds.is_numeric_dtype(values.dtype) or kinds.is_datetime64_any_dtype(values.dtype)
+
+
 def _numbers(values: pd.Series, like: pd.Series) -> Array:
     if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_numeric_dtype(values.dtype):
         return values.to_numpy(np.float64, na_value=np.nan)
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return values.to_numpy("datetime64[s]").astype(np.float64)
-    known = pd.Index(like.dropna().unique()).sort_values()
-    codes = known.get_indexer(pd.Index(values)).astype(np.float64)
+    codes = _known(like).get_indexer(pd.Index(values)).astype(np.float64)
     return np.where(codes < 0, np.nan, codes)

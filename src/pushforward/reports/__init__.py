@@ -5,8 +5,8 @@ the tables and the curves that reports share are here.
 """
 
 from pushforward.reports.curves import training_curve
-from pushforward.reports.marginals import marginal_table
+from pushforward.reports.marginals import marginal_table, share_table
 from pushforward.reports.page import Picture, Report, Section, Table
 from pushforward.reports.worst import unlikely_rows
 
-__all__ = ["Picture", "Report", "Section", "Table", "marginal_table", "training_curve", "unlikely_rows"]
+__all__ = ["Picture", "Report", "Section", "Table", "marginal_table", "share_table", "training_curve", "unlikely_rows"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,7 @@ class Table:
     """Rows under column headings; numbers are shown to three decimals.
 
     Example:
-        >>> Table(["model", "nats"], [["nsf", 1.23456]]).html().count("<td>1.235</td>")
+        >>> Table(["model", "nats"], [["nsf", 1.23456]]).html().count(">1.235</td>")
         1
     """
 
@@ -36,10 +37,7 @@ class Table:
     def html(self) -> str:
         """The table, in a box that a narrow window scrolls."""
         head = "".join(f'<th scope="col">{html.escape(heading)}</th>' for heading in self.headings)
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(format_value(value))}</td>" for value in row) + "</tr>"
-            for row in self.rows
-        )
+        rows = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in self.rows)
         caption = f"<caption>{html.escape(self.caption)}</caption>" if self.caption else ""
         label = html.escape(self.caption or ", ".join(self.headings), quote=True)
         table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
@@ -128,7 +126,7 @@ class Report:
         ]
         return f"<!doctype html><html lang='en'><head>{head}</head><body>" + "\n".join(body) + "</body></html>\n"
 
-    def write(self, path: Path) -> None:
+    def write(self, path: str | os.PathLike[str]) -> None:
         """Write the page to ``path``.
 
         Raises:
@@ -147,6 +145,12 @@ def format_value(value: object) -> str:
     if not isinstance(value, float):
         return str(value)
     return f"{value:.3f}" if value == 0 or 0.01 <= abs(value) < 1e6 else f"{value:.3g}"
+
+
+def _cell(value: object) -> str:
+    """A cell of a table; a number stays on one line."""
+    kind = ' class="number"' if isinstance(value, (int, float)) else ""
+    return f"<td{kind}>{html.escape(format_value(value))}</td>"
 
 
 def _section(place: int, section: Section) -> str:
