@@ -20,6 +20,7 @@ import pushforward as pf
 from pushforward.cli.main import app
 from pushforward.cli.manual import manual
 from pushforward.codec import export, save_portable
+from pushforward.flows import saving
 from pushforward.flows.saving import read_metadata
 from pushforward.training.runs import RunFolder
 
@@ -162,7 +163,7 @@ def test_every_file_says_which_version_wrote_it(tmp_path: Path) -> None:
 
 def test_a_file_of_another_version_of_the_same_format_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flow = pf.models.nsf(features=2, layers=1)
-    monkeypatch.setattr(pf, "__version__", "9.9.9")
+    monkeypatch.setattr(saving, "__version__", "9.9.9")
     pf.save(flow, tmp_path / "flow")
     monkeypatch.undo()
     assert torch.equal(pf.load(tmp_path / "flow").log_prob(torch.zeros(2)), flow.eval().log_prob(torch.zeros(2)))

@@ -62,7 +62,7 @@ def _extra(subject: FlowSubject) -> dict[str, tuple[str, str]]:
 
 def report_of_table(subject: TableSubject, source: str) -> Report:
     """The report of a fitted table with test rows that come from ``source``."""
-    fitted, frame, names = subject.fitted, subject.frame, subject.names
+    fitted, frame = subject.fitted, subject.frame
     run, estimator = fitted.run, fitted.estimator
     scores = fitted(frame)
     mean, error = -float(scores.mean()), float(scores.std() / np.sqrt(len(scores)))

@@ -84,7 +84,7 @@ def _report(request: Request, inference: Inference, figures: Mapping[str, Figure
         results["posterior predictive"] = inference.predictive
     tests = [[name, str(result), result.p_value] for name, result in results.items()]
     pictures = {name: Picture.of_figure(figure, *CAPTIONS[name]) for name, figure in figures.items()}
-    posterior = [
+    posterior: list[Table | Picture] = [
         Table(["parameter", "mean", "deviation", "5 %", "95 %", *known], rows),
         Table(["parameter", "low", "high", "bounds"], inference.bounds.rows(), "Bounds, which no draw leaves"),
         pictures.pop("posterior"),

@@ -13,6 +13,7 @@ from pushforward.cli.configuration import INFERENCE, INFERENCE_FORMAT
 from pushforward.data.fingerprint import from_anywhere
 from pushforward.errors import CheckpointError
 from pushforward.files import atomic_write
+from pushforward.version import __version__
 
 VERSION = 1
 
@@ -40,8 +41,6 @@ class Request:
         Raises:
             FileError: it cannot be written.
         """
-        from pushforward import __version__
-
         bounds = {
             name: [side if math.isfinite(side) else None for side in sides] for name, sides in self.bounds.items()
         }

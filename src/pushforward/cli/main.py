@@ -43,7 +43,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from pushforward import __version__
+        from pushforward.version import __version__
 
         print(f"pushforward {__version__}")
         raise typer.Exit

@@ -11,6 +11,7 @@ import typer
 from typer.main import get_command
 
 from pushforward.files import atomic_write
+from pushforward.version import __version__
 
 _ENDINGS = """\
 .SH EXIT STATUS
@@ -30,8 +31,6 @@ def manual(app: typer.Typer) -> str:
         >>> manual(app).splitlines()[0].split()[:3]
         ['.TH', 'PUSHFORWARD', '1']
     """
-    from pushforward import __version__
-
     command: Any = get_command(app)
     names = sorted(command.commands)
     parts = [

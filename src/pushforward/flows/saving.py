@@ -18,6 +18,7 @@ from pushforward.files import atomic_write
 from pushforward.flows.expected import require_flow
 from pushforward.flows.rebuilding import check_rebuilds, rebuild
 from pushforward.flows.spec import describe
+from pushforward.version import __version__
 
 FORMAT_VERSION = 2
 ARGUMENT = "argument:"
@@ -52,8 +53,6 @@ def save(flow: Distribution, path: str | os.PathLike[str]) -> None:
 def to_bytes(flow: Distribution, notes: Mapping[str, str] | None = None) -> bytes:
     """What `save` writes, with notes of the writer's in the metadata; raises what `save` does."""
     from safetensors.torch import save as serialised
-
-    from pushforward import __version__
 
     description, arguments = describe(flow)
     # The format refuses tensors that share memory, as equal masks may.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pushforward.files import atomic_write
 from pushforward.reports.style import STYLE
+from pushforward.version import __version__
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,8 +102,6 @@ class Report:
 
     def html(self) -> str:
         """The page as text."""
-        from pushforward import __version__
-
         sections = list(self.sections)
         if self.configuration:
             sections.append(

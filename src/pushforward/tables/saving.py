@@ -18,6 +18,7 @@ from pushforward.tables.codes import LatentCode
 from pushforward.tables.features import FeatureCode
 from pushforward.tables.states import Classes, StateWriter, read_state
 from pushforward.tables.table import Table
+from pushforward.version import __version__
 
 FORMAT = "pushforward-table"
 FORMAT_VERSION = 1
@@ -69,8 +70,6 @@ def to_bytes(estimator: Saved, metadata: Mapping[str, str]) -> bytes:
         UsageError: if a parameter or a column's name is of a kind that no file holds.
     """
     from safetensors.torch import save
-
-    from pushforward import __version__
 
     check_is_fitted(estimator)
     writer = StateWriter(KEPT)

@@ -16,6 +16,7 @@ from pushforward.codec.exact.bases import IntegerBase
 from pushforward.codec.exact.portable import PortableFlow
 from pushforward.codec.model import FINGERPRINT_BYTES
 from pushforward.errors import CheckpointError, CodecError, UsageError
+from pushforward.version import __version__
 
 Part = TypeVar("Part", bound=type)
 
@@ -81,7 +82,6 @@ def save_portable(model: PortableFlow, path: str | Path) -> None:
     """Write a portable model as safetensors; :func:`load_portable` reads it back with the same fingerprint."""
     from safetensors.torch import save as to_bytes
 
-    from pushforward import __version__
     from pushforward.files import atomic_write
 
     config, tensors = _describe(model.flow, model.event_shape, model.low, model.high)

@@ -13,6 +13,7 @@ from typing import Any
 from pushforward.errors import CheckpointError, UsageError
 from pushforward.files import atomic_write
 from pushforward.flows.saving import MODEL, read_metadata
+from pushforward.version import __version__
 
 CONFIGURATION = "config.json"
 LAST = "last.ckpt"
@@ -73,8 +74,6 @@ class RunFolder:
         """
         if self.configuration is None:
             return
-        from pushforward import __version__
-
         path = self.path / CONFIGURATION
         stored = {**self.configuration, "written_by": __version__, IDENTITY: self.identity}
         text = json.dumps(stored, indent=2) + "\n"
