@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
 from typer.main import get_command
 
 import pushforward as pf
@@ -126,9 +127,11 @@ def test_the_citation_is_of_this_version() -> None:
 
 def test_the_manual_tells_every_option_of_every_command() -> None:
     page = manual(app)
+    assert "max\\-steps" in page, "the options of training, which the command makes when it is asked"
     for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
         section = page.split(f"\n.SS pushforward {name.replace('-', chr(92) + '-')}")[1].split("\n.SS ")[0]
-        for flag in (flag for parameter in command.params for flag in parameter.opts if flag.startswith("--")):
+        options = command.get_params(typer.Context(command, info_name=name))
+        for flag in (flag for option in options for flag in option.opts if flag.startswith("--")):
             assert flag.replace("-", "\\-") in section, (name, flag)
 
 

@@ -32,6 +32,7 @@ def manual(app: typer.Typer) -> str:
         ['.TH', 'PUSHFORWARD', '1']
     """
     command: Any = get_command(app)
+    context = typer.Context(command, info_name="pushforward", **command.context_settings)
     names = sorted(command.commands)
     parts = [
         f'.TH PUSHFORWARD 1 "" "pushforward {__version__}" "User Commands"',
@@ -44,50 +45,37 @@ def manual(app: typer.Typer) -> str:
         ".SH DESCRIPTION",
         _text(command.help),
         ".SH OPTIONS",
-        *_parameters(command),
+        *_parameters(command, context),
         ".SH COMMANDS",
     ]
     for name in names:
-        parts += _command(name, command.commands[name])
+        parts += _command(name, command.commands[name], context)
     return "\n".join(part for part in parts if part) + "\n" + _ENDINGS
 
 
-def _command(name: str, command: Any) -> list[str]:
+def _command(name: str, command: Any, parent: Any) -> list[str]:
     """A command's section: its use, what it does, what it takes."""
-    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
-    taken = " ".join(_placeholder(each) if each.required else f"[{_placeholder(each)}]" for each in arguments)
-    use = f"pushforward {name} {taken}".strip() + " [options]"
-    return [f".SS {_text(use)}", _text(command.help), *_parameters(command)]
+    context = typer.Context(command, info_name=name, parent=parent)
+    use = " ".join(["pushforward", name, *command.collect_usage_pieces(context)])
+    return [f".SS {_text(use)}", _text(command.help), *_parameters(command, context)]
 
 
-def _parameters(command: Any) -> list[str]:
+def _parameters(command: Any, context: Any) -> list[str]:
     """A command's arguments and options with what they mean."""
     parts = []
-    for parameter in command.params:
-        if getattr(parameter, "hidden", False):
-            continue
-        head = _placeholder(parameter) if parameter.param_type_name == "argument" else _flags(parameter)
-        parts += [".TP", f".B {_text(head)}", _text(parameter.help or "") or "\\&"]
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is not None:
+            head = parameter.metavar if parameter.param_type_name == "argument" else None
+            parts += [".TP", f".B {_text(head or record[0])}", _text(record[1]) or "\\&"]
     return parts
-
-
-def _flags(option: Any) -> str:
-    flags = ", ".join([*option.opts, *option.secondary_opts])
-    return flags if option.is_flag or option.count else f"{flags} {_placeholder(option)}"
-
-
-def _placeholder(parameter: Any) -> str:
-    if parameter.metavar:
-        return str(parameter.metavar)
-    choices = getattr(parameter.type, "choices", None)
-    if choices:
-        return "|".join(str(getattr(choice, "value", choice)) for choice in choices)
-    return str(parameter.name if parameter.param_type_name == "argument" else parameter.type.name).upper()
 
 
 def _text(text: str | None) -> str:
     """Text without the marks of the terminal's help, and with those of man escaped."""
-    plain = re.sub(r"``?", "", text or "").replace("\f", "").replace("\\", "\\e").replace("-", "\\-")
+    plain = (
+        re.sub(r"``?", "", text or "").replace("\\[", "[").replace("\f", "").replace("\\", "\\e").replace("-", "\\-")
+    )
     lines = [" ".join(line.split()) for line in plain.strip().splitlines()]
     # A line that begins with a dot or a quote would be a command; an empty one is a paragraph.
     return "\n".join(".PP" if not line else "\\&" * line.startswith((".", "'")) + line for line in lines)
