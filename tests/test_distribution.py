@@ -139,7 +139,7 @@ def test_the_manual_tells_every_option_of_every_command() -> None:
 def test_the_manual_is_set_without_a_warning(tmp_path: Path) -> None:
     page = tmp_path / "pushforward.1"
     page.write_text(manual(app))
-    done = subprocess.run(["groff", "-man", "-ww", "-Tutf8", str(page)], capture_output=True, text=True)
+    done = subprocess.run(["groff", "-man", "-ww", "-Tutf8", "-P-cbou", str(page)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "export‐codec" in done.stdout or "export-codec" in done.stdout
 

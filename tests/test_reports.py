@@ -20,6 +20,7 @@ from pushforward.reports import Picture, Report, Section, Table, marginal_table,
 
 LARGEST = 3_000_000
 VOID = {"meta", "img"}
+TINY = ("--set", "layers=2", "--set", "hidden=8")
 
 
 class Page(html.parser.HTMLParser):
@@ -150,7 +151,7 @@ def test_a_run_of_images_of_integers(tmp_path: Path) -> None:
 
 
 def test_a_run_of_images_with_labels(tmp_path: Path) -> None:
-    arguments = ("--data", "digits", "--context", "label", "--max-steps", "2")
+    arguments = ("--data", "digits", "--context", "label", "--max-steps", "2", *TINY)
     text = report_of(train(tmp_path, "mnist-simple", *arguments))
     assert {"Score", "Samples", "Reconstructions", "Unlikely images"} <= set(headings(text))
     assert "upper bound" in text

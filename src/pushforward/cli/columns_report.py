@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+from torch import Tensor
 
 from pushforward.cli.codec_report import codec_sections
 from pushforward.cli.plot_subjects import FlowSubject, TableSubject
@@ -10,6 +13,9 @@ from pushforward.cli.report_parts import picture_section, score_section
 from pushforward.reports import Report, Section, Table, marginal_table, share_table, unlikely_rows
 from pushforward.spaces import Sphere
 from pushforward.training.evaluate import log_probs
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PAIRS = {
     "pairs": (
@@ -33,20 +39,20 @@ _CALIBRATION = {
 }
 
 
-def report_of_vectors(subject: FlowSubject, source: str) -> Report:
-    """The report of a flow of vectors with test data that come from ``source``."""
+def report_of_vectors(subject: FlowSubject, x: Tensor, source: str) -> Report:
+    """The report of a flow of vectors with test data ``x`` that come from ``source``; its pictures are of the subject's
+    share of them."""
     run, flow, names = subject.run, subject.flow, subject.names
-    scores = log_probs(flow, subject.data, seed=subject.seed).numpy()
-    rows = [[f"{value:.5g}" for value in row] for row in subject.data.tolist()]
+    scores = log_probs(flow, x, seed=subject.seed).numpy()
     return Report(
         title=f"{run.model} on {source}",
-        text=f"A flow of {len(names)} columns, tested on {len(rows):,} rows that it was not trained on.",
+        text=f"A flow of {len(names)} columns, tested on {len(x):,} rows that it was not trained on.",
         sections=[
-            score_section(flow, subject.data, None, subject.seed),
+            score_section(flow, x, None, subject.seed),
             Section("Columns", content=[marginal_table(subject.values(), subject.samples(), names)]),
             *picture_section("Pairs of columns", subject.draw, _PAIRS | _extra(subject)),
             *picture_section("Calibration", subject.draw, _CALIBRATION),
-            Section("Unlikely rows", content=[unlikely_rows(scores, rows, names)]),
+            Section("Unlikely rows", content=[unlikely_rows(scores, x.numpy(), names)]),
             *codec_sections(flow, subject.data, run.levels),
         ],
         configuration={"model": run.model, "data": source, **run.options, **run.training},
@@ -60,9 +66,10 @@ def _extra(subject: FlowSubject) -> dict[str, tuple[str, str]]:
     return _DENSITY if len(subject.names) == 2 and subject.run.levels is None else {}
 
 
-def report_of_table(subject: TableSubject, source: str) -> Report:
-    """The report of a fitted table with test rows that come from ``source``."""
-    fitted, frame = subject.fitted, subject.frame
+def report_of_table(subject: TableSubject, frame: pd.DataFrame, source: str) -> Report:
+    """The report of a fitted table with test rows ``frame`` that come from ``source``; its pictures are of the
+    subject's share of them."""
+    fitted = subject.fitted
     run, estimator = fitted.run, fitted.estimator
     scores = fitted(frame)
     mean, error = -float(scores.mean()), float(scores.std() / np.sqrt(len(scores)))
@@ -84,7 +91,7 @@ def report_of_table(subject: TableSubject, source: str) -> Report:
             Section("Columns", content=[kinds, *_marginals(subject)]),
             *picture_section("Pairs of columns", subject.draw, _PAIRS),
             *picture_section("Calibration", subject.draw, _CALIBRATION),
-            Section("Unlikely rows", content=[unlikely_rows(scores, shown.values.tolist(), run.columns)]),
+            Section("Unlikely rows", content=[unlikely_rows(scores, shown.to_numpy(), run.columns)]),
         ],
         configuration={"model": run.model, "data": source, **run.options, **run.training},
     )

@@ -36,7 +36,7 @@ def report_of_images(subject: ImageSubject, source: str) -> Report:
     x, given = subject.data[:_EVENTS], None if labels is None else labels[:_EVENTS]
     return Report(
         title=f"{run.model} on {source}",
-        text=f"A flow of images {_size(flow)}, tested on {len(x):,} images that it was not trained on.",
+        text=f"A flow of images {_size(flow)}, tested on {_first(x, subject.data)}images that it was not trained on.",
         sections=[
             score_section(flow, x, given, subject.seed),
             *picture_section("Samples", subject.draw, _SAMPLES),
@@ -54,7 +54,7 @@ def report_of_clips(subject: ClipSubject, x: Tensor, given: Tensor | None, sourc
     some = slice(_EVENTS)
     return Report(
         title=f"{run.model} on {source}",
-        text=f"A flow of clips {_size(flow)}, tested on {len(x[some]):,} clips that it was not trained on.",
+        text=f"A flow of clips {_size(flow)}, tested on {_first(x[some], x)}clips that it was not trained on.",
         sections=[
             score_section(flow, x[some], None if given is None else given[some], subject.seed),
             *picture_section("Futures", subject.draw, _FRAMES),
@@ -93,6 +93,10 @@ def _beside(
 ) -> Picture:
     maximum = None if subject.run.levels is None else subject.run.levels - 1
     return Picture.of_figure(images_beside(left, right, maximum=maximum, titles=titles), caption, alt)
+
+
+def _first(some: Tensor, x: Tensor) -> str:
+    return f"{len(some):,} " if len(some) == len(x) else f"the first {len(some):,} of {len(x):,} "
 
 
 def _size(flow: Flow) -> str:

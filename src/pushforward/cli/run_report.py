@@ -46,7 +46,7 @@ def _of_table(folder: Path, data: str | None, seed: int, say: Callable[[str], No
 
     fitted = open_table_run(folder)
     source, frame = rows_of(fitted, data, "test")
-    return report_of_table(TableSubject(fitted, frame[:_ROWS], seed, say), source)
+    return report_of_table(TableSubject(fitted, frame[:_ROWS], seed, say), frame, source)
 
 
 def _of_flow(folder: Path, data: str | None, seed: int, say: Callable[[str], None]) -> Report:
@@ -69,7 +69,7 @@ def _of_flow(folder: Path, data: str | None, seed: int, say: Callable[[str], Non
         return report_of_clips(ClipSubject(run, flow, read.test, seed), x, given, source)
     if len(flow.event_shape) == 3:
         return report_of_images(ImageSubject(run, flow, x, given, seed), source)
-    return report_of_vectors(FlowSubject(run, flow, x[:_ROWS], seed, say), source)
+    return report_of_vectors(FlowSubject(run, flow, x[:_ROWS], seed, say), x, source)
 
 
 def _training(folder: Path) -> list[Section]:

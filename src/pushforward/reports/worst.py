@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pushforward.reports.page import Table
 
@@ -13,7 +14,7 @@ _SHOWN = 10
 _MOST_COLUMNS = 12
 
 
-def unlikely_rows(log_prob: ArrayLike, rows: Sequence[Sequence[object]], names: Sequence[str]) -> Table:
+def unlikely_rows(log_prob: ArrayLike, rows: Sequence[Sequence[object]] | NDArray[Any], names: Sequence[str]) -> Table:
     """The rows of the least log-density, the least first, with their values.
 
     Args:
