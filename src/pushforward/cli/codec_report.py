@@ -11,11 +11,13 @@ from torch import Tensor
 
 from pushforward.codec import compress, decompress
 from pushforward.codec.api import as_model
+from pushforward.codec.exact.portable import PortableFlow
 from pushforward.errors import CodecError, UsageError
 from pushforward.flows.flow import Flow
 from pushforward.reports import Section, Table
 
-_MOST_EVENTS, _MOST_ELEMENTS = 256, 2**14
+# Local bits-back coding takes the derivative of each event.
+_MOST_EVENTS, _MOST_LOCAL_EVENTS, _MOST_ELEMENTS = 256, 32, 2**14
 
 
 def codec_sections(flow: Flow, x: Tensor, levels: int | None) -> list[Section]:
@@ -30,7 +32,8 @@ def codec_sections(flow: Flow, x: Tensor, levels: int | None) -> list[Section]:
         codec = as_model(flow)
     except UsageError as error:
         return [Section("Compression", f"None: {error}.")]
-    count = max(1, min(_MOST_EVENTS, _MOST_ELEMENTS // x[0].numel()))
+    most = _MOST_EVENTS if isinstance(codec, PortableFlow) else _MOST_LOCAL_EVENTS
+    count = max(1, min(most, _MOST_ELEMENTS // x[0].numel()))
     events = x[:count].cpu().numpy().astype(np.min_scalar_type(levels - 1))
     with warnings.catch_warnings():
         # That the model takes more bits than for data of its own is what the table tells.
