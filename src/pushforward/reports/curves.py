@@ -18,7 +18,7 @@ _SHOWN = {"train": ("training", DATA), "validation": ("validation (averaged weig
 
 
 def training_curve(metrics: Path) -> Figure | None:
-    """Draw training and validation over the steps; None where fewer than two points are recorded.
+    """Draw training and validation over the steps; None where nothing is recorded.
 
     Args:
         metrics: the run's ``metrics.csv``.
@@ -35,7 +35,7 @@ def training_curve(metrics: Path) -> Figure | None:
     with metrics.open(newline="") as file:
         rows = list(csv.DictReader(file))
     recorded = {name: _points(rows, name) for name in _SHOWN}
-    if max(len(points) for _, points in recorded.values()) < 2:
+    if not any(len(points) for _, points in recorded.values()):
         return None
     figure = new_figure(7, 3.5)
     axes = figure.subplots()
