@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pushforward.plots import against_chance, corner, coverage, predictive, ranks, save
+from pushforward.files import atomic_write
+from pushforward.plots import against_chance, corner, coverage, predictive, ranks
 from pushforward.reports import Picture, Report, Section, Table
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from pushforward.cli.inference import Inference
     from pushforward.cli.inference_request import Request
 
@@ -47,10 +46,10 @@ CAPTIONS = {
 
 def write_report(path: Path, request: Request, inference: Inference) -> None:
     """Draw the pictures beside ``path`` and write the page there."""
-    figures = _figures(inference)
-    for name, figure in figures.items():
-        save(figure, path.parent / f"{name}.png", dpi=110)
-    _report(request, inference, figures).write(path)
+    pictures = _pictures(inference)
+    for name, picture in pictures.items():
+        atomic_write(path.parent / f"{name}.png", picture.content)
+    _report(request, inference, pictures).write(path)
 
 
 def report_again(folder: Path, say: Callable[[str], None]) -> Report:
@@ -63,10 +62,10 @@ def report_again(folder: Path, say: Callable[[str], None]) -> Report:
     from pushforward.cli.inference import infer_again
 
     request, inference = infer_again(folder, say)
-    return _report(request, inference, _figures(inference))
+    return _report(request, inference, _pictures(inference))
 
 
-def _report(request: Request, inference: Inference, figures: Mapping[str, Figure]) -> Report:
+def _report(request: Request, inference: Inference, pictures: Mapping[str, Picture]) -> Report:
     theta, truth = inference.training.theta, inference.truth
     source = "a simulation, which was kept out of the training" if request.observed is None else str(request.observed)
     text = (
@@ -83,18 +82,18 @@ def _report(request: Request, inference: Inference, figures: Mapping[str, Figure
     if inference.predictive is not None:
         results["posterior predictive"] = inference.predictive
     tests = [[name, str(result), result.p_value] for name, result in results.items()]
-    pictures = {name: Picture.of_figure(figure, *CAPTIONS[name]) for name, figure in figures.items()}
     posterior: list[Table | Picture] = [
         Table(["parameter", "mean", "deviation", "5 %", "95 %", *known], rows),
         Table(["parameter", "low", "high", "bounds"], inference.bounds.rows(), "Bounds, which no draw leaves"),
-        pictures.pop("posterior"),
+        pictures["posterior"],
     ]
+    of_tests = [picture for name, picture in pictures.items() if name != "posterior"]
     return Report(
         title="The posterior, and whether to believe it",
         text=text,
         sections=[
             Section("Posterior", content=posterior),
-            Section("Tests", content=[Table(["test", "result", "p"], tests), *pictures.values()]),
+            Section("Tests", content=[Table(["test", "result", "p"], tests), *of_tests]),
         ],
         configuration={name: value for name, value in vars(request).items() if value not in (None, (), {})},
     )
@@ -114,7 +113,7 @@ def verdict(results: Mapping[str, Any]) -> str:
     return f"No test speaks against it (all p above {_SUSPICIOUS})."
 
 
-def _figures(inference: Inference) -> dict[str, Figure]:
+def _pictures(inference: Inference) -> dict[str, Picture]:
     names, tests = inference.training.parameters, inference.tests
     shown = names[:_MOST_COLUMNS]
     prior, posterior = (each[:_DRAWN, : len(shown)] for each in (inference.training.theta, inference.draws))
@@ -129,4 +128,4 @@ def _figures(inference: Inference) -> dict[str, Figure]:
     }
     if inference.predictive is not None:
         figures["predictive"] = predictive(inference.predictive, inference.training.observations)
-    return figures
+    return {name: Picture.of_figure(figure, *CAPTIONS[name]) for name, figure in figures.items()}
