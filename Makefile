@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test slow lint clean
+.PHONY: demo test slow lint man clean
 
 demo: $(INSTALLED)
 	$(BIN)/pushforward demo
@@ -19,6 +19,10 @@ slow: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The manual page of the command line; `man build/man/man1/pushforward.1` shows it.
+man: $(INSTALLED)
+	$(BIN)/python -m pushforward.cli.manual build/man/man1/pushforward.1
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Pushforward needs Python 3.11 or newer, this is " + sys.version.split()[0])'

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.cli.inference import Request, bounds_of, divide, observation
+from pushforward.cli.inference import bounds_of, divide, observation
+from pushforward.cli.inference_request import Request
 from pushforward.cli.main import run as run_command
 from pushforward.cli.simulation_table import read_simulations
 
@@ -41,6 +42,11 @@ def run(*arguments: object) -> int:
     return run_command([str(argument) for argument in arguments])
 
 
+def _tables(page: str) -> list[str]:
+    """The tables of results of a report."""
+    return page.split("Configuration</h2>")[0].split("<table>")[1:]
+
+
 def test_the_command_infers_and_reports(simulations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     observed = tmp_path / "observed.csv"
     observed.write_text("colour,flux\n-1.0,1.0\n")
@@ -56,7 +62,12 @@ def test_the_command_infers_and_reports(simulations: Path, tmp_path: Path, capsy
     assert list(drawn) == ["mass", "age"] and len(drawn) == 2000
     assert drawn["mass"].mean() == pytest.approx(mass["mean"], rel=1e-3)
     page = (out / "report.html").read_text()
-    assert page.count("<img ") == 4 and "mass" in page and "random points" in page and "Bounds" in page
+    assert page.count("<img ") == 5 and "mass" in page and "random points" in page and "Bounds" in page
+    assert "posterior predictive" in page
+    # Tests and draws made again are the same.
+    again_out = tmp_path / "again.html"
+    assert run("report", out, "-o", again_out, "-q") == 0
+    assert _tables(again_out.read_text()) == _tables(page)
     # What is left is used again, for any observation.
     posterior = pf.load(out / "model.safetensors")
     again = posterior.sample(2000, torch.tensor([1.0, -1.0])).double().mean(0)

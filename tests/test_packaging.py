@@ -34,6 +34,7 @@ ROOMS = {
     "codec": ["codec"],
     "diagnostics": ["diagnostics"],
     "plots": ["plots"],
+    "reports": ["plots"],
     "cli": ["cli", "cluster", "plots", "tables"],
 }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pushforward.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from pushforward import (
         accuracy,
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
     from pushforward.models import build, list_models
     from pushforward.parts import register
     from pushforward.training import evaluate, fit
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Flow",

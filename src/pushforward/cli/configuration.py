@@ -7,6 +7,10 @@ from pathlib import Path
 
 #: What ``config.json`` of a run of a table calls itself.
 TABLE_FORMAT = "pushforward table run"
+#: What ``inference.json`` in a folder of an inference calls itself.
+INFERENCE_FORMAT = "pushforward inference"
+#: Its name.
+INFERENCE = "inference.json"
 #: The name of the model that is an estimator's own choice.
 TABLE_MODEL = "table"
 
@@ -18,3 +22,8 @@ def is_table_run(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(stored, dict) and stored.get("format") == TABLE_FORMAT
+
+
+def is_inference(folder: Path) -> bool:
+    """Whether a folder is what ``pushforward infer`` left."""
+    return (folder / INFERENCE).is_file()

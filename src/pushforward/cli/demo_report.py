@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,9 +14,29 @@ from pushforward.diagnostics.interpolation import interpolate
 from pushforward.diagnostics.levels import resample_levels
 from pushforward.flows.flow import Flow
 from pushforward.plots.style import new_figure
+from pushforward.training.runs.folder import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from pushforward.reports import Picture
+
+_CAPTIONS = {
+    "samples.png": ("Samples.", "A grid of small grey images, most of which look like handwritten digits."),
+    "interpolation.png": (
+        "Interpolation between two test images in each row, through the latents of every level.",
+        "Rows of eight images each, the first digit turning into the last.",
+    ),
+    "levels.png": (
+        "Each row shares its final latent; what was factored out before it is drawn anew.",
+        "Rows of images that share their coarse shape and differ in detail.",
+    ),
+    "dequantization.png": (
+        "What the learned dequantization adds to a grey level, and the values the flow sees.",
+        "Left, densities of the noise of three grey levels beside a uniform one; right, a histogram of all values.",
+    ),
+    "curve.png": ("Training and validation.", "Two curves of bits per dimension over the steps of the training."),
+}
 
 
 def write_report(flow: Flow, data: Dataset, out: Path, result: Mapping[str, Any], training: Mapping[str, Any]) -> None:
@@ -34,7 +52,7 @@ def write_report(flow: Flow, data: Dataset, out: Path, result: Mapping[str, Any]
     Raises:
         FileError: if a file cannot be written.
     """
-    from pushforward.report import Report, Table
+    from pushforward.reports import Report, Section, Table
 
     numbers = result["test bits/dim"]
     Report(
@@ -43,17 +61,20 @@ def write_report(flow: Flow, data: Dataset, out: Path, result: Mapping[str, Any]
         f"{result['seconds']:.0f} s on the first 1000 of scikit-learn's 8x8 digits (17 grey levels). Bits/dim are of "
         "the 447 test images; a flow with dequantization reports an upper bound on them, which importance weighting "
         "tightens; a codec's are those of its file, which was read back and compared, without the model.",
-        tables=[Table(["model", "test bits/dim"], list(numbers.items()), "How many bits a pixel costs")],
-        pictures=draw(flow, data, out),
+        sections=[
+            Section("How many bits a pixel costs", content=[Table(["model", "test bits/dim"], list(numbers.items()))]),
+            Section("Pictures", content=draw(flow, data, out)),
+        ],
         configuration={"model": result["model"], **result["options"], **training},
     ).write(out / "report.html")
 
 
 @torch.no_grad()
-def draw(flow: Flow, data: Dataset, out: Path) -> list[tuple[Path, str]]:
+def draw(flow: Flow, data: Dataset, out: Path) -> list[Picture]:
     """Draw the demo's pictures into ``out`` and return them with their captions."""
     from pushforward.plots import save
     from pushforward.plots.pictures import image_grid
+    from pushforward.reports import Picture, training_curve
 
     top = (data.levels or 2) - 1
     image_grid(flow.sample(64), out / "samples.png", columns=16, maximum=top)
@@ -61,15 +82,10 @@ def draw(flow: Flow, data: Dataset, out: Path) -> list[tuple[Path, str]]:
     image_grid(interpolate(flow, ends[:4], ends[4:]).flatten(0, 1), out / "interpolation.png", columns=8, maximum=top)
     image_grid(resample_levels(flow).flatten(0, 1), out / "levels.png", columns=8, maximum=top)
     save(_draw_dequantization(flow, data.test), out / "dequantization.png", dpi=120)
-    save(_draw_curve(out / "metrics.csv"), out / "curve.png", dpi=120)
-    captions = {
-        "samples.png": "Samples.",
-        "interpolation.png": "Interpolation between two test images in each row, through the latents of every level.",
-        "levels.png": "Each row shares its final latent; what was factored out before it is drawn anew.",
-        "dequantization.png": "What the learned dequantization adds to a grey level, and the values the flow sees.",
-        "curve.png": "Training and validation.",
-    }
-    return [(out / name, caption) for name, caption in captions.items()]
+    curve = training_curve(out / METRICS)
+    if curve is not None:
+        save(curve, out / "curve.png", dpi=120)
+    return [Picture.of_file(out / name, *told) for name, told in _CAPTIONS.items() if (out / name).is_file()]
 
 
 def _draw_dequantization(flow: Flow, images: Tensor) -> Figure:
@@ -87,20 +103,4 @@ def _draw_dequantization(flow: Flow, images: Tensor) -> Figure:
     left.legend(frameon=False)
     right.hist(values.flatten().numpy(), bins=8 * levels, density=True, color="C0")
     right.set(xlabel="dequantized value x + u", ylabel="density", yscale="log", title="What the flow sees")
-    return figure
-
-
-def _draw_curve(metrics: Path) -> Figure:
-    with metrics.open() as file:
-        rows = list(csv.DictReader(file))
-    figure = new_figure(7, 3.5)
-    axes = figure.subplots()
-    for name, label in (("train", "training"), ("validation", "validation (averaged weights)")):
-        column = f"{name}_bits_per_dim"
-        points = np.array([(float(row["step"]), float(row[column])) for row in rows if row[column]])
-        if len(points):
-            axes.plot(points[:, 0], points[:, 1], label=label, alpha=0.9)
-    axes.set(xlabel="step", ylabel="bits/dim (upper bound)", title="Training")
-    axes.legend(frameon=False)
-    axes.grid(alpha=0.3)
     return figure

@@ -95,8 +95,9 @@ def infer(
     The table has a simulation in each row: parameters of the prior and what the simulator gave for them.
     """
     from pushforward.cli.bounds import parse_bounds
-    from pushforward.cli.inference import FILES, REPORT, Request, infer_posterior
+    from pushforward.cli.inference import FILES, REPORT, infer_posterior
     from pushforward.cli.inference_report import write_report
+    from pushforward.cli.inference_request import Request
     from pushforward.training.plan import parse_duration
 
     present = [name for name in FILES if (out / name).exists()]

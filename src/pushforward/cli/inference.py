@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.cli.bounds import Bounds, Given
+from pushforward.cli.bounds import Bounds
+from pushforward.cli.configuration import INFERENCE
+from pushforward.cli.inference_request import Request
 from pushforward.cli.simulation_table import Simulations, check_row, read_observation, read_simulations
 from pushforward.cli.terminal import say
 from pushforward.data.export import write_events
@@ -19,39 +22,24 @@ from pushforward.diagnostics.posteriors import (
     Coverage,
     LocalTest,
     Misspecification,
+    PredictiveCheck,
     RankCalibration,
     expected_coverage,
     local_c2st,
     misspecification,
+    posterior_predictive,
     sbc,
     tarp,
 )
 from pushforward.errors import DataError
 from pushforward.files import make_folder
-from pushforward.flows.saving import MODEL, save
+from pushforward.flows.saving import MODEL, load, save
 from pushforward.inference import NPE, AmortisedPosterior, PriorDraws
 
 SAMPLES, REPORT = "samples.csv", "report.html"
-FILES = (MODEL, SAMPLES, REPORT)
+FILES = (MODEL, SAMPLES, REPORT, INFERENCE)
 _MOST_SIMULATED = 1000
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the command line asks for; names and numbers as its options have them, the time in seconds."""
-
-    simulations: str
-    parameters: tuple[str, ...]
-    observations: tuple[str, ...]
-    bounds: Given
-    observed: Path | None
-    row: int
-    draws: int
-    held_out: int
-    members: int | None
-    max_time: float | None
-    max_steps: int | None
-    seed: int
+_PREDICTED = 500
 
 
 @dataclass(frozen=True)
@@ -79,6 +67,7 @@ class Inference:
         draws: of it, ``(n, D)``.
         truth: the parameters of the observation, where they are known.
         tests: what they say.
+        predictive: what the posterior's parameters give; None where a value is missing, and nothing can be compared.
     """
 
     training: Simulations
@@ -87,6 +76,7 @@ class Inference:
     draws: Tensor
     truth: Tensor | None
     tests: Tests
+    predictive: PredictiveCheck | None
 
     def summary(self) -> list[tuple[str, float, float, float, float]]:
         """Each parameter's name, mean, deviation, and 5 and 95 % quantiles."""
@@ -118,9 +108,7 @@ def infer_posterior(request: Request, out: Path, progress: bool) -> Inference:
         UsageError: no columns are left to infer from, or there is no such row.
         FileError: the folder cannot be written.
     """
-    simulations = read_simulations(request.simulations, request.parameters, request.observations)
-    bounds = bounds_of(simulations, request)
-    observed, truth = observation(request, simulations)
+    simulations, bounds, observed, truth = _read(request)
     make_folder(out)
     training, held_out = divide(simulations, request, truth is not None)
     posterior = learn_posterior(training, bounds, request, progress)
@@ -128,9 +116,67 @@ def infer_posterior(request: Request, out: Path, progress: bool) -> Inference:
     drawn = posterior.sample(request.draws, observed)
     save(posterior, out / MODEL)
     write_events(out / SAMPLES, drawn, columns=simulations.parameters)
+    request.write(out)
     say(f"Testing the posterior on {len(held_out.theta)} simulations that were held out", quiet=not progress)
+    return _tested(posterior, request, training, held_out, bounds, drawn, observed, truth)
+
+
+def infer_again(out: Path, say: Callable[[str], None]) -> tuple[Request, Inference]:
+    """What `infer_posterior` left in a folder: what was asked for, and the posterior drawn and tested again.
+
+    Raises:
+        CheckpointError: there is no such folder, or a file is damaged.
+        DataError: the simulations are no longer where they were.
+    """
+    request = Request.read(out)
+    simulations, bounds, observed, truth = _read(request)
+    training, held_out = divide(simulations, request, truth is not None)
+    posterior = load(out / MODEL)
+    torch.manual_seed(request.seed)
+    drawn = posterior.sample(request.draws, observed)
+    say(f"Testing the posterior on {len(held_out.theta)} simulations that were held out")
+    return request, _tested(posterior, request, training, held_out, bounds, drawn, observed, truth)
+
+
+def _read(request: Request) -> tuple[Simulations, Bounds, Tensor, Tensor | None]:
+    """The simulations, the posterior's bounds, what was observed and its true parameters where they are known."""
+    simulations = read_simulations(request.simulations, request.parameters, request.observations)
+    return simulations, bounds_of(simulations, request), *observation(request, simulations)
+
+
+def _tested(
+    posterior: AmortisedPosterior,
+    request: Request,
+    training: Simulations,
+    held_out: Simulations,
+    bounds: Bounds,
+    drawn: Tensor,
+    observed: Tensor,
+    truth: Tensor | None,
+) -> Inference:
+    """A posterior's draws with what tests say of it."""
     tests = diagnose(posterior, held_out, observed, request.seed)
-    return Inference(training, held_out, bounds, drawn, truth, tests)
+    predictive = predict(posterior, training, observed, request.seed)
+    return Inference(training, held_out, bounds, drawn, truth, tests, predictive)
+
+
+def predict(
+    posterior: AmortisedPosterior, simulations: Simulations, observed: Tensor, seed: int
+) -> PredictiveCheck | None:
+    """Compare the observation with what the posterior's parameters give.
+
+    There is no simulator here: for each draw stands that simulation of the table whose parameters are nearest, in units
+    of the prior's deviations.
+    """
+    if bool(torch.isnan(simulations.x).any() | torch.isnan(observed).any()):
+        return None
+    scale = simulations.theta.std(0)
+    known = simulations.theta / scale
+
+    def nearest(theta: Tensor) -> Tensor:
+        return simulations.x[torch.cdist(theta.to(known) / scale, known).argmin(1)]
+
+    return posterior_predictive(posterior, nearest, observed, draws=_PREDICTED, seed=seed)
 
 
 def bounds_of(simulations: Simulations, request: Request) -> Bounds:

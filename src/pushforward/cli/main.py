@@ -22,6 +22,7 @@ from pushforward.cli import (
     interpolate,
     manipulate,
     plot,
+    report,
     sample,
     score,
     train,
@@ -34,7 +35,6 @@ HELP = {"help_option_names": ["--help", "-h"]}
 
 app = typer.Typer(
     no_args_is_help=False,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings=HELP,
@@ -43,7 +43,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from pushforward import __version__
+        from pushforward.version import __version__
 
         print(f"pushforward {__version__}")
         raise typer.Exit
@@ -126,7 +126,7 @@ def demo(
     say(f"Everything is in {out}: start with {out / 'report.html'}", quiet)
 
 
-for room in (train, evaluate, sample, interpolate, manipulate, score, impute, infer, describe, plot, codec):
+for room in (train, evaluate, sample, interpolate, manipulate, score, impute, infer, describe, plot, report, codec):
     room.register(app)
 
 if __name__ == "__main__":

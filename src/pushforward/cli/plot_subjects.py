@@ -55,13 +55,13 @@ class FlowSubject:
         shape = tuple(self.flow.event_shape)
         if len(shape) != 1:
             raise UsageError(f"plot draws models of vectors, this one's events are {shape}; sample -o x.png shows them")
-        names = column_names(shape[0], self.run.columns)
+        names = self.names
         if kind == "frames":
             raise UsageError(f"frames is of models of clips, this one's events are {shape}; draw its samples")
         pictures: dict[str, Callable[[], Figure]] = {
             "density": lambda: self._density(shape),
-            "samples": lambda: scatter_2d(_plane(self._samples(), names), names),
-            "pairs": lambda: pairs(self.data.double().numpy(), self._samples(), names),
+            "samples": lambda: scatter_2d(_plane(self.samples(), names), names),
+            "pairs": lambda: pairs(self.values(), self.samples(), names),
             "trajectories": lambda: trajectories(self.flow, self.data.to(self._like)),
             "calibration": lambda: calibration(pit_values(self.flow, self.data.to(self._like)), names),
             "grid": lambda: self._grid(shape),
@@ -72,20 +72,29 @@ class FlowSubject:
     def _density(self, shape: tuple[int, ...]) -> Figure:
         if shape != (2,) or self.run.levels is not None:
             raise UsageError(f"density is of two continuous columns, this model has events {shape}; draw its pairs")
-        names = column_names(2, self.run.columns)
-        return density_2d(self.flow, _circle_ends(self.flow.support) or plane_bounds(self.data), names=names)
+        return density_2d(self.flow, _circle_ends(self.flow.support) or plane_bounds(self.data), names=self.names)
 
     def _grid(self, shape: tuple[int, ...]) -> Figure:
         if shape != (2,) or self.run.levels is not None:
             raise UsageError(f"grid is of two continuous columns, this model has events {shape}; draw its pairs")
         return warped_grid(self.flow, self.data)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the columns are called."""
+        return column_names(self.flow.event_shape[0], self.run.columns)
+
+    def values(self) -> Array:
+        """The test data as numbers."""
+        return self.data.double().numpy()
+
     def _map(self) -> Figure:
         if self.flow.support != Sphere(2) and GeographicCoordinates.of(self.flow.support) is None:
             raise UsageError(f"map is of a flow on the ordinary sphere, this model's events are in {self.flow.support}")
         return map_of(self.flow, self.data.to(self._like), resolution=_MAP_RESOLUTION)
 
-    def _samples(self) -> Array:
+    def samples(self) -> Array:
+        """As many samples as there are test data, as numbers."""
         torch.manual_seed(self.seed)
         with torch.no_grad():
             samples = self.flow.sample(len(self.data)).double().cpu().numpy()
@@ -112,11 +121,11 @@ class TableSubject:
         Raises:
             UsageError: there is none of that kind of such columns.
         """
-        names = self._names
+        names = self.names
         pictures: dict[str, Callable[[], Figure]] = {
             "density": self._density,
-            "samples": lambda: scatter_2d(_plane(self._whole("samples", self._samples()), names), names),
-            "pairs": lambda: pairs(self._data(), self._whole("samples", self._samples()), names),
+            "samples": lambda: scatter_2d(_plane(self._whole("samples", self.samples()), names), names),
+            "pairs": lambda: pairs(self._whole("rows", self.values()), self._whole("samples", self.samples()), names),
             "trajectories": self._trajectories,
             "calibration": lambda: calibration(self._whole("rows", self._pit()), names),
             "grid": _no_grid,
@@ -128,25 +137,30 @@ class TableSubject:
     def _trajectories(self) -> Figure:
         raise UsageError("trajectories are of a continuous flow of vectors, and this is a model of a table; draw pairs")
 
-    def _data(self) -> Array:
-        return self._whole("rows", self._numbers(self.frame))
+    def values(self) -> Array:
+        """The test rows as numbers, NaN where a value is missing."""
+        return self._numbers(self.frame)
 
     def _whole(self, what: str, values: Array) -> Array:
         return whole_rows(what, values, self.say)
 
     @property
-    def _names(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         """The modelled columns that vary: constants and identifiers are told, and have no distribution."""
         estimator = self.fitted.estimator
         reports = estimator.target_columns_ if isinstance(estimator, FlowRegressor) else estimator.columns_
         still = {str(report.name) for report in reports if report.kind in ("constant", "id")}
         return tuple(name for name in self.fitted.run.modelled if name not in still)
 
+    def categories(self, name: str) -> list[object] | None:
+        """The values of a column of texts, in the order of the numbers that stand for them; None of other columns."""
+        return None if _is_measured(self.frame[name]) else _known(self.frame[name]).tolist()
+
     def _density(self) -> Figure:
-        names = self._names
+        names = self.names
         if len(names) != 2 or not isinstance(self.fitted.estimator, FlowDensity):
             raise UsageError(f"density is of two columns modelled together, this model is of {', '.join(names)}")
-        rows = self._data()
+        rows = self._whole("rows", self.values())
         estimator = self.fitted.estimator
 
         def log_prob(points: Tensor) -> Tensor:
@@ -156,7 +170,8 @@ class TableSubject:
         limits = [quantile_limits(column) for column in rows.T]
         return density_2d(log_prob, (*limits[0], *limits[1]), names=names, resolution=_RESOLUTION)
 
-    def _samples(self) -> Array:
+    def samples(self) -> Array:
+        """A sample for each test row, of its features where there are some, as numbers."""
         fitted, state = self.fitted, np.random.RandomState(self.seed)
         if isinstance(fitted.estimator, FlowRegressor):
             features = self.frame[list(fitted.run.features)]
@@ -166,13 +181,13 @@ class TableSubject:
 
     def _numbers(self, frame: pd.DataFrame) -> Array:
         """The columns that vary as numbers, texts by their order among all."""
-        return np.stack([_numbers(frame[name], self.frame[name]) for name in self._names], axis=1)
+        return np.stack([_numbers(frame[name], self.frame[name]) for name in self.names], axis=1)
 
     def _pit(self) -> Array:
         run, estimator = self.fitted.run, self.fitted.estimator
         if isinstance(estimator, FlowRegressor):
             pit = estimator.pit(self.frame[list(run.features)], self.frame[list(run.targets)])
-            chosen = [run.targets.index(name) for name in self._names]
+            chosen = [run.targets.index(name) for name in self.names]
             return np.asarray(pit).reshape(len(self.frame), -1)[:, chosen]
         return estimator.pit(self.frame)
 
@@ -227,11 +242,20 @@ def _plane(samples: Array, names: tuple[str, ...]) -> Array:
     return samples
 
 
+def _known(values: pd.Series) -> pd.Index:
+    """The values that there are, in their order."""
+    return pd.Index(values.dropna().unique()).sort_values()
+
+
+def _is_measured(values: pd.Series) -> bool:
+    kinds = pd.api.types
+    return kinds.is_numeric_dtype(values.dtype) or kinds.is_datetime64_any_dtype(values.dtype)
+
+
 def _numbers(values: pd.Series, like: pd.Series) -> Array:
     if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_numeric_dtype(values.dtype):
         return values.to_numpy(np.float64, na_value=np.nan)
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return values.to_numpy("datetime64[s]").astype(np.float64)
-    known = pd.Index(like.dropna().unique()).sort_values()
-    codes = known.get_indexer(pd.Index(values)).astype(np.float64)
+    codes = _known(like).get_indexer(pd.Index(values)).astype(np.float64)
     return np.where(codes < 0, np.nan, codes)

@@ -18,6 +18,7 @@ from pushforward.files import atomic_write
 from pushforward.flows.expected import require_flow
 from pushforward.flows.rebuilding import check_rebuilds, rebuild
 from pushforward.flows.spec import describe
+from pushforward.version import __version__
 
 FORMAT_VERSION = 2
 ARGUMENT = "argument:"
@@ -61,7 +62,12 @@ def to_bytes(flow: Distribution, notes: Mapping[str, str] | None = None) -> byte
     }
     check_rebuilds(flow, description, arguments, weights)
     tensors = weights | {ARGUMENT + name: tensor.contiguous() for name, tensor in arguments.items()}
-    metadata = {"format": "pushforward", "version": str(FORMAT_VERSION), "description": json.dumps(description)}
+    metadata = {
+        "format": "pushforward",
+        "version": str(FORMAT_VERSION),
+        "written_by": __version__,
+        "description": json.dumps(description),
+    }
     return serialised(tensors, {**(notes or {}), **metadata})
 
 

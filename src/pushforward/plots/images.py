@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def images_beside(data: Tensor, samples: Tensor, *, maximum: float | None = None) -> Figure:
+def images_beside(
+    data: Tensor, samples: Tensor, *, maximum: float | None = None, titles: tuple[str, str] = ("data", "samples")
+) -> Figure:
     """Draw images ``(N, C, H, W)`` of the data and samples of a model in two squares, side by side.
 
     Args:
         data, samples: grey (C = 1) or coloured (C = 3) images of one shape.
         maximum: the value that is white; None stretches the range of each side over all greys.
+        titles: what stands above the two squares.
 
     Raises:
         ShapeError: these are no grey or coloured images of one shape.
@@ -37,7 +40,7 @@ def images_beside(data: Tensor, samples: Tensor, *, maximum: float | None = None
             f"{tuple(samples.shape)}"
         )
     figure = new_figure(width=8.6, height=4.5)
-    for axes, title, images in zip(figure.subplots(1, 2), ("data", "samples"), (data, samples), strict=True):
+    for axes, title, images in zip(figure.subplots(1, 2), titles, (data, samples), strict=True):
         page = page_of(images, maximum, columns=math.ceil(math.sqrt(len(images))))
         axes.imshow(page.squeeze(-1) if page.shape[-1] == 1 else page, cmap="gray", vmin=0, vmax=255)
         axes.set_title(title)

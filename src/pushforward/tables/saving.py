@@ -18,6 +18,7 @@ from pushforward.tables.codes import LatentCode
 from pushforward.tables.features import FeatureCode
 from pushforward.tables.states import Classes, StateWriter, read_state
 from pushforward.tables.table import Table
+from pushforward.version import __version__
 
 FORMAT = "pushforward-table"
 FORMAT_VERSION = 1
@@ -75,6 +76,7 @@ def to_bytes(estimator: Saved, metadata: Mapping[str, str]) -> bytes:
     own = {
         "format": FORMAT,
         "version": str(FORMAT_VERSION),
+        "written_by": __version__,
         "estimator": type(estimator).__name__,
         "state": json.dumps(writer.write(vars(estimator)), allow_nan=False),
     }

@@ -16,6 +16,7 @@ from pushforward.codec.exact.bases import IntegerBase
 from pushforward.codec.exact.portable import PortableFlow
 from pushforward.codec.model import FINGERPRINT_BYTES
 from pushforward.errors import CheckpointError, CodecError, UsageError
+from pushforward.version import __version__
 
 Part = TypeVar("Part", bound=type)
 
@@ -84,7 +85,7 @@ def save_portable(model: PortableFlow, path: str | Path) -> None:
     from pushforward.files import atomic_write
 
     config, tensors = _describe(model.flow, model.event_shape, model.low, model.high)
-    metadata = {"format": FORMAT, "version": str(FORMAT_VERSION), "config": config}
+    metadata = {"format": FORMAT, "version": str(FORMAT_VERSION), "written_by": __version__, "config": config}
     atomic_write(path, to_bytes({name: _narrow(tensor) for name, tensor in tensors.items()}, metadata))
 
 

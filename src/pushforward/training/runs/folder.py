@@ -13,6 +13,7 @@ from typing import Any
 from pushforward.errors import CheckpointError, UsageError
 from pushforward.files import atomic_write
 from pushforward.flows.saving import MODEL, read_metadata
+from pushforward.version import __version__
 
 CONFIGURATION = "config.json"
 LAST = "last.ckpt"
@@ -74,7 +75,8 @@ class RunFolder:
         if self.configuration is None:
             return
         path = self.path / CONFIGURATION
-        text = json.dumps({**self.configuration, IDENTITY: self.identity}, indent=2) + "\n"
+        stored = {**self.configuration, "written_by": __version__, IDENTITY: self.identity}
+        text = json.dumps(stored, indent=2) + "\n"
         if not path.is_file() or path.read_text() != text:
             atomic_write(path, text)
 
