@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
@@ -16,7 +16,7 @@ def with_constants_computed(program: ExportedProgram) -> GraphModule:
     """Return the module of a program of functions without effects, what does not depend on its inputs computed.
 
     Example:
-        >>> class Product(nn.Module):
+        >>> class Product(torch.nn.Module):
         ...     def forward(self, x):
         ...         return x @ (torch.eye(2) + 1.0).exp()
         >>> program = torch.export.export(Product(), (torch.ones(3, 2),)).run_decompositions({})
@@ -26,16 +26,16 @@ def with_constants_computed(program: ExportedProgram) -> GraphModule:
     """
     module = program.module(check_guards=False)
     graph, known = module.graph, _known(module)
-    attributes = {str(node.target): attrgetter(str(node.target))(module) for node in graph.find_nodes(op="get_attr")}
     for index, (node, value) in enumerate(known.items()):
         if node.op == "get_attr" or not isinstance(value, Tensor) or all(user in known for user in node.users):
             continue
         name = f"constant_{index}"
-        attributes[name] = nn.Buffer(value.clone())
+        module.register_buffer(name, value.clone())
         with graph.inserting_before(node):
             node.replace_all_uses_with(graph.get_attr(name))
     graph.eliminate_dead_code()
-    return GraphModule(attributes, graph)
+    # With what the graph still refers to, and no more.
+    return GraphModule(module, graph)
 
 
 def _known(module: GraphModule) -> dict[Node, Any]:

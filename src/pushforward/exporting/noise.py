@@ -1,4 +1,4 @@
-"""Random numbers as inputs: what a method draws by itself is handed to it, so that what it computes is deterministic."""
+"""Random numbers as inputs: what a method would draw is handed to it, so that what it computes is deterministic."""
 
 from __future__ import annotations
 

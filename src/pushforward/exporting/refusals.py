@@ -25,6 +25,12 @@ def check_flow(flow: Distribution, method: str) -> None:
                 f"export expects a flow whose number of steps does not depend on the data, and that of "
                 f"{type(part).__name__} does"
             )
+    tolerance = getattr(getattr(flow, "transform", None), "tolerance", None)
+    if method in ("decode", "sample") and tolerance is not None:
+        raise UsageError(
+            f"export expects a method of a fixed number of steps, and {method} of this flow iterates until it is exact "
+            f"to {tolerance:g}"
+        )
     if method == "log_prob" and flow.accuracy is Accuracy.ESTIMATE:
         raise UsageError("export of log_prob expects a flow whose log-density is exact or a bound, not an estimate")
 
