@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import os
 
+import torch
+
 from pushforward.distributions.base import Distribution
 from pushforward.errors import UsageError
 from pushforward.exporting.methods import METHODS
@@ -51,7 +53,8 @@ def export(flow: Distribution, path: str | os.PathLike[str], method: str = "log_
     write = WRITERS[choose_writer(path, tuple(WRITERS))]
     check_flow(flow, method)
     # A copy, in evaluation mode and without compiled parts; its parameters are needed as they are now.
-    found = traced(copy.deepcopy(flow).eval(), method)
+    with torch.random.fork_rng():
+        found = traced(copy.deepcopy(flow).eval(), method)
     with atomic_path(path) as place:
         write(found, place)
     return found.signature

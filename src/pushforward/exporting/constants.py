@@ -48,5 +48,6 @@ def _known(module: GraphModule) -> dict[Node, Any]:
                 known[node] = value
         elif node.op == "call_function" and all(each in known for each in node.all_input_nodes):
             args, kwargs = torch.fx.map_arg((node.args, node.kwargs), known.__getitem__)
-            known[node] = node.target(*args, **kwargs)
+            function: Any = node.target
+            known[node] = function(*args, **kwargs)
     return known

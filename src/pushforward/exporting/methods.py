@@ -49,7 +49,8 @@ class LogProb(Method):
     gives, output = "log-density", "log_prob"
 
     def applied(self, batch: torch.Size, given: tuple[Tensor, ...], context: Tensor | None) -> Tensor:
-        return self.flow.score(*given, context)
+        (x,) = given
+        return self.flow.score(x, context)
 
 
 class Encode(Method):
@@ -58,7 +59,8 @@ class Encode(Method):
     gives, output = "latents", "latent"
 
     def applied(self, batch: torch.Size, given: tuple[Tensor, ...], context: Tensor | None) -> tuple[Tensor, ...]:
-        return self.flow.latents(*self.flow.check(*given, context))
+        (x,) = given
+        return self.flow.latents(*self.flow.check(x, context))
 
 
 class Decode(Method):
