@@ -133,7 +133,7 @@ def test_what_is_no_fixed_graph_is_refused_and_nothing_is_written(tmp_path: Path
     with pytest.raises(UsageError, match="iterates until it is exact to"):
         pf.export(small("iresnet"), path, "sample")
     with pytest.raises(UsageError, match="one element after the other"):
-        pf.export(pf.models.maf(features=400, layers=2, hidden=8), path, "sample")
+        pf.export(pf.models.maf(features=1000, layers=2, hidden=8), path, "sample")
     assert not path.exists()
 
 

@@ -11,7 +11,7 @@ from pushforward.distributions.base import Distribution
 from pushforward.errors import UsageError
 from pushforward.kernels.operations import count_work
 
-MOST_OPERATIONS = 10_000
+MOST_OPERATIONS = 5_000
 """The most operations that a graph is made of: an element after the other, they would take minutes to write."""
 
 _LOOPS = ("while_loop", "scan", "cond", "map_impl")
