@@ -33,6 +33,7 @@ ROOMS = {
     "inference": ["inference"],
     "codec": ["codec"],
     "diagnostics": ["diagnostics"],
+    "exporting": ["onnx"],
     "plots": ["plots"],
     "reports": ["plots"],
     "cli": ["cli", "cluster", "plots", "tables"],

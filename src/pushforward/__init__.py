@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         diagnostics,
         distributions,
         errors,
+        exporting,
         flows,
         inference,
         models,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         transforms,
     )
     from pushforward.diagnostics import summary
+    from pushforward.exporting import export
     from pushforward.flows import Flow, load, save
     from pushforward.models import build, list_models
     from pushforward.parts import register
@@ -44,6 +46,8 @@ __all__ = [
     "distributions",
     "errors",
     "evaluate",
+    "export",
+    "exporting",
     "fit",
     "flows",
     "inference",
@@ -67,6 +71,7 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(("Flow", "load", "save"), "pushforward.flows"),
     **dict.fromkeys(("build", "list_models"), "pushforward.models"),
+    "export": "pushforward.exporting",
     "register": "pushforward.parts",
     "summary": "pushforward.diagnostics",
     **dict.fromkeys(("evaluate", "fit"), "pushforward.training"),

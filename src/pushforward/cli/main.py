@@ -17,6 +17,7 @@ from pushforward.cli import (
     codec,
     describe,
     evaluate,
+    export,
     impute,
     infer,
     interpolate,
@@ -126,7 +127,7 @@ def demo(
     say(f"Everything is in {out}: start with {out / 'report.html'}", quiet)
 
 
-for room in (train, evaluate, sample, interpolate, manipulate, score, impute, infer, describe, plot, report, codec):
+for room in (train, evaluate, sample, interpolate, manipulate, score, impute, infer, describe, plot, report, export, codec):
     room.register(app)
 
 if __name__ == "__main__":

@@ -1,0 +1,197 @@
+"""Exported methods give what the flow gives, in other runtimes too, and what is no fixed graph is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from model_helpers import context_for, events, small
+from torch import Tensor
+
+import pushforward as pf
+from pushforward.cli.main import run
+from pushforward.errors import UsageError
+from pushforward.exporting.methods import METHODS
+from pushforward.exporting.noise import Given
+from pushforward.exporting.textbook import FORMS
+
+BATCH = 7
+"""Of another size than what graphs are traced with."""
+
+CASES = [
+    ("realnvp", "log_prob"),
+    ("realnvp", "sample"),
+    ("nice", "sample"),
+    ("nsf-coupling", "decode"),
+    pytest.param("maf", "sample", marks=pytest.mark.slow),
+    pytest.param("nsf", "log_prob", marks=pytest.mark.slow),
+    pytest.param("glow", "decode", marks=pytest.mark.slow),
+    pytest.param("multiscale", "log_prob", marks=pytest.mark.slow),
+]
+
+
+def inputs_for(flow: pf.Flow, signature: pf.exporting.Signature) -> list[Tensor]:
+    """Events, contexts, latents and random numbers."""
+    made = {"events": lambda port: events(flow, BATCH).float(), "context": lambda port: context_for(flow, BATCH)}
+    made["uniform"] = lambda port: torch.rand(BATCH, *port.shape)
+    made |= dict.fromkeys(("normal", "latents"), lambda port: torch.randn(BATCH, *port.shape))
+    return [made[port.kind](port) for port in signature.inputs]
+
+
+@torch.no_grad()
+def by_the_flow(flow: pf.Flow, signature: pf.exporting.Signature, inputs: list[Tensor]) -> list[Tensor]:
+    """What the flow gives, with these random numbers in the place of its own."""
+    kinds = [port.kind for port in signature.inputs]
+    numbers = [values for values, kind in zip(inputs, kinds) if kind in ("normal", "uniform")]
+    given = [values for values, kind in zip(inputs, kinds) if kind in ("events", "latents")]
+    context = next((values for values, kind in zip(inputs, kinds) if kind == "context"), None)
+    with Given(numbers):
+        if signature.method == "sample":
+            found = flow.sample(BATCH if context is None else (), context)
+        elif signature.method == "decode":
+            found = flow.decode(given, context)
+        else:
+            found = getattr(flow, signature.method)(*given, context)
+    return [found] if isinstance(found, Tensor) else list(found)
+
+
+def by_onnxruntime(path: Path, signature: pf.exporting.Signature, inputs: list[Tensor]) -> list[Tensor]:
+    """What the file gives."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    feed = {port.name: values.numpy() for port, values in zip(signature.inputs, inputs)}
+    return [torch.as_tensor(each) for each in session.run(signature.output_names, feed)]
+
+
+def check_equal(found: list[Tensor], expected: list[Tensor]) -> None:
+    assert [each.shape for each in found] == [each.shape for each in expected]
+    for each, other in zip(found, expected):
+        assert torch.allclose(each.to(other.dtype), other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "method"), CASES)
+def test_a_file_gives_what_the_flow_gives_for_batches_of_any_size(name: str, method: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    flow, path = small(name), tmp_path / "model.onnx"
+    signature = pf.export(flow, path, method)
+    inputs = inputs_for(flow, signature)
+    check_equal(by_onnxruntime(path, signature, inputs), by_the_flow(flow, signature, inputs))
+
+
+def test_a_context_is_an_input_and_a_file_holds_standard_functions_and_its_signature(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    flow, path = small("realnvp", context=3), tmp_path / "model.onnx"
+    signature = pf.export(flow, path, "sample")
+    assert signature.input_names == ["context", "normal_0"]
+    inputs = inputs_for(flow, signature)
+    check_equal(by_onnxruntime(path, signature, inputs), by_the_flow(flow, signature, inputs))
+    model = onnx.load(path)
+    assert {each.domain for each in model.opset_import} <= {"", "ai.onnx"}
+    assert not {node.op_type for node in model.graph.node} & {"NonZero", "Loop", "If", "Scan", "RandomNormal"}
+    kept = {each.key: each.value for each in model.metadata_props}
+    assert json.loads(kept["pushforward"])["method"] == "sample"
+
+
+def test_a_program_of_torch_gives_what_the_flow_gives(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    flow, path = small("realnvp"), tmp_path / "model.pt2"
+    signature = pf.export(flow, path, "encode")
+    (x,) = inputs_for(flow, signature)
+    files = {"pushforward": ""}
+    program = torch.export.load(path, extra_files=files)
+    assert torch.allclose(program.module()(x)[0], flow.encode(x), atol=1e-5)
+    assert json.loads(files["pushforward"])["outputs"] == [{"name": "latent", "shape": [2], "kind": "latents"}]
+
+
+def test_inverses_of_matrices_are_computed_beforehand(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    flow = pf.Flow([pf.transforms.Triangular(4), pf.transforms.Householder(4)], pf.distributions.StandardNormal((4,)))
+    pf.testing.randomise(flow).eval()
+    path = tmp_path / "model.onnx"
+    signature = pf.export(flow, path, "sample")
+    inputs = inputs_for(flow, signature)
+    check_equal(by_onnxruntime(path, signature, inputs), by_the_flow(flow, signature, inputs))
+    assert len(onnx.load(path).graph.node) <= 12
+
+
+def test_a_flow_is_left_as_it_was(tmp_path: Path) -> None:
+    flow = pf.models.realnvp(features=2, layers=1, hidden=4).train()
+    state = torch.random.get_rng_state()
+    pf.export(flow, tmp_path / "model.pt2", "sample")
+    assert flow.training and torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_what_is_no_fixed_graph_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt2"
+    with pytest.raises(UsageError, match="does not depend on the data"):
+        pf.export(small("ffjord"), path, "decode")
+    with pytest.raises(UsageError, match="iterates until it is exact to"):
+        pf.export(small("iresnet"), path, "sample")
+    with pytest.raises(UsageError, match="one element after the other"):
+        pf.export(pf.models.maf(features=1000, layers=2, hidden=8), path, "sample")
+    assert not path.exists()
+
+
+def test_an_unknown_method_or_format_is_told_before_any_work(tmp_path: Path) -> None:
+    flow = small("realnvp")
+    with pytest.raises(UsageError, match="log_prob, sample, encode, decode, got 'score'"):
+        pf.export(flow, tmp_path / "model.onnx", "score")
+    with pytest.raises(UsageError, match=r"ends in \.onnx, \.pt2, got \.tflite"):
+        pf.export(flow, tmp_path / "model.tflite")
+    assert set(METHODS) == {"log_prob", "sample", "encode", "decode"}
+
+
+@pytest.mark.parametrize(
+    ("function", "low", "high"),
+    [
+        (torch.special.erfcx, -2.0, 50.0),
+        (torch.special.erfc, -4.0, 8.0),
+        (torch.special.ndtr, -10.0, 10.0),
+        (torch.special.log_ndtr, -50.0, 10.0),
+        (torch.special.erfinv, -1.0, 1.0),
+        (torch.special.ndtri, 1e-7, 1.0 - 1e-7),
+    ],
+)
+def test_series_are_right_to_single_precision_over_the_range(function: object, low: float, high: float) -> None:
+    x = torch.linspace(low, high, 10_001, dtype=torch.float64)
+    found, expected = FORMS[function](x), function(x)
+    assert torch.equal(found.isinf(), expected.isinf())
+    finite = expected.isfinite()
+    assert torch.allclose(found[finite], expected[finite], rtol=5e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_products_with_inverses_solve(left: bool) -> None:
+    torch.manual_seed(0)
+    matrix = torch.randn(3, 3, dtype=torch.float64).tril() + 3.0 * torch.eye(3, dtype=torch.float64)
+    right = torch.randn(3, 3, dtype=torch.float64)
+    solve, triangular = torch.linalg.solve, torch.linalg.solve_triangular
+    assert torch.allclose(FORMS[solve](matrix, right, left=left), solve(matrix, right, left=left))
+    wanted = triangular(matrix, right, upper=False, left=left)
+    assert torch.allclose(FORMS[triangular](matrix, right, upper=False, left=left), wanted)
+    assert torch.allclose(FORMS[solve](matrix, right[0]), solve(matrix, right[0]))
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_count_is_a_search(right: bool) -> None:
+    knots = torch.tensor([[0.0, 1.0, 1.0, 2.0], [-1.0, 0.0, 3.0, 4.0]])
+    values = torch.tensor([[-1.0, 1.0, 5.0], [0.0, 3.5, 4.0]])
+    found = FORMS[torch.searchsorted](knots, values, right=right)
+    assert torch.equal(found, torch.searchsorted(knots, values, right=right))
+    assert np.array_equal(FORMS[torch.searchsorted](knots[0], values), np.searchsorted(knots[0], values))
+    assert math.isclose(float(found.sum()), float(torch.searchsorted(knots, values, right=right).sum()))
+
+
+def test_the_command_writes_a_file_and_says_what_it_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    given = ["--max-steps", "1", "--quiet", "--set", "layers=1", "--set", "hidden=4"]
+    assert run(["train", "realnvp", "--data", "moons", "--out", str(folder), *given]) == 0
+    capsys.readouterr()
+    assert run(["export", str(folder), "-o", str(tmp_path / "sampler.pt2"), "--method", "sample", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["inputs"] == {"normal_0": ["batch", 2]} and told["outputs"] == {"x": ["batch", 2]}
