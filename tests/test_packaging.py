@@ -33,6 +33,7 @@ ROOMS = {
     "inference": ["inference"],
     "codec": ["codec"],
     "diagnostics": ["diagnostics"],
+    "playground": ["play"],
     "plots": ["plots"],
     "cli": ["cli", "cluster", "plots", "tables"],
 }

@@ -21,6 +21,7 @@ from pushforward.cli import (
     infer,
     interpolate,
     manipulate,
+    play,
     plot,
     sample,
     score,
@@ -126,7 +127,7 @@ def demo(
     say(f"Everything is in {out}: start with {out / 'report.html'}", quiet)
 
 
-for room in (train, evaluate, sample, interpolate, manipulate, score, impute, infer, describe, plot, codec):
+for room in (train, evaluate, sample, interpolate, manipulate, score, impute, infer, describe, plot, play, codec):
     room.register(app)
 
 if __name__ == "__main__":
