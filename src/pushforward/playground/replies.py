@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def pack(kind: str, facts: Mapping[str, Any], arrays: Mapping[str, Tensor] | None = None) -> bytes:
-    """One reply: the length of the header as a little-endian uint32, the header in JSON, the arrays one after the other.
+    """One reply: the length of the header as a little-endian uint32, the header in JSON, the arrays in turn.
 
     The header is ``{"type", ...facts, "arrays": {name: shape}}``, padded with spaces so that the arrays begin at a
     multiple of 4, as typed arrays must.
@@ -26,25 +26,3 @@ def pack(kind: str, facts: Mapping[str, Any], arrays: Mapping[str, Tensor] | Non
     header += b" " * (-len(header) % 4)
     bodies = [array.detach().float().contiguous().numpy().astype("<f4").tobytes() for array in arrays.values()]
     return b"".join([struct.pack("<I", len(header)), header, *bodies])
-
-
-def unpack(reply: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The header and the arrays of a reply.
-
-    Example:
-        >>> import torch
-        >>> unpack(pack("view", {"step": 3}, {"x": torch.ones(2)}))[1]
-        {'x': tensor([1., 1.])}
-    """
-    import torch
-
-    (length,) = struct.unpack_from("<I", reply)
-    header = json.loads(reply[4 : 4 + length])
-    arrays, start = {}, 4 + length
-    for name, shape in header["arrays"].items():
-        count = 1
-        for size in shape:
-            count *= size
-        arrays[name] = torch.frombuffer(bytearray(reply[start : start + 4 * count]), dtype=torch.float32).reshape(shape)
-        start += 4 * count
-    return header, arrays
