@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import torch
-from torch import Tensor
 
 from pushforward import models
 from pushforward.data.toys import ImageDensity, ToyDensity, toy
@@ -111,7 +110,7 @@ class Learning:
 
     def _stream(self) -> None:
         fresh = torch.randn(NEW, 2, generator=self._random)
-        self._latents: Tensor = torch.cat([self._latents[NEW:], fresh])
+        self._latents = torch.cat([self._latents[NEW:], fresh])
 
 
 def build(asked: Start) -> Flow:

@@ -9,6 +9,7 @@ import secrets
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -149,7 +150,7 @@ class _Playground:
                 # Waits where the page reads more slowly than we write, so that nothing piles up here.
                 await connection.send(reply)
             message = await _next(connection, _GLANCE if session.working else None)
-            work = session.advance if message is None else lambda text=message: session.answer(text)
+            work = session.advance if message is None else partial(session.answer, message)
             replies = await loop.run_in_executor(self._worker, work)
 
 
