@@ -23,6 +23,7 @@ FLAGS = (
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--no-first-run",
+    "--hide-scrollbars",
     "--remote-debugging-port=0",
     "about:blank",
 )
