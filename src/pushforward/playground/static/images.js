@@ -25,12 +25,18 @@ async function brightness(file, height, width) {
   return Array.from({ length: width * height }, (_, pixel) => Math.min(1, grey(4 * pixel)));
 }
 
+/** Write beside each slider what it is at. A label names the first that can be named in it: that must be the slider, so
+ * the number is plain text. */
+function tell(box) {
+  for (const value of box.querySelectorAll(".value")) value.textContent = value.parentElement.querySelector("input").value;
+}
+
 const SLIDERS = (level, count) => `
   <legend>Level ${level} (${count} numbers)</legend>
   <label>From the first to the second <input type="range" min="0" max="1" step="0.02" value="0" data-role="share"></label>
-  <label>Times <output>1</output><input type="range" min="0" max="2" step="0.05" value="1" data-role="scale"></label>
+  <label>Times <span class="value">1</span><input type="range" min="0" max="2" step="0.05" value="1" data-role="scale"></label>
   <label>Latent number <input type="number" min="1" max="${count}" value="1" data-role="which"></label>
-  <label>moved by <output>0</output><input type="range" min="-4" max="4" step="0.1" value="0" data-role="move"></label>`;
+  <label>moved by <span class="value">0</span><input type="range" min="-4" max="4" step="0.1" value="0" data-role="move"></label>`;
 
 export class Images {
   /** `facts`: the image's sides, the levels' shapes, and how many images there are to begin with. */
@@ -53,7 +59,7 @@ export class Images {
     box.innerHTML = SLIDERS(number, count);
     byId("levels").append(box);
     box.addEventListener("input", () => {
-      for (const output of box.querySelectorAll("output")) output.value = output.parentElement.querySelector("input").value;
+      tell(box);
       this.mix();
     });
     return Object.fromEntries([...box.querySelectorAll("input")].map((input) => [input.dataset.role, input]));
@@ -125,10 +131,8 @@ export class Images {
   }
 
   reset() {
-    for (const { share, scale, move } of this.levels) {
-      [share.value, scale.value, move.value] = [0, 1, 0];
-      for (const input of [scale, move]) input.parentElement.querySelector("output").value = input.value;
-    }
+    for (const { share, scale, move } of this.levels) [share.value, scale.value, move.value] = [0, 1, 0];
+    tell(byId("levels"));
     byId("all-levels").value = 0;
     this.mix();
   }
