@@ -12,7 +12,7 @@ from playground_client import serving
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=f"no browser: none of {', '.join(NAMES)} is on PATH")
 
 # Longer than any machine needs, so that a busy one passes too.
-PATIENCE = 120
+PATIENCE = 60
 
 CONTRAST = """(() => {
   const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
@@ -116,8 +116,8 @@ def test_a_frame_of_two_thousand_points_takes_the_script_less_than_8_ms(address:
     tab.open(address)
     train(tab)
     tab.value("document.getElementById('play').click()")
-    tab.wait("document.getElementById('play').textContent === 'Bend'", PATIENCE)
-    tab.value("new Promise((done) => setTimeout(done, 1100))")
+    # The page counts for itself, and writes the median each second.
+    tab.value("new Promise((done) => setTimeout(done, 2500))")
     assert 0 < float(text(tab, "frame")) < 8
 
 

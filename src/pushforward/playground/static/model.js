@@ -23,7 +23,10 @@ export function connect(told) {
   socket.binaryType = "arraybuffer";
   socket.onmessage = (event) => told(unpack(event.data));
   socket.onclose = () => told({ type: "gone" });
-  const ask = (type, fields = {}) => {
+  // What is asked before the socket is open waits for it, in its order.
+  const open = new Promise((resolve) => (socket.onopen = resolve));
+  const ask = async (type, fields = {}) => {
+    await open;
     if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ type, ...fields }));
   };
   return {
