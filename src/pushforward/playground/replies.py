@@ -18,7 +18,7 @@ def pack(kind: str, facts: Mapping[str, Any], arrays: Mapping[str, Tensor] | Non
 
     Example:
         >>> pack("paused", {}).partition(b"{")[2]
-        b'"type": "paused", "arrays": {}} '
+        b'"type": "paused", "arrays": {}}'
     """
     arrays = arrays or {}
     shapes = {name: list(array.shape) for name, array in arrays.items()}
