@@ -34,6 +34,7 @@ ROOMS = {
     "codec": ["codec"],
     "diagnostics": ["diagnostics"],
     "exporting": ["onnx"],
+    "playground": ["play"],
     "plots": ["plots"],
     "reports": ["plots"],
     "cli": ["cli", "cluster", "plots", "tables"],

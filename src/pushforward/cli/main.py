@@ -22,6 +22,7 @@ from pushforward.cli import (
     infer,
     interpolate,
     manipulate,
+    play,
     plot,
     report,
     sample,
@@ -127,7 +128,23 @@ def demo(
     say(f"Everything is in {out}: start with {out / 'report.html'}", quiet)
 
 
-for room in (train, evaluate, sample, interpolate, manipulate, score, impute, infer, describe, plot, report, export, codec):
+ROOMS = (
+    train,
+    evaluate,
+    sample,
+    interpolate,
+    manipulate,
+    score,
+    impute,
+    infer,
+    describe,
+    plot,
+    report,
+    play,
+    export,
+    codec,
+)
+for room in ROOMS:
     room.register(app)
 
 if __name__ == "__main__":
