@@ -1,6 +1,6 @@
-"""Hands the gallery the figures of its scripts: they belong to no window, so that sphinx-gallery does not see them itself.
+"""Hands the gallery the figures of its scripts, which belong to no window, so that sphinx-gallery does not see them.
 
-In ``conf.py``, with this folder on ``sys.path``: ``sphinx_gallery_conf = {"image_scrapers": ("figure_scraper",), ...}``.
+In ``conf.py``, with this folder on ``sys.path``: ``sphinx_gallery_conf = {"image_scrapers": ("figure_scraper",)}``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ An autoregressive flow of moons and of a face
 =============================================
 
 Of a vector, the first number is mapped by itself and the second by a map that the first decides:
-:math:`z_1 = f(x_1)`, :math:`z_2 = f(x_2; x_1)`. The Jacobian is triangular, and its determinant the product of two slopes.
+:math:`z_1 = f(x_1)`, :math:`z_2 = f(x_2; x_1)`. The Jacobian is triangular, its determinant the product of two slopes.
 With splines for maps, two such layers in opposite orders bend the plane as much as is needed.
 """
 

@@ -2,7 +2,7 @@ r"""
 The bounds of a coupling's scales
 =================================
 
-An affine coupling multiplies by :math:`e^s`. A network that says a large :math:`s` early in training blows everything up,
+An affine coupling multiplies by :math:`e^s`. A network that says a large :math:`s` early in training blows all up, and
 so :math:`s` is bounded, :math:`s = f \tanh(r / f)` of the network's output :math:`r`, with a factor :math:`f` that is
 learned for each dimension (Lippe 2022, the UvA deep learning tutorials). Small :math:`r` passes nearly unchanged.
 """

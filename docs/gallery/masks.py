@@ -2,7 +2,7 @@ r"""
 Good and bad masks
 ==================
 
-A coupling layer keeps the pixels of a mask and changes the others, and what it knows of a pixel are those that are kept.
+A coupling layer keeps the pixels of a mask and changes the others, and all it knows of a pixel are the kept ones.
 Where kept and changed pixels are neighbours that is much; where one half of the image has to tell of the other it is
 little (CS294-158, Abbeel et al.). The same flow with both kinds of masks, trained for the same number of steps, needs
 more bits with the bad ones.
@@ -39,7 +39,10 @@ def flow_with(*kinds):
     parts = [Dequantization(17), Logit(shape, 0.05)]
     for index in range(8):
         mask = kinds[index // 2 % len(kinds)]
-        parts += [ActNorm(1), Coupling(mask if index % 2 else ~mask, Affine(), lambda *sizes: GatedConvNet(*sizes, hidden=24, layers=2))]
+        parts += [
+            ActNorm(1),
+            Coupling(mask if index % 2 else ~mask, Affine(), lambda *sizes: GatedConvNet(*sizes, hidden=24, layers=2)),
+        ]
     return pf.Flow(parts, pf.distributions.StandardNormal(shape))
 
 

@@ -62,6 +62,10 @@ figure_uniform = plots.flow_1d(uniform, data)
 #
 # The map is another one, the density the same.
 
-onto_interval = [Elementwise(MixtureCDF("gaussian", 6), (1,)), Elementwise(Affine(), (1,)), Inverse(Elementwise(Logit(), (1,)))]
+onto_interval = [
+    Elementwise(MixtureCDF("gaussian", 6), (1,)),
+    Elementwise(Affine(), (1,)),
+    Inverse(Elementwise(Logit(), (1,))),
+]
 beta = trained(pf.Flow(onto_interval, Beta((1,), 5.0, 5.0)))
 figure_beta = plots.flow_1d(beta, data)

@@ -61,11 +61,11 @@ def calibration(pit: ArrayLike | Tensor, names: Sequence[str] | None = None, *, 
         lower.set(ylabel="share of values below" if place == 0 else "")
     for axes in grid[-2:, size - (blocks - 1) * width :].ravel():
         axes.remove()
-    _explain(figure)
+    _explain(figure, width)
     return figure
 
 
-def _explain(figure: Figure) -> None:
+def _explain(figure: Figure, width: int) -> None:
     """Say what the line, the dashes and the band are."""
     with requires("plots", purpose="a figure"):
         from matplotlib.lines import Line2D
@@ -74,9 +74,9 @@ def _explain(figure: Figure) -> None:
     handles = [
         Line2D([], [], color=MODEL, linewidth=1.3, label="the model"),
         Line2D([], [], color=DATA, linewidth=0.8, linestyle="--", label="calibrated"),
-        Patch(facecolor=PALE, label="95 % of what chance gives"),
+        Patch(facecolor=PALE, label="95 % of what chance gives each bar and level"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3 if width > 1 else 1, frameon=False, fontsize=8)
 
 
 def _draw_pit_histogram(axes: Axes, values: NDArray[Any], bins: int) -> None:
