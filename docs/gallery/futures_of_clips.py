@@ -4,8 +4,8 @@ Futures of a clip
 
 A shape moves by one pixel a frame, in one of eight directions, each as likely: given its first frame a clip costs
 three bits. A flow of the frames that come, given the first (after VideoFlow, Kumar et al. 2019, arXiv:1903.01434), has
-to hold all eight futures. After a short training, several of them can be made out; ``docs/video.md`` tells how near the truth
-a long one comes.
+to hold all eight futures. After a short training several of them can be made out; ``docs/video.md`` tells how near
+the truth a long one comes.
 """
 
 import torch

@@ -40,7 +40,7 @@ digit = load_digits().test[3]
 figure_digit = Figure(figsize=(11, 2.4), layout="constrained")
 views = {"digit": digit[0], **{f"channel {i + 1}": each for i, each in enumerate(Squeeze().encode(digit))}}
 kept = masks.checkerboard((1, 8, 8))
-views["what a checkerboard keeps"] = digit.where(kept, torch.nan)[0]
+views["kept of it"] = digit.where(kept, torch.nan)[0]
 for axes, (title, values) in zip(figure_digit.subplots(1, 6), views.items()):
     axes.imshow(values, cmap="gray", vmin=0, vmax=16)
     axes.set_facecolor("#c9d1da")

@@ -22,9 +22,10 @@ square = pf.distributions.Uniform((2,))
 
 
 class Linear(pf.transforms.Bijection):
-    """From data to the square: the inverse of a matrix."""
+    """From data to the square, by the inverse of a matrix; what is not of its image lands beside the square."""
 
-    domain = codomain = pf.spaces.Reals((2,))
+    domain = pf.spaces.Reals((2,))
+    codomain = square.support
 
     def __init__(self, matrix):
         super().__init__()
