@@ -30,7 +30,7 @@ def fitted(model, log_density):
     torch.manual_seed(0)
     flow = model(features=2, layers=16)
     posterior = pf.inference.fit_posterior(
-        log_density, flow, steps=400, learning_rate=1e-2, annealing=0.4, draws=1000, seed=0
+        log_density, flow, steps=250, learning_rate=1e-2, annealing=0.4, draws=1000, seed=0
     )
     return flow, -float(posterior.elbo.value)
 

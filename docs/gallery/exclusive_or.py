@@ -53,4 +53,4 @@ for axes, (title, shares) in zip(panels, tables.items()):
         axes.text(column, row, f"{share:.2f}", ha="center", va="center", color="white" if share > 0.45 else "black")
     axes.set(title=title, xticks=[0, 1], yticks=[0, 1], xlabel="second bit")
 panels[0].set_ylabel("first bit")
-figure.colorbar(image, ax=panels, label="probability")
+figure.colorbar(image, ax=panels, label="probability", shrink=0.8)

@@ -66,5 +66,5 @@ for axes in (left, middle, right):
 moons = pf.data.toy("moons").sample(2000, torch.Generator().manual_seed(0))
 torch.manual_seed(0)
 flow = pf.models.densenet_flow(features=2, layers=4, hidden=16)
-pf.fit(flow, moons, max_steps=150, batch_size=512, learning_rate=1e-2, ema=0.97, seed=0, progress=False)
+pf.fit(flow, moons, max_steps=120, batch_size=256, learning_rate=1e-2, ema=0.97, seed=0, progress=False)
 figure_moons = pf.plots.warped_grid(flow, moons)

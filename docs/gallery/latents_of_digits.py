@@ -19,7 +19,7 @@ from pushforward.plots.pictures import page_of
 digits = pf.data.load_digits()
 torch.manual_seed(0)
 flow = pf.models.multiscale(shape=(1, 8, 8), levels=17, layers=2, hidden=24)
-pf.fit(flow, digits.train, max_steps=200, batch_size=64, learning_rate=3e-3, ema=0.98, seed=0, progress=False)
+pf.fit(flow, digits.train, max_steps=150, batch_size=64, learning_rate=3e-3, ema=0.98, seed=0, progress=False)
 
 # %%
 # Dequantization

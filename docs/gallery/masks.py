@@ -41,7 +41,7 @@ def flow_with(*kinds):
         mask = kinds[index // 2 % len(kinds)]
         parts += [
             ActNorm(1),
-            Coupling(mask if index % 2 else ~mask, Affine(), lambda *sizes: GatedConvNet(*sizes, hidden=24, layers=2)),
+            Coupling(mask if index % 2 else ~mask, Affine(), lambda *sizes: GatedConvNet(*sizes, hidden=16, blocks=2)),
         ]
     return pf.Flow(parts, pf.distributions.StandardNormal(shape))
 
@@ -49,7 +49,7 @@ def flow_with(*kinds):
 bits, samples = {}, {}
 for name, kinds in {"checkerboard": good, "halves": bad}.items():
     flow = flow_with(*kinds.values())
-    pf.fit(flow, digits.train, max_steps=150, batch_size=64, learning_rate=3e-3, ema=0.98, seed=0, progress=False)
+    pf.fit(flow, digits.train, max_steps=120, batch_size=64, learning_rate=3e-3, ema=0.98, seed=0, progress=False)
     with torch.no_grad():
         bits[name] = flow.bits_per_dim(digits.test, generator=torch.Generator().manual_seed(0)).mean().item()
         samples[name] = flow.sample(32, generator=torch.Generator().manual_seed(0))

@@ -32,7 +32,7 @@ data = torch.tensor([-2.0, 0.5, 2.5])[heaps] + torch.tensor([0.5, 0.25, 0.6])[he
 def trained(flow):
     """The flow before and after training."""
     before = copy.deepcopy(flow)
-    pf.fit(flow, data, max_steps=400, batch_size=500, learning_rate=3e-2, ema=0.95, seed=0, progress=False)
+    pf.fit(flow, data, max_steps=250, batch_size=500, learning_rate=3e-2, ema=0.95, seed=0, progress=False)
     return {"before": before, "after": flow}
 
 

@@ -50,8 +50,8 @@ for axes, (title, field) in zip(figure_fields.subplots(1, 2), fields.items()):
 digits = pf.data.load_digits()
 coarse = (digits.train / 5).floor().clamp(max=3)
 torch.manual_seed(0)
-flow = pf.models.gated_pixelcnn(shape=(1, 8, 8), levels=4, layers=4, hidden=24, first_kernel=5)
-pf.fit(flow, coarse, max_steps=200, batch_size=64, learning_rate=3e-3, ema=0.98, seed=0, progress=False)
+flow = pf.models.gated_pixelcnn(shape=(1, 8, 8), levels=4, layers=4, hidden=20, first_kernel=5)
+pf.fit(flow, coarse, max_steps=150, batch_size=64, learning_rate=3e-3, ema=0.98, seed=0, progress=False)
 
 with torch.no_grad():
     samples = flow.sample(6, generator=torch.Generator().manual_seed(1))
