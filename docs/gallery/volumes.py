@@ -49,7 +49,7 @@ flows = {"the square": pf.Flow([Linear(torch.eye(2))], square)}
 flows |= {f"a map that {what} it": pf.Flow([Linear(matrix)], square) for what, matrix in maps.items()}
 for axes, (title, flow) in zip(panels, flows.items()):
     density = flow.log_prob(mesh).exp()
-    image = axes.imshow(density, origin="lower", extent=(-0.6, 2.2, -0.8, 1.6), cmap="magma_r", vmin=0, vmax=3)
+    image = axes.imshow(density, origin="lower", extent=(-0.6, 2.2, -0.8, 1.6), cmap="Blues", vmin=0, vmax=3)
     area = torch.linalg.det(flow.transform[0].matrix).abs().item()
     axes.set_title(f"{title}\narea {area:.2f}, density {1 / area:.2f}", fontsize=10)
-figure.colorbar(image, ax=panels, label="density", shrink=0.85)
+figure.colorbar(image, ax=panels, label="density", shrink=0.8)
