@@ -14,21 +14,21 @@ import torch
 from matplotlib.figure import Figure
 
 import pushforward as pf
-from pushforward.distributions import Discrete, DiscretizedLogistic
-from pushforward.networks import DenseMLP
+from pushforward.distributions import DiscretizedLogistic
+from pushforward.networks import DenseMLP, Rezeroed
 from pushforward.plots.pictures import page_of
 from pushforward.scalar import RoundedShift
 from pushforward.transforms import bipartite, flip, quadripartite
 
 digits = pf.data.load_digits()
 train, test = digits.train.flatten(1), digits.test.flatten(1)
-network = partial(DenseMLP, hidden=128, blocks=2, center=8.0, unit=8.0)
+network = Rezeroed(partial(DenseMLP, hidden=128, blocks=2, center=8.0, unit=8.0))
 
 bits, samples = {}, {}
 for name, coupling in {"two parts": bipartite, "four parts": quadripartite}.items():
     torch.manual_seed(0)
     parts = [part for _ in range(4) for part in (coupling((64,), RoundedShift(), network), flip(64))]
-    flow = pf.Flow(parts, Discrete(DiscretizedLogistic(center=8.0, unit=4.0), (64,)))
+    flow = pf.Flow(parts, DiscretizedLogistic((64,), center=8.0, unit=4.0))
     pf.fit(flow, train, max_steps=250, batch_size=128, learning_rate=3e-3, ema=0.98, seed=0, progress=False)
     with torch.no_grad():
         bits[name] = flow.bits_per_dim(test).mean().item()
