@@ -19,8 +19,8 @@ import torch
 import pushforward as pf
 from pushforward import plots
 from pushforward.distributions import Beta, StandardNormal
-from pushforward.scalar import Affine, Logit, MixtureCDF
-from pushforward.transforms import Elementwise, Inverse
+from pushforward.scalar import Affine, MixtureCDF, Sigmoid
+from pushforward.transforms import Elementwise
 
 generator = torch.Generator().manual_seed(0)
 heaps = torch.randint(0, 3, (2000, 1), generator=generator)
@@ -65,7 +65,7 @@ figure_uniform = plots.flow_1d(uniform, data)
 onto_interval = [
     Elementwise(MixtureCDF("gaussian", 6), (1,)),
     Elementwise(Affine(), (1,)),
-    Inverse(Elementwise(Logit(), (1,))),
+    Elementwise(Sigmoid(), (1,)),
 ]
 beta = trained(pf.Flow(onto_interval, Beta((1,), 5.0, 5.0)))
 figure_beta = plots.flow_1d(beta, data)
