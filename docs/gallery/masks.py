@@ -36,7 +36,7 @@ digits = pf.data.load_digits()
 def flow_with(*kinds):
     """A flow of couplings with these masks and their opposites in turn."""
     torch.manual_seed(0)
-    parts = [Dequantization(17), Logit(shape, 0.05)]
+    parts = [Dequantization(17), Logit(0.05)]
     for index in range(8):
         mask = kinds[index // 2 % len(kinds)]
         parts += [
