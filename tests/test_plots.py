@@ -17,6 +17,7 @@ from pushforward.distributions import DiagonalNormal, Distribution, StandardLogi
 from pushforward.errors import DataError, ShapeError, UsageError
 from pushforward.flows import Flow
 from pushforward.plots.pairs import mass_levels
+from pushforward.plots.pictures import even_columns, page_of
 from pushforward.scalar import Affine, Tanh
 from pushforward.spaces import Reals
 from pushforward.transforms import Bijection, Elementwise, Householder
@@ -65,13 +66,44 @@ def test_two_dimensions_draw_the_flows_own_density(points_2d: Tensor) -> None:
     flow = affine_flow(2)
     figure = plots.flow_2d(flow, points_2d, generator=torch.Generator().manual_seed(0))
     titles = [axes.get_title() for axes in figure.axes]
-    assert titles == ["data", "samples", "density", "latent grid in the data's plane", "latents of the data"]
+    assert titles == [
+        "data",
+        "samples",
+        "density",
+        "latent grid in the data's plane",
+        "latents of the data, on the base",
+    ]
     image = figure.axes[2].images[0]
     left, right, bottom, top = image.get_extent()
     cell = (right - left) * (top - bottom) / (200 * 200)
     assert 0.9 < image.get_array().sum() * cell < 1.01
     latents = figure.axes[4].collections[0].get_offsets()
     np.testing.assert_allclose(latents, flow.encode(points_2d).detach().numpy(), atol=1e-5)
+
+
+def test_latents_are_drawn_on_the_base(points_2d: Tensor) -> None:
+    axes = plots.flow_2d(affine_flow(2), points_2d, generator=torch.Generator().manual_seed(0)).axes[4]
+    (base,) = axes.images
+    left, right, bottom, top = base.get_extent()
+    density = np.asarray(base.get_array())
+    cell = (right - left) * (top - bottom) / density.size
+    assert abs(density.sum() * cell - 1) < 0.03 and abs(density.max() - 1 / (2 * np.pi)) < 1e-3
+
+
+def test_axes_have_numbers_names_and_a_bar_of_colours(points_2d: Tensor) -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(points_2d.numpy(), columns=["width [cm]", "height [cm]"])
+    flow = affine_flow(2)
+    figure = plots.flow_2d(flow, frame, generator=torch.Generator().manual_seed(0))
+    for axes in [*figure.axes[:4], *plots.warped_grid(flow, frame).axes, *plots.scatter_2d(frame).axes]:
+        assert (axes.get_xlabel(), axes.get_ylabel()) == ("width [cm]", "height [cm]")
+        assert len(axes.get_xticks()) > 2 and len(axes.get_yticks()) > 2
+    (bar,) = figure.axes[2].child_axes
+    assert bar.get_ylabel() == "density"
+    assert [axes.get_xlabel() for axes in plots.corner(frame, frame).axes[2:]] == list(frame.columns)
+    assert plots.scatter_2d(points_2d).axes[0].get_xlabel() == "$x_{1}$"
+    with pytest.raises(ShapeError, match="as many names"):
+        plots.corner(points_2d, points_2d, ["one"])
 
 
 @pytest.fixture()
@@ -103,6 +135,19 @@ def test_a_flow_at_a_context_is_drawn_at_this_context(
     middle = conditional_flow.log_prob(torch.zeros(1, 2), rows[:1]).exp().item()
     assert abs(density[1, 1] - middle) < 1e-5
     np.testing.assert_array_equal(plots.pit_values(conditioned, points_2d).shape, points_2d.shape)
+
+
+def test_a_conditional_flow_is_drawn_at_several_contexts(conditional_flow: Flow, points_2d: Tensor) -> None:
+    given = {"low": torch.tensor([-1.0, 0.0, 1.0]), "high": torch.tensor([2.0, -1.0, 0.0])}
+    figure = plots.contexts_2d(conditional_flow, given, (-3, 3, -3, 3), data={"high": points_2d})
+    assert [axes.get_title() for axes in figure.axes] == ["low", "high"]
+    corner = torch.tensor([[-3.0, -3.0]])
+    for axes, context in zip(figure.axes, given.values()):
+        expected = conditional_flow.log_prob(corner, context[None]).exp().item()
+        np.testing.assert_allclose(axes.images[0].get_array()[0, 0], expected, rtol=1e-4)
+    assert [len(axes.collections) for axes in figure.axes] == [0, 1]
+    with pytest.raises(UsageError, match="same titles"):
+        plots.contexts_2d(conditional_flow, given, (-3, 3, -3, 3), data={"other": points_2d})
 
 
 def test_a_flow_at_a_context_is_drawn_on_the_line(points_1d: Tensor) -> None:
@@ -196,6 +241,8 @@ def test_corner_has_every_pair_once() -> None:
     shown = [axes for axes in figure.axes if axes.axison]
     assert len(shown) == 6
     assert [axes.get_xlabel() for axes in figure.axes[6:]] == ["a", "b", "c"]
+    twelve = plots.corner(rng.normal(size=(60, 12)), rng.normal(size=(60, 12)))
+    assert max(twelve.get_size_inches()) < 14
     constant = plots.corner(np.zeros((50, 2)), np.zeros((50, 2)))
     assert len(constant.axes) == 4
     with pytest.raises(ShapeError, match="same columns"):
@@ -220,6 +267,12 @@ def test_calibration_bands_hold_what_is_uniform() -> None:
         assert corners.x0 == 0 and corners.x1 == 1
         outside.append(np.abs(share - level).max() * np.sqrt(2000))
     assert outside[0] < 1.7 < outside[1]
+    figure.draw_without_rendering()
+    sizes = {tuple(np.round(axes.get_window_extent().size)) for axes in figure.axes}
+    assert len(sizes) == 1, "panels of several sizes"
+    (legend,) = figure.legends
+    assert any("95 %" in text.get_text() for text in legend.get_texts())
+    assert len(plots.calibration(rng.random((50, 8))).axes) == 16
     with pytest.raises(UsageError, match="between 0 and 1"):
         plots.calibration([0.5, 1.5])
 
@@ -276,3 +329,11 @@ def test_pictures_are_written_and_misuse_is_named(tmp_path: Path, points_1d: Ten
         plots.flow_2d(affine_flow(2), points_1d)
     with pytest.raises(UsageError, match="base"):
         plots.pit_values(affine_flow(1, DiagonalNormal((1,))), points_1d)
+
+
+@pytest.mark.parametrize(("count", "rows", "columns"), [(10, 2, 5), (12, 3, 4), (64, 8, 8), (7, 3, 3)])
+def test_a_grid_of_images_has_no_holes_where_their_number_allows(count: int, rows: int, columns: int) -> None:
+    page = page_of(torch.zeros(count, 1, 28, 28), 1.0, even_columns(count))
+    assert page.shape[:2] == (rows * 58 + 2, columns * 58 + 2)
+    black = (page == 0).sum() / (56 * 56)
+    assert black == count

@@ -6,6 +6,7 @@ writes it to a file.
 """
 
 from pushforward.diagnostics.calibration import pit_values
+from pushforward.plots.contexts import contexts_2d
 from pushforward.plots.films import film, strips
 from pushforward.plots.futures import futures_of
 from pushforward.plots.images import images_beside
@@ -24,6 +25,7 @@ __all__ = [
     "against_chance",
     "calibration",
     "classifier",
+    "contexts_2d",
     "corner",
     "coverage",
     "density_2d",

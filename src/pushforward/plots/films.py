@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 
 from torch import Tensor
@@ -10,7 +9,7 @@ from torch import Tensor
 from pushforward.errors import ShapeError
 from pushforward.extras import requires
 from pushforward.files import atomic_path, choose_writer
-from pushforward.plots.pictures import image_grid, page_of
+from pushforward.plots.pictures import even_columns, image_grid, page_of
 
 FILM_ENDING = ".gif"
 _FRAME_MILLISECONDS = 200
@@ -41,7 +40,7 @@ def film(clips: Tensor, path: str | os.PathLike[str], *, maximum: float | None =
 
     choose_writer(path, (FILM_ENDING,))
     _check_clips(clips)
-    columns = math.ceil(math.sqrt(len(clips)))
+    columns = even_columns(len(clips))
     pages = [page_of(frame, maximum, columns) for frame in clips.transpose(0, 1)]
     first, *others = [Image.fromarray(page[..., 0] if page.shape[-1] == 1 else page) for page in pages]
     with atomic_path(path) as temporary:

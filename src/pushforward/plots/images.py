@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from pushforward.errors import ShapeError
-from pushforward.plots.pictures import page_of
+from pushforward.plots.pictures import even_columns, page_of
 from pushforward.plots.style import new_figure
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def images_beside(
         )
     figure = new_figure(width=8.6, height=4.5)
     for axes, title, images in zip(figure.subplots(1, 2), titles, (data, samples), strict=True):
-        page = page_of(images, maximum, columns=math.ceil(math.sqrt(len(images))))
+        page = page_of(images, maximum, columns=even_columns(len(images)))
         axes.imshow(page.squeeze(-1) if page.shape[-1] == 1 else page, cmap="gray", vmin=0, vmax=255)
         axes.set_title(title)
         axes.set_axis_off()

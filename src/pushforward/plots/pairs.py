@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,16 @@ from torch import Tensor
 
 from pushforward.errors import ShapeError
 from pushforward.extras import requires
-from pushforward.plots.points import DATA_ONLY, array, quantile_limits
-from pushforward.plots.style import DATA, MODEL, PALE, new_figure, swatch, tidy
+from pushforward.plots.points import DATA_ONLY, array, column_names, quantile_limits
+from pushforward.plots.style import DATA, MODEL, PALE, few_ticks, new_figure, swatch, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+PAGE, LARGEST_PANEL, SMALLEST_PANEL = 11.0, 1.9, 1.05
+"""Inches: of all panels side by side, and of one."""
+CHARACTERS_TO_AN_INCH = 13
 
 
 def corner(
@@ -31,11 +36,11 @@ def corner(
     """Draw a table against samples from a model: every column's histogram, every pair of columns as contours.
 
     The data is below the diagonal in grey, the samples over it in colour as lines that hold 20, 50, 80 and 95 % of
-    their mass.
+    their mass. The more columns, the smaller the panels and the fewer their numbers, so that twelve fit on a screen.
 
     Args:
         data, samples: ``(n, D)``; at most 12 columns are readable.
-        names: the columns' names.
+        names: the columns' names; by default the frame's.
         bins: of the histograms.
         legend: what the two are called.
         marked: a point ``(D,)`` to mark, a truth for instance.
@@ -55,9 +60,10 @@ def corner(
     point = None if marked is None else array(marked)
     if point is not None and point.shape != (size,):
         raise ShapeError(f"corner expects a point of {size} columns to mark, got {point.shape}")
-    labels = list(names) if names is not None else [f"$x_{{{index + 1}}}$" for index in range(size)]
+    panel = min(LARGEST_PANEL, max(SMALLEST_PANEL, PAGE / size))
+    labels = [_wrapped(name, panel) for name in column_names(data, names, size)]
     limits = [quantile_limits(first[:, index]) for index in range(size)]
-    figure = new_figure(1.9 * size + 0.6, 1.9 * size + 0.6)
+    figure = new_figure(panel * size + 0.6, panel * size + 0.6)
     grid = figure.subplots(size, size, squeeze=False)
     for row in range(size):
         for column in range(size):
@@ -70,12 +76,21 @@ def corner(
                 _draw_pair(axes, first[:, [column, row]], second[:, [column, row]], limits[column], limits[row])
             if point is not None and column <= row:
                 _mark(axes, point[column], None if column == row else point[row])
-            axes.set_xlabel(labels[column] if row == size - 1 else "")
-            axes.set_ylabel(labels[row] if column == 0 and row > 0 else "")
-            axes.tick_params(labelbottom=row == size - 1, labelleft=column == 0 and row > 0, labelsize=7)
+            few_ticks(axes, 2 if panel < LARGEST_PANEL else 4, size=8)
+            if column == row:
+                axes.set_yticks([])
+            axes.set_xlabel(labels[column] if row == size - 1 else "", fontsize=9)
+            axes.set_ylabel(labels[row] if column == 0 and row > 0 else "", fontsize=9)
+            axes.tick_params(labelbottom=row == size - 1, labelleft=column == 0 and row > 0)
+    figure.align_labels()
     handles = [swatch(PALE, filled=True), swatch(MODEL, filled=False)]
-    figure.legend(handles, legend, loc="upper right", frameon=False)
+    figure.legend(handles, legend, loc="upper right", frameon=False, fontsize=9 + 0.4 * size)
     return figure
+
+
+def _wrapped(name: str, panel: float) -> str:
+    """A name in lines that are no longer than a panel is wide."""
+    return "\n".join(textwrap.wrap(name, max(6, int(CHARACTERS_TO_AN_INCH * panel)), break_long_words=True)) or name
 
 
 def _draw_marginals(

@@ -28,7 +28,7 @@ def image_grid(
         images: values from 0 to ``maximum``, or of any range where that is None.
         path: where to, ``.png``, ``.jpg`` or ``.webp``.
         maximum: the value that is white; None stretches the range of the images over all greys.
-        columns: images in a row; by default the grid is about square.
+        columns: images in a row; by default :func:`even_columns`.
 
     Raises:
         ShapeError: these are no grey or coloured images.
@@ -43,9 +43,22 @@ def image_grid(
         raise ShapeError(
             f"a picture is made of images (N, 1 or 3, H, W), got {tuple(images.shape)}; choose .npz instead"
         )
-    page = page_of(images, maximum, columns or math.ceil(math.sqrt(len(images))))
+    page = page_of(images, maximum, columns or even_columns(len(images)))
     with atomic_path(path) as temporary:
         Image.fromarray(page[..., 0] if page.shape[-1] == 1 else page).save(temporary)
+
+
+def even_columns(count: int) -> int:
+    """Columns of a grid of so many images that leave no place empty, at most thrice as wide as it is high; where no
+    such grid is, as for a large prime number, about as many columns as rows.
+
+    Example:
+        >>> [even_columns(count) for count in (1, 3, 10, 12, 64, 97)]
+        [1, 3, 5, 4, 8, 10]
+    """
+    square = math.ceil(math.sqrt(count))
+    widest = math.floor(math.sqrt(3 * count))
+    return next((columns for columns in range(square, widest + 1) if count % columns == 0), square)
 
 
 def page_of(images: Tensor, maximum: float | None, columns: int) -> np.ndarray:  # type: ignore[type-arg]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,20 @@ from torch import Tensor
 from pushforward.errors import DataError, ShapeError
 
 DATA_ONLY = 2000
+
+
+def column_names(data: object, names: Sequence[str] | None, size: int) -> list[str]:
+    """The names of the columns: those that are given, else the frame's own, else ``x_1``, ``x_2``, ...
+
+    Raises:
+        ShapeError: another number of them.
+    """
+    given = getattr(data, "columns", None) if names is None or not len(names) else names
+    if given is None:
+        return [f"$x_{{{index + 1}}}$" for index in range(size)]
+    if len(given) != size:
+        raise ShapeError(f"a picture of {size} columns expects as many names, got {len(given)}")
+    return [str(name) for name in given]
 
 
 def points(data: ArrayLike | Tensor, features: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pushforward.flows import ConditionedFlow, Flow
 from pushforward.plots.drawn_flow import DrawnFlow
-from pushforward.plots.points import DATA_ONLY, plane_bounds, points
+from pushforward.plots.points import DATA_ONLY, column_names, plane_bounds, points
 from pushforward.plots.style import new_figure, plane
 from pushforward.plots.two_dimensions import draw_density
 from pushforward.transforms import regions
@@ -48,14 +48,15 @@ def regions_2d(flow: Flow | ConditionedFlow, data: ArrayLike | Tensor) -> Figure
     with torch.no_grad():
         of_mesh, of_data = (regions(drawn.flow.transform, each, taken) for each in (mesh, x))
         latents = drawn.encode(x)
-    figure = new_figure(9.6, 3.7)
+    figure = new_figure(11.4, 3.7)
     first, second, third = figure.subplots(1, 3)
-    draw_density(first, drawn.log_prob, bounds, RESOLUTION)
+    names = column_names(data, None, 2)
+    draw_density(first, drawn.log_prob, bounds, RESOLUTION, names)
     first.set_title("density", fontsize=10)
     shades = {"cmap": COLOURS, "vmin": 0, "vmax": 20}
     second.imshow(of_mesh % 20, origin="lower", extent=bounds, aspect="auto", interpolation="nearest", **shades)
     second.scatter(x[:, 0].numpy(), x[:, 1].numpy(), s=2, color="black", alpha=0.5, linewidths=0)
-    plane(second, bounds, "regions")
+    plane(second, bounds, "regions", names)
     third.scatter(latents[:, 0].numpy(), latents[:, 1].numpy(), s=3, c=of_data % 20, linewidths=0, **shades)
-    plane(third, plane_bounds(latents), "latents of the data")
+    plane(third, plane_bounds(latents), "latents of the data", ("$z_1$", "$z_2$"))
     return figure

@@ -55,7 +55,7 @@ def relaxation_2d(
         raise UsageError("relaxation_2d expects layers of 2 features without a context, at least one")
     figure = new_figure(4.0 * len(layers), 4.2)
     for axes, (title, layer) in zip(figure.subplots(1, len(layers), squeeze=False)[0], layers.items(), strict=True):
-        draw_density(axes, _relative_log_density(layer.kernel, bounds), bounds, 200)
+        draw_density(axes, _relative_log_density(layer.kernel, bounds), bounds, 200, label="density / its largest")
         ways = _ways(layer, x, generator)
         axes.plot(ways[..., 0], ways[..., 1], color=PALE, linewidth=1.0)
         axes.scatter(ways[0, :, 0], ways[0, :, 1], s=14, color=PALE, zorder=3)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.extras import requires
-from pushforward.plots.points import array
+from pushforward.plots.points import array, column_names
 from pushforward.plots.style import DATA, MODEL, PALE, new_figure, tidy
 
 if TYPE_CHECKING:
@@ -19,16 +19,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+MOST_IN_A_ROW = 6
+"""Columns; more of them go on below."""
+
+
 def calibration(pit: ArrayLike | Tensor, names: Sequence[str] | None = None, *, bins: int = 20) -> Figure:
     r"""Draw whether predicted distributions are calibrated, from their probability integral transforms (PIT).
 
     Where a predicted distribution function ``F`` is right, ``F(y)`` is uniform. The upper row has the histogram of
-    ``F(y)``, the lower the share of values below each predicted level; grey bands hold 95 % of what chance gives a
-    calibrated model (Gneiting, Balabdaoui, Raftery 2007, J. R. Statist. Soc. B 69).
+    ``F(y)``, the lower, of panels of the same size, the share of values below each predicted level; grey bands hold
+    95 % of what chance gives a calibrated model (Gneiting, Balabdaoui, Raftery 2007, J. R. Statist. Soc. B 69).
 
     Args:
         pit: ``(n,)`` or ``(n, D)`` numbers in [0, 1], for instance from :func:`pit_values`.
-        names: of the columns.
+        names: of the columns; by default the frame's.
         bins: of the histograms.
 
     Raises:
@@ -43,15 +47,36 @@ def calibration(pit: ArrayLike | Tensor, names: Sequence[str] | None = None, *, 
     if not ((values >= 0) & (values <= 1)).all():
         raise UsageError("calibration expects PIT values between 0 and 1: pass F(y), for instance from pit_values()")
     size = values.shape[1]
-    labels = list(names) if names is not None else [f"$x_{{{index + 1}}}$" if size > 1 else "" for index in range(size)]
-    figure = new_figure(max(2.4 * size, 3.4), 5.2)
-    upper, lower = figure.subplots(2, size, squeeze=False)
-    for index in range(size):
-        _draw_pit_histogram(upper[index], values[:, index], bins)
-        _draw_reliability(lower[index], values[:, index])
-        upper[index].set(title=labels[index], ylabel="density" if index == 0 else "")
-        lower[index].set(ylabel="share of values below" if index == 0 else "")
+    labels = [""] if names is None and size == 1 else column_names(pit, names, size)
+    width = -(-size // -(-size // MOST_IN_A_ROW))
+    blocks = -(-size // width)
+    figure = new_figure(max(2.4 * width, 3.4), 5.2 * blocks + 0.4)
+    grid = figure.subplots(2 * blocks, width, squeeze=False)
+    for index, label in enumerate(labels):
+        block, place = divmod(index, width)
+        upper, lower = grid[2 * block : 2 * block + 2, place]
+        _draw_pit_histogram(upper, values[:, index], bins)
+        _draw_reliability(lower, values[:, index])
+        upper.set(title=label, ylabel="density" if place == 0 else "")
+        lower.set(ylabel="share of values below" if place == 0 else "")
+    for axes in grid[-2:, size - (blocks - 1) * width :].ravel():
+        axes.remove()
+    _explain(figure, width)
     return figure
+
+
+def _explain(figure: Figure, width: int) -> None:
+    """Say what the line, the dashes and the band are."""
+    with requires("plots", purpose="a figure"):
+        from matplotlib.lines import Line2D
+        from matplotlib.patches import Patch
+
+    handles = [
+        Line2D([], [], color=MODEL, linewidth=1.3, label="the model"),
+        Line2D([], [], color=DATA, linewidth=0.8, linestyle="--", label="calibrated"),
+        Patch(facecolor=PALE, label="95 % of what chance gives each bar and level"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3 if width > 1 else 1, frameon=False, fontsize=8)
 
 
 def _draw_pit_histogram(axes: Axes, values: NDArray[Any], bins: int) -> None:
@@ -64,7 +89,7 @@ def _draw_pit_histogram(axes: Axes, values: NDArray[Any], bins: int) -> None:
     axes.axhspan(low, high, color=PALE, alpha=0.6, linewidth=0)
     axes.hist(values, bins=bins, range=(0, 1), density=True, histtype="step", color=MODEL, linewidth=1.3)
     axes.axhline(1.0, color=DATA, linewidth=0.8, linestyle="--")
-    axes.set(xlim=(0, 1), xlabel="$F(y)$", ylim=(0, max(2.0, axes.get_ylim()[1])))
+    axes.set(xlim=(0, 1), xlabel="$F(y)$", ylim=(0, max(2.0, axes.get_ylim()[1])), box_aspect=1)
     tidy(axes)
 
 
@@ -80,6 +105,5 @@ def _draw_reliability(axes: Axes, values: NDArray[Any]) -> None:
     )
     axes.plot([0, 1], [0, 1], color=DATA, linewidth=0.8, linestyle="--")
     axes.plot(level, np.searchsorted(np.sort(values), level, side="right") / count, color=MODEL, linewidth=1.3)
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="predicted level")
-    axes.set_aspect("equal")
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="predicted level", box_aspect=1)
     tidy(axes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pushforward.extras import requires
@@ -17,6 +18,7 @@ MODEL = "#d1495b"
 LATENT = "#2e7d8c"
 PALE = "#c9d1da"
 DENSITY_MAP = "magma"
+BASE_MAP = "Greys"
 
 
 def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> None:
@@ -44,11 +46,33 @@ def tidy(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def plane(axes: Axes, bounds: tuple[float, float, float, float], title: str) -> None:
-    """Set the limits of a plane with equal scales and no ticks."""
-    axes.set(xlim=bounds[:2], ylim=bounds[2:], xticks=[], yticks=[], aspect="equal")
+def plane(axes: Axes, bounds: tuple[float, float, float, float], title: str, names: Sequence[str] = ()) -> None:
+    """Set the limits of a plane with equal scales, a few round numbers along both axes, and their names."""
+    axes.set(xlim=bounds[:2], ylim=bounds[2:], aspect="equal")
+    few_ticks(axes, 4)
     if title:
         axes.set_title(title, fontsize=10)
+    if names:
+        axes.set_xlabel(names[0], fontsize=9)
+        axes.set_ylabel(names[1], fontsize=9)
+
+
+def few_ticks(axes: Axes, most: int, size: float = 8) -> None:
+    """Put at most so many steps between round numbers along both axes."""
+    with requires("plots", purpose="a figure"):
+        from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(most))
+    axes.yaxis.set_major_locator(MaxNLocator(most))
+    axes.tick_params(labelsize=size)
+
+
+def colour_bar(axes: Axes, image: Any, label: str) -> None:
+    """Put what the colours of an image mean on its right, within the image's own share of the figure."""
+    bar = axes.figure.colorbar(image, cax=axes.inset_axes([1.04, 0.0, 0.05, 1.0]))
+    bar.set_label(label, fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+    bar.outline.set_visible(False)
 
 
 def swatch(colour: str, *, filled: bool) -> Any:

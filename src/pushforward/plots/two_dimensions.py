@@ -11,8 +11,8 @@ from torch import Tensor
 
 from pushforward.flows import ConditionedFlow, Flow
 from pushforward.plots.drawn_flow import Density, DrawnFlow, log_density
-from pushforward.plots.points import DATA_ONLY, plane_bounds, points, quantile_limits
-from pushforward.plots.style import DATA, DENSITY_MAP, LATENT, MODEL, new_figure, plane, tidy
+from pushforward.plots.points import DATA_ONLY, column_names, plane_bounds, points, quantile_limits
+from pushforward.plots.style import BASE_MAP, DATA, DENSITY_MAP, LATENT, MODEL, colour_bar, new_figure, plane, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,16 +23,19 @@ LATENT_SQUARE = (-3.5, 3.5, -3.5, 3.5)
 LINES = 21
 POINTS_ON_A_LINE = 400
 POINTS_AT_ONCE = 16384
+BASE_RESOLUTION = 100
 
 
 def density_2d(density: Density, bounds: Bounds, *, names: Sequence[str] = (), resolution: int = 300) -> Figure:
-    """Draw a density on the plane, with the axes' numbers where they have names.
+    """Draw a density on the plane, with a bar that says what its colours mean.
+
+    The two axes have one scale where they have no names, and each its own where they are columns of different units.
 
     Args:
         density: a flow, ``flow.condition(context)``, a ``torch.distributions.Distribution``, a known density with a
             ``log_prob``, or a function from points ``(n, 2)`` to log-densities ``(n,)``.
         bounds: ``(x_low, x_high, y_low, y_high)``.
-        names: of the two axes.
+        names: of the two axes, with their units.
         resolution: points along each side.
 
     Raises:
@@ -45,16 +48,11 @@ def density_2d(density: Density, bounds: Bounds, *, names: Sequence[str] = (), r
         1
     """
     log_prob = log_density(density)
-    figure = new_figure(4.6, 4.4)
+    figure = new_figure(5.2, 4.4)
     axes = figure.subplots()
-    draw_density(axes, log_prob, bounds, resolution)
+    draw_density(axes, log_prob, bounds, resolution, column_names(None, names, 2))
     if names:
-        from matplotlib.ticker import AutoLocator
-
-        axes.set(xlabel=names[0], ylabel=names[1], aspect="auto")
-        axes.xaxis.set_major_locator(AutoLocator())
-        axes.yaxis.set_major_locator(AutoLocator())
-        axes.tick_params(labelsize=8)
+        axes.set_aspect("auto")
     return figure
 
 
@@ -62,8 +60,8 @@ def scatter_2d(data: ArrayLike | Tensor, names: Sequence[str] = ()) -> Figure:
     """Draw points of the plane, such as samples.
 
     Args:
-        data: ``(n, 2)``.
-        names: of the two axes.
+        data: ``(n, 2)``, or a frame of two columns.
+        names: of the two axes; by default the frame's.
 
     Raises:
         ShapeError: if the points are not ``(n, 2)``.
@@ -77,9 +75,8 @@ def scatter_2d(data: ArrayLike | Tensor, names: Sequence[str] = ()) -> Figure:
     axes = figure.subplots()
     limits = [quantile_limits(column) for column in x.double().numpy().T]
     axes.scatter(x[:, 0].numpy(), x[:, 1].numpy(), s=3, color=MODEL, alpha=0.5, linewidths=0)
-    axes.set(xlim=limits[0], ylim=limits[1])
-    if names:
-        axes.set(xlabel=names[0], ylabel=names[1])
+    across, upwards = column_names(data, names, 2)
+    axes.set(xlim=limits[0], ylim=limits[1], xlabel=across, ylabel=upwards)
     tidy(axes)
     return figure
 
@@ -87,11 +84,12 @@ def scatter_2d(data: ArrayLike | Tensor, names: Sequence[str] = ()) -> Figure:
 def flow_2d(
     flow: Flow | ConditionedFlow, data: ArrayLike | Tensor, *, generator: torch.Generator | None = None
 ) -> Figure:
-    """Draw a two-dimensional flow: data, samples, density, latents of the data, and how it bends the latent grid.
+    """Draw a two-dimensional flow: data, samples, density, latents of the data over the base, and how it bends the
+    latent grid.
 
     Args:
         flow: a flow with events of shape ``(2,)``, or ``flow.condition(context)``.
-        data: ``(n, 2)``.
+        data: ``(n, 2)``, or a frame of two columns.
         generator: draws the samples.
 
     Raises:
@@ -103,14 +101,15 @@ def flow_2d(
     x = points(data, 2)[:DATA_ONLY]
     bounds = plane_bounds(x)
     z = drawn.encode(x)
-    figure = new_figure(13.5, 3.1)
+    names = column_names(data, None, 2)
+    figure = new_figure(15.5, 3.3)
     first, second, third, fourth, fifth = figure.subplots(1, 5)
-    _draw_points(first, x, bounds, "data", DATA)
-    _draw_points(second, drawn.sample(len(x), generator), bounds, "samples", MODEL)
-    draw_density(third, drawn.log_prob, bounds, 200)
+    _draw_points(first, x, bounds, "data", DATA, names)
+    _draw_points(second, drawn.sample(len(x), generator), bounds, "samples", MODEL, names)
+    draw_density(third, drawn.log_prob, bounds, 200, names)
     third.set_title("density", fontsize=10)
-    _draw_grid(fourth, drawn, bounds)
-    _draw_points(fifth, z, LATENT_SQUARE if drawn.is_normal else plane_bounds(z), "latents of the data", LATENT)
+    _draw_grid(fourth, drawn, bounds, names)
+    _draw_latents(fifth, drawn, z)
     return figure
 
 
@@ -123,10 +122,11 @@ def warped_grid(flow: Flow | ConditionedFlow, data: ArrayLike | Tensor) -> Figur
     drawn = DrawnFlow.of(flow, 2)
     drawn.check_repeatable()
     x = points(data, 2)[:DATA_ONLY]
-    figure = new_figure(4.6, 4.6)
+    names = column_names(data, None, 2)
+    figure = new_figure(4.8, 4.8)
     axes = figure.subplots()
-    _draw_points(axes, x, plane_bounds(x), "", DATA)
-    _draw_grid(axes, drawn, plane_bounds(x))
+    _draw_points(axes, x, plane_bounds(x), "", DATA, names)
+    _draw_grid(axes, drawn, plane_bounds(x), names)
     return figure
 
 
@@ -160,24 +160,40 @@ def steps_2d(flow: Flow | ConditionedFlow, data: ArrayLike | Tensor, *, columns:
     return figure
 
 
-def draw_density(axes: Axes, log_prob: Callable[[Tensor], Tensor], bounds: Bounds, resolution: int) -> None:
-    """Draw a density on the plane on axes of one's own."""
-    horizontal = torch.linspace(bounds[0], bounds[1], resolution)
-    vertical = torch.linspace(bounds[2], bounds[3], resolution)
-    mesh = torch.stack(torch.meshgrid(horizontal, vertical, indexing="xy"), -1).reshape(-1, 2)
-    with torch.no_grad():
-        values = torch.cat([log_prob(part) for part in mesh.split(POINTS_AT_ONCE)])
-    density = values.exp().reshape(resolution, resolution).numpy()
-    axes.imshow(density, origin="lower", extent=bounds, cmap=DENSITY_MAP, aspect="auto", interpolation="bilinear")
-    plane(axes, bounds, "")
+def draw_density(
+    axes: Axes,
+    log_prob: Callable[[Tensor], Tensor],
+    bounds: Bounds,
+    resolution: int,
+    names: Sequence[str] = (),
+    *,
+    label: str = "density",
+) -> None:
+    """Draw a density on the plane on axes of one's own, with a bar of its colours."""
+    density = log_prob_on_mesh(log_prob, bounds, resolution).exp().numpy()
+    image = axes.imshow(
+        density, origin="lower", extent=bounds, vmin=0, cmap=DENSITY_MAP, aspect="auto", interpolation="bilinear"
+    )
+    plane(axes, bounds, "", names)
+    colour_bar(axes, image, label)
 
 
-def _draw_points(axes: Axes, x: Tensor, bounds: Bounds, title: str, colour: str) -> None:
+def _draw_points(axes: Axes, x: Tensor, bounds: Bounds, title: str, colour: str, names: Sequence[str]) -> None:
     axes.scatter(x[:, 0].numpy(), x[:, 1].numpy(), s=3, color=colour, alpha=0.5, linewidths=0)
-    plane(axes, bounds, title)
+    plane(axes, bounds, title, names)
 
 
-def _draw_grid(axes: Axes, flow: DrawnFlow, bounds: Bounds) -> None:
+def _draw_latents(axes: Axes, flow: DrawnFlow, z: Tensor) -> None:
+    """The latents of the data, over the base's density in shades of grey."""
+    bounds = LATENT_SQUARE if flow.is_normal else plane_bounds(z)
+    log_density = log_prob_on_mesh(flow.base_log_prob, bounds, BASE_RESOLUTION)
+    axes.imshow(
+        log_density.exp().numpy(), origin="lower", extent=bounds, vmin=0, cmap=BASE_MAP, aspect="auto", alpha=0.6
+    )
+    _draw_points(axes, z, bounds, "latents of the data, on the base", LATENT, ("$z_1$", "$z_2$"))
+
+
+def _draw_grid(axes: Axes, flow: DrawnFlow, bounds: Bounds, names: Sequence[str]) -> None:
     """The latent square grid, bent into the data's plane."""
     low, high = flow.latent_limits
     along = torch.linspace(low, high, POINTS_ON_A_LINE).expand(LINES, -1)
@@ -186,4 +202,13 @@ def _draw_grid(axes: Axes, flow: DrawnFlow, bounds: Bounds) -> None:
     curves = flow.decode(lines.reshape(-1, 2)).reshape(lines.shape).numpy()
     for curve in curves:
         axes.plot(curve[:, 0], curve[:, 1], color=LATENT, linewidth=0.6, alpha=0.8)
-    plane(axes, bounds, "latent grid in the data's plane")
+    plane(axes, bounds, "latent grid in the data's plane", names)
+
+
+@torch.no_grad()
+def log_prob_on_mesh(log_prob: Callable[[Tensor], Tensor], bounds: Bounds, resolution: int) -> Tensor:
+    """The log-density at the points of a square mesh, ``(resolution, resolution)``, from the lower left."""
+    horizontal = torch.linspace(bounds[0], bounds[1], resolution)
+    vertical = torch.linspace(bounds[2], bounds[3], resolution)
+    mesh = torch.stack(torch.meshgrid(horizontal, vertical, indexing="xy"), -1).reshape(-1, 2)
+    return torch.cat([log_prob(part) for part in mesh.split(POINTS_AT_ONCE)]).reshape(resolution, resolution)
