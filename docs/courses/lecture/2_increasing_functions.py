@@ -17,12 +17,12 @@ import math
 import torch
 
 import pushforward as pf
-from pushforward.scalar import Composition, ConicalCombination, OddPolynomial, PerturbedAffine, Sigmoid
+from pushforward.scalar import Composition, ConicalCombination, DeepSigmoidal, OddPolynomial, PerturbedAffine
 
 torch.manual_seed(0)
 functions = {
     "odd polynomial": OddPolynomial(degree=5),
-    "sum of sigmoids": ConicalCombination(Sigmoid(), Sigmoid(), Sigmoid()),
+    "network of sigmoids": DeepSigmoidal(),
     "a sum of lines with bumps, bumped again": Composition(
         ConicalCombination(PerturbedAffine(), PerturbedAffine()), PerturbedAffine()
     ),

@@ -56,8 +56,8 @@ with torch.no_grad():
 
     guess = torch.zeros(features)
     for known in range(features):
-        network = layer.network(guess).unflatten(-1, (features, -1))
-        guess = layer.scalar.decode(z, network)
+        scales_and_shifts = layer.network(guess).unflatten(-1, (-1, features)).T
+        guess = layer.scalar.decode(z, scales_and_shifts)
         assert torch.allclose(guess[: known + 1], x[: known + 1], atol=1e-4)
     assert Counted.passes == 1 + features  # and back: one for each element
 

@@ -68,7 +68,7 @@ for name, model in models.items():
 # %%
 torch.manual_seed(0)
 layer = pf.transforms.Dequantization(levels=4, event_dims=1)
-flow = pf.Flow([layer, pf.transforms.Logit(0.01, event_dims=1)], pf.distributions.StandardNormal((1,)))
+flow = pf.Flow([layer, pf.transforms.Logit(0.2, event_dims=1)], pf.distributions.StandardNormal((1,)))
 x = values[:, None].repeat(20_000, 1)
 with torch.no_grad():
     draws = flow.log_prob(x).reshape(-1, 4)
@@ -81,11 +81,11 @@ assert (draws.mean(0) < masses_of_flow.log() + 1e-3).all()
 # **Exercise.** The masses of the four values are probabilities. What is their sum, for this flow? Where is the rest?
 
 # %% [markdown] tags=["answer"]
-# A little less than one. `Logit(0.01)` shrinks the unit interval by a hundredth before it takes the logit, so that 0
-# and 1 stay finite. The normal base covers the whole line, which is the image of slightly more than the unit interval,
-# and what lies beyond belongs to no value: $2 \Phi(\operatorname{logit} 0.005)$ of the probability. The flow would
-# learn to put nothing there.
+# A little less than one. `Logit(0.2)` draws the unit interval together by a fifth, to 0.1 ... 0.9, before it takes the
+# logit, so that 0 and 1 stay finite. The normal base covers the whole line, and what lies beyond the logits of 0.1 and
+# 0.9 belongs to no value: $2 \Phi(\operatorname{logit} 0.1)$, some three percent of the probability. Training would
+# teach the flow to put less there; with the inset that one takes in earnest, 1e-5, there is nothing to learn.
 
 # %% tags=["answer"]
-beyond = 2 * Normal(0.0, 1.0).cdf(torch.tensor(math.log(0.005 / 0.995)))
-assert abs(masses_of_flow.sum() + beyond - 1) < 0.02
+beyond = 2 * Normal(0.0, 1.0).cdf(torch.tensor(math.log(0.1 / 0.9)))
+assert abs(masses_of_flow.sum() + beyond - 1) < 0.01

@@ -52,7 +52,7 @@ for name, flow in (("line", line), ("circle", round_flow)):
 wrapped = -0.5 * math.log(2 * math.pi * math.e * 0.25)  # minus the entropy of the heap, which hardly meets itself
 print(f"jump at the seam: {jump}; nats per angle: {reached}, at most {wrapped:.3f}")
 assert jump["circle"] < 1e-2
-assert reached["line"] < reached["circle"] < wrapped + 0.02
+assert reached["line"] < reached["circle"] < wrapped + 0.05
 
 # %% [markdown]
 # Besides, the line's flow gives some probability to angles that do not exist:

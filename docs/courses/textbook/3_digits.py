@@ -51,8 +51,8 @@ with torch.no_grad():
 print(f"bits per pixel: {loose:.3f} by one draw, {tight:.3f} by 16")
 assert tight < loose < torch.tensor(17.0).log2()
 
-samples = flow.sample(32).reshape(-1, 1, 8, 8)
-plots.images_beside(test[:32].reshape(-1, 1, 8, 8), samples, maximum=LEVELS - 1)
+samples = flow.sample(36).reshape(-1, 1, 8, 8)
+plots.images_beside(test[:36].reshape(-1, 1, 8, 8), samples, maximum=LEVELS - 1)
 
 # %% [markdown]
 # To go back to integers, the cell is taken in which a value lies. So an image comes back whole, although noise was

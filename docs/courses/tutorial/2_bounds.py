@@ -16,11 +16,12 @@
 
 # %%
 import os
+from functools import partial
 
 import torch
 
 import pushforward as pf
-from pushforward.transforms import Dequantization, Logit, Standardise
+from pushforward.transforms import Chain, Coupling, Dequantization, Logit, Standardise, VariationalDequantization, masks
 
 STEPS = 150 if "PUSHFORWARD_SHORT" in os.environ else 1000
 LEVELS = 4
@@ -59,15 +60,13 @@ assert gaps == sorted(gaps, reverse=True) and gaps[-1] > -2e-3
 # %%
 images = torch.multinomial(masses, 3000 * 4, replacement=True).reshape(-1, 1, 2, 2)
 entropy = -(masses * masses.log2()).sum().item()
-board = pf.transforms.masks.checkerboard((1, 2, 2))
+board = masks.checkerboard((1, 2, 2))
 
 
 def couplings(count, context=0):
     kept = [board, ~board] * (count // 2)
-    network = pf.networks.GatedConvNet
-    scalar = pf.scalar.Affine(bound=2.0)
-    make = pf.transforms.Coupling
-    return [make(mask, scalar, lambda i, o, c: network(i, o, c, hidden=8, blocks=1), context=context) for mask in kept]
+    network = partial(pf.networks.GatedConvNet, hidden=8, blocks=1)
+    return [Coupling(mask, pf.scalar.Affine(bound=2.0), network, context=context) for mask in kept]
 
 
 def image_flow(first):
@@ -76,8 +75,8 @@ def image_flow(first):
 
 
 uniform = image_flow(Dequantization(LEVELS))
-noise = pf.transforms.Chain(couplings(4, context=(1, 2, 2)))
-learned = image_flow(pf.transforms.VariationalDequantization(LEVELS, noise))
+noise = Chain(couplings(4, context=(1, 2, 2)))
+learned = image_flow(VariationalDequantization(LEVELS, noise))
 bits = {}
 for name, model in (("uniform", uniform), ("learned", learned)):
     pf.fit(model, images, max_steps=STEPS, batch_size=256, learning_rate=1e-2, ema=None, seed=0, progress=False)
@@ -102,7 +101,7 @@ with torch.no_grad():
         name: model.bits_per_dim(images[:500], importance_samples=32).mean().item()
         for name, model in (("uniform", uniform), ("learned", learned))
     }
-    z = learned.encode(images[:8])
-    assert torch.equal(learned.transform.parts[0].decode(learned.transform.parts[0].encode(images[:8])), images[:8])
+    first = learned.transform.parts[0]
+    assert torch.equal(first.decode(first.encode(images[:8])), images[:8].float())
 print(f"with 32 draws: {tight}")
 assert tight["uniform"] - tight["learned"] < bits["uniform"] - bits["learned"]

@@ -30,8 +30,8 @@ with torch.no_grad():
 print(f"{bits:.3f} bits per pixel, {tight:.3f} by 8 draws on the first hundred")
 assert bits < 3.5  # nothing known: 4.09
 
-samples = flow.sample(32)
-plots.images_beside(data.test[:32], samples, maximum=16)
+samples = flow.sample(36)
+plots.images_beside(data.test[:36], samples, maximum=16)
 
 # %% [markdown]
 # ## Interpolation
@@ -41,13 +41,19 @@ plots.images_beside(data.test[:32], samples, maximum=16)
 # are at hand.
 
 # %%
-steps = torch.linspace(0, 1, 8)[:, None, None, None]
+steps = torch.linspace(0, 1, 9)[:, None, None, None]
+
+
+def walk(start, end):
+    levels = zip(flow.encode(start[None]), flow.encode(end[None]))
+    return flow.decode([(1 - steps) * first + steps * last for first, last in levels])
+
+
 with torch.no_grad():
-    ends = [flow.encode(data.test[i : i + 1]) for i in (0, 1)]
-    path = flow.decode([(1 - steps) * start + steps * end for start, end in zip(*ends)])
+    path, another = walk(data.test[0], data.test[1]), walk(data.test[2], data.test[3])
 assert torch.equal(path[[0, -1]], data.test[:2].float())
 
-plots.images_beside(path, path.flip(0), maximum=16)
+plots.images_beside(path, another, maximum=16)
 
 # %% [markdown]
 # ## The levels
@@ -64,7 +70,7 @@ fixed, free = draws.var(0).mean().item(), other.var(0).mean().item()
 print(f"variance of a pixel: {fixed:.2f} with the deepest latents fixed, {free:.2f} with all drawn anew")
 assert fixed < free
 
-plots.images_beside(draws[:, :4].transpose(0, 1).flatten(0, 1), draws[:, 4:8].transpose(0, 1).flatten(0, 1), maximum=16)
+plots.images_beside(draws[:, 0], draws[:, 1], maximum=16)  # two deepest latents, each drawn with eight others
 
 # %% [markdown]
 # **Exercise.** `flow.sample(64, temperature=0.7)` draws nearer to the mode of the base. Are those samples likelier than
