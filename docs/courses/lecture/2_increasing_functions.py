@@ -21,7 +21,7 @@ from pushforward.scalar import Composition, ConicalCombination, DeepSigmoidal, O
 
 torch.manual_seed(0)
 functions = {
-    "odd polynomial": OddPolynomial(degree=5),
+    "odd polynomial": OddPolynomial(degree=5, bound=3.0),
     "network of sigmoids": DeepSigmoidal(),
     "a sum of lines with bumps, bumped again": Composition(
         ConicalCombination(PerturbedAffine(), PerturbedAffine()), PerturbedAffine()
