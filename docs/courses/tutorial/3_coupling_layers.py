@@ -17,7 +17,6 @@ from functools import partial
 import torch
 
 import pushforward as pf
-from pushforward import plots
 from pushforward.transforms import Coupling, masks
 
 bounded = pf.scalar.LearnedBoundAffine()
@@ -41,8 +40,7 @@ assert board.sum() == channels.sum() == board.numel() // 2
 assert torch.equal(board[0], board[1])  # shared by the channels
 assert channels[0].all() and not channels[1].any()
 assert not (board[:, :, 1:] & board[:, :, :-1]).any()  # no two neighbours are both kept
-
-plots.images_beside(board[:, None].float(), channels[:, None].float(), maximum=1.0)
+print(board[0].int())
 
 # %% [markdown]
 # ## The network, and how it begins

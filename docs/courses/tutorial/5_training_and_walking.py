@@ -13,6 +13,7 @@
 import os
 
 import torch
+from matplotlib.figure import Figure
 
 import pushforward as pf
 from pushforward import plots
@@ -44,6 +45,17 @@ plots.images_beside(data.test[:36], samples, maximum=16)
 steps = torch.linspace(0, 1, 9)[:, None, None, None]
 
 
+def in_rows(rows, maximum):
+    """Images (N, 1, H, W) side by side, a row for each title."""
+    figure = Figure(figsize=(8, 1.5 * len(rows)), layout="constrained")
+    for axes, (title, images) in zip(figure.subplots(len(rows)), rows.items()):
+        framed = torch.nn.functional.pad(images[:, 0].float(), (1, 1, 1, 1), value=maximum / 2)
+        axes.imshow(torch.cat(list(framed), -1), cmap="gray", vmin=0, vmax=maximum)
+        axes.set_title(title, fontsize=10)
+        axes.set_axis_off()
+    return figure
+
+
 def walk(start, end):
     levels = zip(flow.encode(start[None]), flow.encode(end[None]))
     return flow.decode([(1 - steps) * first + steps * last for first, last in levels])
@@ -53,7 +65,7 @@ with torch.no_grad():
     path, another = walk(data.test[0], data.test[1]), walk(data.test[2], data.test[3])
 assert torch.equal(path[[0, -1]], data.test[:2].float())
 
-plots.images_beside(path, another, maximum=16)
+in_rows({"from the first digit to the second": path, "from the third to the fourth": another}, maximum=16)
 
 # %% [markdown]
 # ## The levels
@@ -70,7 +82,7 @@ fixed, free = draws.var(0).mean().item(), other.var(0).mean().item()
 print(f"variance of a pixel: {fixed:.2f} with the deepest latents fixed, {free:.2f} with all drawn anew")
 assert fixed < free
 
-plots.images_beside(draws[:, 0], draws[:, 1], maximum=16)  # two deepest latents, each drawn with eight others
+in_rows({f"the deepest latents of sample {i}, the others drawn anew": draws[:, i] for i in range(3)}, maximum=16)
 
 # %% [markdown]
 # **Exercise.** `flow.sample(64, temperature=0.7)` draws nearer to the mode of the base. Are those samples likelier than
