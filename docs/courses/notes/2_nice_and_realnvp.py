@@ -41,10 +41,10 @@ assert torch.allclose(log_det, log_det[0].expand(5))  # of the scaling alone, th
 # %% [markdown]
 # ## What volume cannot be given up
 #
-# A shift moves heaps of points past each other but makes none denser. NICE's density takes the values of its base,
-# times one constant, over sets of the same size as the base's. Data whose heaps are of *different* density are out of
-# its reach: here a narrow and a wide heap, each half of the data. RealNVP's scales depend on where one is, and can tell
-# them apart.
+# A shift moves heaps of points past each other but makes none denser. NICE's density takes the values of its base times
+# a constant, each of them over as much area as the base does, divided by that constant. Data whose heaps are of
+# *different* density are out of its reach: here a narrow and a wide heap, each half of the data. RealNVP's scales
+# depend on where one is, and can tell them apart.
 
 # %%
 heaps = torch.distributions.MixtureSameFamily(

@@ -10,9 +10,9 @@
 # - planar layers, $f(z) = z + u \tanh(w^\top z + b)$, which push away from or towards a plane, and
 # - radial ones, $f(z) = z + \beta (z - z_0) / (\alpha + |z - z_0|)$, which do so around a point.
 #
-# Both add something of rank one (or nearly), so by the matrix determinant lemma the determinant of the planar layer is
-# $1 + u^\top w \tanh'(w^\top z + b)$, in linear time. It must not become zero: hence $w^\top u > -1$, which the
-# parameters are bent to obey.
+# The Jacobian of either is a multiple of the identity plus a matrix of rank one, whose determinant takes linear time.
+# Of the planar layer it is $1 + u^\top w \tanh'(w^\top z + b)$. It must not become zero: hence $w^\top u > -1$, which
+# the parameters are bent to obey.
 
 # %%
 import os

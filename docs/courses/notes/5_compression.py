@@ -4,9 +4,9 @@
 # *A researcher's notes on normalizing flows (2020), section 7: discrete flows for compression.*
 #
 # A code gives each value a string of bits. The shortest mean length that any can have is the entropy,
-# $-\sum_i p_i \log_2 p_i$, and it is reached, up to less than a bit for a whole message, by strings of length
-# $-\log_2 p_i$. A code for the wrong distribution $q$ takes the divergence $\operatorname{KL}(p \,\|\, q)$ more. So
-# whoever maximises a likelihood shortens files.
+# $-\sum_i p_i \log_2 p_i$, and it is reached, up to two bits for a whole message, by strings of length $-\log_2 p_i$. A
+# code for the wrong distribution $q$ takes the divergence $\operatorname{KL}(p \,\|\, q)$ more. So whoever maximises a
+# likelihood shortens files.
 
 # %%
 import os

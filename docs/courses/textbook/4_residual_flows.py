@@ -4,9 +4,9 @@
 # *Tomczak (2022), Deep Generative Modeling, section 3.1.7.*
 #
 # Couplings buy their cheap determinant by keeping half of the event. The other road is to take an ordinary residual
-# network, $z = x + g(x)$, and to ask only that $g$ is a *contraction*: that it brings any two points closer, by a
-# factor of at least $c < 1$. Then $x = z - g(x)$ has one solution, and repeating that line finds it, by Banach's
-# fixed-point theorem. Each repetition multiplies the error by at most $c$.
+# network, $z = x + g(x)$, and to ask only that $g$ is a *contraction*: $|g(x) - g(y)| \le c\, |x - y|$ for some
+# $c < 1$. Then $x = z - g(x)$ has one solution, and repeating that line finds it, by Banach's fixed-point theorem. Each
+# repetition multiplies the error by at most $c$.
 
 # %%
 import math
