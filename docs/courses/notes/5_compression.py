@@ -16,7 +16,7 @@ import torch
 import pushforward as pf
 from pushforward.codec import compress, decompress, export
 
-STEPS = 60 if "PUSHFORWARD_SHORT" in os.environ else 500
+STEPS = 40 if "PUSHFORWARD_SHORT" in os.environ else 500
 
 p = torch.tensor([0.5, 0.25, 0.125, 0.125], dtype=torch.float64)
 q = torch.full((4,), 0.25, dtype=torch.float64)
@@ -41,7 +41,7 @@ assert torch.isclose(-(p * q.log2()).sum(), entropy + divergence)
 # %%
 torch.manual_seed(0)
 data = pf.data.load_data("digits")
-flow = pf.models.idf(shape=(1, 8, 8), levels=17, layers=2, hidden=16)
+flow = pf.models.idf(shape=(1, 8, 8), levels=17, layers=1, hidden=8, blocks=1)
 pf.fit(flow, data.train, max_steps=STEPS, batch_size=64, learning_rate=5e-3, ema=None, seed=0, progress=False)
 assert str(flow.accuracy) == "exact"
 

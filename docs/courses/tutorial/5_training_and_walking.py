@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 import pushforward as pf
 from pushforward import plots
 
-STEPS = 60 if "PUSHFORWARD_SHORT" in os.environ else 600
+STEPS = 40 if "PUSHFORWARD_SHORT" in os.environ else 600
 
 torch.manual_seed(0)
 data = pf.data.load_data("digits")
@@ -62,10 +62,10 @@ def walk(start, end):
 
 
 with torch.no_grad():
-    path, another = walk(data.test[0], data.test[1]), walk(data.test[2], data.test[3])
+    path, another = walk(data.test[0], data.test[1]), walk(data.test[7], data.test[9])
 assert torch.equal(path[[0, -1]], data.test[:2].float())
 
-in_rows({"from the first digit to the second": path, "from the third to the fourth": another}, maximum=16)
+in_rows({"from one digit": path, "from another": another}, maximum=16)
 
 # %% [markdown]
 # ## The levels
