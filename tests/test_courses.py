@@ -10,7 +10,7 @@ import pytest
 from lessons import COURSES, load_notebooks, run_lesson
 
 LESSONS = sorted(COURSES.glob("*/*.py"))
-SLOW: set[str] = set()
+SLOW = {"lecture/3_two_dimensions", "lecture/5_partitions", "tutorial/2_bounds", "tutorial/5_training_and_walking"}
 """Lessons that take more than five seconds in short mode."""
 
 

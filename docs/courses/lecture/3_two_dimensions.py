@@ -26,7 +26,7 @@ STEPS = 200 if "PUSHFORWARD_SHORT" in os.environ else 2000
 
 torch.manual_seed(0)
 moons = pf.data.toy("moons")
-x, unseen = moons.sample(5000), moons.sample(3000)
+x, unseen = moons.sample(5000), moons.sample(2000)
 flow = pf.models.cdf_2d(components=5, hidden=(32, 32))
 pf.fit(flow, x, max_steps=STEPS, learning_rate=1e-2, ema=0.98, seed=0, progress=False)
 flow.eval()
@@ -68,7 +68,7 @@ face = pf.data.ImageDensity((outline | eyes | mouth).double())
 points = face.sample(8000)
 portrait = pf.models.cdf_2d(components=12, hidden=(64, 64))
 pf.fit(portrait, points, max_steps=STEPS, learning_rate=1e-2, ema=0.98, seed=0, progress=False)
-plots.flow_2d(portrait.eval(), points[:3000])
+plots.flow_2d(portrait.eval(), points[:2000])
 
 # %% [markdown]
 # **Exercise.** Swap the axes of the moons. The chain rule holds for either order, $p(x_1) p(x_2 \mid x_1)$ and
