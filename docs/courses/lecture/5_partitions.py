@@ -21,7 +21,7 @@ import pushforward as pf
 from pushforward import plots
 from pushforward.transforms import Coupling, Dequantization, Logit, Squeeze, masks
 
-STEPS = 25 if "PUSHFORWARD_SHORT" in os.environ else 500
+STEPS = 40 if "PUSHFORWARD_SHORT" in os.environ else 500
 SHAPE = (1, 8, 8)
 
 
