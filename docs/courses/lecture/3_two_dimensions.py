@@ -48,8 +48,8 @@ plots.flow_2d(flow, unseen)
 point = unseen[0]
 jacobian = torch.autograd.functional.jacobian(flow.encode, point)
 assert jacobian[0, 1] == 0
-assert torch.allclose(flow.log_prob(point), jacobian.diagonal().log().sum(), atol=1e-2)
-assert torch.allclose(flow.decode(flow.encode(point)), point, atol=1e-2)
+assert torch.allclose(flow.log_prob(point), jacobian.diagonal().log().sum(), atol=1e-3)
+assert torch.allclose(flow.decode(flow.encode(point)), point, atol=1e-3)
 
 # %% [markdown]
 # ## A face
@@ -86,4 +86,4 @@ pf.fit(swapped, x.flip(1), max_steps=STEPS, learning_rate=1e-2, ema=0.98, seed=0
 with torch.no_grad():
     other = (moons.log_prob(unseen) - swapped.eval().log_prob(unseen.flip(1))).mean()
 print(f"{lost:.3f} nats in this order, {other:.3f} in the other")
-assert 0 < other < 0.6
+assert other > 0
