@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test slow lint man clean
+.PHONY: demo test slow lint docs man notebooks clean
 
 demo: $(INSTALLED)
 	$(BIN)/pushforward demo
@@ -15,6 +15,10 @@ test: lint
 
 slow: $(INSTALLED)
 	$(BIN)/python -m pytest -q -m slow
+
+# The courses for Jupyter, which needs nothing that is installed here.
+notebooks:
+	$(PYTHON) docs/courses/notebooks.py build/courses
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
