@@ -18,11 +18,11 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
     "api_pages",
     "papers",
     "measured_tables",
     "link_forms",
+    "mathml",
 ]
 exclude_patterns = ["extensions/*", "gallery/*", "courses/*"]
 suppress_warnings = ["config.cache"]
@@ -36,8 +36,7 @@ autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 
-# Formulas are shown as they are written where no network brings the typesetter.
-mathjax_path = ""
+html_math_renderer = "mathml"
 
 if any((DOCS / "gallery").glob("*.py")):
     extensions.append("sphinx_gallery.gen_gallery")

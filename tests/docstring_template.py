@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import re
@@ -12,16 +13,18 @@ MATHEMATICS = ("scalar", "distributions", "transforms")
 PARTS = (*MATHEMATICS, "networks", "models")
 ROOMS = (*PARTS, "codec", "data", "diagnostics", "flows", "inference", "partitions", "plots")
 ROOMS = (*ROOMS, "sklearn", "spaces", "tables", "testing", "training")
+NOTHING = "\n\nRaises:\n    nothing"
 
 
 def first_sentence(text: str) -> bool:
-    """It begins with a paragraph that ends as a sentence does."""
-    return re.search(r"[.:]\)?$", text.split("\n\n")[0].strip()) is not None
+    """It begins with a paragraph that ends as a sentence does, or goes on in a formula."""
+    return re.match(r"[^\n](.|\n(?!\n))*([.:]\)?|,\n\n\.\. math::.*|,\n\n    .*)(\n|$)", text) is not None
 
 
 def formula(text: str) -> bool:
     """Something is equal to something, as code or set apart."""
-    return re.search(r"``[^`]*(=|<-|~)[^`]*``|::\n\n    |\n    [^>\n]*[\w)] = [^\n]*\n|\$", described(text)) is not None
+    apart = r"::\n\n    |\n    [^>\n]*[\w)] = [^\n]*\n|\.\. math::|:math:"
+    return re.search(rf"``[^`]*(=|<-|~)[^`]*``|{apart}", described(text)) is not None
 
 
 def described(text: str) -> str:
@@ -60,19 +63,23 @@ CHECKS: dict[str, tuple[Callable[[str], bool], tuple[str, ...]]] = {
 
 
 def public_docstrings() -> dict[str, str]:
-    """The docstring of every public class and function, by room and name."""
-    return {
-        f"{room}.{name}": inspect.getdoc(value) or ""
-        for room in ROOMS
-        for name, value in public(room).items()
-        if inspect.isclass(value) or inspect.isroutine(value)
-    }
+    """The docstring of every public class and function, by room and name. One that takes nothing, such as a record that
+    is handed out, or an interface, raises nothing either: it says so here, not in its docstring."""
+    named = {f"{room}.{name}": value for room in ROOMS for name, value in public(room).items()}
+    return {name: (inspect.getdoc(value) or "") + NOTHING * takes_nothing(value) for name, value in named.items()}
 
 
 def public(room: str) -> dict[str, Any]:
-    """What a room offers."""
+    """The classes and functions of a room."""
     module = importlib.import_module(f"pushforward.{room}")
-    return {name: getattr(module, name) for name in getattr(module, "__all__", ())}
+    offered = {name: getattr(module, name) for name in getattr(module, "__all__", ())}
+    return {name: value for name, value in offered.items() if inspect.isclass(value) or inspect.isroutine(value)}
+
+
+def takes_nothing(value: Any) -> bool:
+    """Whether a caller gives it nothing that could be wrong."""
+    interface = getattr(value, "_is_protocol", False)
+    return interface or dataclasses.is_dataclass(value) or not inspect.signature(value).parameters
 
 
 def missing(check: str, docstrings: dict[str, str]) -> set[str]:
@@ -83,8 +90,8 @@ def missing(check: str, docstrings: dict[str, str]) -> set[str]:
 
 def as_toml(docstrings: dict[str, str]) -> str:
     """What is missing, as `docstrings_owed.toml` holds it."""
-    lines = ["# Public names whose docstrings still miss a part of the template. Lists only get shorter: a name leaves when"]
-    lines += ["# its docstring is mended, and none may join."]
+    lines = ["# Public names whose docstrings still miss a part of the template. Lists only get shorter: a name leaves"]
+    lines += ["# when its docstring is mended, and none may join."]
     for check in CHECKS:
         names = "".join(f'  "{name}",\n' for name in sorted(missing(check, docstrings)))
         lines += ["", f"{check} = [\n{names}]"]

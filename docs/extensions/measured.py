@@ -8,23 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-DOCS = Path(__file__).parents[1]
+DOCS = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A model for a kind of data and a need."""
+class Measured:
+    """What was measured, and where that stands."""
 
-    data: str
-    need: str
-    model: str
-    accuracy: str
-    cost: str
-    measured: str
-    quoted: tuple[str, ...]
-    """Lines or parts of lines of the page that the numbers are from."""
     page: str
     anchor: str
+    quoted: tuple[str, ...]
+    """Pieces of lines of the page, or of what it includes, that the numbers are from."""
 
     @property
     def address(self) -> str:
@@ -33,7 +27,24 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Choice(Measured):
+    """A model for a kind of data and a need."""
+
+    data: str
+    need: str
+    model: str
+    accuracy: str
+    cost: str
+    measured: str
+
+    @property
+    def name(self) -> str:
+        """What the row is of."""
+        return f"{self.model} for {self.need}"
+
+
+@dataclass(frozen=True)
+class Comparison(Measured):
     """A number of ours beside that of another library, of one run."""
 
     what: str
@@ -43,14 +54,11 @@ class Comparison:
     better: str
     date: datetime.date
     command: str
-    quoted: tuple[str, ...]
-    page: str
-    anchor: str
 
     @property
-    def address(self) -> str:
-        """The link to where the numbers stand."""
-        return f"{self.page}#{self.anchor}"
+    def name(self) -> str:
+        """What the row is of."""
+        return f"{self.what} beside {self.library}"
 
 
 def choices() -> list[Choice]:

@@ -56,7 +56,7 @@ def structures() -> Figure:
     }
     figure, axes = plt.subplots(1, 4, figsize=(10, 2.9), layout="constrained")
     for axis, (name, layer) in zip(axes, layers.items()):
-        pf.testing.randomise(layer, 0.5, 0)
+        pf.testing.randomise(layer, 0.5)
         jacobian = torch.func.jacrev(layer.eval().encode)(torch.randn(features))
         _squares(axis, jacobian.abs() > 1e-9)
         axis.set(title=name, xlabel="x", ylabel="z" if axis is axes[0] else "")
