@@ -56,6 +56,13 @@ class LogDeterminant(ModulePart):
     Attributes:
         accuracy: whether ``log_det`` is exact or an estimate.
         draws: whether it is drawn.
+
+    Example:
+        >>> import pushforward as pf
+        >>> rule = pf.transforms.ExactLogDeterminant()
+        >>> shift, log_det = rule(lambda x: 0.5 * x, torch.ones(4, 2), None)
+        >>> torch.allclose(log_det, 2 * torch.tensor(1.5).log().expand(4))
+        True
     """
 
     accuracy: Accuracy = Accuracy.EXACT
