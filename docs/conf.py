@@ -25,7 +25,8 @@ extensions = [
     "mathml",
 ]
 exclude_patterns = ["extensions/*", "gallery/*", "courses/*"]
-suppress_warnings = ["config.cache"]
+# The gallery settings hold functions; and until there are scripts, there are no pages of them.
+suppress_warnings = ["config.cache", "toc.empty_glob"]
 
 myst_enable_extensions = ["dollarmath"]
 # Headings have the anchors that they have where the pages are read as plain files.

@@ -23,8 +23,9 @@ class Linked(SphinxTransform):
     default_priority = 800
 
     def apply(self, **options: Any) -> None:
+        kept = nodes.reference | nodes.literal | nodes.literal_block
         for text in list(self.document.findall(nodes.Text)):
-            if NUMBER.search(text) and not isinstance(text.parent, nodes.reference | nodes.literal | nodes.literal_block):
+            if NUMBER.search(text) and not isinstance(text.parent, kept):
                 text.parent.replace(text, linked(str(text)))
 
 

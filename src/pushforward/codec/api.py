@@ -99,7 +99,7 @@ def decompress(
     Example:
         >>> import numpy as np, pushforward as pf
         >>> model = pf.codec.export(pf.models.coarse_to_fine(shape=(1, 4, 4), levels=4, hidden=[4], blocks=1))
-    
+
         >>> data = compress(model, np.arange(32, dtype=np.uint8).reshape(2, 4, 4) % 4)
         >>> decompress(model, data, index=1)[0]
         array([0, 1, 2, 3], dtype=uint8)
@@ -136,7 +136,7 @@ def preview(
     Example:
         >>> import numpy as np, pushforward as pf
         >>> model = pf.codec.export(pf.models.coarse_to_fine(shape=(1, 4, 4), levels=4, hidden=[4], blocks=1))
-    
+
         >>> data = compress(model, np.random.default_rng(0).integers(4, size=(200, 4, 4), dtype=np.uint8))
         >>> preview(model, data, latents=1).shape
         (200, 4, 4)

@@ -37,7 +37,7 @@ def pack(
     Example:
         >>> import numpy as np, pushforward as pf
         >>> model = pf.codec.export(pf.models.coarse_to_fine(shape=(1, 4, 4), levels=4, hidden=[4], blocks=1))
-    
+
         >>> data = pack(model, [Entry(np.zeros((2, 4, 4), dtype=np.uint8), "a"), Entry(np.arange(3.0), "b")])
         >>> [entry.name for entry in unpack(model, data)]
         ['a', 'b']
@@ -62,7 +62,7 @@ def pack_files(
     Example:
         >>> import numpy as np, pushforward as pf
         >>> model = pf.codec.export(pf.models.coarse_to_fine(shape=(1, 4, 4), levels=4, hidden=[4], blocks=1))
-    
+
         >>> data = pack_files(model, [File("a.txt", b"anything"), File("b.txt", b"at all")])
         >>> unpack_files(model, data)[1].content
         b'at all'
@@ -85,7 +85,7 @@ def unpack(
     Example:
         >>> import numpy as np, pushforward as pf
         >>> model = pf.codec.export(pf.models.coarse_to_fine(shape=(1, 4, 4), levels=4, hidden=[4], blocks=1))
-    
+
         >>> unpack(model, pack(model, [Entry(np.arange(3), "steps")]))[0].array
         array([0, 1, 2])
     """
@@ -103,7 +103,7 @@ def unpack_files(
     Example:
         >>> import numpy as np, pushforward as pf
         >>> model = pf.codec.export(pf.models.coarse_to_fine(shape=(1, 4, 4), levels=4, hidden=[4], blocks=1))
-    
+
         >>> unpack_files(model, pack_files(model, [File("a.txt", b"anything")]))[0].name
         'a.txt'
     """
