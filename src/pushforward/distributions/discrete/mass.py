@@ -21,12 +21,6 @@ class MassFunction(Part):
     Attributes:
         num_parameters: how many parameters each element takes, ``P``.
         low, high: the smallest and largest value that has mass, or None where there is no bound.
-
-    Example:
-        >>> import torch, pushforward as pf
-        >>> mass = pf.distributions.DiscretizedLogistic()
-        >>> mass.log_prob(torch.arange(-60.0, 61), torch.zeros(121, 2)).exp().sum().round(decimals=4)
-        tensor(1.)
     """
 
     num_parameters: int
