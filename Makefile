@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+WITH_DOCS := $(VENV)/.docs
 
 .PHONY: demo test slow lint docs man notebooks clean
 
@@ -28,6 +29,14 @@ lint: $(INSTALLED)
 man: $(INSTALLED)
 	$(BIN)/python -m pushforward.cli.manual build/man/man1/pushforward.1
 
+# The site, in build/site; it asks nothing of the network, and a warning is an error.
+docs: $(WITH_DOCS)
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/site
+
+$(WITH_DOCS): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $(WITH_DOCS)
+
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Pushforward needs Python 3.11 or newer, this is " + sys.version.split()[0])'
 	$(PYTHON) -m venv $(VENV)
@@ -35,4 +44,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $(INSTALLED)
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist docs/api docs/gallery_pages

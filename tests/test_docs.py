@@ -16,7 +16,7 @@ SCREEN = 40
 SLOW = {"docs/tables.md"}
 """Pages whose examples train for long, since they show what comes out; the parts have tests of their own."""
 
-PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
+PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
 
 
 def text_of(page: str) -> str:

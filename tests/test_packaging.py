@@ -125,7 +125,7 @@ def test_a_room_imports_what_is_declared_for_it(room: str) -> None:
     assert imports(sources(room)) <= imported_as(PROJECT["dependencies"]) | packages(*ROOMS.get(room, ()))
 
 
-@pytest.mark.parametrize("name", [name for name in EXTRAS if name not in ("all", "test", "benchmark")])
+@pytest.mark.parametrize("name", [name for name in EXTRAS if name not in ("all", "test", "docs", "benchmark")])
 def test_an_extra_declares_nothing_that_its_rooms_do_not_import(name: str) -> None:
     used = set().union(*(imports(sources(room)) for room, extras in ROOMS.items() if name in extras))
     assert imported_as(EXTRAS[name]) <= used
@@ -134,7 +134,7 @@ def test_an_extra_declares_nothing_that_its_rooms_do_not_import(name: str) -> No
 
 def test_everything_that_the_suite_imports_is_in_the_extra_for_tests() -> None:
     files = list((ROOT / "tests").glob("*.py"))
-    here = {path.stem for path in files}
+    here = {path.stem for path in [*files, *(ROOT / "docs" / "extensions").glob("*.py")]}
     assert imports(files) - here <= imported_as(PROJECT["dependencies"]) | packages("test")
 
 

@@ -95,6 +95,14 @@ def decompress(
     Raises:
         CodecError: if the data are damaged, truncated, foreign, or were made with another model or version.
         UsageError: if the data hold several arrays, or ``index`` is out of range.
+
+    Example:
+        >>> import numpy as np, pushforward as pf
+        >>> model = pf.codec.export(pf.models.coarse_to_fine(shape=(1, 4, 4), levels=4, hidden=[4], blocks=1))
+
+        >>> data = compress(model, np.arange(32, dtype=np.uint8).reshape(2, 4, 4) % 4)
+        >>> decompress(model, data, index=1)[0]
+        array([0, 1, 2, 3], dtype=uint8)
     """
     model = as_model(flow)
     if not isinstance(data, bytes | bytearray | memoryview):
@@ -124,6 +132,14 @@ def preview(
     Raises:
         CodecError: as :func:`decompress` does.
         UsageError: if the model has no latents to choose from, the seed is none, or the data hold several arrays.
+
+    Example:
+        >>> import numpy as np, pushforward as pf
+        >>> model = pf.codec.export(pf.models.coarse_to_fine(shape=(1, 4, 4), levels=4, hidden=[4], blocks=1))
+
+        >>> data = compress(model, np.random.default_rng(0).integers(4, size=(200, 4, 4), dtype=np.uint8))
+        >>> preview(model, data, latents=1).shape
+        (200, 4, 4)
     """
     (entry,) = unpack_preview(as_model(flow), data, latents, seed, memory_limit)
     return entry.array

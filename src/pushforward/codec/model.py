@@ -26,7 +26,7 @@ class CodecModel(Protocol):
     starting_bits: int
 
     def push(self, coder: AnsCoder, x: Tensor) -> None:
-        """Encode events (N, *event_shape).
+        """Encode events ``(N, *event_shape)``.
 
         Raises:
             CodecError: if the model cannot code these values; the coder is then in an undefined state.

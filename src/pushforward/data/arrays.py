@@ -35,6 +35,14 @@ def load_arrays(path: str | os.PathLike[str], levels: int | None = None) -> Data
     Raises:
         DataError: missing, damaged or foreign file, several arrays of which none is named, wrong shape or type, values
             outside the levels.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.save(f"{folder}/x.npy", np.zeros((20, 3)))
+        ...     data = load_arrays(f"{folder}/x.npy")
+        >>> data.train.shape, data.levels
+        (torch.Size([16, 3]), None)
     """
     file, name = split_name(path)
     arrays = read_arrays(file)

@@ -26,6 +26,17 @@ def load_cifar10(folder: str | os.PathLike[str]) -> Dataset:
 
     Raises:
         DataError: a missing file, a size that is no multiple of 3073 bytes, labels past 9.
+
+    Example:
+        >>> import tempfile
+        >>> image = bytes([7]) + bytes(3072)  # its label, then its pixels
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("data_batch_1.bin", "test_batch.bin"):
+        ...         with open(f"{folder}/{name}", "wb") as file:
+        ...             _ = file.write(20 * image)
+        ...     data = load_cifar10(folder)
+        >>> data.event_shape, len(data.train), len(data.test)
+        ((3, 32, 32), 18, 20)
     """
     train, validation, test = (as_float(_images(records)) for records in _parts(folder))
     return Dataset("cifar10", train, validation, test, levels=256)

@@ -77,6 +77,11 @@ def split(
 
     Raises:
         DataError: fewer than 10 rows, or whatever `Dataset` refuses.
+
+    Example:
+        >>> data = split("zeros", torch.zeros(20, 3))
+        >>> len(data.train), len(data.validation), len(data.test)
+        (16, 2, 2)
     """
     rows = len(x)
     if rows < 10:

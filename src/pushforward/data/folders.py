@@ -25,6 +25,16 @@ def load_image_folder(folder: str | os.PathLike[str]) -> Dataset:
 
     Raises:
         DataError: no pictures, one that cannot be read without loss, differing sizes or depths.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for number in range(10):
+        ...         Image.new("L", (6, 4)).save(f"{folder}/{number}.png")
+        ...     data = load_image_folder(folder)
+        >>> data.event_shape, len(data.train)
+        ((1, 4, 6), 8)
     """
     place = require_folder(folder)
     paths = sorted(path for path in place.rglob("*") if path.suffix.lower() in _ENDINGS and path.is_file())

@@ -35,6 +35,13 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
 
     Raises:
         DataError: the file is missing, no IDX file, truncated, or longer than its header says.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_idx(f"{folder}/x", np.arange(3, dtype=np.uint8))
+        ...     read_idx(f"{folder}/x")
+        array([0, 1, 2], dtype=uint8)
     """
     file = require_file(path)
     content = file.read_bytes()
@@ -50,6 +57,13 @@ def write_idx(path: str | os.PathLike[str], x: np.ndarray[Any, Any]) -> None:
 
     Raises:
         DataError: IDX has no code for the array's type.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_idx(f"{folder}/x.gz", np.zeros((2, 4), dtype=np.float32))
+        ...     read_idx(f"{folder}/x.gz").shape
+        (2, 4)
     """
     from pushforward.files import atomic_write
 
@@ -122,6 +136,14 @@ def load_idx(path: str | os.PathLike[str], levels: int | None = None) -> Dataset
 
     Raises:
         DataError: whatever `read_idx` refuses, or another shape.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_idx(f"{folder}/images.gz", np.zeros((20, 5, 5), dtype=np.uint8))
+        ...     data = load_idx(f"{folder}/images.gz")
+        >>> data.event_shape, data.levels
+        ((1, 5, 5), 256)
     """
     x = read_idx(path)
     name = Path(path).name
@@ -137,6 +159,15 @@ def load_mnist(folder: str | os.PathLike[str]) -> Dataset:
 
     Raises:
         DataError: a missing or damaged file, or images of differing sizes.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for part, count in (("train", 12), ("t10k", 3)):
+        ...         write_idx(f"{folder}/{part}-images-idx3-ubyte", np.zeros((count, 28, 28), dtype=np.uint8))
+        ...     data = load_mnist(folder)
+        >>> len(data.train), len(data.validation), len(data.test)
+        (10, 2, 3)
     """
     place = require_folder(folder)
     arrays = {part: _as_images(str(place), read_idx(_find(place, names))) for part, names in _MNIST_FILES.items()}

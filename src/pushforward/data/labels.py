@@ -69,6 +69,10 @@ def load_labels(spec: str, file: str | None = None) -> Labels:
 
     Raises:
         DataError: there are no labels, or they are no whole numbers.
+
+    Example:
+        >>> len(load_labels("digits").test)
+        447
     """
     if file is not None:
         return _from_file(file)

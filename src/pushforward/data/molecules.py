@@ -41,6 +41,15 @@ def load_smiles(path: str | os.PathLike[str], atoms: int = 9) -> Dataset:
     Raises:
         DataError: a missing file, a line that is no molecule, or fewer than ten molecules that are kept.
         MissingExtraError: RDKit is not installed.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with open(f"{folder}/chains.smi", "w") as file:
+        ...         _ = file.write("".join("C" * length + "O\\n" for length in range(2, 8)) * 2)
+        ...     data = load_smiles(f"{folder}/chains.smi")
+        >>> data.levels
+        8
     """
     file = require_file(Path(path).expanduser())
     graphs = molecules_as_graphs(_words(file), atoms)

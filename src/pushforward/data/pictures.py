@@ -27,6 +27,14 @@ def read_picture(path: str | os.PathLike[str]) -> Pixels:
     Raises:
         DataError: it cannot be read without loss: it is damaged, or its pixels are floats, in 16-bit colours, or in
             inks.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (6, 4)).save(f"{folder}/black.png")
+        ...     read_picture(f"{folder}/black.png").shape
+        (3, 4, 6)
     """
     with requires("data", purpose="reading a picture"):
         from PIL import Image

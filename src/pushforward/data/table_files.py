@@ -135,6 +135,14 @@ def open_table(path: str | os.PathLike[str]) -> TableFile:
 
     Raises:
         DataError: the file is missing, no table, empty or unreadable.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with open(f"{folder}/t.csv", "w") as file:
+        ...         _ = file.write("km;city\\n1;Bergen\\n2;Oslo\\n")
+        ...     open_table(f"{folder}/t.csv").names
+        ('km', 'city')
     """
     file = require_file(path)
     if not is_table(file):

@@ -33,6 +33,15 @@ def load_table(
 
     Raises:
         DataError: missing or unreadable file, a column that is no number, missing values.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with open(f"{folder}/t.csv", "w") as file:
+        ...         _ = file.write("km,price\\n" + "1.5,2.5\\n" * 20)
+        ...     data = load_table(f"{folder}/t.csv")
+        >>> data.columns, data.train.dtype
+        (('km', 'price'), torch.float64)
     """
     table = open_table(path).choose(columns, drop)
     frame = table.read()
@@ -51,6 +60,14 @@ def iterate_table(
 
     Raises:
         DataError: missing, empty or unreadable file, or one without a column.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with open(f"{folder}/t.csv", "w") as file:
+        ...         _ = file.write("km\\n1\\n2\\n3\\n")
+        ...     [len(part) for part in iterate_table(f"{folder}/t.csv", rows=2)]
+        [2, 1]
     """
     yield from open_table(path).choose(columns).chunks(rows)
 

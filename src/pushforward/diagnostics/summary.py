@@ -81,7 +81,12 @@ def summary(flow: Distribution) -> Summary:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """How many numbers training changes."""
+    """How many numbers training changes.
+
+    Example:
+        >>> count_parameters(nn.Linear(3, 2))
+        8
+    """
     return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
 
 

@@ -32,6 +32,12 @@ class Distribution(ModulePart):
         accuracy: what ``log_prob`` is: exact, a lower bound or an estimate.
         reparametrised: whether samples carry gradients to the parameters, so that :meth:`rsample` exists.
         finishes: whether :meth:`finish` fits anything.
+
+    Example:
+        >>> import pushforward as pf
+        >>> normal = pf.distributions.FullNormal((2,))
+        >>> normal.log_prob(normal.sample(5)).shape, normal.support
+        (torch.Size([5]), Reals(shape=(2,)))
     """
 
     support: Space

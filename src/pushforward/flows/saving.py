@@ -76,6 +76,14 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> An
 
     Raises:
         CheckpointError: if the file is missing, corrupt, foreign, of another version, or names what is not known here.
+
+    Example:
+        >>> import tempfile, pushforward as pf
+        >>> flow = pf.models.realnvp(features=2, layers=1, hidden=4)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(flow, f"{folder}/flow.safetensors")
+        ...     load(f"{folder}/flow.safetensors").event_shape
+        torch.Size([2])
     """
     path = Path(path)
     path = path / MODEL if path.is_dir() else path

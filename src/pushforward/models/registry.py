@@ -22,6 +22,9 @@ def model(name: str, **least: int) -> Callable[[Recipe], Recipe]:
 
     Its options are checked when it is called: their types by the annotations, their least values by their names (one
     vocabulary everywhere) or, where this recipe allows less, by ``least``.
+
+    Raises:
+        UsageError: the name is taken.
     """
 
     def add(recipe: Recipe) -> Recipe:
@@ -37,12 +40,27 @@ def checked(recipe: Recipe) -> Recipe:
 
 
 def list_models() -> dict[str, str]:
-    """Return the names of all models with the first line of what each says of itself."""
+    """Return the names of all models with the first line of what each says of itself.
+
+    Example:
+        >>> import pushforward as pf
+        >>> pf.list_models()["planar"]
+        'Planar flow: expansions and contractions across hyperplanes.'
+    """
     return {name: (inspect.getdoc(recipe) or "").split("\n")[0] for name, recipe in models().items()}
 
 
 def recipe_options(name: str) -> dict[str, inspect.Parameter]:
-    """Return the options that the model ``name`` takes."""
+    """Return the options that the model ``name`` takes.
+
+    Raises:
+        UsageError: there is no such model.
+
+    Example:
+        >>> import pushforward as pf
+        >>> list(recipe_options("planar"))
+        ['features', 'context', 'embedding', 'layers', 'hidden']
+    """
     return dict(inspect.signature(model_named(name)).parameters)
 
 

@@ -56,8 +56,8 @@ def transformer_flow(
 
     Args:
         scalar: the scalar bijection of every number, from the reals onto the reals.
-        features, shape, levels, context, embedding, layers, hidden, blocks, heads, patch, dropout, noise,
-            unconditional: as for ``tarflow``.
+        features, shape, levels, context, embedding: as for ``tarflow``.
+        layers, hidden, blocks, heads, patch, dropout, noise, unconditional: as for ``tarflow``.
 
     Raises:
         UsageError: if an option does not fit, or not exactly one of ``features`` and ``shape`` is given.

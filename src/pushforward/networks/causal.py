@@ -36,6 +36,12 @@ class CausalNetwork(ModulePart):
 
     Raises:
         UsageError: if ``outputs`` is no multiple of ``inputs``, or the context is no vector.
+
+    Example:
+        >>> import pushforward as pf
+        >>> network = pf.networks.MADE(3, 6)
+        >>> isinstance(network, CausalNetwork), network(torch.zeros(5, 3)).shape
+        (True, torch.Size([5, 6]))
     """
 
     def __init__(self, inputs: int, outputs: int, context: Context, numbers: int = 1) -> None:

@@ -17,7 +17,15 @@ from pushforward.spaces import Space
 
 class NetworkFactory(Protocol):
     """A callable that makes a conditioner: ``network(inputs, outputs, context)``, for instance a network class or
-    ``functools.partial(MLP, hidden=(64, 64))``. ``context`` is a number of features, or the shape of an image."""
+    ``functools.partial(MLP, hidden=(64, 64))``. ``context`` is a number of features, or the shape of an image.
+
+    Example:
+        >>> from functools import partial
+        >>> import torch, pushforward as pf
+        >>> factory: NetworkFactory = partial(pf.networks.MLP, hidden=(8,))
+        >>> factory(2, 5, 0)(torch.zeros(4, 2)).shape
+        torch.Size([4, 5])
+    """
 
     def __call__(self, inputs: int, outputs: int, context: Any, /) -> nn.Module: ...
 

@@ -22,6 +22,12 @@ class Space(Part):
     Attributes:
         shape: of one event, ``ANY`` where a size is not known.
         discrete: whether the points are isolated from each other, so that densities are masses.
+
+    Example:
+        >>> import pushforward as pf
+        >>> unit = pf.spaces.Interval(0.0, 1.0, (2,))
+        >>> unit.contains(torch.tensor([[0.2, 0.9], [0.2, 1.1]]))
+        tensor([ True, False])
     """
 
     shape: torch.Size
@@ -154,7 +160,12 @@ def as_shape(shape: int | Sequence[int]) -> torch.Size:
 
 
 def fits_shape(one: Sequence[int], other: Sequence[int]) -> bool:
-    """Whether two shapes are equal where both are known."""
+    """Whether two shapes are equal where both are known.
+
+    Example:
+        >>> fits_shape((3, ANY), (3, 8)), fits_shape((3,), (3, 1))
+        (True, False)
+    """
     return len(one) == len(other) and all(a == b or ANY in (a, b) for a, b in zip(one, other, strict=True))
 
 

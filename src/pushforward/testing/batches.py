@@ -41,7 +41,15 @@ Map = Callable[[Tensor, Tensor | None], tuple[Tensor, ...]]
 @law
 def check_shapes(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
     """No, one, several and empty batch dimensions give the same numbers and ``log_det`` of the batch's shape; events of
-    another shape are a clear error."""
+    another shape are a clear error.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_shapes(pf.transforms.Planar(2), torch.randn(4, 2))
+    """
     latents = transform(x, context, seeded())[0].detach()
     event, latent = x.shape[1:], latents.shape[1:]
     assert latent == transform.forward_shape(event), (
@@ -67,7 +75,15 @@ def check_shapes(transform: Transform, x: Tensor, context: Tensor | None = None)
 
 @law
 def check_dtypes(part: Transform | Distribution, x: Tensor, context: Tensor | None = None) -> None:
-    """Outputs follow the floating-point type of the events, and float64 is computed in float64."""
+    """Outputs follow the floating-point type of the events, and float64 is computed in float64.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_dtypes(pf.transforms.Planar(2), torch.randn(4, 2))
+    """
     for dtype in FLOATS:
         typed, events, given = cast(part, x, context, dtype)
         for name, value in outputs(typed, events, given).items():
@@ -89,7 +105,15 @@ def check_dtypes(part: Transform | Distribution, x: Tensor, context: Tensor | No
 @law
 def check_independence(part: Transform | Distribution, x: Tensor, context: Tensor | None = None) -> None:
     """Events of a batch do not see each other, nor each other's contexts: with another one in the first place, the
-    outputs of the rest stay what they are."""
+    outputs of the rest stay what they are.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_independence(pf.transforms.Planar(2), torch.randn(4, 2))
+    """
     part, events, given = cast(part, x, context, torch.float64)
     others = torch.cat([events[-1:], events[1:]])
     contexts = None if given is None else torch.cat([given[-1:], given[1:]])
@@ -106,7 +130,15 @@ def check_independence(part: Transform | Distribution, x: Tensor, context: Tenso
 @law
 def check_context(part: Transform | Distribution, x: Tensor, context: Tensor | None = None) -> None:
     """A missing, superfluous or misshapen context is a :class:`ShapeError` before any arithmetic; one event with many
-    contexts and many events with one context broadcast."""
+    contexts and many events with one context broadcast.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_context(pf.transforms.Planar(2, context=3), torch.randn(4, 2), torch.randn(4, 3))
+    """
     part, events, given = cast(part, x, context, torch.float64)
     for name, run, inputs, _ in _directions(part, events, events, given, given):
         for what, wrong in _wrong_contexts(part, given, len(x)).items():
@@ -126,7 +158,15 @@ def check_context(part: Transform | Distribution, x: Tensor, context: Tensor | N
 def check_context_matters(part: Transform | Distribution, x: Tensor, context: Tensor | None = None) -> None:
     """Outputs change with the context, where a part declares one: at random parameters, since a new network may emit
     zeros whatever it sees. Values may stay where the context decides about the log-determinant alone, as it does where
-    it chooses among the origins of one latent."""
+    it chooses among the origins of one latent.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_context_matters(pf.transforms.Planar(2, context=3), torch.randn(4, 2), torch.randn(4, 3))
+    """
     if part.context is None or context is None:
         return
     differs: dict[str, bool] = {}

@@ -25,7 +25,15 @@ JUMP = 1e-3
 def check_continuity(part: Transform | Distribution, x: Tensor, context: Tensor | None = None) -> None:
     """The log-density is finite and has no jump above 1e-3 across any seam of a circle or a torus, any end of an axis
     or any plane of coordinates of a sphere, where a map's own poles and seams are; for a transform that of a flow with
-    a uniform base."""
+    a uniform base.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_continuity(pf.distributions.VonMises((1,), 1.0, 3.0), torch.rand(4, 1))
+    """
     distribution = as_distribution(part, x, context)
     if part.accuracy is not Accuracy.EXACT or distribution.support.discrete:
         return

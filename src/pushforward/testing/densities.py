@@ -18,7 +18,15 @@ SAMPLE_SHAPES: list[tuple[int, ...]] = [(), (3,), (2, 3), (0,)]
 @law
 def check_samples(distribution: Distribution, x: Tensor, context: Tensor | None = None) -> None:
     """Samples have the shape ``sample_shape + context's batch + event_shape``, lie in the support, and have finite
-    log-densities of the batch's shape."""
+    log-densities of the batch's shape.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_samples(pf.distributions.StandardNormal((2,)), torch.randn(4, 2))
+    """
     batch = torch.Size() if context is None else context.shape[:1]
     for sample_shape in SAMPLE_SHAPES:
         samples = distribution.sample(sample_shape, context, generator=seeded())
@@ -34,7 +42,15 @@ def check_samples(distribution: Distribution, x: Tensor, context: Tensor | None 
 
 @law
 def check_support(distribution: Distribution, x: Tensor, context: Tensor | None = None) -> None:
-    """Outside of the support ``log_prob`` is minus infinity, and its gradients are finite."""
+    """Outside of the support ``log_prob`` is minus infinity, and its gradients are finite.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_support(pf.distributions.StandardNormal((2,)), torch.randn(4, 2))
+    """
     for what, events in outside_of(distribution.support, x).items():
         inputs = events.clone().requires_grad_() if events.is_floating_point() else events
         log_prob = distribution.log_prob(inputs, context, seeded())
@@ -51,7 +67,15 @@ def check_support(distribution: Distribution, x: Tensor, context: Tensor | None 
 @law
 def check_reparametrised(distribution: Distribution, x: Tensor, context: Tensor | None = None) -> None:
     """``rsample`` carries gradients to the parameters and ``rsample_and_log_prob`` agrees with ``log_prob``, where the
-    distribution says that it is reparametrised; elsewhere both are refused."""
+    distribution says that it is reparametrised; elsewhere both are refused.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_reparametrised(pf.distributions.StandardNormal((2,)), torch.randn(4, 2))
+    """
     if not distribution.reparametrised:
         for name in ("rsample", "rsample_and_log_prob"):
             try:
@@ -78,7 +102,15 @@ def check_reparametrised(distribution: Distribution, x: Tensor, context: Tensor 
 
 @law
 def check_log_prob_gradients(distribution: Distribution, x: Tensor, context: Tensor | None = None) -> None:
-    """The gradient of ``log_prob`` in the parameters is the derivative that finite differences see, in float64."""
+    """The gradient of ``log_prob`` in the parameters is the derivative that finite differences see, in float64.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_log_prob_gradients(pf.distributions.StandardNormal((2,)), torch.randn(4, 2))
+    """
     part, events, given = cast(distribution, x, context, torch.float64)
     wanted = [each for each in part.parameters() if each.requires_grad]
     if not wanted:

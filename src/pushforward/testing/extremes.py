@@ -35,6 +35,13 @@ def check_extremes(
 
     The law counts the networks' calls, and compares what comes out with what does when they emit zeros, so that a part
     passes only where the factors arrive.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_extremes(pf.transforms.Planar(2), torch.randn(4, 2))
     """
     arrived = []
     silenced = _values(with_factor(part, 0.0)[0], x, context)

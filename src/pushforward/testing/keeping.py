@@ -25,7 +25,15 @@ from pushforward.transforms.base import Transform
 @told
 def check_state(part: Transform | Distribution, x: Tensor, context: Tensor | None = None) -> None:
     """The state dict holds everything: loaded into a copy whose parameters and buffers were all changed, and into a
-    part made anew under another global seed, it restores the outputs."""
+    part made anew under another global seed, it restores the outputs.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_state(pf.transforms.Planar(2), torch.randn(4, 2))
+    """
     part = at_random(part)
     expected = outputs(part, x, context)
     changed = copy.deepcopy(part)
@@ -40,7 +48,15 @@ def check_state(part: Transform | Distribution, x: Tensor, context: Tensor | Non
 
 @told
 def check_pickle(part: Transform | Distribution, x: Tensor, context: Tensor | None = None) -> None:
-    """A part can be pickled and deep-copied, and gives the same then."""
+    """A part can be pickled and deep-copied, and gives the same then.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_pickle(pf.transforms.Planar(2), torch.randn(4, 2))
+    """
     part = at_random(part)
     expected = outputs(part, x, context)
     assert_same_outputs(outputs(copy.deepcopy(part), x, context), expected, "of a deep copy")
@@ -53,7 +69,15 @@ def check_pickle(part: Transform | Distribution, x: Tensor, context: Tensor | No
 @told
 def check_memory(part: Transform | Distribution, x: Tensor, context: Tensor | None = None) -> None:
     """A part remembers the arguments that it was made with: made again from them, it takes the same state and gives the
-    same."""
+    same.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_memory(pf.transforms.Planar(2), torch.randn(4, 2))
+    """
     part = at_random(part)
     again = _made_anew(part)
     assert type(again) is type(part), f"made again it is a {type(again).__name__}"
@@ -66,7 +90,15 @@ def check_memory(part: Transform | Distribution, x: Tensor, context: Tensor | No
 @told
 def check_saving(part: Transform | Distribution, x: Tensor, context: Tensor | None = None) -> None:
     """A flow of the part comes back from ``save`` and ``load`` with all that defines it. Classes of one's own must be
-    registered (:func:`pushforward.register`), so that a file can name them."""
+    registered (:func:`pushforward.register`), so that a file can name them.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_saving(pf.transforms.Planar(2), torch.randn(4, 2))
+    """
     flow = as_distribution(at_random(part), x, context).eval()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "part.safetensors"
@@ -82,7 +114,11 @@ def check_saving(part: Transform | Distribution, x: Tensor, context: Tensor | No
 @told
 def check_graph(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
     """``torch.compile(fullgraph=True)`` captures the transform without a graph break, gradients included, where it does
-    not draw, as random numbers are drawn outside of compiled code, and does not say that it cannot be captured."""
+    not draw, as random numbers are drawn outside of compiled code, and does not say that it cannot be captured.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+    """
     if transform.draws or not transform.capturable:
         return
     part = at_random(transform)

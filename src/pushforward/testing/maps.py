@@ -26,7 +26,15 @@ ERRORS = 5.0
 def check_inverse(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
     """``inverse(forward(x)) = x``, ``forward(inverse(z)) = z`` and the two log-determinants cancel, in float32 and
     float64; exactly on discrete events. Where one direction draws, the other gives back what it started from; where
-    both draw for the log-determinant alone, the values are still each other's inverse."""
+    both draw for the log-determinant alone, the values are still each other's inverse.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_inverse(pf.transforms.Planar(2), torch.randn(4, 2))
+    """
     for dtype in FLOATS:
         part, events, given = cast(transform, x, context, dtype)
         if not part.draws & Draws.INVERSE:
@@ -48,7 +56,15 @@ def check_log_det(transform: Transform, x: Tensor, context: Tensor | None = None
     """``log_det`` equals ``slogdet`` of the autograd Jacobian, event by event, in float64; between the tangent spaces
     on spheres; an estimate in the mean, within its standard error and the bias that it declares; zero on discrete
     events. Where one direction draws, the probability of what it draws is part of ``log_det``, and no Jacobian tells
-    it: ``mass`` and ``bound`` do."""
+    it: ``mass`` and ``bound`` do.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_log_det(pf.transforms.Planar(2), torch.randn(4, 2))
+    """
     part, events, given = cast(transform, x, context, torch.float64)
     if part.draws and part.accuracy is not Accuracy.ESTIMATE:
         return
@@ -69,7 +85,15 @@ def check_log_det(transform: Transform, x: Tensor, context: Tensor | None = None
 
 @law
 def check_values(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
-    """``encode`` and ``decode`` give the values of ``forward`` and ``inverse``, where those do not draw."""
+    """``encode`` and ``decode`` give the values of ``forward`` and ``inverse``, where those do not draw.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_values(pf.transforms.Planar(2), torch.randn(4, 2))
+    """
     for dtype in FLOATS:
         part, events, given = cast(transform, x, context, dtype)
         tolerance, z = tolerance_of(part, dtype), part(events, given, seeded())[0].detach()
@@ -85,7 +109,15 @@ def check_values(transform: Transform, x: Tensor, context: Tensor | None = None)
 @law
 def check_spaces(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
     """``forward`` leads from the domain into the codomain and ``inverse`` back, wherever in them the points lie; the
-    declared spaces and shapes are those of the events."""
+    declared spaces and shapes are those of the events.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_spaces(pf.transforms.Planar(2), torch.randn(4, 2))
+    """
     part, events, given = cast(transform, x, context, torch.float64)
     _assert_inside(part.domain, events, "the events to check on", "domain")
     z = part(events, given, seeded())[0].detach()
@@ -108,7 +140,15 @@ def check_spaces(transform: Transform, x: Tensor, context: Tensor | None = None)
 def check_gradients(transform: Transform, x: Tensor, context: Tensor | None = None) -> None:
     """The gradients of values and log-determinants, in the events and in the parameters, are the derivatives that
     finite differences see, in float64; those of an estimate in the mean, since a gradient may be estimated by other
-    means than the value is."""
+    means than the value is.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_gradients(pf.transforms.Planar(2), torch.randn(4, 2))
+    """
     part, events, given = cast(transform, x, context, torch.float64)
     if part.domain.discrete and part.codomain.discrete:
         # What is rounded has gradients that only stand in for derivatives.

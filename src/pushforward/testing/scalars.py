@@ -20,7 +20,15 @@ ROWS = 20
 @told
 def check_increasing(scalar: ScalarBijection, x: Tensor) -> None:
     """A scalar bijection increases, whatever its parameters, but for what rounding makes equal; round a circle it goes
-    round once."""
+    round once.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_increasing(pf.scalar.RationalQuadraticSpline(), torch.linspace(-2, 2, 8))
+    """
     ordered = x.double().sort().values.unique()
     for spread, parameters in _rows(scalar, len(ordered)):
         z = scalar.encode(ordered.expand(ROWS, -1), parameters.unsqueeze(1).expand(-1, len(ordered), -1))
@@ -37,7 +45,15 @@ def check_increasing(scalar: ScalarBijection, x: Tensor) -> None:
 @told
 def check_derivative(scalar: ScalarBijection, x: Tensor) -> None:
     """The log-derivative is the logarithm of the derivative that autograd sees, the inverse's is minus it, and the
-    inverse gives the number back, in float64 at many parameters."""
+    inverse gives the number back, in float64 at many parameters.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_derivative(pf.scalar.RationalQuadraticSpline(), torch.linspace(-2, 2, 8))
+    """
     if scalar.domain.discrete:
         return
     for spread, parameters in _rows(scalar, len(x)):
@@ -60,7 +76,15 @@ def check_derivative(scalar: ScalarBijection, x: Tensor) -> None:
 @told
 def check_parameter_shapes(scalar: ScalarBijection, x: Tensor) -> None:
     """Parameters are ``x.shape + (num_parameters,)``, for ``x`` of any shape; both results have ``x``'s shape and
-    type."""
+    type.
+
+    Raises:
+        AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_parameter_shapes(pf.scalar.RationalQuadraticSpline(), torch.linspace(-2, 2, 8))
+    """
     for dtype in FLOATS:
         for shape in [(), (1,), (2, 3), (0,)]:
             values = x[:1].to(dtype).expand(shape if shape else (1,)).reshape(shape)

@@ -92,6 +92,11 @@ def check_transform(
     Raises:
         AssertionError: where a law is broken, with what was seen.
         UsageError: for a name that no law has, or fewer than 4 events.
+
+    Example:
+        >>> import pushforward as pf
+        >>> layer = pf.transforms.Elementwise(pf.scalar.Affine(), (2,))
+        >>> check_transform(layer, torch.randn(4, 2), without=["graph", "saving"])
     """
     _check_events(x, context)
     for check in _chosen(TRANSFORM_LAWS, without):
@@ -137,6 +142,10 @@ def check_distribution(
     Raises:
         AssertionError: where a law is broken, with what was seen.
         UsageError: for a name that no law has, or fewer than 4 contexts.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_distribution(pf.distributions.StandardNormal((1,)))
     """
     sample_shape = 6 if context is None else ()
     x = distribution.sample(sample_shape, context, generator=seeded())

@@ -40,6 +40,13 @@ class Transform(ModulePart):
         uses_batch: whether, in training mode, an event's image depends on the others of its batch.
         capturable: whether ``torch.compile(fullgraph=True)`` can capture it: False where how often something is done
             depends on the data, as in an adaptive solver.
+
+    Example:
+        >>> import pushforward as pf
+        >>> layer = pf.transforms.Dequantization(4, event_dims=1)
+        >>> z, log_det = layer(torch.tensor([[0.0, 3.0]]))
+        >>> layer.decode(z)
+        tensor([[0., 3.]])
     """
 
     domain: Space
@@ -197,4 +204,12 @@ def _reconstructed(
 
 
 class Bijection(Transform):
-    """A transform whose values are deterministic and whose inverse gives every ``x`` back."""
+    """A transform whose values are deterministic and whose inverse gives every ``x`` back.
+
+    Example:
+        >>> import pushforward as pf
+        >>> layer = pf.transforms.Planar(2)
+        >>> x = torch.randn(4, 2)
+        >>> torch.allclose(layer.decode(layer.encode(x)), x, atol=1e-5)
+        True
+    """

@@ -17,7 +17,18 @@ LEAST_SEEN = 0.5
 
 
 class ReachWarning(UserWarning):
-    """Most of the data lie where a bijection's parameters cannot bend it."""
+    """Most of the data lie where a bijection's parameters cannot bend it.
+
+    Example:
+        >>> import warnings, pushforward as pf
+        >>> spline = pf.scalar.RationalQuadraticSpline()
+        >>> flow = pf.Flow([pf.transforms.Elementwise(spline, (1,))], pf.distributions.StandardNormal((1,)))
+        >>> with warnings.catch_warnings(record=True) as told:
+        ...     warnings.simplefilter("always")
+        ...     flow.initialise(torch.linspace(100.0, 200.0, 50)[:, None])
+        >>> told[0].category.__name__
+        'ReachWarning'
+    """
 
 
 def check_scalar(scalar: ScalarBijection, owner: str) -> ScalarBijection:

@@ -29,7 +29,19 @@ def pack(
     verify: bool = True,
     progress: Progress | None = None,
 ) -> bytes:
-    """Compress several named arrays into one file; arrays of one type share blocks."""
+    """Compress several named arrays into one file; arrays of one type share blocks.
+
+    Raises:
+        UsageError: an array that holds Python objects, or ``block_size`` below 1.
+
+    Example:
+        >>> import numpy as np, pushforward as pf
+        >>> model = pf.codec.export(pf.models.coarse_to_fine(shape=(1, 4, 4), levels=4, hidden=[4], blocks=1))
+
+        >>> data = pack(model, [Entry(np.zeros((2, 4, 4), dtype=np.uint8), "a"), Entry(np.arange(3.0), "b")])
+        >>> [entry.name for entry in unpack(model, data)]
+        ['a', 'b']
+    """
     items = [to_item(model, [_with_array(entry)], None) for entry in entries]
     return _pack(model, items, block_size, verify, progress)
 
@@ -42,7 +54,19 @@ def pack_files(
     verify: bool = True,
     progress: Progress | None = None,
 ) -> bytes:
-    """Compress several files into one, byte for byte; those opened with less than all of them, as they were opened."""
+    """Compress several files into one, byte for byte; those opened with less than all of them, as they were opened.
+
+    Raises:
+        UsageError: ``block_size`` below 1.
+
+    Example:
+        >>> import numpy as np, pushforward as pf
+        >>> model = pf.codec.export(pf.models.coarse_to_fine(shape=(1, 4, 4), levels=4, hidden=[4], blocks=1))
+
+        >>> data = pack_files(model, [File("a.txt", b"anything"), File("b.txt", b"at all")])
+        >>> unpack_files(model, data)[1].content
+        b'at all'
+    """
     items = []
     for file in files:
         opened = open_file(file) if isinstance(file, File) else file
@@ -57,6 +81,13 @@ def unpack(
 
     Raises:
         CodecError: as :func:`pushforward.codec.decompress` does.
+
+    Example:
+        >>> import numpy as np, pushforward as pf
+        >>> model = pf.codec.export(pf.models.coarse_to_fine(shape=(1, 4, 4), levels=4, hidden=[4], blocks=1))
+
+        >>> unpack(model, pack(model, [Entry(np.arange(3), "steps")]))[0].array
+        array([0, 1, 2])
     """
     return [part for entry in _entries(model, data, memory_limit, progress) for part in read_arrays_of(entry)]
 
@@ -68,6 +99,13 @@ def unpack_files(
 
     Raises:
         CodecError: as :func:`pushforward.codec.decompress` does.
+
+    Example:
+        >>> import numpy as np, pushforward as pf
+        >>> model = pf.codec.export(pf.models.coarse_to_fine(shape=(1, 4, 4), levels=4, hidden=[4], blocks=1))
+
+        >>> unpack_files(model, pack_files(model, [File("a.txt", b"anything")]))[0].name
+        'a.txt'
     """
     return write_files(_entries(model, data, memory_limit, progress))
 

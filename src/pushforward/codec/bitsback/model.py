@@ -110,7 +110,7 @@ class LocalBitsBack:
         self.prior = FlowPrior(own, layers, code_base(own.base))
 
     def push(self, coder: AnsCoder, x: Tensor) -> None:
-        """Encode events (N, *event_shape) of integers."""
+        """Encode events ``(N, *event_shape)`` of integers."""
         if not len(x):
             return
         bits = BitStack(coder)

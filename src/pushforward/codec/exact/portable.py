@@ -73,7 +73,7 @@ class PortableFlow:
         return self.flow.latents
 
     def push(self, coder: AnsCoder, x: Tensor) -> None:
-        """Encode events (N, *event_shape) of integers."""
+        """Encode events ``(N, *event_shape)`` of integers."""
         # What is decoded first is pushed last.
         for symbols, weights in reversed(list(self._decisions(x))):
             coder.push(symbols, weights)

@@ -79,7 +79,20 @@ def fingerprint(config: str, tensors: dict[str, Tensor]) -> bytes:
 
 
 def save_portable(model: PortableFlow, path: str | Path) -> None:
-    """Write a portable model as safetensors; :func:`load_portable` reads it back with the same fingerprint."""
+    """Write a portable model as safetensors; :func:`load_portable` reads it back with the same fingerprint.
+
+    Raises:
+        FileError: the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import pushforward as pf
+        >>> model = pf.codec.export(pf.models.coarse_to_fine(shape=(1, 4, 4), levels=4, hidden=[4], blocks=1))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_portable(model, f"{folder}/codec.safetensors")
+        ...     load_portable(f"{folder}/codec.safetensors").fingerprint == model.fingerprint
+        True
+    """
     from safetensors.torch import save as to_bytes
 
     from pushforward.files import atomic_write
@@ -94,6 +107,15 @@ def load_portable(path: str | Path) -> PortableFlow:
 
     Raises:
         CheckpointError: if the file is missing, damaged, foreign or of another version.
+
+    Example:
+        >>> import tempfile
+        >>> import pushforward as pf
+        >>> model = pf.codec.export(pf.models.coarse_to_fine(shape=(1, 4, 4), levels=4, hidden=[4], blocks=1))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_portable(model, f"{folder}/codec.safetensors")
+        ...     load_portable(f"{folder}/codec.safetensors").fingerprint == model.fingerprint
+        True
     """
     from safetensors import SafetensorError, safe_open
 

@@ -32,6 +32,10 @@ def toy(name: str) -> ToyDensity:
 
     Raises:
         UsageError: there is none.
+
+    Example:
+        >>> toy("moons").sample(5).shape
+        torch.Size([5, 2])
     """
     if name not in TOYS:
         raise UsageError(f"no toy density {name!r}; there are {', '.join(TOYS)}")
@@ -43,6 +47,10 @@ def load_toy(name: str, rows: int = 100_000, seed: int = 0) -> Dataset:
 
     Raises:
         UsageError: there is no such density, or the seed is none.
+
+    Example:
+        >>> len(load_toy("moons", rows=50).validation)
+        5
     """
     return _draw(name, toy(name), rows, check_seed("seed", seed))
 

@@ -24,7 +24,14 @@ from pushforward.spaces import Space
 
 
 class Conditional(Protocol):
-    """The distribution of one number given parameters: a mass function, or a density of the same form."""
+    """The distribution of one number given parameters: a mass function, or a density of the same form.
+
+    Example:
+        >>> import pushforward as pf
+        >>> normal = pf.distributions.GaussianMixtureConditional(1)
+        >>> normal.log_prob(torch.zeros(5), torch.zeros(5, normal.num_parameters)).shape
+        torch.Size([5])
+    """
 
     num_parameters: int
 

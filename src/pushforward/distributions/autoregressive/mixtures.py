@@ -29,6 +29,12 @@ class MixtureConditional(Part):
 
     Raises:
         UsageError: for no component.
+
+    Example:
+        >>> import pushforward as pf
+        >>> laplace = pf.distributions.LaplaceMixtureConditional(components=2)
+        >>> laplace.num_parameters, isinstance(laplace, MixtureConditional)
+        (6, True)
     """
 
     support = Reals()

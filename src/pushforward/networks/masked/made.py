@@ -32,6 +32,13 @@ class MaskedNetwork(CausalNetwork):
     A subclass writes the network once, in :meth:`_evaluate`, in terms of "apply linear layer k". :meth:`forward`
     applies whole layers; :meth:`generate` applies the rows of one degree at a time, so that computing the outputs one
     variable after the other costs the arithmetic of a single pass.
+
+    Example:
+        >>> network = MADE(3, 3)
+        >>> isinstance(network, MaskedNetwork)
+        True
+        >>> torch.func.jacrev(network)(torch.randn(3)).triu().any().item()
+        False
     """
 
     def __init__(

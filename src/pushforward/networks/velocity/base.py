@@ -23,6 +23,12 @@ class Velocity(ModulePart):
     Where the divergence is known in closed form, write :meth:`with_divergence` too: a class that writes :meth:`forward`
     alone does not inherit one, which would be that of another field. The closed form does not go through ``forward``,
     so that hooks on the velocity do not act on what :class:`ExactTrace` computes.
+
+    Example:
+        >>> import torch, pushforward as pf
+        >>> velocity = pf.networks.VelocityMLP(2)
+        >>> velocity(torch.rand(5), torch.randn(5, 2)).shape
+        torch.Size([5, 2])
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -60,7 +66,15 @@ def divergence_along(
 
 class VelocityFactory(Protocol):
     """A callable that makes a velocity: ``velocity(size, context)``, for instance ``partial(VelocityMLP, hidden=32)``;
-    ``size`` is the number of features of vectors or of channels of images."""
+    ``size`` is the number of features of vectors or of channels of images.
+
+    Example:
+        >>> from functools import partial
+        >>> import torch, pushforward as pf
+        >>> factory: VelocityFactory = partial(pf.networks.VelocityMLP, hidden=8)
+        >>> factory(3, 0)(torch.rand(()), torch.randn(3)).shape
+        torch.Size([3])
+    """
 
     def __call__(self, size: int, context: Any, /) -> nn.Module: ...
 

@@ -24,6 +24,12 @@ class CircleMap(ScalarBijection):
     Attributes:
         domain: the circle, which is the codomain too.
         keeps_zero: whether the lift leads 0 to 0 whatever the parameters.
+
+    Example:
+        >>> import pushforward as pf
+        >>> turn, parameters = pf.scalar.Rotation(), torch.tensor([-1.0, 1.0])
+        >>> turn.inverse(turn.forward(torch.tensor(0.5), parameters)[0], parameters)[0].round(decimals=4)
+        tensor(0.5000)
     """
 
     domain: Circle = Circle()

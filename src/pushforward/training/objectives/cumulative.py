@@ -35,7 +35,12 @@ def anderson_darling(values: Tensor) -> Tensor:
 
 
 def equal_weights(values: Tensor) -> Tensor:
-    """1 for each, as in the paper."""
+    """1 for each, as in the paper.
+
+    Example:
+        >>> equal_weights(torch.tensor([0.2, 0.9]))
+        tensor([1., 1.])
+    """
     return torch.ones_like(values)
 
 

@@ -28,6 +28,11 @@ class ScalarField(Part):
     r"""A family of potentials ``f(c; s)`` of the cosine ``c = x . mu`` of the angle to a center.
 
     To write one, derive from this class and write :meth:`slopes`.
+
+    Example:
+        >>> import pushforward as pf
+        >>> isinstance(pf.transforms.ExponentialField(), ScalarField)
+        True
     """
 
     @abstractmethod

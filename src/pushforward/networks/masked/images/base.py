@@ -43,6 +43,12 @@ class PixelNetwork(ModulePart):
     Raises:
         UsageError: if the channels do not make whole variables, or the outputs no multiple of them.
         ShapeError: if the input is not ``(..., C, H, W)``, or the context is missing or does not fit.
+
+    Example:
+        >>> import pushforward as pf
+        >>> network = pf.networks.GatedPixelCNN(1, 2, hidden=4, layers=1)
+        >>> network(torch.zeros(3, 1, 5, 5)).shape
+        torch.Size([3, 2, 5, 5])
     """
 
     def __init__(

@@ -56,6 +56,12 @@ class LogDeterminant(ModulePart):
     Attributes:
         accuracy: whether ``log_det`` is exact or an estimate.
         draws: whether it is drawn.
+
+    Example:
+        >>> import pushforward as pf
+        >>> rule = pf.transforms.ExactLogDeterminant()
+        >>> isinstance(rule, LogDeterminant), rule.accuracy.describe()
+        (True, 'exact')
     """
 
     accuracy: Accuracy = Accuracy.EXACT

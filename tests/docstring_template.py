@@ -1,0 +1,102 @@
+"""What a public docstring has, each as a question to its text."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+MATHEMATICS = ("scalar", "distributions", "transforms")
+PARTS = (*MATHEMATICS, "networks", "models")
+ROOMS = (*PARTS, "codec", "data", "diagnostics", "flows", "inference", "partitions", "plots")
+ROOMS = (*ROOMS, "sklearn", "spaces", "tables", "testing", "training")
+NOTHING = "\n\nRaises:\n    nothing"
+
+
+def first_sentence(text: str) -> bool:
+    """It begins with a paragraph that ends as a sentence does, or goes on in a formula."""
+    return re.match(r"[^\n](.|\n(?!\n))*([.:]\)?|,\n\n\.\. math::.*|,\n\n    .*)(\n|$)", text) is not None
+
+
+def formula(text: str) -> bool:
+    """Something is equal to something, as code or set apart."""
+    apart = r"::\n\n    |\n    [^>\n]*[\w)] = [^\n]*\n|\.\. math::|:math:"
+    return re.search(rf"``[^`]*(=|<-|~)[^`]*``|{apart}", described(text)) is not None
+
+
+def described(text: str) -> str:
+    """A docstring without its example."""
+    return text.split("Example:")[0]
+
+
+def shapes(text: str) -> bool:
+    """A tuple as code, a shape by name, or a space."""
+    return re.search(r"``\([^`]*\)?``|\([A-Z]\w*, |shape|element by element", text) is not None
+
+
+def raises(text: str) -> bool:
+    """A section of errors."""
+    return "Raises:" in text
+
+
+def source(text: str) -> bool:
+    """A paper, by its number or its year."""
+    return re.search(r"arXiv:|\b(1[89]|20)\d\d\b", described(text)) is not None
+
+
+def example(text: str) -> bool:
+    """An example, which runs with the doctests."""
+    return ">>> " in text
+
+
+CHECKS: dict[str, tuple[Callable[[str], bool], tuple[str, ...]]] = {
+    "meaning": (first_sentence, ROOMS),
+    "formula": (formula, MATHEMATICS),
+    "shapes": (shapes, PARTS),
+    "raises": (raises, ROOMS),
+    "source": (source, PARTS),
+    "example": (example, ROOMS),
+}
+
+
+def public_docstrings() -> dict[str, str]:
+    """The docstring of every public class and function, by room and name. One that takes nothing, such as a record that
+    is handed out, or an interface, raises nothing either: it says so here, not in its docstring."""
+    named = {f"{room}.{name}": value for room in ROOMS for name, value in public(room).items()}
+    return {name: (inspect.getdoc(value) or "") + NOTHING * takes_nothing(value) for name, value in named.items()}
+
+
+def public(room: str) -> dict[str, Any]:
+    """The classes and functions of a room."""
+    module = importlib.import_module(f"pushforward.{room}")
+    offered = {name: getattr(module, name) for name in getattr(module, "__all__", ())}
+    return {name: value for name, value in offered.items() if inspect.isclass(value) or inspect.isroutine(value)}
+
+
+def takes_nothing(value: Any) -> bool:
+    """Whether a caller gives it nothing that could be wrong."""
+    interface = getattr(value, "_is_protocol", False)
+    return interface or dataclasses.is_dataclass(value) or not inspect.signature(value).parameters
+
+
+def missing(check: str, docstrings: dict[str, str]) -> set[str]:
+    """Who of those whom it concerns has not what a check asks for."""
+    asks, rooms = CHECKS[check]
+    return {name for name, text in docstrings.items() if name.split(".")[0] in rooms and not asks(text)}
+
+
+def as_toml(docstrings: dict[str, str]) -> str:
+    """What is missing, as `docstrings_owed.toml` holds it."""
+    lines = ["# Public names whose docstrings still miss a part of the template. Lists only get shorter: a name leaves"]
+    lines += ["# when its docstring is mended, and none may join."]
+    for check in CHECKS:
+        names = "".join(f'  "{name}",\n' for name in sorted(missing(check, docstrings)))
+        lines += ["", f"{check} = [\n{names}]"]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(as_toml(public_docstrings()), end="")

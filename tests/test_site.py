@@ -1,0 +1,61 @@
+"""What the site shows beside its pages: numbers that stand on them, models that exist, every page within reach."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from measured import DOCS, Choice, Comparison, choices, comparisons
+
+import pushforward as pf
+from pushforward import inference, sklearn
+
+INCLUDED = re.compile(r"```\{include\} (\S+)")
+TREES = re.compile(r"```\{toctree\}\n(.*?)```", re.DOTALL)
+MEASURED = [*choices(), *comparisons()]
+
+
+def text_of(page: Path) -> str:
+    """A page with what it includes."""
+    text = page.read_text()
+    return "\n".join([text, *((page.parent / other).read_text() for other in INCLUDED.findall(text))])
+
+
+def slug(heading: str) -> str:
+    """The anchor of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("row", MEASURED, ids=lambda row: f"{row.page}, {row.name}")
+def test_what_is_quoted_stands_where_the_row_says(row: Choice | Comparison) -> None:
+    text = (DOCS / row.page).read_text()
+    assert row.anchor in {slug(heading) for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+    whole = " ".join(text_of(DOCS / row.page).split())
+    for quoted in row.quoted:
+        assert " ".join(quoted.split()) in whole, f"{row.page} no longer says {quoted}"
+
+
+@pytest.mark.parametrize("row", MEASURED, ids=lambda row: f"{row.page}, {row.name}")
+def test_the_numbers_of_a_row_are_those_that_it_quotes(row: Choice | Comparison) -> None:
+    said = row.measured if isinstance(row, Choice) else f"{row.ours} {row.other}"
+    quoted = " ".join(row.quoted)
+    for number in re.findall(r"-?\d+\.\d+", said):
+        assert number in quoted, f"{number} is not quoted from {row.page}"
+
+
+@pytest.mark.parametrize("choice", choices(), ids=lambda choice: f"{choice.data}, {choice.need}")
+def test_a_choice_can_be_made(choice: Choice) -> None:
+    estimators = {"FlowDensity": sklearn.FlowDensity, "FlowRegressor": sklearn.FlowRegressor, "NPE": inference.NPE}
+    assert choice.model in pf.list_models() or choice.model in estimators
+
+
+def test_every_page_can_be_reached_from_the_first() -> None:
+    reached, waiting = set(), [DOCS / "index.md"]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        entries = [line for tree in TREES.findall(page.read_text()) for line in tree.split() if line[0] != ":"]
+        found = [(page.parent / f"{entry}.md").resolve() for entry in entries if "*" not in entry]
+        waiting += [other for other in found if other not in reached]
+    assert reached == set(DOCS.rglob("*.md"))
