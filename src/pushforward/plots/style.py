@@ -69,7 +69,7 @@ def few_ticks(axes: Axes, most: int, size: float = 8) -> None:
 
 def colour_bar(axes: Axes, image: Any, label: str) -> None:
     """Put what the colours of an image mean on its right, within the image's own share of the figure."""
-    bar = axes.figure.colorbar(image, cax=axes.inset_axes([1.04, 0.0, 0.05, 1.0]))
+    bar = axes.figure.colorbar(image, cax=axes.inset_axes((1.04, 0.0, 0.05, 1.0)))
     bar.set_label(label, fontsize=8)
     bar.ax.tick_params(labelsize=7)
     bar.outline.set_visible(False)
