@@ -87,6 +87,16 @@ def test_custom_objective() -> None:
     assert result.steps == 3 and result.history[-1]["train_loss"] > 0
 
 
+def test_what_is_drawn_after_a_seeded_training_is_not_what_was_drawn_before_it() -> None:
+    torch.manual_seed(0)
+    train, afterwards = torch.randn(500, 2), torch.randn(500, 2)
+    for seed in (0, 3):
+        torch.manual_seed(0)
+        x = torch.randn(500, 2)
+        fit(pf.Flow([pf.transforms.diagonal(2)], pf.distributions.StandardNormal((2,))), x, seed=seed, max_steps=2)
+        assert torch.equal(x, train) and torch.equal(torch.randn(500, 2), afterwards)
+
+
 def test_same_seed_same_curve() -> None:
     curves = [fit(small_flow(), moons(), max_steps=20, seed=4, log_every=1).history for _ in range(2)]
     assert [row["train_loss"] for row in curves[0]] == [row["train_loss"] for row in curves[1]]

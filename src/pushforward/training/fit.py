@@ -35,7 +35,7 @@ from pushforward.training.result import FitResult
 from pushforward.training.runs.checkpoints import read_checkpoint, write_final_model
 from pushforward.training.runs.folder import IDENTITY, LAST, RunFolder
 from pushforward.training.runs.replacement import held
-from pushforward.training.seeding import seeded
+from pushforward.training.seeding import apart, seeded
 from pushforward.training.streaming import stream_head
 from pushforward.training.trainer import make_trainer, quiet_lightning
 from pushforward.training.units import Unit
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from pushforward.training.module import FlowTraining
 
 
+@apart
 def fit(
     flow: Flow,
     train: Any,
@@ -138,7 +139,7 @@ def fit(
             works there. A run that stands there already is kept in ``out/.previous`` until the new one has ended.
         resume: go on from ``out/last.ckpt``. Where the validation data are others than before, the best weights are
             chosen anew, on these alone.
-        seed: of the shuffling and the draws; None leaves the global random state to go on.
+        seed: of the shuffling and the draws, apart from the global random state; None lets that one go on.
         progress: show a live line on a terminal, a plain line now and then elsewhere.
 
     Raises:

@@ -2,9 +2,43 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
 import torch
 
 from pushforward.seeds import check_seed
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def apart(training: Callable[P, R]) -> Callable[P, R]:
+    """Let a training with a ``seed`` (or one that goes on with its own) leave the global random state as it was.
+
+    What is drawn after ``fit(..., seed=0)`` would otherwise be what was drawn after ``torch.manual_seed(0)`` before it:
+    a test set equal to the training set.
+
+    Example:
+        >>> train = apart(lambda *, seed=None: torch.manual_seed(seed))
+        >>> _ = torch.manual_seed(0)
+        >>> before = torch.rand(())
+        >>> train(seed=0).initial_seed()
+        0
+        >>> bool(torch.rand(()) == before)
+        False
+    """
+
+    @functools.wraps(training)
+    def call(*arguments: P.args, **named: P.kwargs) -> R:
+        if named.get("seed") is None and not named.get("resume"):
+            return training(*arguments, **named)
+        devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+        with torch.random.fork_rng(devices):
+            return training(*arguments, **named)
+
+    return call
 
 
 def seeded(seed: int | None) -> int:

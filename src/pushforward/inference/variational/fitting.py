@@ -26,6 +26,7 @@ from pushforward.seeds import check_seed
 from pushforward.training.compiling import Compile, Compiled, compiles
 from pushforward.training.gradients import clip_, scaled_norm
 from pushforward.training.schedules import cosine
+from pushforward.training.seeding import apart
 from pushforward.training.stopping import Limits
 from pushforward.transforms import Transform
 
@@ -36,6 +37,7 @@ LARGEST_GRADIENT = 10.0
 """Gradients are shortened to this length."""
 
 
+@apart
 def fit_posterior(
     log_density: Any,
     flow: Flow,
@@ -77,7 +79,7 @@ def fit_posterior(
             with a standardisation, as the models do, and posteriors far from 0 or of another scale than 1.
         compile: compile the flow while it is trained; by default where the steps ahead surely pay for it.
         draws: samples of the flow by which it is judged.
-        seed: of the draws; None leaves the global random state to go on.
+        seed: of the draws, apart from the global random state; None lets that one go on.
 
     Returns:
         The posterior; it warns where Pareto-k is above 0.7, and where samples lie at the edge of the flow's splines.
