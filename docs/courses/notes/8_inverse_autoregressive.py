@@ -106,7 +106,7 @@ images = torch.eye(6).repeat_interleave(6, 0).reshape(6, 1, 6, 6)  # six picture
 flow = pf.models.vae(shape=(1, 6, 6), levels=2, latents=3, posterior="iaf", hidden=48)
 warm_up = pf.training.ELBO(warmup_steps=50)
 x = images[torch.randint(6, (1000,))]
-pf.fit(flow, x, objective=warm_up, max_steps=200, learning_rate=5e-3, ema=None, seed=0, progress=False)
+pf.fit(flow, x, objective=warm_up, max_steps=STEPS, learning_rate=5e-3, ema=None, seed=0, progress=False)
 with torch.no_grad():
     bound = flow.log_prob(images).mean()
     tighter = flow.importance_log_prob(images, importance_samples=100).mean()
