@@ -21,12 +21,12 @@ import torch
 import pushforward as pf
 
 SHORT = "PUSHFORWARD_SHORT" in os.environ
-STEPS, TOLERANCE = (150, 0.2) if SHORT else (1000, 0.05)
+STEPS, TOLERANCE = (150, 0.2) if SHORT else (1000, 0.1)
 
 torch.manual_seed(0)
 correlation = 0.8
 z = torch.randn(4000, 2) @ torch.linalg.cholesky(torch.tensor([[1.0, correlation], [correlation, 1.0]])).T
-x = torch.stack([z[:, 0].exp(), z[:, 1] ** 3], -1)  # a heavy-tailed column, and one that is heavier
+x = torch.stack([z[:, 0].exp(), z[:, 1] + z[:, 1] ** 3 / 3], -1)  # two columns with heavier tails than a normal
 
 # %% [markdown]
 # A monotone map of each variable changes the marginals and leaves the copula as it is. That can be seen in ranks, which
@@ -82,12 +82,10 @@ with torch.no_grad():
 # %%
 if importlib.util.find_spec("pyvinecopulib"):
     vine = pf.models.copula(features=2, marginals="tails", copula="vine")
-    pf.fit(vine, x, max_steps=50, learning_rate=2e-2, ema=None, seed=0, progress=False)
+    pf.fit(vine, x, max_steps=STEPS, learning_rate=2e-2, ema=None, seed=0, progress=False)
     with torch.no_grad():
-        alone = pf.Flow(vine.transform, pf.distributions.StandardNormal((2,)))
-        by_vine = (vine.log_prob(x) - alone.log_prob(x)).mean().item()
-    print(f"nats gained by the vine {by_vine:.3f}")
-    assert by_vine > 0.3
+        print(f"nats per row: vine {vine.log_prob(x).mean():.3f}, Gaussian copula {flow.log_prob(x).mean():.3f}")
+        assert vine.log_prob(x).mean() > independent.log_prob(x).mean() + 0.2
 
 # %% [markdown]
 # **Exercise.** Two variables have correlation zero. May they have a copula other than the uniform one, and can a
@@ -100,13 +98,12 @@ if importlib.util.find_spec("pyvinecopulib"):
 # %% tags=["answer"]
 first = torch.randn(3000)
 bent = torch.stack([first, first.square() + 0.3 * torch.randn(3000)], -1)
-gains = {}
-for kind in ("gaussian", "flow"):
+nats = {}
+for kind in ("independence", "gaussian", "flow"):
     torch.manual_seed(0)
     model = pf.models.copula(features=2, marginals="splines", copula=kind)
     pf.fit(model, bent, max_steps=STEPS, learning_rate=1e-2, ema=None, seed=0, progress=False)
     with torch.no_grad():
-        alone = pf.Flow(model.transform, pf.distributions.StandardNormal((2,)))
-        gains[kind] = (model.log_prob(bent) - alone.log_prob(bent)).mean().item()
-print("nats gained by the copula:", gains)
-assert gains["gaussian"] < 0.05 and gains["flow"] > gains["gaussian"] + 0.1
+        nats[kind] = model.log_prob(bent).mean().item()
+print("nats per row:", nats)
+assert nats["gaussian"] < nats["independence"] + 0.05 and nats["flow"] > nats["gaussian"] + 0.3
