@@ -10,8 +10,21 @@ import pytest
 from lessons import COURSES, load_notebooks, run_lesson
 
 LESSONS = sorted(COURSES.glob("*/*.py"))
-SLOW = {"lecture/3_two_dimensions", "lecture/5_partitions", "tutorial/2_bounds", "tutorial/5_training_and_walking"}
-"""Lessons that take more than five seconds in short mode."""
+SLOW = {
+    "lecture/1_one_dimension",
+    "lecture/3_two_dimensions",
+    "lecture/5_partitions",
+    "lecture/7_many_small_steps",
+    "notes/7_one_after_the_other",
+    "notes/8_inverse_autoregressive",
+    "notes/9_inverse_problems",
+    "notes/10_glow_and_clips",
+    "notes/11_copulas",
+    "notes/12_forerunners",
+    "tutorial/2_bounds",
+    "tutorial/5_training_and_walking",
+}
+"""Lessons that take more than four seconds in short mode."""
 
 
 def name(lesson: Path) -> str:

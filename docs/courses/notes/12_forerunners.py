@@ -104,5 +104,7 @@ assert 0 < nats["RAD"] < nats["RealNVP"]
 many = pf.distributions.StandardNormal((100,))
 drawn = many.sample(1000)
 gap = many.log_prob(torch.zeros(100)) - many.log_prob(drawn).mean()
-print(f"the centre is {gap:.1f} nats likelier than a sample, the nearest of which is {drawn.norm(dim=-1).min():.1f} away")
+print(
+    f"the centre is {gap:.1f} nats likelier than a sample, the nearest of which is {drawn.norm(dim=-1).min():.1f} away"
+)
 assert abs(gap - 50) < 2 and drawn.norm(dim=-1).min() > 6

@@ -86,7 +86,9 @@ flow = pf.models.gated_pixelcnn(shape=(1, 5, 5), levels=2, context=label, layers
 stripes = torch.zeros(2, 1, 5, 5, dtype=torch.long)
 stripes[0, :, ::2], stripes[1, :, :, ::2] = 1, 1  # label 0: rows, label 1: columns
 labels = torch.randint(2, (400,))
-pf.fit(flow, (stripes[labels], labels), max_steps=200, batch_size=64, learning_rate=1e-2, ema=None, seed=0, progress=False)
+pf.fit(
+    flow, (stripes[labels], labels), max_steps=200, batch_size=64, learning_rate=1e-2, ema=None, seed=0, progress=False
+)
 drawn = flow.sample(20, context=torch.tensor(1))
 assert (drawn == stripes[1]).float().mean() > 0.95
 
