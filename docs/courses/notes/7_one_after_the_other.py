@@ -68,7 +68,7 @@ for name, model in models.items():
     with torch.no_grad():
         lost[name] = (moons.log_prob(unseen) - model.log_prob(unseen)).mean().item()
 print("nats per point below the truth:", lost)
-assert all(0 < value for value in lost.values())
+assert all(value > 0 for value in lost.values())
 assert max(lost, key=lost.get) == "one normal after the other"
 
 plots.density_2d(models["RNADE, mixtures of ten"], (-1.8, 2.8, -1.3, 1.8))

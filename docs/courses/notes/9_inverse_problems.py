@@ -15,7 +15,6 @@ import os
 
 import torch
 
-import pushforward as pf
 from pushforward.data.inverse import InverseKinematics
 from pushforward.inference import ConditionalInvertibleNetwork, InvertibleNetwork, rejection_sample, resimulation_error
 
