@@ -49,9 +49,9 @@ print({tuple(event.tolist()): round(mass.item(), 3) for event, mass in zip(every
 assert abs(masses.sum() - 1) < 1e-5 and masses[0] + masses[-1] > 0.9
 
 # %% [markdown]
-# For real numbers each factor is a density. RNADE takes a mixture of normals; and a factor that is *one* normal, of mean
-# $\mu_i$ and deviation $\sigma_i$, makes a flow of the model, $z_i = (x_i - \mu_i) / \sigma_i$. Several of those, in
-# changing orders, are MAF. The notes like that its paper compares honestly; so let us, with a density that is known.
+# For real numbers each factor is a density. RNADE takes a mixture of normals; and a factor that is *one* normal, of
+# mean $\mu_i$ and deviation $\sigma_i$, makes a flow of the model, $z_i = (x_i - \mu_i) / \sigma_i$. Several of those,
+# in changing orders, are MAF. The notes like that its paper compares honestly; so let us, with a density that is known.
 
 # %%
 moons = pf.data.toy("moons")

@@ -118,8 +118,8 @@ assert str(flow.accuracy) == "lower bound" and bound < tighter + 0.5
 # section 11.10 the notes say that a neural Gaussian copula amounts to that. How much of the gap above would it close?
 
 # %% [markdown] tags=["answer"]
-# Little: the parabola is symmetric in $z_1$, so the best normal has no correlation to learn. Correlations tilt, and only
-# a map that is not linear bends.
+# Little: the parabola is symmetric in $z_1$, so the best normal has no correlation to learn. Correlations tilt, and
+# only a map that is not linear bends.
 
 # %% tags=["answer"]
 torch.manual_seed(0)
