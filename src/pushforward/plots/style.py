@@ -22,7 +22,19 @@ BASE_MAP = "Greys"
 
 
 def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> None:
-    """Write a figure; the file's ending chooses the format (png, pdf, svg). A killed run leaves no half file."""
+    """Write a figure; the file's ending chooses the format (png, pdf, svg). A killed run leaves no half file.
+
+    Raises:
+        FileError: if the file cannot be written.
+        ValueError: for an ending that is no format of matplotlib.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "empty.svg"
+        >>> save(new_figure(2, 1), path)
+        >>> "<svg" in path.read_text()
+        True
+    """
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=dpi)
 

@@ -118,6 +118,10 @@ def check_graph(transform: Transform, x: Tensor, context: Tensor | None = None) 
 
     Raises:
         AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_graph(pf.transforms.Elementwise(pf.scalar.Affine(), (2,)), torch.randn(4, 2))
     """
     if transform.draws or not transform.capturable:
         return
