@@ -55,8 +55,8 @@ class TableFile:
         names: the columns that are read.
 
     Raises:
-        DataError: by ``choose``, for a column that there is not; by ``read`` and ``chunks``, if the file is damaged or has
-            no rows.
+        DataError: by ``choose``, for a column that there is not; by ``read`` and ``chunks``, if the file is damaged or
+            has no rows.
         UsageError: by ``choose``, if every column is dropped.
 
     Example:
@@ -65,7 +65,7 @@ class TableFile:
         >>> _ = path.write_text("height,weight\\n1.7,60\\n1.8,75\\n")
         >>> table = open_table(path)
         >>> table.names, table.choose(drop=["height"]).read()["weight"].tolist()
-        (('height', 'weight'), [60.0, 75.0])
+        (('height', 'weight'), [60, 75])
     """
 
     path: Path

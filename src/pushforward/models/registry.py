@@ -27,17 +27,11 @@ def model(name: str, **least: int) -> Callable[[Recipe], Recipe]:
         UsageError: the name is taken.
 
     Example:
-        >>> import pushforward as pf
-        >>> @model("doctest-shift", features=2)
-        ... def shift(features: int = 2) -> Flow:
-        ...     base = pf.distributions.StandardNormal((features,))
-        ...     return Flow([pf.transforms.Elementwise(pf.scalar.Affine(), (features,))], base)
-        >>> pf.build("doctest-shift", features=3).event_shape
-        torch.Size([3])
-        >>> pf.build("doctest-shift", features=1)
+        >>> @model("planar")
+        ... def flat(features: int = 2) -> Flow: ...
         Traceback (most recent call last):
             ...
-        pushforward.errors.UsageError: ...
+        pushforward.errors.UsageError: register expects a new name, got 'planar', which is taken: choose another
     """
 
     def add(recipe: Recipe) -> Recipe:

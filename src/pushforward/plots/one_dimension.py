@@ -85,7 +85,7 @@ def draw_latent_histogram(axes: Axes, flow: Flow | ConditionedFlow, data: ArrayL
         >>> axes = new_figure(3, 3).subplots()
         >>> draw_latent_histogram(axes, nsf(features=1, layers=1), torch.randn(100))
         >>> [text.get_text() for text in axes.get_legend().get_texts()]
-        ['base', 'latents']
+        ['latents', 'base']
     """
     drawn = DrawnFlow.of(flow, 1)
     _draw_latents(axes, drawn, drawn.encode(points(data, 1)))

@@ -165,7 +165,7 @@ def steps_2d(flow: Flow | ConditionedFlow, data: ArrayLike | Tensor, *, columns:
         >>> from pushforward.transforms import Planar
         >>> flow = Flow([Planar(2), Planar(2)], StandardNormal((2,)))
         >>> [axes.get_title() for axes in steps_2d(flow, torch.randn(50, 2)).axes]
-        ['data', '1 Planar', '2 Planar']
+        ['data', '1: Planar', '2: Planar']
     """
     drawn = DrawnFlow.of(flow, 2)
     x = points(data, 2)[:DATA_ONLY]

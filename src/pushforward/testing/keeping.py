@@ -121,7 +121,9 @@ def check_graph(transform: Transform, x: Tensor, context: Tensor | None = None) 
 
     Example:
         >>> import pushforward as pf
-        >>> check_graph(pf.transforms.Elementwise(pf.scalar.Affine(), (2,)), torch.randn(4, 2))
+        >>> transform = pf.transforms.UniformDequantization(256, event_dims=1)
+        >>> transform.draws, check_graph(transform, torch.zeros(4, 2))
+        (True, None)
     """
     if transform.draws or not transform.capturable:
         return

@@ -39,8 +39,8 @@ class PortableFlow:
         batch_size: how many events the networks see at once; it changes the speed, never a bit.
 
     Raises:
-        CodecError: by ``push`` and ``bits``, for events of another shape, type or range, or that would not be decoded to
-            themselves; by ``pop`` and ``preview``, where what is decoded lies outside of the range.
+        CodecError: by ``push`` and ``bits``, for events of another shape, type or range, or that would not be decoded
+            to themselves; by ``pop`` and ``preview``, where what is decoded lies outside of the range.
 
     Example:
         >>> import pushforward as pf

@@ -38,8 +38,8 @@ class Misspecification(Sentence):
     Example:
         >>> usual = torch.tensor([1.0, 2.0, 3.0])
         >>> found = Misspecification(0.9, torch.tensor([0.1, 0.2, 0.3]), torch.tensor([2.5, 9.0]), usual)
-        >>> found.p_value, found.p_values
-        (0.25, tensor([0.5000, 0.2500]))
+        >>> found.p_value, found.p_values.tolist()
+        (0.25, [0.5, 0.25])
     """
 
     value: float
