@@ -80,7 +80,7 @@ class SavedModel(Generic[Opened]):
 
     Raises:
         UsageError: by ``of``, for what is no flow, no fitted `FlowDensity` and no path of one.
-        CheckpointError: by ``of`` and ``read``, if a file cannot be read.
+        CheckpointError: by ``of``, ``read`` and ``open``, if a file is missing or damaged.
 
     Example:
         >>> import pushforward as pf

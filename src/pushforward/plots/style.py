@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pushforward.extras import requires
-from pushforward.files import atomic_path
+from pushforward.files import atomic_path, choose_writer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,7 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> Non
 
     Raises:
         FileError: if the file cannot be written.
-        ValueError: for an ending that is no format of matplotlib.
+        UsageError: for an ending that is no format of matplotlib.
 
     Example:
         >>> import pathlib, tempfile
@@ -35,6 +35,7 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> Non
         >>> "<svg" in path.read_text()
         True
     """
+    choose_writer(path, tuple(f".{ending}" for ending in figure.canvas.get_supported_filetypes()))
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=dpi)
 

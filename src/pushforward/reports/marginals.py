@@ -48,7 +48,7 @@ def share_table(data: ArrayLike, samples: ArrayLike, values: Sequence[object], n
         name: of the column.
 
     Raises:
-        ValueError: if a place is negative or beyond the values.
+        IndexError, ValueError: if a place is negative or beyond the values.
 
     Example:
         >>> share_table([0.0, 1.0, 1.0, 1.0], [0.0, 1.0, np.nan, np.nan], ["run", "swim"], "sport").rows

@@ -31,7 +31,7 @@ class InverseSolver:
         flow: to save, to score and to sample by itself.
 
     Raises:
-        UsageError: by ``posterior``, if the flow takes no context.
+        UsageError: by ``fit``, if the flow takes no context.
         ShapeError, DataError: by ``fit``, for parameters and observations that are not as many, or not of the declared
             shapes; by ``posterior``, for what is no observation.
         TrainingError: by ``fit``, if the loss is no longer finite.

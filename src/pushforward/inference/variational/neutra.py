@@ -29,7 +29,8 @@ class WarpedDensity:
         flow: whose latents they are.
 
     Raises:
-        UsageError: by ``to_latents``, for parameters that are not named as declared.
+        ShapeError: for latents or parameters of other shapes.
+        DataError: by ``to_latents``, for parameters that are no numbers.
 
     Example:
         >>> import pushforward as pf
