@@ -90,6 +90,22 @@ def public(room: str) -> dict[str, Any]:
     return {name: value for name, value in offered.items() if inspect.isclass(value) or inspect.isroutine(value)}
 
 
+def method_docstrings() -> dict[str, str]:
+    """The docstring of every public method and property of our public classes, or of what it overrides."""
+    classes = {value for room in ROOMS for value in public(room).values() if inspect.isclass(value)}
+    named = {(cls, name) for cls in classes for name in dir(cls) if not name.startswith("_")}
+    return {
+        f"{cls.__qualname__}.{name}": inspect.getdoc(getattr(cls, name)) or "" for cls, name in named if ours(cls, name)
+    }
+
+
+def ours(cls: type, name: str) -> bool:
+    """Whether a class of Pushforward has defined an attribute of a class, as a method or property."""
+    home = next(each for each in cls.__mro__ if name in vars(each))
+    defined = vars(home)[name]
+    return home.__module__.startswith(TOP) and (isinstance(defined, property) or inspect.isroutine(defined))
+
+
 def takes_nothing(value: Any) -> bool:
     """Whether a caller gives it nothing that could be wrong."""
     interface = getattr(value, "_is_protocol", False)

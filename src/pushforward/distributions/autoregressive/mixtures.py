@@ -59,6 +59,7 @@ class MixtureConditional(Part):
         """Draw from ``f``, as many values as ``like`` has."""
 
     def log_prob(self, x: Tensor, parameters: Tensor) -> Tensor:
+        """The log-density of each value, that of the mixture of its parameters."""
         logits, location, log_scale = self._components(parameters)
         components = self.log_density(x.unsqueeze(-1), location, log_scale)
         return torch.logsumexp(torch.log_softmax(logits, -1) + components, -1)

@@ -56,6 +56,7 @@ class _Rated(ModulePart):
 
     @property
     def rate(self) -> Tensor:
+        """The rates ``beta``, positive whatever was learned."""
         return self.log_rate.clamp(-MAX_LOG_RATE, MAX_LOG_RATE).exp()
 
 

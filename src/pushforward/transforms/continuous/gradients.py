@@ -64,6 +64,8 @@ class Checkpoints(Part):
         rows: Rows,
         span: tuple[float, float],
     ) -> tuple[Tensor, Statistics]:
+        """Return the end of :meth:`DormandPrince.solve`, of whose steps no graph is held: they are taken again, one by
+        one, when gradients are asked for."""
         parameters = dict(velocity.named_parameters())
         wanted = any(each is not None and each.requires_grad for each in (start, *rows, *parameters.values()))
         if not (torch.is_grad_enabled() and wanted):
