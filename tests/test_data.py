@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -696,3 +697,11 @@ def test_dataset_refuses_mixed_shapes_and_fractions() -> None:
         data.Dataset("x", x + 0.5, x, x, levels=3)
     with pytest.raises(DataError, match="empty"):
         data.Dataset("x", x, torch.zeros(0, 2), x)
+
+
+@pytest.mark.parametrize("waves", [data.tones, data.chirps])
+def test_waveforms_are_as_many_and_as_long_as_asked_for(waves: Callable[..., torch.Tensor]) -> None:
+    assert waves(0).shape == (0, 64) and waves(3, 1).shape == (3, 1)
+    for count, length in [(-1, 8), (3, 0), (2.5, 8)]:
+        with pytest.raises(UsageError, match=f"{waves.__name__} expects a whole number"):
+            waves(count, length)

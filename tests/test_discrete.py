@@ -38,6 +38,7 @@ from pushforward.transforms import (
     OneHotAutoregressive,
     bipartite,
     masks,
+    multipartite,
     quadripartite,
 )
 
@@ -272,6 +273,8 @@ def test_multipartite_rejects_wrong_parts() -> None:
             Multipartite((4,), parts, operations, SMALL)
     with pytest.raises(pf.errors.UsageError, match="first"):
         Multipartite((4,), (2, 2), (shift, shift), SMALL, first_operations=(shift, None))
+    with pytest.raises(pf.errors.UsageError, match="at least 2 count, got count=0"):
+        multipartite((4,), 0, shift, SMALL)
 
 
 def test_interlace_orders_from_coarse_to_fine() -> None:

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from docstring_template import CHECKS, missing, public_docstrings
+from docstring_template import CHECKS, first_sentence, method_docstrings, missing, public_docstrings
 
 OWED = tomllib.loads((Path(__file__).parent / "docstrings_owed.toml").read_text())
 docstrings = functools.cache(public_docstrings)
@@ -23,6 +23,13 @@ def test_no_docstring_misses_what_it_did_not_miss(check: str) -> None:
 def test_what_is_mended_leaves_the_list(check: str) -> None:
     mended = set(OWED[check]) - missing(check, docstrings())
     assert not mended, f"take these off the list of {check} in tests/docstrings_owed.toml: {sorted(mended)}"
+
+
+def test_every_method_of_a_public_class_says_what_it_does() -> None:
+    silent = sorted(name for name, text in method_docstrings().items() if not first_sentence(text))
+    assert not silent, (
+        f"these methods expect a sentence each, of their own or of the class that declares them: {silent}"
+    )
 
 
 GOOD = """A shift, ``z = x + t``.

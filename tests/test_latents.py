@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,6 +50,15 @@ def test_both_ways_end_at_the_images() -> None:
     for path in (straight, spherical):
         between = interpolate(multiscale(), test[:3], test[3:6], steps=4, path=path)
         assert between[:, 0].equal(test[:3]) and between[:, -1].equal(test[3:6])
+
+
+@pytest.mark.parametrize("path", [straight, spherical])
+def test_no_level_is_left_behind_on_the_way(path: Any) -> None:
+    one, two = (torch.ones(1, 2),), (torch.ones(1, 2), torch.ones(1, 3))
+    with pytest.raises(pf.errors.ShapeError, match="of the same levels and shapes"):
+        path(one, two, 0.5)
+    with pytest.raises(pf.errors.ShapeError, match=r"\(1, 2\).*\(1, 3\)"):
+        path(two[:1], two[1:], 0.5)
 
 
 def test_an_event_is_itself_at_strength_zero_and_the_mean_moves_to_the_other_mean() -> None:

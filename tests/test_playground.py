@@ -21,7 +21,7 @@ from pushforward.playground import bending
 from pushforward.playground.learning import Learning, build
 from pushforward.playground.messages import SHEET, Limits, Start, read
 from pushforward.playground.pictures import Pictures
-from pushforward.playground.server import LARGEST_MESSAGE, PAGES
+from pushforward.playground.server import LARGEST_MESSAGE, PAGES, serve
 
 SMALL = {"density": "moons", "flow": "realnvp", "depth": 2, "bins": 4}
 LIMITS = Limits(64, [32, 32], 3)
@@ -275,3 +275,9 @@ def test_many_starts_and_garbage_do_not_pile_up(server: tuple[str, int]) -> None
             raw.sendall(os.urandom(20_000))
     assert request(address)[0] == 200
     assert memory(pid) - before < 100
+
+
+@pytest.mark.parametrize("port", [-1, 70000, "80", None])
+def test_a_port_that_is_none_is_refused(port: Any) -> None:
+    with pytest.raises(UsageError, match="a port from 0 to 65535"):
+        serve(port=port)

@@ -337,3 +337,10 @@ def test_a_grid_of_images_has_no_holes_where_their_number_allows(count: int, row
     assert page.shape[:2] == (rows * 58 + 2, columns * 58 + 2)
     black = (page == 0).sum() / (56 * 56)
     assert black == count
+
+
+@pytest.mark.parametrize("name", ["figure.foo", "figure"])
+def test_a_figure_of_no_known_ending_is_refused_by_its_name(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=rf"{name}: expected a name that ends in .*\.png"):
+        plots.save(plots.scatter_2d(torch.randn(5, 2)), tmp_path / name)
+    assert not list(tmp_path.iterdir())

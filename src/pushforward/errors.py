@@ -6,7 +6,16 @@ from typing import Any
 
 
 class PushforwardError(Exception):
-    """Base of every error that Pushforward raises on purpose."""
+    """Base of every error that Pushforward raises on purpose.
+
+    Example:
+        >>> import pushforward as pf
+        >>> try:
+        ...     pf.load("nowhere.safetensors")
+        ... except pf.errors.PushforwardError as error:
+        ...     print(type(error).__name__, "-", error)
+        CheckpointError - nowhere.safetensors expects a model file, got nothing there
+    """
 
 
 class UsageError(PushforwardError, ValueError):

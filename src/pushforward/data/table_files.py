@@ -53,6 +53,19 @@ class TableFile:
         path: the file.
         format: how it is read.
         names: the columns that are read.
+
+    Raises:
+        DataError: by ``choose``, for a column that there is not; by ``read`` and ``chunks``, if the file is damaged or
+            has no rows.
+        UsageError: by ``choose``, if every column is dropped.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "people.csv"
+        >>> _ = path.write_text("height,weight\\n1.7,60\\n1.8,75\\n")
+        >>> table = open_table(path)
+        >>> table.names, table.choose(drop=["height"]).read()["weight"].tolist()
+        (('height', 'weight'), [60, 75])
     """
 
     path: Path
@@ -107,6 +120,9 @@ class TableFile:
 
 def is_table(path: str | os.PathLike[str]) -> bool:
     """Whether the name is that of a table.
+
+    Raises:
+        TypeError: if this is no path.
 
     Example:
         >>> is_table("a.csv"), is_table("A.TSV.gz"), is_table("a.parquet"), is_table("a.npz")

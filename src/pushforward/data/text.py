@@ -18,6 +18,9 @@ ALPHABET = " abcdefghijklmnopqrstuvwxyz"
 def encode_text(text: str) -> Tensor:
     """Return a text's characters as integers ``(N,)``: in lower case, all that is none of ``a ... z`` a single space.
 
+    Raises:
+        AttributeError, TypeError: if this is no text.
+
     Example:
         >>> encode_text("Oh dear! Oh").int().tolist()
         [15, 8, 0, 4, 5, 1, 18, 0, 15, 8]

@@ -19,6 +19,10 @@ class Estimate:
     Attributes:
         value: the estimate.
         error: its standard error, by the delta method; too small where few of the weights are large.
+
+    Example:
+        >>> print(Estimate(-1.23456, 0.0123))
+        -1.235 +- 0.012
     """
 
     value: float

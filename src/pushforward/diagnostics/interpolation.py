@@ -19,10 +19,14 @@ Way = Callable[[Latents, Latents, float], Latents]
 def straight(first: Latents, second: Latents, weight: float) -> Latents:
     """Return ``(1 - t) a + t b`` of the latents of every level.
 
+    Raises:
+        ShapeError: if the two have not the same levels, of the same shapes.
+
     Example:
         >>> straight((torch.zeros(1, 2),), (torch.ones(1, 2),), 0.25)
         (tensor([[0.2500, 0.2500]]),)
     """
+    _check_levels("straight", first, second)
     return tuple(torch.lerp(start, end, weight) for start, end in zip(first, second))
 
 
@@ -34,6 +38,9 @@ def spherical(first: Latents, second: Latents, weight: float) -> Latents:
     through its inside, where there are none. Where the two point the same way, or opposite ways, that have no single
     great circle, the way is straight.
 
+    Raises:
+        ShapeError: if the two have not the same levels, of the same shapes.
+
     Source: White (2016), Sampling generative networks, arXiv:1609.04468.
 
     Example:
@@ -41,6 +48,7 @@ def spherical(first: Latents, second: Latents, weight: float) -> Latents:
         >>> halfway
         tensor([[0.7071, 0.7071]])
     """
+    _check_levels("spherical", first, second)
     start, end = (_direction(_one_vector(levels)) for levels in (first, second))
     # By halves: the arc cosine of a product has lost the digits of small angles.
     angle = 2 * torch.atan2((end - start).norm(dim=-1), (end + start).norm(dim=-1))
@@ -86,6 +94,12 @@ def interpolate(flow: Flow, first: Tensor, second: Tensor, steps: int = 8, path:
         ends = latents(flow, first), latents(flow, second)
         walk = [path(*ends, weight) for weight in torch.linspace(0, 1, steps).tolist()]
         return decode_walk(flow, walk)
+
+
+def _check_levels(owner: str, first: Latents, second: Latents) -> None:
+    shapes, others = ([tuple(level.shape) for level in levels] for levels in (first, second))
+    if shapes != others:
+        raise ShapeError(f"{owner} expects latents of the same levels and shapes, got {shapes} and {others}")
 
 
 def _one_vector(levels: Latents) -> Tensor:

@@ -20,7 +20,7 @@ Latents = Sequence[Tensor | None]
 
 
 class Distribution(ModulePart):
-    r"""A distribution over the events of a space, conditional on a context or not.
+    r"""A distribution ``x ~ p(x | c)`` over the events of a space, conditional on a context or not.
 
     To write one, derive from this class, set ``support`` (and ``context``, where there is one) and write
     :meth:`forward`, the log-density of checked events, and :meth:`draw`. Shapes follow ``torch.distributions``:
@@ -32,6 +32,12 @@ class Distribution(ModulePart):
         accuracy: what ``log_prob`` is: exact, a lower bound or an estimate.
         reparametrised: whether samples carry gradients to the parameters, so that :meth:`rsample` exists.
         finishes: whether :meth:`finish` fits anything.
+
+    Raises:
+        ShapeError: if events or contexts do not fit the spaces.
+        UsageError: for a temperature that is not positive.
+
+    Source: Dillon et al. (2017), TensorFlow Distributions, arXiv:1711.10604, for the shapes and the names.
 
     Example:
         >>> import pushforward as pf

@@ -32,6 +32,8 @@ class GivenParameters(Distribution):
     Raises:
         UsageError: if the event has no dimension.
 
+    Source: Kingma, Welling (2013), Auto-Encoding Variational Bayes, arXiv:1312.6114, appendix C.
+
     Example:
         >>> from pushforward.distributions import BernoulliMass
         >>> likelihood = GivenParameters(BernoulliMass(), (1, 2, 2))
@@ -76,6 +78,10 @@ class GaussianConditional(Part):
     r"""A normal of one number, ``x = mu + exp(s) e``.
 
     Parameters per element, in this order: the mean, the log-scale, bounded to +-7.
+
+    Shapes: element by element, ``x`` and its log-density are ``(...)``, parameters ``(..., P)`` with ``P = 2``.
+
+    Source: Kingma, Welling (2013), Auto-Encoding Variational Bayes, arXiv:1312.6114, appendix C.2.
 
     Example:
         >>> round(GaussianConditional().log_prob(torch.zeros(1), torch.zeros(1, 2)).item(), 4)

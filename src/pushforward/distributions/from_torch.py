@@ -17,7 +17,8 @@ Torch = torch.distributions.Distribution
 
 
 class FromTorch(Distribution):
-    r"""A ``torch.distributions`` object as a base; :class:`Flow` puts it around such an object by itself.
+    r"""A ``torch.distributions`` object as a base, ``log p(x) = sum_i log p_i(x_i)`` over its batch; :class:`Flow` puts
+    it around such an object by itself.
 
     What is the object's batch becomes part of the event, so ``Normal(torch.zeros(2), 1.0)`` is a distribution of
     vectors of two. Where a parameter requires gradients (an ``nn.Parameter``, or what torch made of one) its value is
@@ -30,6 +31,8 @@ class FromTorch(Distribution):
     Raises:
         UsageError: if it is something else, one whose support is no space that is known, or one whose support would
             move as it learns.
+
+    Source: Dillon et al. (2017), TensorFlow Distributions, arXiv:1711.10604, whose design such objects follow.
 
     Example:
         >>> base = FromTorch(torch.distributions.Laplace(torch.zeros(2), 1.0))

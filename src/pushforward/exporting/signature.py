@@ -15,6 +15,10 @@ class Port:
         shape: of one event's part of it.
         kind: "events", "latents", "context" or "log-density"; of random numbers, which the caller draws, "normal" (of
             mean 0 and variance 1) or "uniform" (from 0 to 1).
+
+    Example:
+        >>> Port("x", (3, 32, 32), "events").shape
+        (3, 32, 32)
     """
 
     name: str
@@ -29,6 +33,11 @@ class Signature:
     Attributes:
         method: log_prob, encode, decode or sample.
         inputs, outputs: in order.
+
+    Example:
+        >>> signature = Signature("log_prob", (Port("x", (2,), "events"),), (Port("log_prob", (), "log-density"),))
+        >>> signature.input_names, signature.output_names
+        (['x'], ['log_prob'])
     """
 
     method: str

@@ -25,6 +25,10 @@ class ConditionedFlow(torch.distributions.Distribution):
 
     The moments and the entropy are estimates from 4096 draws, the same at each call.
 
+    Raises:
+        ShapeError: if the context is missing or does not fit the flow, or values are not of its events' shape.
+        NotImplementedError: for what a flow does not know, as ``cdf``.
+
     Example:
         >>> import pushforward as pf
         >>> flow = pf.Flow([pf.transforms.Elementwise(pf.scalar.Affine(), (2,))], pf.distributions.StandardNormal((2,)))

@@ -20,6 +20,10 @@ class ExPostFlow(Flow):
         transform: from the latent of the flow before to its own, of parts that start from data; a list is chained.
         base: its base, as a rule a ``VineCopula``.
 
+    Raises:
+        UsageError: if there is no transform, or it does not lead onto the base's space.
+        DataError: from :meth:`finish`, of an empty batch.
+
     Source: Ghosh, Sajjadi, Vergari, Black, Schoelkopf (2020), arXiv:1903.12436, section 4 (ex-post density estimation).
 
     Example:

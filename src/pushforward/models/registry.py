@@ -25,6 +25,13 @@ def model(name: str, **least: int) -> Callable[[Recipe], Recipe]:
 
     Raises:
         UsageError: the name is taken.
+
+    Example:
+        >>> @model("planar")
+        ... def flat(features: int = 2) -> Flow: ...
+        Traceback (most recent call last):
+            ...
+        pushforward.errors.UsageError: register expects a new name, got 'planar', which is taken: choose another
     """
 
     def add(recipe: Recipe) -> Recipe:

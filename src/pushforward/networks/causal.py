@@ -37,6 +37,8 @@ class CausalNetwork(ModulePart):
     Raises:
         UsageError: if ``outputs`` is no multiple of ``inputs``, or the context is no vector.
 
+    Source: Bengio, Bengio (2000), Modeling High-Dimensional Discrete Data with Multi-Layer Neural Networks, NIPS 12.
+
     Example:
         >>> import pushforward as pf
         >>> network = pf.networks.MADE(3, 6)

@@ -24,8 +24,13 @@ class Clipped(ModulePart):
         network: the factory of the network within.
         bound: the farthest number that is told from those beyond, ``B``.
 
+    Shapes: ``x`` is ``(..., inputs)``, the result ``(..., outputs)``.
+
     Raises:
         UsageError: if the bound is not positive.
+
+    Source: Dinh, Sohl-Dickstein, Larochelle, Pascanu (2019), A RAD approach to deep mixture models, arXiv:1903.07714,
+    for the limit at the edge; that clipping gives it is ours.
 
     Example:
         >>> import torch

@@ -115,6 +115,8 @@ class DenseMLP(_Dense):
     Raises:
         ShapeError: if the input or the context does not have the features stated.
 
+    Source: Huang, Liu, van der Maaten, Weinberger (2017), Densely Connected Convolutional Networks, arXiv:1608.06993.
+
     Example:
         >>> DenseMLP(3, 5)(torch.randn(2, 3)).shape
         torch.Size([2, 5])
@@ -155,6 +157,11 @@ class ReZero(ModulePart):
     Args:
         network: the network; its last layer, if it starts at zero, gets a random start here.
 
+    Shapes: ``x`` and ``y`` are of the shapes of the network inside.
+
+    Raises:
+        nothing of its own: what the network inside raises.
+
     Example:
         >>> ReZero(DenseMLP(3, 5))(torch.randn(2, 3)).abs().sum().item()
         0.0
@@ -177,6 +184,13 @@ class Rezeroed(Part):
 
     Args:
         network: the factory of the networks inside.
+
+    Shapes: of inputs and outputs as the networks inside, ``(..., inputs)`` and ``(..., outputs)`` of vectors.
+
+    Raises:
+        nothing of its own: what the factory raises.
+
+    Source: Bachlechner, Majumder, Mao, Cottrell, McAuley (2020), ReZero is All You Need, arXiv:2003.04887.
 
     Example:
         >>> Rezeroed(DenseMLP)(3, 5, 0)(torch.ones(2, 3)).shape

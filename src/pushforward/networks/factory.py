@@ -19,6 +19,9 @@ class NetworkFactory(Protocol):
     """A callable that makes a conditioner: ``network(inputs, outputs, context)``, for instance a network class or
     ``functools.partial(MLP, hidden=(64, 64))``. ``context`` is a number of features, or the shape of an image.
 
+    Source: Papamakarios, Nalisnick, Rezende, Mohamed, Lakshminarayanan (2021), arXiv:1912.02762, section 3.1, for
+    conditioners.
+
     Example:
         >>> from functools import partial
         >>> import torch, pushforward as pf
@@ -35,6 +38,12 @@ class Joined(ModulePart):
 
     Args:
         module: any module that maps ``(..., inputs + context)`` to ``(..., outputs)``.
+
+    Raises:
+        RuntimeError: from the module, if the features of the two do not add up to what it takes.
+
+    Source: Mirza, Osindero (2014), Conditional Generative Adversarial Nets, arXiv:1411.1784, where a condition enters
+    so.
 
     Example:
         >>> network = Joined(nn.Linear(5, 4))

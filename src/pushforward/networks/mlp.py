@@ -21,8 +21,12 @@ class MLP(ModulePart):
         hidden: widths of the hidden layers; one number stands for two.
         activation: makes the activation between layers.
 
+    Shapes: ``x`` is ``(..., inputs)``, the result ``(..., outputs)``, the context ``(..., context)``.
+
     Raises:
         ShapeError: if the context is missing or does not have ``context`` features.
+
+    Source: Rumelhart, Hinton, Williams (1986), Learning representations by back-propagating errors, Nature 323.
 
     Example:
         >>> import torch
@@ -65,8 +69,12 @@ class DetachedMLP(MLP):
     Args:
         inputs, outputs, context, hidden, activation: as in :class:`MLP`.
 
+    Shapes: ``x`` is ``(..., inputs)``, the result ``(..., outputs)``.
+
     Raises:
         ShapeError: if the context is missing or does not have ``context`` features.
+
+    Source: Bengio, Leonard, Courville (2013), arXiv:1308.3432, for the gradient that is a stand-in.
 
     Example:
         >>> import torch

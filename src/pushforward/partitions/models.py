@@ -33,7 +33,17 @@ Opened = TypeVar("Opened")
 
 
 class ScoresRows(Protocol):
-    """What scores the rows of a data frame."""
+    """What scores the rows of a data frame.
+
+    Example:
+        >>> class Ages:
+        ...     columns = ("age",)
+        ...     def log_density(self, rows):
+        ...         return np.log(0.02 * np.exp(-0.02 * rows["age"].to_numpy()))
+        >>> model: ScoresRows = Ages()
+        >>> model.log_density(pd.DataFrame({"age": [0.0, 50.0]})).round(2)
+        array([-3.91, -4.91])
+    """
 
     @property
     def columns(self) -> tuple[str, ...] | None:
@@ -44,7 +54,17 @@ class ScoresRows(Protocol):
 
 
 class DrawsRows(Protocol):
-    """What draws the rows of a data frame."""
+    """What draws the rows of a data frame.
+
+    Example:
+        >>> class Coins:
+        ...     def draw(self, rows, seed, first=0):
+        ...         sides = np.random.default_rng(seed).integers(2, size=rows)
+        ...         return pd.DataFrame({"number": np.arange(first, first + rows), "side": sides})
+        >>> model: DrawsRows = Coins()
+        >>> model.draw(3, seed=0, first=10)["number"].tolist()
+        [10, 11, 12]
+    """
 
     def draw(self, rows: int, seed: int, first: int = 0) -> pd.DataFrame:
         """So many new rows; the same for the same seed. The ``first`` of them has that place among all that are drawn,
@@ -57,6 +77,10 @@ class SavedModel(Generic[Opened]):
     Args:
         files: the content of each file by its name.
         opener: makes of a folder with these files what scores or draws; a function at the top level of a module.
+
+    Raises:
+        UsageError: by ``of``, for what is no flow, no fitted `FlowDensity` and no path of one.
+        CheckpointError: by ``of``, ``read`` and ``open``, if a file is missing or damaged.
 
     Example:
         >>> import pushforward as pf

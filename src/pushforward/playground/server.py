@@ -24,6 +24,7 @@ HOST = "127.0.0.1"
 PAGES = 4
 #: Bytes of the largest message that is read.
 LARGEST_MESSAGE = 64 * 1024
+_LAST_PORT = 65535
 # Messages of a page that wait to be read before the page itself must wait.
 _WAITING = 8
 # Seconds in which a client must have said what it wants, and in which a page must answer a ping.
@@ -56,9 +57,22 @@ def serve(
         token: the secret in the address; by default a new one.
 
     Raises:
-        UsageError: the port is taken.
+        UsageError: the port is none, or taken.
         MissingExtraError: without the extra ``play``.
+
+    Example:
+        >>> def interrupt(address):
+        ...     print(address.startswith("http://127.0.0.1:"), address.endswith("/secret/"))
+        ...     raise KeyboardInterrupt
+        >>> try:
+        ...     serve(opened=interrupt, token="secret")
+        ... except KeyboardInterrupt:
+        ...     print("closed")
+        True True
+        closed
     """
+    if not isinstance(port, int) or not 0 <= port <= _LAST_PORT:
+        raise UsageError(f"serve expects a port from 0 to {_LAST_PORT}, got {port!r}")
     with requires("play", purpose="the playground"):
         import websockets  # noqa: F401
 

@@ -27,14 +27,39 @@ def strips(clips: Tensor, path: str | os.PathLike[str], *, maximum: float | None
         ShapeError: these are no clips of grey or coloured frames.
         UsageError: another ending.
         FileError: the file cannot be written.
+
+    Example:
+        >>> import tempfile, pathlib, torch
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "clips.png"
+        >>> strips(torch.rand(2, 5, 1, 8, 8), path)
+        >>> path.is_file()
+        True
     """
     _check_clips(clips)
     image_grid(clips.flatten(0, 1), path, maximum=maximum, columns=clips.shape[1])
 
 
 def film(clips: Tensor, path: str | os.PathLike[str], *, maximum: float | None = None) -> None:
-    """Write clips ``(N, T, C, H, W)`` side by side as one animated ``.gif`` that begins again; arguments and errors as
-    in `strips`."""
+    """Write clips ``(N, T, C, H, W)`` side by side as one animated ``.gif`` that begins again.
+
+    Args:
+        clips: as in `strips`.
+        path: where to, ``.gif``.
+        maximum: the value that is white.
+
+    Raises:
+        ShapeError: these are no clips of grey or coloured frames.
+        UsageError: another ending.
+        FileError: the file cannot be written.
+
+    Example:
+        >>> import tempfile, pathlib, torch
+        >>> from PIL import Image
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "clips.gif"
+        >>> film(torch.rand(2, 5, 1, 8, 8), path)
+        >>> Image.open(path).n_frames
+        5
+    """
     with requires("plots", purpose="a film"):
         from PIL import Image
 

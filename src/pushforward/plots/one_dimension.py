@@ -51,12 +51,42 @@ def flow_1d(flows: Flow | ConditionedFlow | Mapping[str, Flow | ConditionedFlow]
 
 
 def draw_1d(axes: Sequence[Axes], flow: Flow | ConditionedFlow, data: ArrayLike | Tensor, title: str) -> None:
-    """Fill three axes with a row of :func:`flow_1d`."""
+    """Fill three axes with a row of :func:`flow_1d`.
+
+    Raises:
+        ShapeError: if the flow's events are not of shape ``(1,)``, it is at several contexts, or the data are not
+            ``(n,)`` or ``(n, 1)``.
+        UsageError: for what is no flow.
+        DataError: if there are no data, or one is not finite.
+
+    Example:
+        >>> from pushforward.models import nsf
+        >>> from pushforward.plots.style import new_figure
+        >>> axes = new_figure(9, 3).subplots(1, 3)
+        >>> draw_1d(axes, nsf(features=1, layers=1), torch.randn(100), "before")
+        >>> [each.get_xlabel() for each in axes]
+        ['x', 'x', 'z']
+    """
     _draw_row(axes, DrawnFlow.of(flow, 1), points(data, 1), title)
 
 
 def draw_latent_histogram(axes: Axes, flow: Flow | ConditionedFlow, data: ArrayLike | Tensor) -> None:
-    """Draw the histogram of the data's latents under the base's density."""
+    """Draw the histogram of the data's latents under the base's density.
+
+    Raises:
+        ShapeError: if the flow's events are not of shape ``(1,)``, it is at several contexts, or the data are not
+            ``(n,)`` or ``(n, 1)``.
+        UsageError: for what is no flow.
+        DataError: if there are no data, or one is not finite.
+
+    Example:
+        >>> from pushforward.models import nsf
+        >>> from pushforward.plots.style import new_figure
+        >>> axes = new_figure(3, 3).subplots()
+        >>> draw_latent_histogram(axes, nsf(features=1, layers=1), torch.randn(100))
+        >>> [text.get_text() for text in axes.get_legend().get_texts()]
+        ['latents', 'base']
+    """
     drawn = DrawnFlow.of(flow, 1)
     _draw_latents(axes, drawn, drawn.encode(points(data, 1)))
 

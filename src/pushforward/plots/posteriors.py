@@ -46,6 +46,9 @@ def ranks(calibration: RankCalibration, names: Sequence[str] | None = None, *, b
         names: of the parameters, and of the quantity behind them.
         bins: of the histograms, at most.
 
+    Raises:
+        UsageError: if there are fewer names than are drawn.
+
     Example:
         >>> import torch
         >>> from pushforward.diagnostics import sbc
@@ -135,6 +138,9 @@ def classifier(test: TwoSampleTest, *, bins: int = 30) -> Figure:
         test: what `pushforward.diagnostics.c2st` gives.
         bins: of the histograms.
 
+    Raises:
+        MissingExtraError: without matplotlib, the extra ``plots``.
+
     Example:
         >>> import torch
         >>> from pushforward.diagnostics import c2st
@@ -160,6 +166,9 @@ def predictive(check: PredictiveCheck, names: Sequence[str] | None = None, *, bi
         check: what `pushforward.diagnostics.posterior_predictive` gives; of more than 12 features the first are drawn.
         names: of the features.
         bins: of the histograms.
+
+    Raises:
+        UsageError: if there are fewer names than are drawn.
 
     Example:
         >>> import torch

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pushforward.extras import requires
-from pushforward.files import atomic_path
+from pushforward.files import atomic_path, choose_writer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,20 @@ BASE_MAP = "Greys"
 
 
 def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> None:
-    """Write a figure; the file's ending chooses the format (png, pdf, svg). A killed run leaves no half file."""
+    """Write a figure; the file's ending chooses the format (png, pdf, svg). A killed run leaves no half file.
+
+    Raises:
+        FileError: if the file cannot be written.
+        UsageError: for an ending that is no format of matplotlib.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "empty.svg"
+        >>> save(new_figure(2, 1), path)
+        >>> "<svg" in path.read_text()
+        True
+    """
+    choose_writer(path, tuple(f".{ending}" for ending in figure.canvas.get_supported_filetypes()))
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=dpi)
 

@@ -95,6 +95,14 @@ def flow_2d(
     Raises:
         ShapeError: if the flow's events are not of shape ``(2,)``, or it is at several contexts.
         UsageError: for what is no flow, or a stochastic one, whose inverse draws.
+
+    Example:
+        >>> from pushforward.distributions import StandardNormal
+        >>> from pushforward.transforms import Elementwise
+        >>> from pushforward.scalar import Affine
+        >>> flow = Flow([Elementwise(Affine(), (2,))], StandardNormal((2,)))
+        >>> len(flow_2d(flow, torch.randn(50, 2)).axes)
+        5
     """
     drawn = DrawnFlow.of(flow, 2)
     drawn.check_repeatable()
@@ -118,6 +126,14 @@ def warped_grid(flow: Flow | ConditionedFlow, data: ArrayLike | Tensor) -> Figur
 
     Raises:
         ShapeError, UsageError: as :func:`flow_2d`.
+
+    Example:
+        >>> from pushforward.distributions import StandardNormal
+        >>> from pushforward.transforms import Elementwise
+        >>> from pushforward.scalar import Affine
+        >>> flow = Flow([Elementwise(Affine(), (2,))], StandardNormal((2,)))
+        >>> len(warped_grid(flow, torch.randn(50, 2)).axes[0].lines)
+        42
     """
     drawn = DrawnFlow.of(flow, 2)
     drawn.check_repeatable()
@@ -143,6 +159,13 @@ def steps_2d(flow: Flow | ConditionedFlow, data: ArrayLike | Tensor, *, columns:
 
     Raises:
         ShapeError, UsageError: as :func:`flow_2d`.
+
+    Example:
+        >>> from pushforward.distributions import StandardNormal
+        >>> from pushforward.transforms import Planar
+        >>> flow = Flow([Planar(2), Planar(2)], StandardNormal((2,)))
+        >>> [axes.get_title() for axes in steps_2d(flow, torch.randn(50, 2)).axes]
+        ['data', '1: Planar', '2: Planar']
     """
     drawn = DrawnFlow.of(flow, 2)
     x = points(data, 2)[:DATA_ONLY]

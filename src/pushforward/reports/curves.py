@@ -23,6 +23,9 @@ def training_curve(metrics: Path) -> Figure | None:
     Args:
         metrics: the run's ``metrics.csv``.
 
+    Raises:
+        KeyError, ValueError: if the file is no record of a training.
+
     Example:
         >>> import tempfile
         >>> metrics = Path(tempfile.mkdtemp()) / "metrics.csv"

@@ -22,6 +22,10 @@ def marginal_table(data: ArrayLike, samples: ArrayLike, names: Sequence[str]) ->
         data, samples: numbers; those that are missing are left out.
         names: of the columns; of many the first are shown.
 
+    Raises:
+        IndexError: if there are more names than columns.
+        ValueError: if these are no numbers.
+
     Example:
         >>> table = marginal_table(np.zeros((4, 1)), np.ones((4, 1)), ["height"])
         >>> [row[:3] for row in table.rows]
@@ -42,6 +46,9 @@ def share_table(data: ArrayLike, samples: ArrayLike, values: Sequence[object], n
         data, samples: places in ``values``; those that are missing are left out.
         values: of the column; of many the most frequent are shown.
         name: of the column.
+
+    Raises:
+        IndexError, ValueError: if a place is negative or beyond the values.
 
     Example:
         >>> share_table([0.0, 1.0, 1.0, 1.0], [0.0, 1.0, np.nan, np.nan], ["run", "swim"], "sport").rows

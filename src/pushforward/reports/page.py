@@ -47,7 +47,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG with what it shows: ``caption`` stands below it, ``alt`` is for whoever cannot see it."""
+    """A PNG with what it shows: ``caption`` stands below it, ``alt`` is for whoever cannot see it.
+
+    Example:
+        >>> from pushforward.plots.style import new_figure
+        >>> picture = Picture.of_figure(new_figure(2, 1), "Nothing yet.", "an empty picture")
+        >>> 'alt="an empty picture" width="220" height="110"' in picture.html()
+        True
+    """
 
     content: bytes
     caption: str
@@ -77,7 +84,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A subject of a report: a heading, what there is to say, and tables and pictures in their order."""
+    """A subject of a report: a heading, what there is to say, and tables and pictures in their order.
+
+    Example:
+        >>> Section("Score", "Of held-out data.", [Table(["nats"], [[2.5]])]).content[0].rows
+        [[2.5]]
+    """
 
     title: str
     text: str = ""

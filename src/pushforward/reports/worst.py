@@ -22,6 +22,9 @@ def unlikely_rows(log_prob: ArrayLike, rows: Sequence[Sequence[object]] | NDArra
         rows: their values; of many columns the first are shown.
         names: of the columns.
 
+    Raises:
+        IndexError: if there are fewer rows than log-densities.
+
     Example:
         >>> unlikely_rows([-1.0, -9.0], [["a"], ["b"]], ["letter"]).rows
         [(1, -9.0, 'b'), (0, -1.0, 'a')]

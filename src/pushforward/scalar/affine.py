@@ -18,6 +18,8 @@ class Additive(ScalarBijection):
 
     Parameters per element: the shift ``t``. The derivative is 1.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 1``.
+
     Example:
         >>> z, log_dz = Additive().forward(torch.tensor([1.0]), torch.tensor([[0.5]]))
         >>> z.item(), log_dz.item()
@@ -42,6 +44,8 @@ class Affine(ScalarBijection):
 
     Args:
         bound: the largest absolute log-scale; it keeps ``exp`` finite however large the network's output.
+
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 2``.
 
     Raises:
         UsageError: a bound that is not positive.
@@ -118,6 +122,9 @@ class GatedAffine(ScalarBijection):
     Args:
         start: ``s`` where the network emits zero; the gate is then nearly open, ``sigmoid(2) = 0.88``.
 
+    Raises:
+        nothing: whatever a network emits is bounded.
+
     Example:
         >>> z, log_dz = GatedAffine(start=0.0).forward(torch.tensor([1.0]), torch.tensor([[0.0, 3.0]]))
         >>> z.item(), round(log_dz.exp().item(), 4)
@@ -151,6 +158,8 @@ class Scaling(ScalarBijection):
 
     Args:
         bound: the largest absolute log-scale; it keeps ``exp`` finite however large the network's output.
+
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 1``.
 
     Raises:
         UsageError: a bound that is not positive.

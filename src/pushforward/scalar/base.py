@@ -30,6 +30,9 @@ class ScalarBijection(Part):
         reach: where the map can be bent by its parameters; None where it is everywhere. A flow of splines sees
             nothing of data outside of their box.
 
+    Source: Papamakarios, Nalisnick, Rezende, Mohamed, Lakshminarayanan (2021), Normalizing Flows for Probabilistic
+    Modeling and Inference, arXiv:1912.02762, section 3.1, which calls them transformers.
+
     Example:
         >>> import torch
         >>> class Cubed(ScalarBijection):

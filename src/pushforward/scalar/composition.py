@@ -25,9 +25,14 @@ class Composition(ScalarBijection):
     Args:
         *bijections: the functions, the first to be applied first.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = P_1 + ... + P_n``.
+
     Raises:
         UsageError: no function, what is not a scalar bijection, a function learned per dimension (``num_shared``), or
             one that does not lead onto the domain of the next.
+
+    Source: Papamakarios, Nalisnick, Rezende, Mohamed, Lakshminarayanan (2021), Normalizing Flows for Probabilistic
+    Modeling and Inference, arXiv:1912.02762, section 3.1: increasing functions of increasing ones.
 
     Example:
         >>> from pushforward.scalar import Affine, Sigmoid
@@ -85,9 +90,15 @@ class ConicalCombination(ScalarBijection):
     Args:
         *bijections: the functions; all lead from the reals onto the reals.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with
+    ``P = P_1 + ... + P_K + K + 1``.
+
     Raises:
         UsageError: no function, what is not a scalar bijection, one that is not from the reals onto the reals, or one
             learned per dimension.
+
+    Source: Papamakarios, Nalisnick, Rezende, Mohamed, Lakshminarayanan (2021), Normalizing Flows for Probabilistic
+    Modeling and Inference, arXiv:1912.02762, section 3.1 (combination-based transformers).
 
     Example:
         >>> from pushforward.scalar import Affine, LeakyReLU

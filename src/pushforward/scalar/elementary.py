@@ -21,6 +21,9 @@ from pushforward.spaces import Interval
 class Sigmoid(ScalarBijection):
     r"""``z = 1 / (1 + exp(-x))``, from the reals onto ``(0, 1)``. No parameters.
 
+    Source: Dinh, Sohl-Dickstein, Bengio (2016), RealNVP, arXiv:1605.08803, section 4.1, which maps latents to pixels
+    so.
+
     Example:
         >>> z, log_dz = Sigmoid().forward(torch.tensor([0.0, -200.0]), torch.empty(2, 0))
         >>> z[0].item(), log_dz[1].item()
@@ -45,6 +48,8 @@ class Sigmoid(ScalarBijection):
 class Logit(ScalarBijection):
     r"""``z = log(x / (1 - x))``, from ``(0, 1)`` onto the reals: the inverse of :class:`Sigmoid`. No parameters.
 
+    Source: Dinh, Sohl-Dickstein, Bengio (2016), RealNVP, arXiv:1605.08803, section 4.1, for pixels.
+
     Example:
         >>> z, log_dz = Logit().forward(torch.tensor([0.5, 0.0]), torch.empty(2, 0))
         >>> z[0].item(), bool(z[1].isfinite())
@@ -67,6 +72,11 @@ class Logit(ScalarBijection):
 class Exp(ScalarBijection):
     r"""``z = exp(x)``, from the reals onto the positive numbers. No parameters.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 0``.
+
+    Source: Kucukelbir, Tran, Ranganath, Gelman, Blei (2017), Automatic Differentiation Variational Inference,
+    arXiv:1603.00788, whose transform of positive numbers is the inverse, the logarithm.
+
     Example:
         >>> z, log_dz = Exp().forward(torch.tensor([0.0, 1e6]), torch.empty(2, 0))
         >>> z[0].item(), bool(z[1].isfinite()), log_dz[1].item()
@@ -88,6 +98,11 @@ class Exp(ScalarBijection):
 
 class Softplus(ScalarBijection):
     r"""``z = log(1 + exp(x))``, from the reals onto the positive numbers. No parameters.
+
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 0``.
+
+    Source: Dugas, Bengio, Belisle, Nadeau, Garcia (2001), Incorporating Second-Order Functional Knowledge for Better
+    Option Pricing, NIPS 13.
 
     Example:
         >>> z, log_dz = Softplus().forward(torch.tensor([0.0, 1e6]), torch.empty(2, 0))
@@ -113,6 +128,10 @@ class Softplus(ScalarBijection):
 
 class Tanh(ScalarBijection):
     r"""``z = tanh(x)``, from the reals onto ``(-1, 1)``. No parameters.
+
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 0``.
+
+    Source: Haarnoja, Zhou, Abbeel, Levine (2018), Soft Actor-Critic, arXiv:1801.01290, appendix C, for bounded actions.
 
     Example:
         >>> z, log_dz = Tanh().forward(torch.tensor([0.0, 1e6]), torch.empty(2, 0))
@@ -141,8 +160,12 @@ class LeakyReLU(ScalarBijection):
     Args:
         slope: the slope on the negative side, positive.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 0``.
+
     Raises:
         UsageError: a slope that is not positive.
+
+    Source: Maas, Hannun, Ng (2013), Rectifier nonlinearities improve neural network acoustic models, ICML workshop.
 
     Example:
         >>> LeakyReLU(0.5).forward(torch.tensor([3.0, -2.0]), torch.empty(2, 0))[0]

@@ -40,6 +40,8 @@ class IntegralNetwork(ScalarBijection):
         nodes: the intervals of the quadrature; it has ``nodes + 1`` points.
         bound: the integrand is a network inside ``(-bound, bound)``.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 3 hidden + 2``.
+
     Raises:
         UsageError: a size below 1 or a bound that is not positive.
 

@@ -60,6 +60,8 @@ class LogisticMixtureCDF(_CDF):
     Raises:
         UsageError: no component.
 
+    Source: Ho, Chen, Srinivas, Duan, Abbeel (2019), Flow++, arXiv:1902.00275.
+
     Example:
         >>> z, log_dz = LogisticMixtureCDF(components=1).forward(torch.tensor([0.0]), torch.zeros(1, 3))
         >>> z.item(), round(log_dz.exp().item(), 4)
@@ -74,10 +76,16 @@ class GaussianMixtureCDF(_CDF):
     r"""The CDF of a mixture of Gaussians, ``z = sum_k pi_k Phi((x - mu_k) / s_k)``, onto ``(0, 1)``: with a uniform
     base the flow's density is the mixture's.
 
-    Parameters, raises and inverse as :class:`LogisticMixtureCDF`; zeros too give nearly ``sigmoid(x)``.
+    Parameters and inverse as :class:`LogisticMixtureCDF`; zeros too give nearly ``sigmoid(x)``.
 
     Args:
         components: how many Gaussians are mixed.
+
+    Raises:
+        UsageError: no component.
+
+    Source: Ho, Chen, Srinivas, Duan, Abbeel (2019), Flow++, arXiv:1902.00275, with Gaussians in the place of its
+    logistics.
 
     Example:
         >>> z, log_dz = GaussianMixtureCDF(components=1).forward(torch.tensor([0.0]), torch.zeros(1, 3))

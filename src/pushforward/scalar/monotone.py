@@ -41,6 +41,8 @@ class DeepDenseSigmoidal(ScalarBijection):
         layers: the number of layers.
         width: the numbers between two layers.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)``.
+
     Raises:
         UsageError: one of the sizes is below 1.
 
@@ -106,10 +108,19 @@ class DeepDenseSigmoidal(ScalarBijection):
 
 
 class DeepSigmoidal(DeepDenseSigmoidal):
-    r"""The deep sigmoidal flow: a composition of layers ``logit(sum_k w_k sigmoid(a_k x + b_k))`` (Huang, Krueger,
-    Lacoste, Courville 2018, Neural Autoregressive Flows, arXiv:1804.00779).
+    r"""The deep sigmoidal flow: a composition of layers ``h(x) = logit(sum_k w_k sigmoid(a_k x + b_k))`` (Huang,
+    Krueger, Lacoste, Courville 2018, Neural Autoregressive Flows, arXiv:1804.00779).
 
     It is :class:`DeepDenseSigmoidal` with one number between the layers.
+
+    Args:
+        units: the sigmoids of a layer, ``K``.
+        layers: the number of layers.
+
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)``.
+
+    Raises:
+        UsageError: one of the sizes is below 1.
 
     Example:
         >>> network = DeepSigmoidal(units=4, layers=2)

@@ -38,6 +38,8 @@ class RoundedShift(ScalarBijection):
     Args:
         unit: the order of magnitude of the data, so that networks emit numbers around 1.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 1``.
+
     Raises:
         UsageError: for a unit that is not positive.
 
@@ -77,6 +79,8 @@ class CyclicShift(ScalarBijection):
     Args:
         levels: how many values there are.
         unit: the order of magnitude of a shift, so that networks emit numbers around 1.
+
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 1``.
 
     Raises:
         UsageError: for fewer than one level or a unit that is not positive.

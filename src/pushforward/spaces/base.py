@@ -123,6 +123,9 @@ class Space(Part):
 class Anything(Space):
     """Whatever the neighbours are: the domain of what only moves elements about.
 
+    Raises:
+        UsageError: if ``shape`` is no whole number or several of them.
+
     Example:
         >>> from pushforward.spaces import Integers
         >>> Anything((ANY, 4)).fits(Integers(0, 3, (2, 4)))
@@ -161,6 +164,9 @@ def as_shape(shape: int | Sequence[int]) -> torch.Size:
 
 def fits_shape(one: Sequence[int], other: Sequence[int]) -> bool:
     """Whether two shapes are equal where both are known.
+
+    Raises:
+        nothing.
 
     Example:
         >>> fits_shape((3, ANY), (3, 8)), fits_shape((3,), (3, 1))

@@ -16,6 +16,9 @@ from pushforward.spaces.base import Anything, Space, all_of_event, as_shape, ind
 class Reals(Space):
     """All real numbers, ``R^shape``.
 
+    Raises:
+        UsageError: if ``shape`` is no whole number or several of them.
+
     Example:
         >>> Reals((3,)).dimensions, Reals((3,)).constraint.event_dim
         (3, 1)

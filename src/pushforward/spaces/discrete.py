@@ -70,6 +70,9 @@ class Integers(Space):
 class Categories(Integers):
     """The numbers ``0 ... classes - 1`` as names without an order: a network sees them one-hot.
 
+    Raises:
+        UsageError: for no class.
+
     Example:
         >>> Categories(3, (2,)).features(torch.tensor([0.0, 2.0]))
         tensor([1., 0., 0., 0., 0., 1.])
@@ -100,6 +103,9 @@ class Categories(Integers):
 
 class OneHot(Space):
     """One-hot vectors, ``D`` of ``K`` numbers each of which one is 1 and the others are 0.
+
+    Raises:
+        nothing.
 
     Example:
         >>> OneHot(2, 3).contains(torch.eye(3)[[0, 2]])

@@ -82,6 +82,9 @@ class Product(Space):
 def product_of(elements: Sequence[Space]) -> Space:
     """Return the space of vectors with these elements, each of shape ``()``; neighbours of one kind together.
 
+    Raises:
+        UsageError: of no element.
+
     Example:
         >>> from pushforward.spaces import Circle, Reals
         >>> product_of([Reals(), Reals(), Circle()])

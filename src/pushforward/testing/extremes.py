@@ -104,6 +104,9 @@ def networks_of(part: nn.Module, prefix: str = "") -> dict[str, nn.Module]:
     """Return the networks of a composition by name: the outermost modules with parameters in it that are neither
     transforms nor distributions, nor kernels of stochastic layers.
 
+    Raises:
+        AttributeError: if this is no module.
+
     Example:
         >>> import pushforward as pf
         >>> layer = pf.transforms.Coupling(pf.transforms.masks.halves(4), pf.scalar.Affine(), pf.networks.MLP)

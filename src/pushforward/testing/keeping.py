@@ -118,6 +118,12 @@ def check_graph(transform: Transform, x: Tensor, context: Tensor | None = None) 
 
     Raises:
         AssertionError: if not, with what was seen.
+
+    Example:
+        >>> import pushforward as pf
+        >>> transform = pf.transforms.Dequantization(256, event_dims=1)
+        >>> transform.draws is not None, check_graph(transform, torch.zeros(4, 2))
+        (True, None)
     """
     if transform.draws or not transform.capturable:
         return

@@ -24,6 +24,9 @@ Module = TypeVar("Module", bound=nn.Module)
 def randomise(module: Module, scale: float = 0.5, generator: torch.Generator | None = None) -> Module:
     """Move all parameters off their start, so that layers that begin at zero take part in a check.
 
+    Raises:
+        AttributeError: if this is no module.
+
     Example:
         >>> bool(randomise(nn.Linear(2, 2, bias=False)).weight.any())
         True

@@ -21,6 +21,10 @@ class Reference(Distribution):
     Args:
         support: the space; reals where it is one that takes anything.
 
+    Raises:
+        AttributeError: if the support is no space.
+        ShapeError: by ``log_prob``, for events of another shape than the space's.
+
     Example:
         >>> Reference(Interval(0.0, 2.0, (1,))).log_prob(torch.tensor([1.0])).exp().item()
         0.5

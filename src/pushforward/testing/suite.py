@@ -114,6 +114,10 @@ def check_scalar(scalar: ScalarBijection, x: Tensor, *, without: Collection[str]
     Raises:
         AssertionError: where a law is broken, with what was seen.
         UsageError: for a name that no law has, or fewer than 8 numbers.
+
+    Example:
+        >>> import pushforward as pf
+        >>> check_scalar(pf.scalar.Affine(), torch.randn(8), without=["graph", "saving", "extremes"])
     """
     if x.dim() != 1 or len(x) < 8 or len(x) % 2:
         raise UsageError(f"check_scalar expects an even number of numbers, 8 or more, got a tensor of {tuple(x.shape)}")

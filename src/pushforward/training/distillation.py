@@ -30,7 +30,8 @@ def match_activations(teacher: Flow) -> Objective:
     Raises:
         UsageError: unless both flows are chains of the same number of layers.
 
-    Source: Abbeel, CS294-158 lecture 3; van den Oord et al. (2017), Parallel WaveNet, arXiv:1711.10433.
+    Source: Abbeel, Yan, Frans, Wu (2024), CS294-158, lecture 3; van den Oord et al. (2017), Parallel WaveNet,
+    arXiv:1711.10433.
 
     Example:
         >>> import torch

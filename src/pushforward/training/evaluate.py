@@ -41,6 +41,13 @@ class Evaluation:
         log_prob_draws_error: the standard error of an estimate's ``log_prob`` over its draws, which more events do not
             lessen where they share what is drawn; 0 of all else.
         bits_per_dim_draws_error: that of ``bits_per_dim``.
+
+    Example:
+        >>> import pushforward as pf
+        >>> flow = pf.Flow([pf.transforms.Elementwise(pf.scalar.Affine(), (2,))], pf.distributions.StandardNormal((2,)))
+        >>> found = evaluate(flow, torch.randn(1000, 2))
+        >>> found.events, found.accuracy.name, found.bits_per_dim == -found.log_prob / (2 * math.log(2))
+        (1000, 'EXACT', True)
     """
 
     log_prob: float

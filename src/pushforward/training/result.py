@@ -19,6 +19,13 @@ class FitResult:
         earlier_steps: how many of the steps were taken before a resume.
         reconstruction_error: in constant memory, the worst error with which an activation was found again, relative
             where it is above 1; None in ordinary memory, and where none had to be found.
+
+    Example:
+        >>> import torch, pushforward as pf
+        >>> flow = pf.Flow([pf.transforms.Elementwise(pf.scalar.Affine(), (1,))], pf.distributions.StandardNormal((1,)))
+        >>> result = pf.fit(flow, torch.randn(100, 1), max_steps=3, progress=False)
+        >>> result.steps, result.stopped, result.history[-1]["step"]
+        (3, 'steps', 3)
     """
 
     history: list[dict[str, float | None]] = field(repr=False)

@@ -41,6 +41,13 @@ class Transform(ModulePart):
         capturable: whether ``torch.compile(fullgraph=True)`` can capture it: False where how often something is done
             depends on the data, as in an adaptive solver.
 
+    Raises:
+        UsageError: if a class that derives from it sets no spaces.
+        ShapeError: if events or contexts do not fit the spaces.
+
+    Source: Nielsen, Jaini, Hoogeboom, Winther, Welling (2020), SurVAE Flows, arXiv:2007.02731, of which bijections are
+    a case.
+
     Example:
         >>> import pushforward as pf
         >>> layer = pf.transforms.Dequantization(4, event_dims=1)
@@ -204,7 +211,16 @@ def _reconstructed(
 
 
 class Bijection(Transform):
-    """A transform whose values are deterministic and whose inverse gives every ``x`` back.
+    """A transform whose values are deterministic and whose inverse gives every ``x`` back: ``f^-1(f(x)) = x``,
+    ``log p(x) = log p(f(x)) + log |det df/dx|``.
+
+    Shapes: ``x`` is ``batch_shape + event_shape``, ``log_det`` is ``batch_shape``.
+
+    Raises:
+        UsageError: if a class that derives from it sets no spaces.
+
+    Source: Papamakarios, Nalisnick, Rezende, Mohamed, Lakshminarayanan (2021), Normalizing Flows for Probabilistic
+    Modeling and Inference, arXiv:1912.02762, section 2.1.
 
     Example:
         >>> import pushforward as pf

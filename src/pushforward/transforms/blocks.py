@@ -23,8 +23,12 @@ class Blocks(Transform):
     Args:
         *parts: transforms of vectors, without contexts.
 
+    Shapes: ``x`` is ``(..., d_1 + ... + d_B)``, the blocks side by side, and so is ``z``; ``log_det`` is ``(...)``.
+
     Raises:
         UsageError: if a part is no transform of vectors, or takes a context.
+
+    Source: Golub, Van Loan (2013), Matrix Computations: the determinant of a block-diagonal Jacobian.
 
     Example:
         >>> from pushforward.transforms import CategoricalEncoding
@@ -113,8 +117,12 @@ class Repeated(Transform):
         transform: of vectors ``(d,)``, without a context.
         copies: how many blocks there are, ``C``.
 
+    Shapes: ``x`` is ``(..., C d)`` and so, where ``f`` keeps the size, is ``z``; ``log_det`` is ``(...)``.
+
     Raises:
         UsageError: if it is no transform of vectors, takes a context, or there are no copies.
+
+    Source: Zaheer et al. (2017), Deep Sets, arXiv:1703.06114: the simplest of the maps that commute with permutations.
 
     Example:
         >>> from pushforward.transforms import ActNorm

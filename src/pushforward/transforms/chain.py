@@ -30,6 +30,9 @@ class Chain(Transform):
             time. A part whose input does not come back to the last digits (it draws, its inverse stops at a tolerance,
             it uses the batch) keeps it. ``reconstruction_error`` says how well inputs were found again.
 
+    Shapes: ``x`` is ``batch_shape + event_shape`` of the first part, ``z`` is that of the last; ``log_det`` is
+    ``batch_shape``.
+
     Raises:
         UsageError: if there is no part, the parts do not fit, or their contexts differ; with ``recompute``, for float16
             and bfloat16, and for derivatives of gradients.

@@ -29,6 +29,8 @@ class Elementwise(Bijection):
     Raises:
         ShapeError: if the input does not end in ``event_shape``.
 
+    Source: Papamakarios, Nalisnick, Rezende, Mohamed, Lakshminarayanan (2021), arXiv:1912.02762: a diagonal Jacobian.
+
     Example:
         >>> from pushforward.scalar import Affine
         >>> z, log_det = Elementwise(Affine(), (3,))(torch.ones(2, 3))
@@ -84,6 +86,9 @@ class ConditionalElementwise(Bijection):
 
     Raises:
         ShapeError: if the input or the context does not fit, or the context is missing.
+
+    Source: Winkler, Worrall, Hoogeboom, Welling (2019), Learning Likelihoods with Conditional Normalizing Flows,
+    arXiv:1912.00042.
 
     Example:
         >>> from pushforward.networks import MLP

@@ -14,7 +14,8 @@ from pushforward.transforms.base import Transform
 
 
 class Inverse(Transform):
-    r"""The inverse of a transform as a transform: ``forward`` runs its ``inverse`` and the other way round.
+    r"""The inverse of a transform as a transform, ``z = f^-1(x)``: ``forward`` runs its ``inverse`` and the other way
+    round.
 
     The inverse of an autoregressive flow is the inverse autoregressive flow (Kingma et al. 2016, arXiv:1606.04934). A
     transform that draws in one direction alone is exact where that direction is the way to the data and a lower bound
@@ -23,6 +24,8 @@ class Inverse(Transform):
 
     Args:
         transform: the transform to turn round.
+
+    Shapes: what they are in the transform's other direction; ``log_det`` is of the batch's shape.
 
     Raises:
         UsageError: if the transform draws codes that overlap (``reads_back`` is False): backwards it would lose the

@@ -24,6 +24,10 @@ class Logit(Bijection):
         alpha: the inset, between 0 and 1.
         event_dims: 1 for vectors, 3 for images.
 
+    Raises:
+        UsageError: for an inset below 0, or of 1 and more.
+        ShapeError: if the input is no vector or, with 3 event dimensions, no image.
+
     Source: Papamakarios, Pavlakou, Murray (2017), arXiv:1705.07057, after Dinh et al. (2016), arXiv:1605.08803.
 
     Example:

@@ -13,7 +13,13 @@ Piece = tuple[NDArray[Any], bytes]
 
 @dataclass(frozen=True)
 class File:
-    """A file: its name (a path with ``/`` below the folder that it came from), its bytes, and its permissions."""
+    """A file: its name (a path with ``/`` below the folder that it came from), its bytes, and its permissions.
+
+    Example:
+        >>> file = File("notes/today.txt", b"rain", 0o644)
+        >>> file.name, len(file.content), oct(file.mode)
+        ('notes/today.txt', 4, '0o644')
+    """
 
     name: str
     content: bytes
@@ -25,6 +31,12 @@ class Entry:
     """One array of a file: its name, the kind of file it came from (0 for none), and what else that file needs.
 
     ``mode`` and ``size`` are the permissions and the bytes of that file; of several arrays the first one has them.
+
+    Example:
+        >>> import numpy as np
+        >>> entry = Entry(np.zeros((2, 4, 4), dtype=np.uint8), "pictures")
+        >>> entry.name, entry.array.nbytes, entry.kind
+        ('pictures', 32, 0)
     """
 
     array: NDArray[Any]

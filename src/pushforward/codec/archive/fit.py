@@ -15,7 +15,16 @@ _FEW_EVENTS = 64
 
 
 class MisfitWarning(UserWarning):
-    """The model takes many more bits for the data than for data of its own."""
+    """The model takes many more bits for the data than for data of its own.
+
+    Example:
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("error", MisfitWarning)
+        ...     warnings.warn("it takes 7.9 bits a dimension, and 1.2 for data of its own", MisfitWarning)
+        Traceback (most recent call last):
+            ...
+        pushforward.codec.archive.fit.MisfitWarning: it takes 7.9 bits a dimension, and 1.2 for data of its own
+    """
 
 
 def warn_of_misfit(model: CodecModel, encoded: Encoded) -> None:

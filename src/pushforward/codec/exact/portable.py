@@ -37,6 +37,18 @@ class PortableFlow:
         low, high: the range of the data's values.
         fingerprint: what identifies the model, of 16 bytes.
         batch_size: how many events the networks see at once; it changes the speed, never a bit.
+
+    Raises:
+        CodecError: by ``push`` and ``bits``, for events of another shape, type or range, or that would not be decoded
+            to themselves; by ``pop`` and ``preview``, where what is decoded lies outside of the range.
+
+    Example:
+        >>> import pushforward as pf
+        >>> model = pf.codec.export(pf.models.coarse_to_fine(shape=(1, 4, 4), levels=4, hidden=[4], blocks=1))
+        >>> images, coder = torch.arange(32).reshape(2, 1, 4, 4) % 4, AnsCoder()
+        >>> model.push(coder, images)
+        >>> torch.equal(model.pop(coder, 2), images)
+        True
     """
 
     starting_bits = 64

@@ -14,6 +14,19 @@ class ToyDensity(ABC):
 
     Attributes:
         bounds: the ends ``(low, high)`` of a square that holds nearly all of the mass.
+
+    Raises:
+        ShapeError: by ``log_prob``, for points that are not ``(..., 2)``.
+
+    Example:
+        >>> import math, torch
+        >>> class Normal(ToyDensity):
+        ...     def sample(self, n, generator=None):
+        ...         return torch.randn(n, 2, generator=generator)
+        ...     def _log_prob(self, x):
+        ...         return -0.5 * x.square().sum(-1) - math.log(2 * math.pi)
+        >>> Normal().log_prob(torch.zeros(3, 2)).exp()
+        tensor([0.1592, 0.1592, 0.1592])
     """
 
     bounds: tuple[float, float] = (-4.0, 4.0)

@@ -34,6 +34,13 @@ class Coverage(Sentence):
         ranks: ``(N,)``, how many draws lie nearer to the middle of the regions than the truth does.
         draws: how many there are for each truth.
         test: bands and the p-value.
+
+    Example:
+        >>> theta = torch.randn(200, 1, generator=torch.Generator().manual_seed(0))
+        >>> narrow = 0.2 * torch.randn(99, 200, 1, generator=torch.Generator().manual_seed(1))
+        >>> found = tarp(narrow, theta, torch.zeros(200, 1))
+        >>> found.draws, found.levels.shape == found.coverage.shape, found.p_value < 0.01
+        (99, True, True)
     """
 
     ranks: Tensor

@@ -29,6 +29,11 @@ class Discrepancy(Sentence):
     Attributes:
         value: the squared discrepancy, 0 in the mean where the two are the same (and then below 0 as often as above).
         null: the same of events that changed samples by chance, ``(permutations,)``.
+
+    Example:
+        >>> found = Discrepancy(0.3, torch.tensor([-0.1, 0.0, 0.1]))
+        >>> round(found.error, 3), found.p_value
+        (0.1, 0.25)
     """
 
     value: float

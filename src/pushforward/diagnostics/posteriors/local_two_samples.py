@@ -28,6 +28,11 @@ class LocalTest(Sentence):
         null: the same of classifiers of shuffled labels, ``(trials,)``.
         probabilities: what the classifier gives each draw to be the truth, ``(n,)``.
         draws: of the posterior at the observation, ``(n, D)``.
+
+    Example:
+        >>> chance = torch.tensor([0.01, 0.02, 0.05])
+        >>> LocalTest(0.04, chance, torch.tensor([0.7, 0.7]), torch.zeros(2, 1)).p_value
+        0.5
     """
 
     value: float

@@ -27,6 +27,12 @@ class PredictiveCheck(Sentence):
         observed: ``(F,)``.
         value: the Mahalanobis distance of the observation from half of the simulations.
         null: those of the other half, ``(n // 2,)``.
+
+    Example:
+        >>> simulations = torch.tensor([[0.0, 1.0], [1.0, 2.0], [2.0, 3.0]])
+        >>> check = PredictiveCheck(simulations, torch.tensor([1.0, 9.0]), 8.0, torch.tensor([1.0, 2.0, 3.0]))
+        >>> check.p_value, check.p_values
+        (0.25, tensor([1.0000, 0.5000]))
     """
 
     simulations: Tensor

@@ -26,6 +26,13 @@ class RankCalibration(Sentence):
         ranks: ``(N, Q)``, of each parameter and each quantity, from 0 to ``draws``.
         draws: how many draws the truth is ranked among.
         test: bands and p-values.
+
+    Example:
+        >>> theta = torch.randn(200, 1, generator=torch.Generator().manual_seed(0))
+        >>> narrow = 0.2 * torch.randn(99, 200, 1, generator=torch.Generator().manual_seed(1))
+        >>> found = sbc(narrow, theta, torch.zeros(200, 1))
+        >>> found.ranks.shape, found.draws, found.p_value < 0.01
+        (torch.Size([200, 1]), 99, True)
     """
 
     ranks: Tensor

@@ -34,6 +34,12 @@ class Misspecification(Sentence):
         null: the same of as many simulations, drawn anew for each trial, ``(trials,)``.
         distances: of each observation, the Mahalanobis distance from the simulations, ``(M,)``.
         usual_distances: those of simulations.
+
+    Example:
+        >>> usual = torch.tensor([1.0, 2.0, 3.0])
+        >>> found = Misspecification(0.9, torch.tensor([0.1, 0.2, 0.3]), torch.tensor([2.5, 9.0]), usual)
+        >>> found.p_value, found.p_values.tolist()
+        (0.25, [0.5, 0.25])
     """
 
     value: float

@@ -31,6 +31,12 @@ class TwoSampleTest(Sentence):
         error: its standard error over the folds.
         probabilities: the probability that it gives each event of being of the reference, ``(m + n,)``.
         labels: whether each is of the reference.
+
+    Example:
+        >>> labels = np.array([True] * 50 + [False] * 50)
+        >>> test = TwoSampleTest(0.5, 0.02, np.full(100, 0.5), labels)
+        >>> test.guess, test.p_value
+        (0.5, 0.5)
     """
 
     value: float

@@ -24,7 +24,13 @@ from pushforward.spaces import Space
 
 
 class Conditional(Protocol):
-    """The distribution of one number given parameters: a mass function, or a density of the same form.
+    """The distribution of one number given parameters, ``x ~ p(x; theta)``: a mass function, or a density of the same
+    form.
+
+    Shapes: element by element, ``x`` and its log-density are ``(...)``, parameters ``(..., P)``.
+
+    Source: Uria, Cote, Gregor, Murray, Larochelle (2016), Neural Autoregressive Distribution Estimation,
+    arXiv:1605.02226.
 
     Example:
         >>> import pushforward as pf
@@ -149,6 +155,8 @@ class BernoulliMass(MassFunction):
 
     Parameters per element: the logit.
 
+    Source: Bishop (2006), Pattern Recognition and Machine Learning, section 2.1.
+
     Example:
         >>> BernoulliMass().log_prob(torch.tensor([1.0]), torch.tensor([[0.0]])).exp()
         tensor([0.5000])
@@ -177,6 +185,12 @@ class BinaryMADE(AutoregressiveDistribution):
     Args:
         features, network, context, order: as in :class:`AutoregressiveDistribution`.
 
+    Shapes: ``x`` is ``(..., D)``, its log-mass ``(...)``.
+
+    Raises:
+        UsageError: for no feature, or an order that is none.
+        ShapeError: if the input is of another shape, or the context is missing or does not fit.
+
     Example:
         >>> BinaryMADE(3).sample(5).shape
         torch.Size([5, 3])
@@ -193,13 +207,19 @@ class BinaryMADE(AutoregressiveDistribution):
 
 
 class RNADE(AutoregressiveDistribution):
-    r"""RNADE, a density of real vectors whose conditionals are mixtures of Gaussians (Uria, Murray, Larochelle 2013,
-    arXiv:1306.0186). The network is a masked one; with ``network=RescaledNADE`` it is the original's, whose
-    weights are shared.
+    r"""RNADE, a density of real vectors whose conditionals are mixtures of Gaussians,
+    ``p(x_i | x_<i) = sum_k w_ik N(x_i; mu_ik, sigma_ik)`` (Uria, Murray, Larochelle 2013, arXiv:1306.0186). The network
+    is a masked one; with ``network=RescaledNADE`` it is the original's, whose weights are shared.
 
     Args:
         features, network, context, order: as in :class:`AutoregressiveDistribution`.
         components: the number of Gaussians in each conditional.
+
+    Shapes: ``x`` is ``(..., D)``, its log-density ``(...)``.
+
+    Raises:
+        UsageError: for no feature or component, or an order that is none.
+        ShapeError: if the input is of another shape, or the context is missing or does not fit.
 
     Example:
         >>> RNADE(3).log_prob(torch.zeros(5, 3)).shape

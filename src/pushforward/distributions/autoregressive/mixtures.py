@@ -27,8 +27,12 @@ class MixtureConditional(Part):
     Args:
         components: the number of components.
 
+    Shapes: element by element, ``x`` and its log-density are ``(...)``, parameters ``(..., P)`` with ``P = 3 K``.
+
     Raises:
         UsageError: for no component.
+
+    Source: Uria, Murray, Larochelle (2013), RNADE, arXiv:1306.0186.
 
     Example:
         >>> import pushforward as pf
@@ -55,6 +59,7 @@ class MixtureConditional(Part):
         """Draw from ``f``, as many values as ``like`` has."""
 
     def log_prob(self, x: Tensor, parameters: Tensor) -> Tensor:
+        """The log-density of each value, that of the mixture of its parameters."""
         logits, location, log_scale = self._components(parameters)
         components = self.log_density(x.unsqueeze(-1), location, log_scale)
         return torch.logsumexp(torch.log_softmax(logits, -1) + components, -1)
@@ -82,6 +87,13 @@ class GaussianMixtureConditional(MixtureConditional):
     Args:
         components: the number of components.
 
+    Shapes: element by element, ``x`` and its log-density are ``(...)``, parameters ``(..., P)`` with ``P = 3 K``.
+
+    Raises:
+        UsageError: for no component.
+
+    Source: Uria, Murray, Larochelle (2013), RNADE, arXiv:1306.0186.
+
     Example:
         >>> GaussianMixtureConditional(2).log_prob(torch.zeros(4), torch.zeros(4, 6)).shape
         torch.Size([4])
@@ -102,6 +114,9 @@ class LaplaceMixtureConditional(MixtureConditional):
 
     Args:
         components: the number of components.
+
+    Raises:
+        UsageError: for no component.
 
     Source: Uria, Murray, Larochelle (2013), arXiv:1306.0186, section 4 (RNADE-MoL).
 

@@ -30,6 +30,8 @@ class Beta(Distribution):
     Raises:
         UsageError: unless both exponents are positive and finite.
 
+    Source: Johnson, Kotz, Balakrishnan (1995), Continuous Univariate Distributions 2, chapter 25.
+
     Example:
         >>> base = Beta((1,), 2.0, 2.0)
         >>> round(base.log_prob(torch.tensor([0.5])).exp().item(), 4)

@@ -57,6 +57,9 @@ class ConditionalFullNormal(_CorrelatedNormal):
     Raises:
         UsageError: if there is no context.
 
+    Source: Williams (1996), Using neural networks to model conditional multivariate densities, Neural Computation 8,
+    with the Cholesky factor of the precision.
+
     Example:
         >>> from pushforward.networks import MLP
         >>> base = ConditionalFullNormal((2,), MLP, context=3)

@@ -36,6 +36,11 @@ class DiagonalNormal(Distribution):
     Args:
         event_shape: the shape of one event.
 
+    Raises:
+        ShapeError: if the input does not end in ``event_shape``.
+
+    Source: Bishop (2006), Pattern Recognition and Machine Learning, section 2.3.
+
     Example:
         >>> base = DiagonalNormal((3,))
         >>> base.log_prob(torch.zeros(4, 3)).shape, base.sample(5).shape
@@ -68,6 +73,11 @@ class FullNormal(Distribution):
 
     Args:
         event_shape: the shape of one event; its ``D`` dimensions are all correlated.
+
+    Raises:
+        ShapeError: if the input does not end in ``event_shape``.
+
+    Source: Bishop (2006), Pattern Recognition and Machine Learning, section 2.3.
 
     Example:
         >>> base = FullNormal((3,))

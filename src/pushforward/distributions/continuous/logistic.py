@@ -22,6 +22,9 @@ class StandardLogistic(Distribution):
     Args:
         event_shape: the shape of one event.
 
+    Raises:
+        ShapeError: if the input does not end in ``event_shape``.
+
     Example:
         >>> base = StandardLogistic((2,))
         >>> round(base.log_prob(torch.zeros(2)).exp().item(), 4)

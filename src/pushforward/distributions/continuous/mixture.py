@@ -54,6 +54,8 @@ class GaussianMixture(Distribution):
     Raises:
         UsageError: for no component.
 
+    Source: Bishop (2006), Pattern Recognition and Machine Learning, section 2.3.9.
+
     Example:
         >>> base = GaussianMixture((2,), components=5)
         >>> base.log_prob(torch.zeros(4, 2)).shape, base.sample(3).shape
@@ -84,8 +86,8 @@ class GaussianMixture(Distribution):
 
 
 class ConditionalGaussianMixture(Distribution):
-    r"""A mixture of diagonal Gaussians whose weights, means and scales a network computes from the context, a mixture
-    density network (Bishop 1994).
+    r"""A mixture of diagonal Gaussians whose weights, means and scales a network computes from the context,
+    ``p(x | c) = sum_k w_k(c) prod_d N(x_d; mu_kd(c), sigma_kd(c))``: a mixture density network (Bishop 1994).
 
     Learned offsets, apart from each other at first, are added to the network's means: a network that starts at zero
     would otherwise give equal components, which never part.

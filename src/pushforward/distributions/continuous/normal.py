@@ -25,6 +25,11 @@ class StandardNormal(Distribution):
     Args:
         event_shape: the shape of one event.
 
+    Raises:
+        ShapeError: if the input does not end in ``event_shape``.
+
+    Source: Bishop (2006), Pattern Recognition and Machine Learning, section 2.3.
+
     Example:
         >>> base = StandardNormal((2,))
         >>> math.isclose(base.log_prob(torch.zeros(2)).item(), -math.log(2 * math.pi), rel_tol=1e-6)
@@ -60,6 +65,10 @@ class ConditionalNormal(Distribution):
         event_shape: ``(D,)`` with a context that is a vector, or ``(C, H, W)`` with one that is an image.
         network: a network factory, called as ``network(context, 2 * event_shape[0], 0)``.
         context: a number of features, an image's shape or a space.
+
+    Raises:
+        UsageError: if there is no context.
+        ShapeError: if the input or the context does not fit, or the context is missing.
 
     Example:
         >>> from pushforward.networks import MLP

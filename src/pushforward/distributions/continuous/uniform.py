@@ -29,6 +29,8 @@ class Uniform(Distribution):
         UsageError: unless ``low < high`` and both are finite; for sampling at a temperature above 1, which would
             leave the box.
 
+    Source: Johnson, Kotz, Balakrishnan (1995), Continuous Univariate Distributions 2, chapter 26.
+
     Example:
         >>> base = Uniform((2,), 0.0, 2.0)
         >>> base.log_prob(torch.tensor([[0.5, 1.0], [0.5, 3.0]])).exp()

@@ -25,6 +25,9 @@ class GaussianCopula(Distribution):
     Args:
         features: the number of dimensions ``D``.
 
+    Raises:
+        ShapeError: if the input does not end in ``D``.
+
     Source: Sklar (1959), Publ. Inst. Statist. Univ. Paris 8; Joe (2014), Dependence modeling with copulas, section 4.3.
 
     Example:

@@ -47,6 +47,13 @@ class VineCopula(Distribution):
 
     Source: Bedford, Cooke (2002), Annals of Statistics 30; Dissmann, Brechmann, Czado, Kurowicka (2013), CSDA 59;
     Nagler, Schellhase, Czado (2017), Dependence Modeling 5.
+
+    Example:
+        >>> copula = VineCopula(3)
+        >>> x = torch.randn(5, 3)
+        >>> normal = torch.distributions.Normal(0.0, 1.0)
+        >>> torch.allclose(copula.log_prob(x), normal.log_prob(x).sum(-1), atol=1e-5)
+        True
     """
 
     reparametrised = True

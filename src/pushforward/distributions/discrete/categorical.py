@@ -16,8 +16,15 @@ class CategoricalMass(MassFunction):
 
     Parameters per element: ``K`` logits. Values outside ``0 .. K - 1`` get ``-inf``.
 
+    Args:
+        classes: the number of categories ``K``.
+
+    Shapes: element by element, ``x`` and its log-mass are ``(...)``, parameters ``(..., P)`` with ``P = K``.
+
     Raises:
         UsageError: for fewer than one class.
+
+    Source: Bishop (2006), Pattern Recognition and Machine Learning, section 2.2.
 
     Example:
         >>> CategoricalMass(4).log_prob(torch.tensor([3.0]), torch.zeros(1, 4)).exp()

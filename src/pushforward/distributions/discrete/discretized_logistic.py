@@ -67,6 +67,9 @@ class DiscretizedLogisticMixture(MassFunction):
         low, high: bounds of the values, whose edges take the tails' mass; None for no bound.
         min_log_scale: the narrowest component; -7 is a spike on one integer.
 
+    Shapes: element by element, ``x`` and its log-mass are ``(...)``, parameters ``(..., P)`` with ``P = 3 K``, or 2 for
+    one component.
+
     Raises:
         UsageError: for no component, a unit that is not positive, or ``low > high``.
 

@@ -28,6 +28,8 @@ class Discrete(Distribution):
     Raises:
         ShapeError: if the input does not end in ``event_shape``.
 
+    Source: Hoogeboom, Peters, van den Berg, Welling (2019), Integer Discrete Flows, arXiv:1905.07376, for such bases.
+
     Example:
         >>> base = Discrete(CategoricalMass(3), (2,))
         >>> base.log_prob(torch.tensor([[0, 2]])).exp()
@@ -54,7 +56,20 @@ class Discrete(Distribution):
 
 
 class Categorical(Discrete):
-    r"""Independent categorical variables with learned probabilities, values ``0 .. classes - 1``.
+    r"""Independent categorical variables with learned probabilities, ``P(x) = prod_d softmax(theta_d)_(x_d)``, values
+    ``0 .. classes - 1``.
+
+    Args:
+        event_shape: the shape of one event.
+        classes: the number of categories ``K``.
+
+    Shapes: ``x`` is ``batch_shape + event_shape``, its log-mass ``batch_shape``.
+
+    Raises:
+        UsageError: for fewer than one class.
+        ShapeError: if the input does not end in ``event_shape``.
+
+    Source: Bishop (2006), Pattern Recognition and Machine Learning, section 2.2.
 
     Example:
         >>> Categorical((2,), 4).sample(3).shape
@@ -66,11 +81,19 @@ class Categorical(Discrete):
 
 
 class DiscretizedLogistic(Discrete):
-    r"""Independent integers, each a learned mixture of discretized logistics.
+    r"""Independent integers, each a learned mixture of discretized logistics,
+    ``P(x_d) = sum_k w_dk (F_dk(x_d + 1/2) - F_dk(x_d - 1/2))``.
 
     Args:
         event_shape: the shape of one event.
         components, center, unit, low, high: see :class:`DiscretizedLogisticMixture`.
+
+    Raises:
+        UsageError: for no component, a unit that is not positive, or ``low > high``.
+        ShapeError: if the input does not end in ``event_shape``.
+
+    Source: Salimans, Karpathy, Chen, Kingma (2017), PixelCNN++, arXiv:1701.05517; as a base, Hoogeboom et al. (2019),
+    arXiv:1905.07376.
 
     Example:
         >>> DiscretizedLogistic((2,), components=3, unit=10.0).log_prob(torch.tensor([1, -7])).shape

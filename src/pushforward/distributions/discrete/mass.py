@@ -13,7 +13,8 @@ from pushforward.spaces import Integers
 
 
 class MassFunction(Part):
-    r"""A probability mass ``P(x; parameters)`` of one integer, applied element by element.
+    r"""A probability mass ``P(x; parameters)`` of one integer, ``sum_x P(x; parameters) = 1``, applied element by
+    element.
 
     It is to the bases on integers what a scalar bijection is to the transforms: stateless, so that one object serves
     learned, conditional and autoregressive bases alike. Parameters are unconstrained, as a network emits them.
@@ -21,6 +22,16 @@ class MassFunction(Part):
     Attributes:
         num_parameters: how many parameters each element takes, ``P``.
         low, high: the smallest and largest value that has mass, or None where there is no bound.
+
+    Source: Hoogeboom, Peters, van den Berg, Welling (2019), Integer Discrete Flows, arXiv:1905.07376, for such bases.
+
+    Example:
+        >>> import pushforward as pf
+        >>> mass = pf.distributions.CategoricalMass(4)
+        >>> isinstance(mass, MassFunction), mass.num_parameters, (mass.low, mass.high)
+        (True, 4, (0, 3))
+        >>> mass.log_prob(torch.arange(4.0), torch.zeros(4, 4)).exp().sum()
+        tensor(1.)
     """
 
     num_parameters: int

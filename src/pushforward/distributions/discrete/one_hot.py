@@ -31,6 +31,15 @@ class OneHotCategorical(Distribution):
 
     Events are one-hot, ``(D, K)``. The log-mass is linear in ``x``, which is what a straight-through gradient needs.
 
+    Args:
+        variables: the number of variables ``D``.
+        classes: the number of categories ``K``.
+
+    Raises:
+        ShapeError: if the input does not end in ``(D, K)``.
+
+    Source: Tran, Vafa, Agrawal, Dinh, Poole (2019), Discrete Flows, arXiv:1905.10347.
+
     Example:
         >>> OneHotCategorical(2, 3).log_prob(torch.eye(3)[None, [0, 2]]).exp()
         tensor([0.1111], grad_fn=<ExpBackward0>)
@@ -60,6 +69,12 @@ class OneHotAutoregressiveCategorical(Distribution):
     Args:
         variables, classes, context, hidden: see :class:`OneHotMADE`.
         order: the order of the variables, a permutation of ``0 .. D - 1``; by default as they come.
+
+    Shapes: ``x`` is ``(..., D, K)``, its log-mass ``(...)``.
+
+    Raises:
+        UsageError: for no variable, no class or no hidden unit.
+        ShapeError: for an order that is none, an input of another shape, or a context that does not fit.
 
     Example:
         >>> OneHotAutoregressiveCategorical(2, 3).sample(5).shape
@@ -108,12 +123,18 @@ class OneHotAutoregressiveCategorical(Distribution):
 
 
 class FromOneHot(Distribution):
-    r"""A distribution of one-hot categories ``(D, K)`` as one of the integers ``(D,)`` that number them.
+    r"""A distribution ``Q`` of one-hot categories ``(D, K)`` as one of the integers ``(D,)`` that number them,
+    ``P(x) = Q(e_{x_1}, ..., e_{x_D})``.
+
+    Values outside ``0 .. K - 1`` have no mass: they get ``-inf``.
 
     Args:
         one_hot: the distribution of one-hot events, for example a flow of them.
 
-    Values outside ``0 .. K - 1`` have no mass: they get ``-inf``.
+    Raises:
+        UsageError: if its events are not of the shape ``(D, K)``.
+
+    Source: Tran, Vafa, Agrawal, Dinh, Poole (2019), Discrete Flows, arXiv:1905.10347, whose categories are one-hot.
 
     Example:
         >>> FromOneHot(OneHotCategorical(2, 3)).log_prob(torch.tensor([[0, 2]])).exp()
@@ -180,6 +201,15 @@ class AutoregressiveCategorical(FromOneHot):
         context: features of the context, 0 for none.
         hidden: widths of the masked network's hidden layers.
         order: the order of the variables, by default as they come.
+
+    Shapes: ``x`` is ``(..., D)``, its log-mass ``(...)``.
+
+    Raises:
+        UsageError: for no variable, no class or no hidden unit.
+        ShapeError: for an order that is none, an input of another shape, or a context that does not fit.
+
+    Source: Germain, Gregor, Murray, Larochelle (2015), MADE, arXiv:1502.03509, with categories for its binary
+    variables.
 
     Example:
         >>> AutoregressiveCategorical(3, 4).log_prob(torch.tensor([[0, 3, 1]])).exp()

@@ -26,8 +26,12 @@ class Antipodal(Distribution):
     Args:
         distribution: ``q``, on a sphere; a flow too.
 
+    Shapes: ``x`` is ``(..., n + 1)``, its log-density ``(...)``.
+
     Raises:
         UsageError: unless it is an exact distribution on a sphere.
+
+    Source: Mardia, Jupp (2000), Directional Statistics, for axial data.
 
     Example:
         >>> from pushforward.distributions import VonMisesFisher

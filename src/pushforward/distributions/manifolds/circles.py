@@ -24,6 +24,8 @@ class UniformCircles(Distribution):
     Raises:
         UsageError: if this is not a circle's space.
 
+    Source: Mardia, Jupp (2000), Directional Statistics.
+
     Example:
         >>> base = UniformCircles(Circle((2,), 0.0, 24.0))
         >>> round(base.log_prob(torch.tensor([1.0, 23.0])).exp().item() * 24**2, 4)

@@ -19,6 +19,15 @@ class UniformSphere(Distribution):
     Args:
         n: the dimension of the sphere.
 
+    Shapes: ``x`` is ``(..., n + 1)``, its log-density ``(...)``.
+
+    Raises:
+        UsageError: for a sphere of no dimension.
+        ShapeError: if the input does not end in ``n + 1``.
+
+    Source: Muller (1959), A note on a method for generating points uniformly on n-dimensional spheres, Communications
+    of the ACM 2.
+
     Example:
         >>> base = UniformSphere(2)
         >>> round(base.log_prob(torch.tensor([0.0, 0.6, 0.8])).exp().item() * 4 * torch.pi, 4)

@@ -25,8 +25,13 @@ class Assigned(Distribution):
     Args:
         mixture: the mixture, whose components take no context of their own.
 
+    Shapes: ``x`` is ``(..., D)``, the context ``k`` an integer for each event, ``(...)``, and so is the log-density.
+
     Raises:
         UsageError: if they do.
+
+    Source: Izmailov, Kirichenko, Finzi, Wilson (2020), Semi-Supervised Learning with Normalizing Flows,
+    arXiv:1912.13025, with a Gaussian for each class.
 
     Example:
         >>> from pushforward.distributions import DiagonalNormal

@@ -35,9 +35,14 @@ class Mixture(Distribution):
     Args:
         components: distributions over the same space, which take the same context or none.
 
+    Shapes: ``x`` is ``batch_shape + event_shape``, the log-density ``batch_shape``, responsibilities
+    ``batch_shape + (K,)``.
+
     Raises:
         UsageError: if there is no component, they differ in what they are of, or one's log-density is an estimate, of
             which a mixture would be none.
+
+    Source: McLachlan, Peel (2000), Finite Mixture Models.
 
     Example:
         >>> import pushforward as pf

@@ -15,7 +15,7 @@ from pushforward.scalar.arguments import check_counts, check_positive
 
 @dataclass(frozen=True)
 class NarrowingLikelihood:
-    r"""The negative log-likelihood of ``f(x) = [f_y(x), f_p(x), f_z(x)]``, but for a constant
+    r"""The negative log-likelihood of ``f(x) = [f_y(x), f_p(x), f_z(x)]``, but for a constant,
 
     .. math:: \frac{|f_y(x) - y|^2 + |f_p(x)|^2}{2 s^2} + \tfrac12 |f_z(x)|^2 - \log |\det f'(x)|,
 

@@ -23,6 +23,11 @@ class Calibration(Sentence):
         levels: of the central credible intervals, ``(L,)``.
         inside: the share of true values inside of them, for each parameter ``(L, D)``; that of calibrated posteriors
             is the level.
+
+    Example:
+        >>> found = Calibration(torch.tensor([0.5]), torch.tensor([[0.4, 0.8]]))
+        >>> found.error_per_parameter, round(found.error, 2)
+        (tensor([0.1000, 0.3000]), 0.2)
     """
 
     levels: Tensor

@@ -29,6 +29,21 @@ class InverseSolver:
 
     Attributes:
         flow: to save, to score and to sample by itself.
+
+    Raises:
+        UsageError: by ``fit``, if the flow takes no context.
+        ShapeError, DataError: by ``fit``, for parameters and observations that are not as many, or not of the declared
+            shapes; by ``posterior``, for what is no observation.
+        TrainingError: by ``fit``, if the loss is no longer finite.
+
+    Example:
+        >>> import pushforward as pf
+        >>> solver = InverseSolver(pf.build("realnvp", features=2, context=1, hidden=8, layers=2))
+        >>> x = torch.randn(256, 2)
+        >>> solver.fit(x, x.sum(1, keepdim=True), max_steps=3, progress=False).steps
+        3
+        >>> solver.posterior([1.0]).sample((100,)).shape
+        torch.Size([100, 2])
     """
 
     def __init__(self, flow: Flow, objective: Objective = negative_log_likelihood) -> None:

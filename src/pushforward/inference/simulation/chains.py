@@ -29,6 +29,12 @@ class ChainDiagnostics:
         r_hat: the split R-hat; near 1 is good, above 1.1 not to be believed.
         effective_sample_size: how many independent samples the chains are worth.
         acceptance: the share of moves that were accepted.
+
+    Example:
+        >>> normal = lambda z: -0.5 * z.square().sum(-1)
+        >>> samples, found = chains(torch.randn(100, 1, 2), normal, burn=20, draws=50, thin=2)
+        >>> samples.shape, found.r_hat < 1.1, found.acceptance > 0.2
+        (torch.Size([50, 100, 1, 2]), True, True)
     """
 
     r_hat: float

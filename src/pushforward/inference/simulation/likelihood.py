@@ -158,6 +158,18 @@ class LikelihoodPosterior(torch.distributions.Distribution):
 
     Attributes:
         diagnostics: of the chains of the last ``sample``, None before.
+
+    Raises:
+        ShapeError: by ``log_prob``, for parameters that are not vectors of the prior's length.
+
+    Example:
+        >>> from torch.distributions import Uniform
+        >>> prior = Uniform(torch.zeros(1), torch.ones(1))
+        >>> theta = prior.sample((100,))
+        >>> inference = NLE(prior, hidden=8, layers=1).append_simulations(theta, theta + torch.randn(100, 1))
+        >>> posterior = inference.fit(max_steps=3, progress=False).posterior([0.5])
+        >>> posterior.log_prob(torch.tensor([[0.5], [1.5]])).isfinite()
+        tensor([ True, False])
     """
 
     arg_constraints: dict[str, constraints.Constraint] = {}

@@ -199,6 +199,18 @@ class FlowPosterior(torch.distributions.Distribution):
     """The posterior of an observation by flows: exact samples and densities of what was learned.
 
     Made by ``NPE.posterior(x)``. For a batch of observations samples are ``sample_shape + batch_shape + (D,)``.
+
+    Raises:
+        ShapeError: by ``log_prob``, for parameters that are not vectors of the prior's length.
+
+    Example:
+        >>> from torch.distributions import Uniform
+        >>> prior = Uniform(torch.zeros(2), torch.ones(2))
+        >>> theta = prior.sample((100,))
+        >>> inference = NPE(prior, hidden=8, layers=1).append_simulations(theta, theta + torch.randn(100, 2))
+        >>> posterior = inference.fit(members=1, max_steps=3, progress=False).posterior([0.5, 0.5])
+        >>> posterior.log_prob(torch.tensor([[0.5, 0.5], [0.5, 1.5]])).isfinite()
+        tensor([ True, False])
     """
 
     arg_constraints: dict[str, constraints.Constraint] = {}

@@ -67,6 +67,15 @@ def simulate_in_rounds(
 
     Source: Deistler, Goncalves, Macke (2022), arXiv:2210.04815; Papamakarios, Sterratt, Murray (2019),
     arXiv:1805.07226.
+
+    Example:
+        >>> from torch.distributions import Uniform
+        >>> from pushforward.inference import NPE
+        >>> inference = NPE(Uniform(torch.zeros(1), torch.ones(1)), hidden=8, layers=1)
+        >>> simulator = lambda theta: theta + 0.1 * torch.randn_like(theta)
+        >>> options = dict(rounds=2, simulations=100, members=1, max_steps=3, progress=False)
+        >>> len(simulate_in_rounds(inference, simulator, torch.tensor([0.5]), **options).simulations)
+        200
     """
     check_counts("simulate_in_rounds", rounds=rounds, simulations=simulations)
     seed = int(torch.randint(2**31, ())) if seed is None else check_seed("seed", seed)

@@ -120,6 +120,9 @@ class ImageSummary(ModulePart):
 def padded(sets: Sequence[Tensor]) -> Tensor:
     """Return sets ``(n_i, features)`` of several sizes as one tensor, empty places filled with NaN.
 
+    Raises:
+        RuntimeError: if there is no set, or sets have different features.
+
     Example:
         >>> padded([torch.ones(1, 2), torch.ones(3, 2)]).isnan().sum((1, 2))
         tensor([4, 0])

@@ -33,7 +33,18 @@ class TruncatedPrior:
         posterior: of one observation, with ``sample`` and ``log_prob``.
         quantile: the share of the posterior's mass that is left out.
 
+    Raises:
+        UsageError: if the prior is none.
+        ConvergenceError: by ``sample``, if 2000 candidates for each sample were not enough.
+
     Source: Deistler, Goncalves, Macke (2022), arXiv:2210.04815.
+
+    Example:
+        >>> from torch.distributions import Independent, Normal, Uniform
+        >>> posterior = Independent(Normal(torch.tensor([0.3]), 0.01), 1)
+        >>> theta = TruncatedPrior(Uniform(torch.zeros(1), torch.ones(1)), posterior).sample((500,))
+        >>> theta.shape, bool(((theta - 0.3).abs() < 0.05).all())
+        (torch.Size([500, 1]), True)
     """
 
     def __init__(self, prior: Any, posterior: Any, quantile: float = 1e-4) -> None:

@@ -27,6 +27,18 @@ class WarpedDensity:
     Args:
         density: the log-density on the flow's events.
         flow: whose latents they are.
+
+    Raises:
+        ShapeError: for latents or parameters of other shapes.
+        DataError: by ``to_latents``, for parameters that are no numbers.
+
+    Example:
+        >>> import pushforward as pf
+        >>> flow = pf.Flow([pf.transforms.Elementwise(pf.scalar.Affine(), (2,))], pf.distributions.StandardNormal((2,)))
+        >>> warped = neutra(flow.log_prob, flow)
+        >>> z = warped.start(3)
+        >>> torch.allclose(warped(z), flow.base.log_prob(z))
+        True
     """
 
     def __init__(self, density: UnconstrainedDensity, flow: Flow) -> None:

@@ -36,6 +36,14 @@ class VariationalPosterior:
         draws: how many samples these are estimated from.
         history: the loss of each step.
         seconds: how long the fit took.
+
+    Example:
+        >>> import pushforward as pf
+        >>> from pushforward.inference import fit_posterior
+        >>> flow = pf.Flow([pf.transforms.Elementwise(pf.scalar.Affine(), (2,))], pf.distributions.StandardNormal((2,)))
+        >>> posterior = fit_posterior(lambda u: -0.5 * u.square().sum(-1), flow, steps=1, seed=0)
+        >>> abs(posterior.log_normaliser.value - math.log(2 * math.pi)) < 0.1, posterior.sample(4).shape
+        (True, torch.Size([4, 2]))
     """
 
     flow: Flow = field(repr=False)

@@ -42,7 +42,7 @@ def cdf_1d(
     Raises:
         UsageError: if an option does not fit.
 
-    Source: Abbeel, CS294-158 Deep Unsupervised Learning, lecture 3.
+    Source: Abbeel, Yan, Frans, Wu (2024), CS294-158 Deep Unsupervised Learning, lecture 3.
 
     Example:
         >>> import torch, pushforward as pf
@@ -80,7 +80,7 @@ def cdf_2d(
     Raises:
         UsageError: if an option does not fit.
 
-    Source: Abbeel, CS294-158 Deep Unsupervised Learning, lecture 3.
+    Source: Abbeel, Yan, Frans, Wu (2024), CS294-158 Deep Unsupervised Learning, lecture 3.
 
     Example:
         >>> import torch, pushforward as pf

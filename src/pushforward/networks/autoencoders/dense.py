@@ -27,6 +27,11 @@ class DenseEncoder(ModulePart):
 
     Shapes: ``x`` is ``(N, *shape)``, ``h`` is ``(N, outputs)``.
 
+    Raises:
+        RuntimeError: from torch, if the event or the context has not as many elements.
+
+    Source: Kingma, Welling (2013), Auto-Encoding Variational Bayes, arXiv:1312.6114, appendix C.
+
     Example:
         >>> DenseEncoder((1, 4, 4), 5, hidden=(8,))(torch.zeros(3, 1, 4, 4)).shape
         torch.Size([3, 5])
@@ -64,6 +69,11 @@ class DenseDecoder(ModulePart):
         hidden: widths of the hidden layers.
 
     Shapes: ``z`` is ``(N, inputs)``, ``theta`` is ``(N, *shape)``.
+
+    Raises:
+        RuntimeError: from torch, if ``z`` or the context has not as many features.
+
+    Source: Kingma, Welling (2013), Auto-Encoding Variational Bayes, arXiv:1312.6114, appendix C.
 
     Example:
         >>> DenseDecoder(2, (1, 4, 4), hidden=(8,))(torch.zeros(3, 2)).shape

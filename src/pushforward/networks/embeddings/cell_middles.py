@@ -25,6 +25,14 @@ class CellMiddles(ModulePart):
     Args:
         levels: how many values the integers take.
 
+    Shapes: element by element, of any shape.
+
+    Raises:
+        nothing.
+
+    Source: Theis, van den Oord, Bethge (2016), A note on the evaluation of generative models, arXiv:1511.01844, for the
+    cells.
+
     Example:
         >>> CellMiddles(2)(torch.tensor([0.0, 1.0]))
         tensor([0.2500, 0.7500])
@@ -46,6 +54,14 @@ class NearestCellMiddle(ModulePart):
 
     Args:
         levels: how many cells there are.
+
+    Shapes: element by element, of any shape.
+
+    Raises:
+        nothing.
+
+    Source: Theis, van den Oord, Bethge (2016), A note on the evaluation of generative models, arXiv:1511.01844, for the
+    cells.
 
     Example:
         >>> NearestCellMiddle(2)(torch.tensor([0.1, 0.4, 0.9, 1.3]))

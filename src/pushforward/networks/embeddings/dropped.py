@@ -20,6 +20,9 @@ class DroppedContext(ModulePart):
         network: what makes them of a context; by default the identity.
         share: the share of the contexts that training leaves out.
 
+    Shapes: the context and what comes back are ``(..., features)``, unless the network makes features of another
+    number.
+
     Raises:
         UsageError: for a share below 0, or of 1 and more.
 

@@ -59,6 +59,13 @@ class MaskedChannels(Part):
         network: a factory of networks with a ``first`` and a ``last`` :class:`ChannelConv2d`.
         kept: boolean, one for each channel, ``True`` for those that condition.
 
+    Shapes: the networks take images ``(N, C', H, W)`` of the ``C'`` channels that are kept, and answer for the rest.
+
+    Raises:
+        AttributeError: if the networks have no ``first`` and ``last`` layer.
+
+    Source: Dinh, Sohl-Dickstein, Bengio (2016), RealNVP, arXiv:1605.08803, whose couplings multiply with such masks.
+
     Example:
         >>> from pushforward.networks import GatedConvNet
         >>> network = MaskedChannels(GatedConvNet, torch.tensor([True, False, False]))(1, 4, 0)

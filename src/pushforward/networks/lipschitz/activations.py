@@ -17,6 +17,13 @@ MAX_LOG_RATE = 6.0
 class LipschitzELU(ModulePart):
     r"""The exponential linear unit, ``x`` above 0 and ``exp(x) - 1`` below: ``0 < f' <= 1``, and ``f'`` is continuous.
 
+    Args:
+        features: how many features, or channels of an image; any input is taken.
+        event_dims: 1 for vectors, 3 for images.
+
+    Raises:
+        nothing.
+
     Source: Clevert, Unterthiner, Hochreiter (2015), arXiv:1511.07289; in i-ResNets, arXiv:1811.00995.
 
     Example:
@@ -49,6 +56,7 @@ class _Rated(ModulePart):
 
     @property
     def rate(self) -> Tensor:
+        """The rates ``beta``, positive whatever was learned."""
         return self.log_rate.clamp(-MAX_LOG_RATE, MAX_LOG_RATE).exp()
 
 
@@ -60,6 +68,9 @@ class LipSwish(_Rated):
         features: how many features, or channels of an image.
         event_dims: 1 for vectors, 3 for images.
         lowest, highest: the range of ``beta`` at the start.
+
+    Raises:
+        RuntimeError: from torch, if the input has not as many features or channels.
 
     Source: Chen, Behrmann, Duvenaud, Jacobsen (2019), Residual Flows, arXiv:1906.02735.
 
@@ -90,6 +101,9 @@ class CLipSwish(_Rated):
         features: how many features, or channels of an image.
         event_dims: 1 for vectors, 3 for images.
         lowest, highest: the range of ``beta`` at the start.
+
+    Raises:
+        RuntimeError: from torch, if the input has not as many features or channels.
 
     Source: Perugachi-Diaz, Tomczak, Bhulai (2021), Invertible DenseNets with Concatenated LipSwish, arXiv:2102.02694.
 
@@ -123,6 +137,9 @@ class LipschitzSine(_Rated):
         features: how many features, or channels of an image.
         event_dims: 1 for vectors, 3 for images.
         lowest, highest: the range of ``beta`` at the start.
+
+    Raises:
+        RuntimeError: from torch, if the input has not as many features or channels.
 
     Source: Sitzmann et al. (2020), arXiv:2006.09661, scaled to a Lipschitz constant of 1.
 

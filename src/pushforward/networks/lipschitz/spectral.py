@@ -203,14 +203,25 @@ class Normalised(ModulePart):
 
 @contextmanager
 def normalised_once(network: nn.Module) -> Iterator[None]:
-    """Let every layer of a network normalise its weights once for all calls within a block, where they do not change.
+    """Let every layer of a network normalise its weights, ``W min(1, c / |W|)``, once for all calls within a block,
+    where they do not change.
+
+    Args:
+        network: of layers of a bounded Lipschitz constant, whose inputs and outputs keep their shapes.
+
+    Raises:
+        nothing.
+
+    Source: Behrmann, Grathwohl, Chen, Duvenaud, Jacobsen (2019), Invertible Residual Networks, arXiv:1811.00995,
+    equation 7.
 
     Example:
         >>> from pushforward.networks import LipschitzMLP
         >>> network = LipschitzMLP(2, 2)
         >>> with normalised_once(network):
-        ...     for _ in range(10):
-        ...         _ = network(torch.ones(2))
+        ...     held = [network(torch.ones(2)) for _ in range(10)]
+        >>> torch.allclose(held[-1], network(torch.ones(2)))
+        True
     """
     layers = [layer for layer in network.modules() if isinstance(layer, Normalised) and layer._held is None]
     try:

@@ -33,6 +33,14 @@ class MaskedNetwork(CausalNetwork):
     applies whole layers; :meth:`generate` applies the rows of one degree at a time, so that computing the outputs one
     variable after the other costs the arithmetic of a single pass.
 
+    Shapes: ``x`` is ``(..., D F)``, the result ``(..., P D)``, by variable as in :class:`CausalNetwork`.
+
+    Raises:
+        UsageError: if the outputs are no multiple of the inputs, or a layer has no unit.
+        ShapeError: if the context is missing or does not have ``context`` features.
+
+    Source: Germain, Gregor, Murray, Larochelle (2015), MADE, arXiv:1502.03509.
+
     Example:
         >>> network = MADE(3, 3)
         >>> isinstance(network, MaskedNetwork)
@@ -182,6 +190,12 @@ class ResidualMADE(MaskedNetwork):
         inputs, outputs, context, activation, numbers: as in :class:`MADE`.
         hidden: the width of every layer.
         blocks: the number of residual blocks.
+
+    Shapes: ``x`` is ``(..., D F)``, the result ``(..., P D)``, by variable as in :class:`CausalNetwork`.
+
+    Raises:
+        UsageError: if the outputs are no multiple of the inputs, or the width is below 1.
+        ShapeError: if the context is missing or does not have ``context`` features.
 
     Example:
         >>> ResidualMADE(3, 6, context=2, hidden=16)(torch.ones(5, 3), torch.ones(5, 2)).shape

@@ -124,6 +124,12 @@ class RescaledNADE(NADE):
         inputs, outputs, context, hidden, numbers: as in :class:`NADE`.
         activation: makes the activation; a rectifier, which the authors found best.
 
+    Shapes: ``x`` is ``(..., D F)``, the result ``(..., P D)``, by variable as in :class:`CausalNetwork`.
+
+    Raises:
+        UsageError: as :class:`NADE`.
+        ShapeError: if the context is missing or does not have ``context`` features.
+
     Example:
         >>> from pushforward.distributions import RNADE
         >>> RNADE(3, network=RescaledNADE).log_prob(torch.zeros(5, 3)).shape
@@ -157,8 +163,13 @@ class CategoricalNADE(NADE):
         inputs, outputs, context, hidden, activation: as in :class:`NADE`.
         classes: the number of categories ``K``.
 
+    Shapes: ``x`` is ``(..., D)``, the result ``(..., P D)``, by variable as in :class:`CausalNetwork`.
+
     Raises:
         UsageError: as :class:`NADE`, and for fewer than one class.
+
+    Source: Larochelle, Lauly (2012), A Neural Autoregressive Topic Model, NIPS 25, whose words have weights of their
+    own.
 
     Example:
         >>> CategoricalNADE(3, 12, classes=4)(torch.tensor([[0.0, 3.0, 1.0]])).shape

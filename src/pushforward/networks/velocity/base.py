@@ -24,6 +24,11 @@ class Velocity(ModulePart):
     alone does not inherit one, which would be that of another field. The closed form does not go through ``forward``,
     so that hooks on the velocity do not act on what :class:`ExactTrace` computes.
 
+    Raises:
+        nothing of its own: what the subclass raises.
+
+    Source: Chen, Rubanova, Bettencourt, Duvenaud (2018), Neural Ordinary Differential Equations, arXiv:1806.07366.
+
     Example:
         >>> import torch, pushforward as pf
         >>> velocity = pf.networks.VelocityMLP(2)
@@ -67,6 +72,11 @@ def divergence_along(
 class VelocityFactory(Protocol):
     """A callable that makes a velocity: ``velocity(size, context)``, for instance ``partial(VelocityMLP, hidden=32)``;
     ``size`` is the number of features of vectors or of channels of images.
+
+    Shapes: the velocity takes times ``(...)`` and events ``(..., D)`` or ``(..., C, H, W)`` and gives what is of the
+    events' shape.
+
+    Source: Chen, Rubanova, Bettencourt, Duvenaud (2018), Neural Ordinary Differential Equations, arXiv:1806.07366.
 
     Example:
         >>> from functools import partial

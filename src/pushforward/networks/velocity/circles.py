@@ -13,10 +13,8 @@ from pushforward.spaces import Circle
 
 class CircleVelocity(Velocity):
     r"""The part of a velocity field that is tangent to circles,
-
-    ``v_d = P / (2 pi) (u_{d,2} cos a_d - u_{d,1} sin a_d)``, ``u = u(t, (cos a_1, sin a_1, cos a_2, ...))``,
-
-    of the angles ``a = 2 pi x / P`` where the period is ``P``.
+    ``v_d = P / (2 pi) (u_{d,2} cos a_d - u_{d,1} sin a_d)``, ``u = u(t, (cos a_1, sin a_1, cos a_2, ...))``, of the
+    angles ``a = 2 pi x / P`` where the period is ``P``.
 
     It is the same after any number of turns, so that its equation can be solved along the line.
 

@@ -36,6 +36,9 @@ class VelocityMLP(Velocity):
         ShapeError: if the context is missing or does not have ``context`` features.
         UsageError: if the activation is unknown, or there is no hidden layer.
 
+    Source: Grathwohl, Chen, Bettencourt, Sutskever, Duvenaud (2019), FFJORD, arXiv:1810.01367, whose networks are told
+    the time as an input.
+
     Example:
         >>> VelocityMLP(3, context=2)(torch.rand(5), torch.ones(5, 3), torch.ones(5, 2)).shape
         torch.Size([5, 3])

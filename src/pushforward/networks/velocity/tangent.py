@@ -19,6 +19,9 @@ class TangentVelocity(Velocity):
     Args:
         velocity: the field ``u`` of the space around, of vectors of ``n + 1`` numbers.
 
+    Raises:
+        nothing of its own: what the velocity within raises.
+
     Source: Chen, Lipman (2023), arXiv:2302.03660, appendix (the projection); the continuation off the sphere is ours.
 
     Example:

@@ -25,6 +25,10 @@ class CircleMap(ScalarBijection):
         domain: the circle, which is the codomain too.
         keeps_zero: whether the lift leads 0 to 0 whatever the parameters.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)``.
+
+    Source: Rezende et al. (2020), Normalizing Flows on Tori and Spheres, arXiv:2002.02428, section 2.1.
+
     Example:
         >>> import pushforward as pf
         >>> turn, parameters = pf.scalar.Rotation(), torch.tensor([-1.0, 1.0])

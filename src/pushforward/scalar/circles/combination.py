@@ -28,6 +28,9 @@ class ConvexCombination(CircleMap):
         *maps: maps of one circle, all of which keep 0 where it is (:class:`Centred` makes such maps of any).
         copies: how many of each there are.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with
+    ``P = copies (P_1 + 1) + copies (P_2 + 1) + ...``.
+
     Raises:
         UsageError: no map, what is not a map of the circle, one that moves 0, maps of different circles, or less than
             one copy.
@@ -109,6 +112,9 @@ class Centred(CircleMap):
 
     Raises:
         UsageError: no map, what is not a map of the circle, or maps of different circles.
+
+    Source: Rezende et al. (2020), Normalizing Flows on Tori and Spheres, arXiv:2002.02428: maps that fix 0, and a
+    rotation for itself.
 
     Example:
         >>> from pushforward.scalar import CircularRationalQuadraticSpline, Moebius

@@ -16,6 +16,11 @@ class Rotation(CircleMap):
 
     Parameters per element, 2: ``u`` and ``v``.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 2``.
+
+    Source: Rezende et al. (2020), Normalizing Flows on Tori and Spheres, arXiv:2002.02428, which calls it a phase
+    translation.
+
     Example:
         >>> z, _ = Rotation().forward(torch.tensor(0.5), torch.tensor([-1.0, 1.0]))
         >>> round(z.item(), 4)

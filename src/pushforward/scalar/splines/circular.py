@@ -42,6 +42,8 @@ class CircularRationalQuadraticSpline(CircleMap):
         bins: the number of bins, at least 2.
         bound: half the circumference, by default pi: the box is ``(-bound, bound)``.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 3 bins + 1``.
+
     Raises:
         UsageError: fewer than two bins, or an empty box.
 

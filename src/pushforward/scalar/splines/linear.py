@@ -11,8 +11,9 @@ from pushforward.spaces import Interval
 
 
 class LinearSpline(ScalarBijection):
-    r"""A monotone polyline inside ``(-bound, bound)``, the identity outside (Müller, McWilliams, Rousselle, Gross,
-    Novák 2019, Neural Importance Sampling, arXiv:1808.03856, here with bins of learned widths).
+    r"""A monotone polyline inside ``(-bound, bound)``, ``z = y_k + d_k (x - x_k)`` in the bin ``k``, the identity
+    outside (Müller, McWilliams, Rousselle, Gross, Novák 2019, Neural Importance Sampling, arXiv:1808.03856, here with
+    bins of learned widths).
 
     Parameters per element, ``2 * bins`` in this order: log-widths, log-slopes of the bins, both bounded. Zeros give the
     identity. The density that it makes is piecewise constant.
@@ -20,6 +21,8 @@ class LinearSpline(ScalarBijection):
     Args:
         bins: the number of bins, at least 2.
         bound: half the width of the box.
+
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 2 bins``.
 
     Raises:
         UsageError: fewer than two bins, or an empty box.

@@ -35,6 +35,8 @@ class QuadraticSpline(ScalarBijection):
         bins: the number of bins, at least 2.
         bound: half the width of the box.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 2 bins + 1``.
+
     Raises:
         UsageError: fewer than two bins, or an empty box.
 

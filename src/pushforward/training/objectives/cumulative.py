@@ -24,6 +24,9 @@ def anderson_darling(values: Tensor) -> Tensor:
     """``1 / (H (1 - H) + 1 / N)``, near the inverse of the variance of ``N`` times an empirical distribution function:
     the tails, where that is small, then count as much as the middle.
 
+    Raises:
+        ZeroDivisionError: of an empty batch.
+
     Source: Anderson, Darling (1952), Annals of Mathematical Statistics 23, 193-212; the least variance of an event is
     ours.
 
@@ -36,6 +39,9 @@ def anderson_darling(values: Tensor) -> Tensor:
 
 def equal_weights(values: Tensor) -> Tensor:
     """1 for each, as in the paper.
+
+    Raises:
+        TypeError: if this is no tensor.
 
     Example:
         >>> equal_weights(torch.tensor([0.2, 0.9]))

@@ -41,8 +41,8 @@ RULES = {
 
 
 class FixedSteps(Part):
-    r"""A few equal steps, whatever their error: for fields whose trajectories are nearly straight, as those that
-    `reflow` trains, and for drawing fast.
+    r"""A few equal steps, ``y_{n+1} = y_n + h slope(t_n, y_n)``, whatever their error: for fields whose trajectories
+    are nearly straight, as those that `reflow` trains, and for drawing fast.
 
     Nothing checks the error, so that ``log_prob`` of a flow solved so is no more than an estimate, and encoding is the
     inverse of decoding only up to that error. ``tolerance`` is what it is for a field whose derivatives are of order
@@ -53,8 +53,13 @@ class FixedSteps(Part):
         rule: ``"euler"``, of one evaluation a step and order 1, which is exact on straight lines; ``"midpoint"``, of
             two and order 2; ``"runge-kutta"``, the classical rule of four and order 4.
 
+    Shapes: the state is ``(N, M)``, a row for each trajectory.
+
     Raises:
         UsageError: without a step, or for another rule.
+
+    Source: Hairer, Norsett, Wanner (1993), Solving Ordinary Differential Equations I, section II.1, after Euler, Runge
+    and Kutta.
 
     Example:
         >>> decay = lambda time, state: -state

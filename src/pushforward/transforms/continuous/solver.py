@@ -94,14 +94,16 @@ class DormandPrince(Part):
     r"""The adaptive Runge-Kutta method of order 5(4) of Dormand and Prince (1980), with a step size of its own for each
     row of the batch, so that no row's result depends on the others.
 
-    A step's error in each element is kept below ``tolerance * (1 + |y|)``; the step size is steered by the last two
-    errors (a PI controller), the first one found by the rule of Hairer, Norsett and Wanner (1993, II.4). The slope at
-    the end of a step is used again in the next, and rows that are done are left out.
+    A step's error ``e_i`` in each element is kept to ``|e_i| <= tolerance (1 + |y_i|)``; the step size is steered by
+    the last two errors (a PI controller), the first one found by the rule of Hairer, Norsett and Wanner (1993, II.4).
+    The slope at the end of a step is used again in the next, and rows that are done are left out.
 
     Args:
         tolerance: the error of a step, relative and absolute. In float32 no less than 1e-6 is aimed at, which is what
             rounding leaves.
         max_steps: the most steps of a row, rejected ones included.
+
+    Shapes: the state is ``(N, M)``, a row for each trajectory; steps are counted for each row, ``(N,)``.
 
     Raises:
         UsageError: if the tolerance or the number of steps is not positive.

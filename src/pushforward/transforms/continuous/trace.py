@@ -48,9 +48,14 @@ class Trace(Part):
 
 
 class ExactTrace(Trace):
-    r"""The divergence itself, ``sum_i dv_i / dx_i``: in closed form where the velocity knows it
+    r"""The divergence itself, ``div v = sum_i dv_i / dx_i``: in closed form where the velocity knows it
     (:meth:`Velocity.with_divergence`), else by a derivative of each dimension, all at once, for which a velocity of
     ``D`` dimensions costs ``D`` times as much.
+
+    Shapes: times ``(...)`` and events ``(..., D)`` give velocities ``(..., D)`` and divergences ``(...)``.
+
+    Source: Chen, Rubanova, Bettencourt, Duvenaud (2018), Neural Ordinary Differential Equations, arXiv:1806.07366,
+    theorem 1.
 
     Example:
         >>> import pushforward as pf
@@ -75,6 +80,8 @@ class Hutchinson(Trace):
 
     Args:
         noise: ``"rademacher"``, signs at random, which has the smaller variance, or ``"gaussian"``.
+
+    Shapes: times ``(...)`` and events ``(..., D)`` give velocities ``(..., D)`` and divergences ``(...)``.
 
     Raises:
         UsageError: for another noise.

@@ -12,6 +12,7 @@ from pushforward.errors import UsageError
 from pushforward.networks.context import Context
 from pushforward.networks.factory import NetworkFactory, make_network
 from pushforward.numerics import no_log_det
+from pushforward.scalar.arguments import check_counts
 from pushforward.scalar.base import ScalarBijection
 from pushforward.spaces import Space, product_of
 from pushforward.transforms.base import Bijection
@@ -200,8 +201,23 @@ def bipartite(
     *,
     kept: float = 0.5,
 ) -> Multipartite:
-    """A coupling layer in two parts: the first ``kept`` of the channels stays, the rest changes; 0.75 is the split of
-    Hoogeboom et al. 2019.
+    """A coupling layer in two parts: the first ``kept`` of the channels stays, ``z_1 = x_1``, the rest changes,
+    ``z_2 = h(x_2; theta(x_1))``; each part has one channel at least.
+
+    Args:
+        event_shape: the shape of one event.
+        operation: the scalar bijection ``h``.
+        network: the factory of the network ``theta``.
+        context: a number of features, the shape of an image or a space; 0 for none.
+        kept: the share that stays, 0.75 in the source.
+
+    Shapes: ``x`` and ``z`` are ``(..., D)``, or ``(..., C, H, W)`` of images, whose channels are parted; ``log_det`` is
+    ``(...)``.
+
+    Raises:
+        UsageError: for one channel, which cannot be parted.
+
+    Source: Hoogeboom, Peters, van den Berg, Welling (2019), Integer Discrete Flows, arXiv:1905.07376.
 
     Example:
         >>> from pushforward.networks import DenseMLP
@@ -216,7 +232,23 @@ def bipartite(
 def multipartite(
     event_shape: Sequence[int], count: int, operation: ScalarBijection, network: NetworkFactory, context: Context = 0
 ) -> Multipartite:
-    """A coupling layer in ``count`` parts of about the same size, each changed in turn.
+    """A coupling layer in ``count`` parts of about the same size, each changed in turn,
+    ``z_p = h(x_p; theta_p(z_<p, x_>p))``.
+
+    Args:
+        event_shape: the shape of one event.
+        count: how many parts there are, at least 2.
+        operation: the scalar bijection ``h`` of every part.
+        network: a network factory, for one network for each part.
+        context: a number of features, the shape of an image or a space; 0 for none.
+
+    Shapes: ``x`` and ``z`` are ``(..., D)``, or ``(..., C, H, W)`` of images, whose channels are parted; ``log_det`` is
+    ``(...)``.
+
+    Raises:
+        UsageError: for fewer channels than parts, or a single part.
+
+    Source: Tomczak (2020), General Invertible Transformations for Flow-based Generative Modeling, arXiv:2011.15056.
 
     Example:
         >>> from pushforward.networks import DenseMLP
@@ -224,6 +256,7 @@ def multipartite(
         >>> multipartite((10,), 4, RoundedShift(), DenseMLP).parts
         (3, 3, 2, 2)
     """
+    check_counts("multipartite", least=2, count=count)
     size, larger = divmod(event_shape[0], count)
     parts = [size + 1] * larger + [size] * (count - larger)
     return Multipartite(event_shape, parts, (operation,) * count, network, context)
@@ -232,7 +265,21 @@ def multipartite(
 def quadripartite(
     event_shape: Sequence[int], operation: ScalarBijection, network: NetworkFactory, context: Context = 0
 ) -> Multipartite:
-    """The coupling layer in four parts of Tomczak 2020, arXiv:2011.15056.
+    """The coupling layer in four parts, each changed in turn, ``z_p = h(x_p; theta_p(z_<p, x_>p))``.
+
+    Args:
+        event_shape: the shape of one event.
+        operation: the scalar bijection ``h`` of every part.
+        network: a network factory, for one network for each part.
+        context: a number of features, the shape of an image or a space; 0 for none.
+
+    Shapes: ``x`` and ``z`` are ``(..., D)``, or ``(..., C, H, W)`` of images, whose channels are parted; ``log_det`` is
+    ``(...)``.
+
+    Raises:
+        UsageError: for fewer than four channels.
+
+    Source: Tomczak (2020), General Invertible Transformations for Flow-based Generative Modeling, arXiv:2011.15056.
 
     Example:
         >>> from pushforward.networks import DenseMLP

@@ -21,6 +21,9 @@ class InvertibleConvolution(Bijection):
     Args:
         channels: the number of channels ``C``.
 
+    Raises:
+        ShapeError: if the input is no image of ``C`` channels.
+
     Source: Kingma, Dhariwal (2018), Glow, arXiv:1807.03039.
 
     Example:
@@ -71,6 +74,9 @@ class InvertibleConvolutionLU(Bijection):
 
     Args:
         channels: the number of channels ``C``.
+
+    Raises:
+        ShapeError: if the input is no image of ``C`` channels.
 
     Source: Kingma, Dhariwal (2018), Glow, arXiv:1807.03039.
 

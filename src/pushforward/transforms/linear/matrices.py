@@ -30,8 +30,13 @@ class Triangular(Bijection):
         features: the number of dimensions ``D``.
         upper: whether ``T`` is upper triangular, else lower.
 
+    Shapes: ``x`` and ``z`` are ``(..., D)``, ``log_det`` is ``(...)``.
+
     Raises:
         ShapeError: if the input does not end in ``D``.
+
+    Source: Golub, Van Loan (2013), Matrix Computations, for the triangular solve; as a flow, Kingma, Dhariwal (2018),
+    Glow, arXiv:1807.03039.
 
     Example:
         >>> z, log_det = Triangular(3)(torch.ones(2, 3))
@@ -105,6 +110,8 @@ class Householder(Orthogonal):
         reflections: the number of reflections ``K``; by default ``D``, which reaches every orthogonal matrix of
             determinant ``(-1)^D``.
 
+    Shapes: ``x`` and ``z`` are ``(..., D)``, ``log_det`` is ``(...)``.
+
     Raises:
         UsageError: for no reflection.
 
@@ -139,6 +146,9 @@ class MatrixExponential(Orthogonal):
     Args:
         features: the number of dimensions ``D``.
 
+    Raises:
+        ShapeError: if the input does not end in ``D``.
+
     Example:
         >>> x = torch.randn(8, 3)
         >>> z, _ = MatrixExponential(3)(x)
@@ -165,6 +175,16 @@ class MatrixExponential(Orthogonal):
 def diagonal(features: int) -> Elementwise:
     """A diagonal linear map with a shift, ``z = (x + t) exp(s)``.
 
+    Args:
+        features: the number of dimensions ``D``.
+
+    Shapes: ``x`` and ``z`` are ``(..., D)``, ``log_det`` is ``(...)``.
+
+    Raises:
+        ShapeError: if the input does not end in ``D``.
+
+    Source: Dinh, Krueger, Bengio (2014), NICE, arXiv:1410.8516, whose last layer scales each dimension.
+
     Example:
         >>> diagonal(3)(torch.ones(2, 3))[0].shape
         torch.Size([2, 3])
@@ -175,6 +195,14 @@ def diagonal(features: int) -> Elementwise:
 def lu(features: int) -> Chain:
     """A linear map ``z = L (U x + b) + c``; put a :class:`Permutation` beside it to reach every matrix.
 
+    Args:
+        features: the number of dimensions ``D``.
+
+    Raises:
+        ShapeError: if the input does not end in ``D``.
+
+    Source: Kingma, Dhariwal (2018), Glow, arXiv:1807.03039, section 3.2.
+
     Example:
         >>> len(lu(3))
         2
@@ -184,6 +212,17 @@ def lu(features: int) -> Chain:
 
 def qr(features: int, reflections: int | None = None) -> Chain:
     """A linear map ``z = Q (R x + b)`` with ``R`` upper triangular and ``Q`` a product of reflections.
+
+    Args:
+        features: the number of dimensions ``D``.
+        reflections: how many; by default ``D``, which reaches every orthogonal matrix of determinant ``(-1)^D``.
+
+    Raises:
+        UsageError: for no reflection.
+        ShapeError: if the input does not end in ``D``.
+
+    Source: Hoogeboom, van den Berg, Welling (2019), Emerging Convolutions, arXiv:1901.11137, for the QR
+    parametrisation.
 
     Example:
         >>> len(qr(3))

@@ -26,6 +26,12 @@ class ActNorm(Bijection):
         features: features of vectors, or channels of images.
         event_dims: 1 for vectors, 3 for images.
 
+    Shapes: ``x`` and ``z`` are ``(..., D)``, or ``(..., C, H, W)`` of images; ``log_det`` is ``(...)``.
+
+    Raises:
+        ShapeError: if the input has not as many features or channels.
+        DataError: from :meth:`initialise`, of an empty batch.
+
     Source: Kingma, Dhariwal (2018), Glow, arXiv:1807.03039.
 
     Example:
@@ -95,6 +101,9 @@ class BatchNorm(Bijection):
         event_dims: 1 for vectors, 3 for images.
         momentum: how much of a new batch's statistics enters the running ones.
         eps: added to the variance.
+
+    Raises:
+        ShapeError: if the input has not as many features or channels.
 
     Source: Dinh, Sohl-Dickstein, Bengio (2016), RealNVP, arXiv:1605.08803.
 

@@ -21,8 +21,12 @@ class Permutation(Bijection):
         order: which input each output takes, a permutation of ``0 ... D - 1``.
         event_dims: 1 to reorder the features of vectors, 3 to reorder the channels of images.
 
+    Shapes: ``x`` and ``z`` are ``(..., D)``, or ``(..., C, H, W)`` of images; ``log_det`` is ``(...)``.
+
     Raises:
         UsageError: if ``order`` is no permutation.
+
+    Source: Dinh, Krueger, Bengio (2014), NICE, arXiv:1410.8516, where parts change places between layers.
 
     Example:
         >>> Permutation(torch.tensor([2, 0, 1]))(torch.tensor([1.0, 2.0, 3.0]))[0]
@@ -62,7 +66,19 @@ class Permutation(Bijection):
 
 
 def flip(features: int, event_dims: int = 1) -> Permutation:
-    """Reverse the order of the features or channels.
+    """Reverse the order of the features or channels, ``z_i = x_{D - 1 - i}``; ``log_det = 0``.
+
+    Args:
+        features: the number of features, or of channels, ``D``.
+        event_dims: 1 to reorder the features of vectors, 3 the channels of images.
+
+    Shapes: ``x`` and ``z`` are ``(..., D)``, or ``(..., C, H, W)`` of images; ``log_det`` is ``(...)``.
+
+    Raises:
+        ShapeError: if the input has not as many features or channels.
+
+    Source: Papamakarios, Pavlakou, Murray (2017), Masked Autoregressive Flow, arXiv:1705.07057, between whose layers
+    the order is reversed.
 
     Example:
         >>> flip(3)(torch.tensor([1.0, 2.0, 3.0]))[0]
@@ -72,7 +88,20 @@ def flip(features: int, event_dims: int = 1) -> Permutation:
 
 
 def random_permutation(features: int, event_dims: int = 1, generator: torch.Generator | None = None) -> Permutation:
-    """Draw an order once and keep it.
+    """Draw an order of the features or channels once and keep it, ``z_i = x_order[i]``; ``log_det = 0``.
+
+    Args:
+        features: the number of features, or of channels, ``D``.
+        event_dims: 1 to reorder the features of vectors, 3 the channels of images.
+        generator: the random numbers; without one, by the global seed.
+
+    Shapes: ``x`` and ``z`` are ``(..., D)``, or ``(..., C, H, W)`` of images; ``log_det`` is ``(...)``.
+
+    Raises:
+        ShapeError: if the input has not as many features or channels.
+
+    Source: Kingma, Dhariwal (2018), Glow, arXiv:1807.03039, where it is compared with reversing and with a learned
+    convolution.
 
     Example:
         >>> random_permutation(4).order.sort().values

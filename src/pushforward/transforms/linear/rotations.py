@@ -15,6 +15,11 @@ class RandomRotation(Orthogonal):
     Args:
         features: the number of dimensions ``D``.
 
+    Shapes: ``x`` and ``z`` are ``(..., D)``, ``log_det`` is ``(...)``.
+
+    Raises:
+        ShapeError: if the input does not end in ``D``.
+
     Source: Stewart (1980), SIAM Journal on Numerical Analysis 17, for the draw.
 
     Example:
@@ -44,6 +49,12 @@ class PrincipalAxes(Orthogonal):
 
     Args:
         features: the number of dimensions ``D``.
+
+    Shapes: ``x`` and ``z`` are ``(..., D)``, ``log_det`` is ``(...)``.
+
+    Raises:
+        ShapeError: if the input does not end in ``D``.
+        DataError: from :meth:`initialise`, of an empty batch.
 
     Source: Pearson (1901), Philosophical Magazine 2.
 

@@ -23,6 +23,14 @@ class Standardise(Bijection):
         features: features of vectors, or channels of images.
         event_dims: 1 for vectors, 3 for images.
 
+    Shapes: ``x`` and ``z`` are ``(..., D)``, or ``(..., C, H, W)`` of images; ``log_det`` is ``(...)``.
+
+    Raises:
+        ShapeError: if the input has not as many features or channels.
+        DataError: from :meth:`initialise`, of an empty batch.
+
+    Source: Huber (1981), Robust Statistics, for location and scale by quantiles.
+
     Example:
         >>> layer = Standardise(1)
         >>> z = layer.initialise(170 + 10 * torch.randn(4000, 1))

@@ -24,9 +24,8 @@ START = 0.1
 
 
 class ConvexPotentialMap(GradientMap):
-    r"""A flow on ``S^n`` along the gradient of a soft maximum of linear functions,
-
-    ``z = exp_x(grad phi(x))``,  ``phi(x) = 1 / s log sum_i exp(s (m_i . x + a_i))``,  ``|m_i| < 1``.
+    r"""A flow on ``S^n`` along the gradient of a soft maximum of linear functions, ``z = exp_x(grad phi(x))``,
+    ``phi(x) = 1 / s log sum_i exp(s (m_i . x + a_i))``, ``|m_i| < 1``.
 
     The sphere falls into soft cells, ``p_i(x) = softmax_i(s (m_i . x + a_i))``, and each is drawn to a center of its
     own: ``grad phi(x)`` is the part of ``sum_i p_i(x) m_i`` that is tangent to the sphere. A function ``m_i . x`` alone

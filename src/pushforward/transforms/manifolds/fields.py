@@ -29,6 +29,11 @@ class ScalarField(Part):
 
     To write one, derive from this class and write :meth:`slopes`.
 
+    Shapes: the cosines ``c`` and the parameters ``s`` are of one shape, and so are the slopes.
+
+    Source: Sei (2013), A Jacobian inequality for gradient maps on the sphere and its application to directional
+    statistics; Rezende et al. (2020), arXiv:2002.02428, section 2.3.2.
+
     Example:
         >>> import pushforward as pf
         >>> isinstance(pf.transforms.ExponentialField(), ScalarField)
@@ -94,13 +99,20 @@ class ConformalField(ScalarField):
 
 
 class EvenField(ScalarField):
-    r"""A field with a second center at each center's antipode, ``(f(c) + f(-c)) / 2``.
+    r"""A field with a second center at each center's antipode, ``g(c; s) = (f(c; s) + f(-c; s)) / 2``.
 
     Its map moves antipodes to antipodes, so that a density that is the same at both stays so: of axes, and of rotations
     as unit quaternions, which are one rotation at ``q`` and ``-q``.
 
     Args:
         field: the field.
+
+    Shapes: cosines and parameters are of one shape, and so are the slopes; ``x`` is ``(..., n + 1)``.
+
+    Raises:
+        nothing of its own: what the field within raises.
+
+    Source: Koehler, Klein, Noe (2020), Equivariant Flows, arXiv:2006.02425: the density inherits the map's symmetry.
 
     Example:
         >>> slope, _ = EvenField(ExponentialField()).slopes(torch.tensor([-0.5, 0.5]), torch.zeros(2))

@@ -29,6 +29,8 @@ class GeographicCoordinates(Bijection):
         UsageError: if ``west`` is not finite.
         ShapeError: if the input is no pair of a latitude and a longitude, or backwards no vector of three numbers.
 
+    Source: Snyder (1987), Map Projections: A Working Manual, U.S. Geological Survey Professional Paper 1395.
+
     Example:
         >>> places = GeographicCoordinates()
         >>> z, log_det = places(torch.tensor([[90.0, 0.0], [0.0, 90.0]]))

@@ -26,6 +26,8 @@ class Radians(Bijection):
         UsageError: if an element of the space is not a circle.
         ShapeError: if the input is not of the space's shape.
 
+    Source: Mardia, Jupp (2000), Directional Statistics.
+
     Example:
         >>> from pushforward.spaces import Product
         >>> radians = Radians(Product(Circle((1,), 0.0, 24.0), Circle((1,), -180.0, 180.0)))

@@ -45,6 +45,9 @@ class Interlace(Bijection):
     Raises:
         ShapeError: for another shape.
 
+    Source: Reed et al. (2017), Parallel Multiscale Autoregressive Density Estimation, arXiv:1703.03664, for pixels from
+    coarse to fine.
+
     Example:
         >>> Interlace((1, 2, 2))(torch.arange(4.0).reshape(1, 2, 2))[0].flatten()
         tensor([0., 3., 1., 2.])

@@ -72,6 +72,13 @@ class Flatten(Bijection):
     Args:
         event_shape: the events' shape.
 
+    Shapes: ``x`` is ``(..., T, D)`` for a series, ``z`` is ``(..., T D)``; ``log_det`` is ``(...)``.
+
+    Raises:
+        ShapeError: if the input does not end in ``event_shape``, or backwards in its number of elements.
+
+    Source: Dinh, Krueger, Bengio (2014), NICE, arXiv:1410.8516, whose images are vectors.
+
     Example:
         >>> Flatten((2, 3))(torch.arange(6.0).reshape(2, 3))[0]
         tensor([0., 1., 2., 3., 4., 5.])

@@ -33,7 +33,19 @@ class Columns:
 
 
 class OrthonormalBasis(Part):
-    """How ``Q`` is made of free parameters."""
+    """How ``Q``, a matrix with orthonormal columns, ``Q^T Q = I``, is made of free parameters.
+
+    Shapes: ``Q`` is ``(..., D, M)``, of parameters ``(..., P)``.
+
+    Source: van den Berg, Hasenclever, Tomczak, Welling (2018), Sylvester Normalizing Flows, arXiv:1803.05649, section
+    4.
+
+    Example:
+        >>> basis = HouseholderBasis()
+        >>> columns = basis.columns(basis.start(4, 2), 4, 2)
+        >>> isinstance(basis, OrthonormalBasis), columns.project(torch.ones(5, 4)).shape
+        (True, torch.Size([5, 2]))
+    """
 
     @abstractmethod
     def start(self, features: int, units: int) -> Tensor:
@@ -54,6 +66,8 @@ class HouseholderBasis(OrthonormalBasis):
 
     Args:
         reflections: the number of reflections ``K``; by default ``M``, which reaches every ``Q``.
+
+    Shapes: ``Q`` is ``(..., D, M)``, of parameters ``(..., K D)``.
 
     Raises:
         UsageError: for no reflection.
@@ -91,6 +105,9 @@ class OrthogonalBasis(OrthonormalBasis):
         first: the axis that the first column of ``A`` is, the next ones behind it; layers that begin at different axes
             reach all of the space.
 
+    Raises:
+        nothing: :class:`Sylvester` takes no more units than dimensions.
+
     Example:
         >>> basis = OrthogonalBasis()
         >>> columns = basis.columns(basis.start(4, 2), 4, 2)
@@ -115,12 +132,14 @@ class OrthogonalBasis(OrthonormalBasis):
 
 
 class PermutationBasis(OrthonormalBasis):
-    r"""The dimensions themselves, in turn or backwards: the triangular form of Sylvester flows, in which layers
-    alternate between the two (van den Berg et al. 2018, arXiv:1803.05649, section 4.3). There are no parameters, and
-    as many units as dimensions.
+    r"""The dimensions themselves, in turn, ``Q = I``, or backwards: the triangular form of Sylvester flows, in which
+    layers alternate between the two (van den Berg et al. 2018, arXiv:1803.05649, section 4.3). There are no parameters,
+    and as many units as dimensions.
 
     Args:
         backwards: whether the last dimension comes first.
+
+    Shapes: ``Q`` is ``(D, D)``, of no parameters.
 
     Raises:
         UsageError: where there are fewer units than dimensions.

@@ -39,14 +39,28 @@ class Point(NamedTuple):
 
 
 class Kernel(ModulePart):
-    r"""A Markov kernel ``K(y | x)`` on vectors that tells how its moves weigh, of which
-    :class:`~pushforward.transforms.Relaxation` makes a transform.
+    r"""A Markov kernel ``K(y | x)`` on vectors that tells how its moves weigh, ``log w = log K(x | y) - log K(y | x)``,
+    of which :class:`~pushforward.transforms.Relaxation` makes a transform.
 
     To write one, derive from this class and write :meth:`at` and :meth:`move`.
 
     Attributes:
         features: the number of dimensions.
         context: the space of the target's context, None where it takes none.
+
+    Shapes: events ``x`` and ``y`` are ``(..., D)``, their weights ``(...)``.
+
+    Raises:
+        nothing of its own: what the target raises.
+
+    Source: Wu, Koehler, Noe (2020), Stochastic Normalizing Flows, arXiv:2002.06707.
+
+    Example:
+        >>> import pushforward as pf
+        >>> kernel = pf.transforms.Langevin(2, pf.distributions.StandardNormal((2,)), step_size=0.1)
+        >>> y, weight = kernel.move(kernel.at(torch.zeros(5, 2), None), None)
+        >>> isinstance(kernel, Kernel), y.x.shape, weight.shape
+        (True, torch.Size([5, 2]), torch.Size([5]))
     """
 
     features: int
@@ -83,8 +97,20 @@ class ForceKernel(Kernel):
         step_size: where the step sizes start, above 0; training moves each by a factor of 20 at most.
         context: a number of features or a space of vectors, which the target sees; 0 for none.
 
+    Shapes: events and forces are ``(..., D)``, log-densities and weights ``(...)``.
+
     Raises:
         UsageError: if an argument does not fit.
+
+    Source: Roberts, Tweedie (1996), Bernoulli 2, 341-363, for the bounded force; Wu, Koehler, Noe (2020),
+    arXiv:2002.06707.
+
+    Example:
+        >>> import pushforward as pf
+        >>> kernel = pf.transforms.Langevin(2, pf.distributions.StandardNormal((2,)), step_size=0.1)
+        >>> force = kernel.at(torch.tensor([1.0, -2.0]), None).force
+        >>> isinstance(kernel, ForceKernel), torch.allclose(force, torch.tensor([-1.0, 2.0]), atol=1e-4)
+        (True, True)
     """
 
     def __init__(self, features: int, target: Any, step_size: float, context: Context = 0) -> None:

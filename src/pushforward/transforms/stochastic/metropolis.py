@@ -11,7 +11,8 @@ from pushforward.transforms.stochastic.kernel import Kernel, Point
 
 
 class Metropolis(Kernel):
-    r"""A kernel whose moves are accepted with probability ``min(1, f(y) K(x | y) / f(x) K(y | x))``, and else not made.
+    r"""A kernel whose moves are accepted with probability ``a = min(1, f(y) K(x | y) / f(x) K(y | x))``, and else not
+    made.
 
     It leaves the target ``f`` invariant, by detailed balance, so that the way back weighs ``log f(x) - log f(y)``,
     whatever the proposal. ``Metropolis(Langevin(...))`` is MALA, ``Metropolis(Hamiltonian(...))`` Hamiltonian Monte

@@ -64,6 +64,11 @@ class TiltedNormal(ModulePart):
         network: a network factory, called as ``network(D, 1, context)``; smooth, since its gradient is a force.
         context: a number of features or a space of vectors, 0 for none.
 
+    Raises:
+        ShapeError: if the context is missing or does not fit.
+
+    Source: Xie, Lu, Zhu, Wu (2016), A Theory of Generative ConvNet, arXiv:1602.03264, for a normal tilted by a network.
+
     Example:
         >>> import torch
         >>> TiltedNormal(2)(torch.ones(3, 2))

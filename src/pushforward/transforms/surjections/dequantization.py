@@ -136,6 +136,9 @@ class VariationalDequantization(Dequantization):
         context: features of a context vector, or the shape of a context image; 0 for none.
         alpha: the logit's inset, which keeps it from the edges.
 
+    Raises:
+        UsageError: for fewer than two levels, or noise whose context is not the image with the user's context.
+
     Source: Ho, Chen, Srinivas, Duan, Abbeel (2019), Flow++, arXiv:1902.00275.
 
     Example:

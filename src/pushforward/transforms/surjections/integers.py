@@ -13,7 +13,7 @@ from pushforward.transforms.base import Bijection
 
 
 class Integers(Bijection):
-    r"""The identity on data that are the integers ``0 .. levels - 1``, of any dtype; ``log_det = 0``.
+    r"""The identity, ``z = x``, on data that are the integers ``0 .. levels - 1``, of any dtype; ``log_det = 0``.
 
     Integer tensors become floating-point ones, in which the flow computes. It tells the flow
     that its data have ``levels`` values.
@@ -22,8 +22,12 @@ class Integers(Bijection):
         levels: how many values the data take.
         event_dims: 1 for vectors, 3 for images.
 
+    Shapes: ``x`` and ``z`` are of one shape, ``(..., D)`` or ``(..., C, H, W)``; ``log_det`` is ``(...)``.
+
     Raises:
         UsageError: for fewer than one level.
+
+    Source: Hoogeboom, Peters, van den Berg, Welling (2019), Integer Discrete Flows, arXiv:1905.07376.
 
     Example:
         >>> Integers(256)(torch.tensor([[7]], dtype=torch.uint8))[0]

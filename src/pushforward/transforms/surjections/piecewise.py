@@ -152,10 +152,13 @@ class Piecewise(Transform):
 
 def regions(transform: Transform, x: Tensor, context: Tensor | None = None) -> Tensor:
     """Return which region of the data each event lies in, an index of ``batch_shape`` that counts all combinations of
-    the regions of a chain's piecewise parts, those of the last part fastest.
+    the regions of a chain's piecewise parts, those of the last part fastest: ``index = r_1 K_2 + r_2`` for two parts of
+    ``K_1`` and ``K_2`` regions.
 
     Raises:
         UsageError: if there is no piecewise part.
+
+    Source: Dinh, Sohl-Dickstein, Larochelle, Pascanu (2019), A RAD approach to deep mixture models, arXiv:1903.07714.
 
     Example:
         >>> from pushforward.transforms import Chain

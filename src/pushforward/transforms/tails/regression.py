@@ -36,8 +36,10 @@ class TriangularRegression(Bijection):
     1.3.1 and its proof). Light dimensions stay light.
 
     Args:
-        features: the number of dimensions.
+        features: the number of dimensions ``D``.
         indices: the tail indices, if they are to be kept; None for a regression on all dimensions before.
+
+    Shapes: ``x`` and ``z`` are ``(..., D)``, ``log_det`` is ``(...)``.
 
     Raises:
         UsageError: unless there are as many indices as features.

@@ -44,6 +44,8 @@ class PixelNetwork(ModulePart):
         UsageError: if the channels do not make whole variables, or the outputs no multiple of them.
         ShapeError: if the input is not ``(..., C, H, W)``, or the context is missing or does not fit.
 
+    Source: van den Oord, Kalchbrenner, Kavukcuoglu (2016), Pixel Recurrent Neural Networks, arXiv:1601.06759.
+
     Example:
         >>> import pushforward as pf
         >>> network = pf.networks.GatedPixelCNN(1, 2, hidden=4, layers=1)

@@ -57,6 +57,11 @@ class LogDeterminant(ModulePart):
         accuracy: whether ``log_det`` is exact or an estimate.
         draws: whether it is drawn.
 
+    Raises:
+        nothing of its own: what ``g`` raises.
+
+    Source: Behrmann, Grathwohl, Chen, Duvenaud, Jacobsen (2019), Invertible Residual Networks, arXiv:1811.00995.
+
     Example:
         >>> import pushforward as pf
         >>> rule = pf.transforms.ExactLogDeterminant()

@@ -10,10 +10,18 @@ from pushforward.transforms.residual.log_determinants.base import LogDeterminant
 
 
 class ExactLogDeterminant(LogDeterminant):
-    r"""``log |det(I + J)|`` itself, from all ``D`` rows of the Jacobian ``J`` of ``g``.
+    r"""``log |det(I + J)|`` itself, from all ``D`` rows ``J_i = dg_i / dx`` of the Jacobian of ``g``.
 
     The rows are gradients along the axes, which share one evaluation of ``g``; the cost grows as ``D`` evaluations and
     ``D^3``, so this is the rule for few dimensions: toys in the plane train with it.
+
+    Shapes: ``x`` and ``g(x)`` are ``(..., D)``, ``log_det`` is ``(...)``.
+
+    Raises:
+        nothing of its own: what ``g`` raises.
+
+    Source: Behrmann, Grathwohl, Chen, Duvenaud, Jacobsen (2019), Invertible Residual Networks, arXiv:1811.00995, where
+    few dimensions are computed so.
 
     Example:
         >>> import pushforward as pf

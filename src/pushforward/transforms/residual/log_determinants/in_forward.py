@@ -13,7 +13,8 @@ from pushforward.transforms.residual.log_determinants.series import PowerSeries,
 
 
 class GradientsInForward(PowerSeries):
-    r"""A power series whose gradients are computed with its values (Chen et al. 2019, arXiv:1906.02735, section 3.2).
+    r"""A power series whose gradients are computed with its values: where ``dL / d log_det_n = c`` for all events,
+    ``dL / dp = c d(sum_n log_det_n) / dp`` (Chen et al. 2019, arXiv:1906.02735, section 3.2).
 
     What is kept for the backward pass is the graph of ``g(x)`` and one gradient for each input and parameter, however
     many terms there are. A mean or a sum of log-densities weighs all events of a batch alike, so the summed gradient is
@@ -22,6 +23,11 @@ class GradientsInForward(PowerSeries):
 
     Args:
         series: the power series; with `NeumannGradients` the memory on the way does not grow with the terms either.
+
+    Shapes: ``x`` and ``g(x)`` are ``(..., D)`` or ``(..., C, H, W)``, ``log_det`` is ``(...)``.
+
+    Raises:
+        nothing of its own: what the series raises.
 
     Example:
         >>> from pushforward.transforms import NeumannGradients, RussianRoulette

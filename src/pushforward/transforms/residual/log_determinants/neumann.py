@@ -20,6 +20,9 @@ class NeumannGradients(PowerSeries):
     Args:
         series: the power series, with its terms and noise.
 
+    Raises:
+        nothing of its own: what the series raises.
+
     Example:
         >>> from pushforward.transforms import RussianRoulette
         >>> g = Perturbation(torch.nn.Linear(2, 2, bias=False))

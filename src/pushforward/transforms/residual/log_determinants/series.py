@@ -134,6 +134,8 @@ class RussianRoulette(PowerSeries):
         evaluation_terms: how many in evaluation mode.
         noise: ``"rademacher"`` or ``"gaussian"``.
 
+    Shapes: ``x`` and ``g(x)`` are ``(..., D)`` or ``(..., C, H, W)``, ``log_det`` is ``(...)``.
+
     Raises:
         UsageError: for a negative number of terms, or an unknown noise.
 
