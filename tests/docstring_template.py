@@ -28,9 +28,14 @@ def first_sentence(text: str) -> bool:
 
 def formula(text: str) -> bool:
     """Something stands in a relation to something, as code or set apart; ``kind="x"`` is an argument."""
-    relation = r"``[^`]*\s(=|<|<=|>|>=|<-|->|~|in)\s[^`]*``"
+    relation = r"\s(=|<|<=|>|>=|<-|->|~|in)\s"
     apart = r"::\n\n    |\n    [^>\n]*[\w)] = [^\n]*\n|\.\. math::|:math:"
-    return re.search(f"{relation}|{apart}", described(text)) is not None
+    return as_code(relation, text) or re.search(apart, described(text)) is not None
+
+
+def as_code(pattern: str, text: str) -> bool:
+    """Whether a pattern is in a piece of code of a description."""
+    return any(re.search(pattern, code) for code in re.findall(r"``([^`]*)``", described(text)))
 
 
 def described(text: str) -> str:
@@ -41,7 +46,8 @@ def described(text: str) -> str:
 def shapes(text: str) -> bool:
     """A tuple of sizes as code, a shape by name, or that a map works element by element."""
     size = r"(\.\.\.|[A-Z0-9][\w+*/^ -]*|\w*(inputs|outputs|shape|context)[\w+ ]*)"
-    return re.search(rf"``[^`]*\({size}(,\s{size})*,?\)|shape|element by element", described(text)) is not None
+    named = re.search("shape|element by element", described(text))
+    return named is not None or as_code(rf"\({size}(,\s{size})*,?\)", text)
 
 
 def raises(text: str) -> bool:

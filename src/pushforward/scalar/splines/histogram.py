@@ -103,8 +103,9 @@ class HistogramCDF(CellsCDF):
 
 
 class DiscretizedLogisticCDF(CellsCDF):
-    r"""The CDF of a mixture of logistics that is discretized to ``K`` equal cells of ``(0, 1)``, a line in each: the
-    ends of a cell are where the mixture's CDF takes them. Cells have an order then, in which neighbours are alike.
+    r"""The CDF of a mixture of logistics, ``F(x) = sum_k pi_k sigmoid((logit(x) - mu_k) / s_k)``, that is discretized
+    to ``K`` equal cells of ``(0, 1)``, a line in each: the ends of a cell are where the mixture's CDF takes them. Cells
+    have an order then, in which neighbours are alike.
 
     Parameters per element, ``3 * components`` in this order: the weights' logits, the locations, the log-scales
     (bounded) of the mixture, on the logits of ``(0, 1)``. Zeros give nearly the identity. A cell holds at least
