@@ -37,7 +37,7 @@ def videoflow(
     context is the first ones, ``(first, C, H, W)``.
 
     Args:
-        clip: frames of a whole clip with the first ones, channels, height and width.
+        clip: frames of a whole clip with the first ones, channels, height and width, ``(T, C, H, W)``.
         levels: how many values a pixel takes.
         first: how many frames are given; 0 for clips from nothing.
         layers: steps of flow at each scale.

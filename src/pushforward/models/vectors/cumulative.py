@@ -25,7 +25,7 @@ def cdf_network(features: int = 1, units: int = 16, increasing: str = "construct
     ``fit`` minimises ``pf.training.CumulativeFit``, the squared error of the distribution function.
 
     Args:
-        features: the number of dimensions.
+        features: the number ``D`` of dimensions; events are ``(D,)``.
         units: the hidden units of the network.
         increasing: by what the network increases: ``"construction"``, or, in one dimension, ``"penalty"``.
 

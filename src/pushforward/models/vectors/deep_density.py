@@ -30,7 +30,7 @@ def deep_density(
     and the decoder make of them, as the paper does.
 
     Args:
-        features: the number of dimensions, of data from 0 to 1.
+        features: the number ``D`` of dimensions; events are ``(D,)``, of data from 0 to 1.
         layers: how many sigmoidal layers the decoder has.
         hidden: widths of the encoder's hidden layers; one number stands for two layers.
         alpha: the first exponent of the codes' Beta distribution.

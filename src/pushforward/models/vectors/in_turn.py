@@ -37,7 +37,7 @@ def tabak_turner(features: int = 2, layers: int = 300, maps: str = "hinge", cand
     likely; the maps that are left stay the identity.
 
     Args:
-        features: the number of dimensions.
+        features: the number ``D`` of dimensions; events are ``(D,)``.
         layers: how many maps at most.
         maps: ``"hinge"``, a random rotation and a line with a smooth bend for each coordinate, or ``"radial"``, an
             expansion or contraction about a point.
@@ -68,7 +68,7 @@ def rbig(features: int = 2, layers: int = 50, knots: int = 24, rotation: str = "
     when held-out data no longer become more likely.
 
     Args:
-        features: the number of dimensions.
+        features: the number ``D`` of dimensions; events are ``(D,)``.
         layers: how many times at most the dimensions are made normal, with a rotation before each time but the first.
         knots: at how many quantiles of the data the distribution of a dimension is taken up.
         rotation: ``"random"``, or ``"principal"`` for the principal axes.
