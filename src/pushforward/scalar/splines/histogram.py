@@ -84,6 +84,8 @@ class HistogramCDF(CellsCDF):
     Args:
         bins: the number of cells ``K``, from 2 to 4096.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)``.
+
     Raises:
         UsageError: for fewer cells, or more.
 
@@ -114,6 +116,8 @@ class DiscretizedLogisticCDF(CellsCDF):
     Args:
         bins: the number of cells ``K``, from 2 to 4096.
         components: how many logistics are mixed.
+
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 3 components``.
 
     Raises:
         UsageError: for fewer cells or more, or no component.
