@@ -45,8 +45,8 @@ def described(text: str) -> str:
 
 def shapes(text: str) -> bool:
     """A tuple of sizes as code, a shape by name, or that a map works element by element."""
-    size = r"(\.\.\.|[A-Z0-9][\w+*/^ -]*|\w*(inputs|outputs|shape|context)[\w+ ]*)"
-    named = re.search("shape|element by element", described(text))
+    size = r"(\.\.\.|[A-Z1-9][\w+*/^ -]*|\w*(inputs|outputs|shape|context)[\w+ ]*)"
+    named = re.search(r"_shape\b|\bshapes?\b|element by element", described(text))
     return named is not None or as_code(rf"\({size}(,\s{size})*,?\)", text)
 
 
@@ -128,17 +128,3 @@ def kind(name: str) -> str:
     if name in OF_THE_REGISTRY:
         return REGISTRY
     return MESSAGES if name.endswith("Warning") else name.split(".")[0]
-
-
-def as_toml(docstrings: dict[str, str]) -> str:
-    """What is missing, as `docstrings_owed.toml` holds it."""
-    lines = ["# Public names whose docstrings still miss a part of the template. Lists only get shorter: a name leaves"]
-    lines += ["# when its docstring is mended, and none may join."]
-    for check in CHECKS:
-        names = "".join(f'  "{name}",\n' for name in sorted(missing(check, docstrings)))
-        lines += ["", f"{check} = [\n{names}]"]
-    return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    print(as_toml(public_docstrings()), end="")
