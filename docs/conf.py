@@ -25,6 +25,7 @@ extensions = [
     "mathml",
     "lesson_pages",
     "steady_images",
+    "playground_site",
     "sphinx_gallery.gen_gallery",
 ]
 # Of all Python beside the pages, the lessons alone are pages.
