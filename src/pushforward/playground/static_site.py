@@ -72,11 +72,11 @@ def _write_model(asked: Start, steps: int, place: Path) -> dict[str, object]:
     folder = make_folder(place / name)
     atomic_write(folder / "view.bin", learning.view())
     atomic_write(folder / "target.bin", learning.target())
-    write_layers(learning.flow, folder)
+    _write_layers(learning.flow, folder)
     return {"folder": name, "density": asked.density, "flow": asked.flow}
 
 
-def write_layers(flow: Flow, folder: Path) -> None:
+def _write_layers(flow: Flow, folder: Path) -> None:
     r"""Write each layer of a flow of the plane as the two graphs of a flow onto the normal distribution, in the order
     from latent to data: ``decode-k.onnx`` is :math:`x = g_k(z)`, and ``log_prob-k.onnx`` says how much space grew by
     :math:`\log |\det dx / dz| = \log N(z) - \log p(x)`."""
