@@ -23,6 +23,7 @@ extensions = [
     "measured_tables",
     "link_forms",
     "mathml",
+    "trained_playground",
 ]
 exclude_patterns = ["extensions/*", "gallery/*", "courses/*"]
 # The gallery settings hold functions; and until there are scripts, there are no pages of them.

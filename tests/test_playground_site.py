@@ -88,7 +88,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def check_layers(folder: Path, samples: np.ndarray, determinants: np.ndarray) -> None:
-    """Samples behind each layer, ``(layers + 1, n, 2)``, and their determinants, are what the graphs make of the first."""
+    """Samples behind each layer, ``(layers + 1, n, 2)``, and their determinants, are what the graphs say."""
     grown = np.zeros(samples.shape[1])
     for number in range(len(samples) - 1):
         x = run(folder / "moons-realnvp" / f"decode-{number}.onnx", samples[number])
@@ -172,8 +172,8 @@ def test_what_the_browser_computes_is_what_the_flow_computes(site: str, folder: 
 def test_an_image_comes_back_from_its_latents_in_the_browser(site: str, folder: Path, tab: Tab) -> None:
     tab.open(site)
     levels = len(json.loads((folder / "models.json").read_text())["pictures"]["levels"])
-    ask = "model.draw(1); const drawn = plain(await until('encoded')); model.decode("
-    ask += ", ".join(["[%s]" % ", ".join(f"drawn.arrays['level {k}']" for k in range(1, levels + 1))])
-    ask += "); return [drawn, plain(await until('decoded'))]"
+    latents = ", ".join(f"drawn.arrays['level {number}']" for number in range(1, levels + 1))
+    ask = f"model.draw(1); const drawn = plain(await until('encoded')); model.decode([{latents}]); "
+    ask += "return [drawn, plain(await until('decoded'))]"
     drawn, decoded = tab.value(COLLECT % ask)
     assert np.allclose(drawn["arrays"]["image"], decoded["arrays"]["image"], atol=1e-4)
