@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playground_client import request
 
-from pushforward.cli.main import main
+from pushforward.cli.main import run
 
 
 def test_it_prints_its_address_serves_and_ends_by_ctrl_c() -> None:
@@ -40,7 +40,7 @@ def test_it_prints_its_address_serves_and_ends_by_ctrl_c() -> None:
 def test_a_port_that_is_taken_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert main(["play", "--no-open", "--port", str(port)]) != 0
+        assert run(["play", "--no-open", "--port", str(port)]) != 0
     assert f"cannot serve on port {port}" in capsys.readouterr().err
 
 
@@ -48,16 +48,16 @@ def test_without_the_extra_one_is_told_what_to_install(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "websockets", None)
-    assert main(["play", "--no-open"]) != 0
+    assert run(["play", "--no-open"]) != 0
     assert "pip install 'pushforward[play]'" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_no_run_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert main(["play", "--no-open", str(tmp_path)]) != 0
+    assert run(["play", "--no-open", str(tmp_path)]) != 0
     assert "no run there" in capsys.readouterr().err
 
 
 def test_a_page_without_a_server_needs_its_runtime(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert main(["play-site", str(tmp_path / "out"), "--runtime", str(tmp_path / "none.tgz")]) != 0
+    assert run(["play-site", str(tmp_path / "out"), "--runtime", str(tmp_path / "none.tgz")]) != 0
     assert "npm pack onnxruntime-web" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -80,11 +80,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     place = tmp_path_factory.mktemp("site")
     images = torch.randint(0, 17, (2, 1, 4, 4)).float()
-    flow = pf.build("multiscale", shape=(1, 4, 4), levels=17, layers=1, hidden=4)
+    flow = pf.build("glow", shape=(1, 4, 4), levels=17, layers=1, hidden=4)
     flow.initialise(images)
     runtime = RUNTIME or package(place / "package.tgz", *MEMBERS)
     write_site(place / "out", runtime, Pictures(flow, images), [ASKED], steps=20, told=lambda line: None)
     return place / "out"
+
+
+def test_images_whose_decoding_is_no_graph_are_refused_before_any_training(tmp_path: Path) -> None:
+    flow = pf.build("multiscale", shape=(1, 4, 4), levels=17, layers=1, hidden=4)
+    pictures = Pictures(flow, torch.zeros(1, 1, 4, 4))
+    with pytest.raises(UsageError, match="decode of this flow iterates"):
+        write_site(tmp_path, package(tmp_path / "package.tgz", *MEMBERS), pictures, told=pytest.fail)
 
 
 def check_layers(folder: Path, samples: np.ndarray, determinants: np.ndarray) -> None:

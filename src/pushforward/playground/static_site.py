@@ -40,13 +40,13 @@ def write_site(
     Args:
         folder: where they are written, beside what is there.
         runtime: the package of onnxruntime-web, as ``npm pack onnxruntime-web`` downloads it.
-        pictures: a flow of images whose latents the page moves.
+        pictures: a flow of images whose latents the page moves, and that is exported.
         shown: the flows and their densities.
         steps: of training, for each.
         told: is called with a line on each flow that is begun.
 
     Raises:
-        UsageError: the package is none.
+        UsageError: the package is none, or the flow of images decodes in no fixed number of steps.
         FileError: the folder cannot be written.
         MissingExtraError: without the extra ``onnx``.
     """
@@ -54,11 +54,11 @@ def write_site(
     place = make_folder(folder)
     for name, content in page.items():
         atomic_write(place / name, content)
+    facts = None if pictures is None else _write_pictures(pictures, place)
     models = []
     for asked in shown:
         told(f"{asked.density}: {asked.flow} of {asked.depth} layers")
         models.append(_write_model(asked, steps, place))
-    facts = None if pictures is None else _write_pictures(pictures, place)
     # Last: where it is there, all is.
     atomic_write(place / "models.json", json.dumps({"models": models, "pictures": facts}))
 
@@ -89,8 +89,9 @@ def _write_layers(flow: Flow, folder: Path) -> None:
 def _write_pictures(pictures: Pictures, place: Path) -> dict[str, object]:
     """Write a flow of images and images to begin with; what the page must know of them."""
     folder = make_folder(place / "pictures")
-    encode = export(pictures.flow, folder / "encode.onnx", "encode")
+    # First what may be refused.
     export(pictures.flow, folder / "decode.onnx", "decode")
+    encode = export(pictures.flow, folder / "encode.onnx", "encode")
     atomic_write(folder / "images.bin", pack("images", {}, {"images": pictures.images}))
     numbers = [{"shape": list(port.shape), "kind": port.kind} for port in encode.inputs[1:]]
     return {**pictures.facts(), "top": pictures.top, "numbers": numbers}
