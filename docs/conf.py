@@ -25,7 +25,7 @@ extensions = [
     "mathml",
     "lesson_pages",
     "steady_images",
-    "playground_site",
+    "trained_playground",
     "sphinx_gallery.gen_gallery",
 ]
 # Of all Python beside the pages, the lessons alone are pages.
