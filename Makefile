@@ -2,11 +2,13 @@
 # all that the README uses. By hand that is `pip install '.[all]'`; `pip install .` alone brings the core.
 PYTHON ?= python3
 VENV := .venv
+# What runs flows in the browser; npm fetches it, once.
+RUNTIME := onnxruntime-web-1.30.0.tgz
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 WITH_DOCS := $(VENV)/.docs
 
-.PHONY: demo test slow lint docs man notebooks clean
+.PHONY: demo test slow lint docs playground runtime man notebooks clean
 
 demo: $(INSTALLED)
 	$(BIN)/pushforward demo
@@ -28,6 +30,17 @@ lint: $(INSTALLED)
 # The manual page of the command line; `man build/man/man1/pushforward.1` shows it.
 man: $(INSTALLED)
 	$(BIN)/python -m pushforward.cli.manual build/man/man1/pushforward.1
+
+# The playground that needs no server, in build/playground; the site takes it in where it is there.
+playground: $(INSTALLED) build/$(RUNTIME)
+	$(BIN)/pushforward play-site build/playground --runtime build/$(RUNTIME)
+
+# What the tests of that playground need.
+runtime: build/$(RUNTIME)
+
+build/$(RUNTIME):
+	mkdir -p build
+	cd build && npm pack --silent onnxruntime-web@$(RUNTIME:onnxruntime-web-%.tgz=%)
 
 # The site, in build/site; it asks nothing of the network, and a warning is an error.
 docs: $(WITH_DOCS)

@@ -23,28 +23,44 @@ extensions = [
     "measured_tables",
     "link_forms",
     "mathml",
+    "lesson_pages",
+    "steady_images",
+    "trained_playground",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["extensions/*", "gallery/*", "courses/*"]
-# The gallery settings hold functions; and until there are scripts, there are no pages of them.
-suppress_warnings = ["config.cache", "toc.empty_glob"]
+# Of all Python beside the pages, the lessons alone are pages.
+exclude_patterns = [
+    "conf.py",
+    "extensions/*",
+    "**/draw.py",
+    "gallery/*",
+    "gallery_pages/*.py",
+    "gallery_pages/*.ipynb",
+    "courses/notebooks.py",
+]
+# The gallery's settings hold functions.
+suppress_warnings = ["config.cache"]
 
 myst_enable_extensions = ["dollarmath"]
 # Headings have the anchors that they have where the pages are read as plain files.
 myst_heading_anchors = 4
 
+# What a docstring says of attributes are entries of lists, beside what the class itself describes.
+napoleon_use_ivar = True
+
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
 
 html_math_renderer = "mathml"
 
-if any((DOCS / "gallery").glob("*.py")):
-    extensions.append("sphinx_gallery.gen_gallery")
-    sphinx_gallery_conf = {
-        "examples_dirs": "gallery",
-        "gallery_dirs": "gallery_pages",
-        "filename_pattern": r"\.py$",
-        "abort_on_example_error": True,
-        "show_memory": False,
-    }
+# Scripts that have not changed since the last build are not run again.
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "gallery_pages",
+    "filename_pattern": r"\.py$",
+    "image_scrapers": ("figure_scraper",),
+    "abort_on_example_error": True,
+    "write_computation_times": False,
+    "show_memory": False,
+}

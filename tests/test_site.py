@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from addresses import well_formed
 from measured import DOCS, Choice, Comparison, choices, comparisons
 
 import pushforward as pf
@@ -13,6 +14,10 @@ from pushforward import inference, sklearn
 
 INCLUDED = re.compile(r"```\{include\} (\S+)")
 TREES = re.compile(r"```\{toctree\}\n(.*?)```", re.DOTALL)
+WRITTEN = ("api/", "gallery_pages/")
+"""Where pages are that the build writes."""
+
+PAGES = [DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))]
 MEASURED = [*choices(), *comparisons()]
 
 
@@ -55,7 +60,40 @@ def test_every_page_can_be_reached_from_the_first() -> None:
     while waiting:
         page = waiting.pop()
         reached.add(page)
-        entries = [line for tree in TREES.findall(page.read_text()) for line in tree.split() if line[0] != ":"]
-        found = [(page.parent / f"{entry}.md").resolve() for entry in entries if "*" not in entry]
+        lines = [line for tree in TREES.findall(page.read_text()) for line in tree.splitlines()]
+        entries = [line for line in lines if line and line[0] != ":" and not line.startswith(WRITTEN)]
+        found = [(page.parent / f"{entry}.md").resolve() for entry in entries]
         waiting += [other for other in found if other not in reached]
     assert reached == set(DOCS.rglob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS.parent)))
+def test_links_have_the_form_of_addresses_and_pictures_have_words(page: Path) -> None:
+    text = re.sub(r"^```.*?^```|`[^`\n]*`", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for words, target in re.findall(r"!\[([^\]]*)\]\(([^)\s]+)\)", text):
+        assert words.strip(), f"{target} has no words for who does not see it"
+        assert (page.parent / target).is_file(), f"{target} is not there"
+    for address in re.findall(r"\]\((\w+:[^)\s]+)\)", text):
+        assert well_formed(address), f"{address} leads nowhere"
+
+
+def test_a_lesson_becomes_a_page_whose_answers_are_folded() -> None:
+    pytest.importorskip("myst_parser")
+    from lesson_pages import as_markdown, ordered
+
+    page = as_markdown('# %% [markdown]\n# # Title\n\n# %%\nx = 1\n\n# %% tags=["answer"]\nx = 2\n', "1_title.py")
+    assert page.startswith("# Title") and "<1_title.py>" in page
+    assert page.index("x = 1") < page.index("<details>") < page.index("x = 2") < page.index("</details>")
+    assert ordered(["notes/10_c", "notes/2_b", "notes/1_a"]) == ["notes/1_a", "notes/2_b", "notes/10_c"]
+
+
+def test_an_image_takes_its_place_before_it_arrives(tmp_path: Path) -> None:
+    pytest.importorskip("sphinx")
+    from PIL import Image
+    from steady_images import steady
+
+    Image.new("L", (30, 20)).save(tmp_path / "dot.png")
+    files = {"dot.png": tmp_path / "dot.png"}
+    assert 'width="30" height="20"' in steady('<img alt="A dot" src="../_images/dot.png" />', files)
+    for kept in ('<img src="dot.png" width="3">', '<img src="other.png">'):
+        assert steady(kept, files) == kept

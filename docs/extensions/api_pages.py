@@ -11,8 +11,11 @@ from typing import Any
 from papers import cited
 from sphinx.application import Sphinx
 
+FRONT = "pushforward"
+"""Offers what is described where it is at home."""
+
 ROOMS = {
-    "pushforward": "What a program begins with",
+    FRONT: "What a program begins with",
     "pushforward.scalar": "Scalar bijections: what happens to one number",
     "pushforward.networks": "Networks: how parameters are computed",
     "pushforward.distributions": "Distributions: where a flow ends",
@@ -30,6 +33,10 @@ ROOMS = {
     "pushforward.partitions": "Tables larger than one machine",
     "pushforward.codec": "Lossless compression",
     "pushforward.plots": "Plots",
+    "pushforward.exporting": "Export to ONNX and to torch's programs",
+    "pushforward.reports": "Reports",
+    "pushforward.playground": "The playground",
+    "pushforward.parts": "How parts are remembered and registered",
     "pushforward.accuracy": "How much a density can be believed",
     "pushforward.errors": "Errors",
 }
@@ -47,7 +54,7 @@ def page(room: str, title: str) -> str:
     """The page of a package: what it says of itself, a table of what it has, and each of these in full."""
     found = public(importlib.import_module(room))
     lines = [title, "=" * len(title), "", f".. automodule:: {room}", "   :no-members:", "", *_contents(room, found)]
-    for name, value in found.items():
+    for name, value in found.items() if room != FRONT else ():
         kind = "autoclass" if inspect.isclass(value) else "autofunction"
         options = ["   :members:", "   :show-inheritance:"] if kind == "autoclass" else []
         lines += [name, "-" * len(name), "", f".. {kind}:: {room}.{name}", *options, ""]
@@ -65,13 +72,23 @@ def _row(room: str, name: str, value: Any) -> list[str]:
     first = " ".join(text.split("\n\n")[0].split())
     kind = "class" if inspect.isclass(value) else "func"
     papers = ", ".join(f"`{number} <https://arxiv.org/abs/{number}>`__" for number in cited(text))
-    return [f"   * - :{kind}:`~{room}.{name}`", f"     - {first}", f"     - {papers}"]
+    return [f"   * - :{kind}:`~{_home(room, value)}.{name}`", f"     - {first}", f"     - {papers}"]
+
+
+def _home(room: str, value: Any) -> str:
+    """The package that describes what a package offers: itself, but for what the front offers of others."""
+    if room != FRONT:
+        return room
+    others = (other for other in ROOMS if other != FRONT)
+    return next(other for other in others if value in public(importlib.import_module(other)).values())
 
 
 def write_pages(app: Sphinx) -> None:
     """Write the pages that changed, before the sources are read."""
     folder = Path(app.srcdir) / "api"
     folder.mkdir(exist_ok=True)
+    for left in [path for path in folder.glob("*.rst") if path.stem not in ROOMS]:
+        left.unlink()
     for room, title in ROOMS.items():
         path, text = folder / f"{room}.rst", page(room, title)
         if not path.exists() or path.read_text() != text:

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
+from addresses import well_formed
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-FORM = re.compile(r"https://[a-z0-9-]+(\.[a-z0-9-]+)+(/[^\s<>]*)?(#[^\s<>]+)?|mailto:[^\s@]+@[^\s@]+")
 log = logging.getLogger(__name__)
-
-
-def well_formed(address: str) -> bool:
-    """Whether an address is a whole one, encrypted."""
-    return FORM.fullmatch(address) is not None
 
 
 def check_links(app: Sphinx, document: nodes.document, page: str) -> None:

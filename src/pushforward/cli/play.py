@@ -18,19 +18,17 @@ _IMAGES = 200
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to a command line."""
+    """Add the commands to a command line."""
     app.command()(play)
+    app.command()(play_site)
+
+
+_RUN = "A training of grey images, such as the demo's (runs/demo), whose latents the page moves."
 
 
 def play(
     folder: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[RUN]",
-            parser=given_path,
-            help="A training of grey images, such as the demo's (runs/demo), whose latents the page moves.",
-            show_default=False,
-        ),
+        Path | None, typer.Argument(metavar="[RUN]", parser=given_path, help=_RUN, show_default=False)
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port of this machine; 0 for any that is free.")] = 0,
     browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
@@ -52,6 +50,37 @@ def play(
             webbrowser.open(address)
 
     serve(None if folder is None else _pictures(folder), port, opened)
+
+
+def play_site(
+    out: Annotated[
+        Path, typer.Argument(metavar="FOLDER", parser=given_path, help="Where the page goes.", show_default=False)
+    ],
+    runtime: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            parser=given_path,
+            help="The package of onnxruntime-web, as npm pack onnxruntime-web downloads it.",
+            show_default=False,
+        ),
+    ],
+    folder: Annotated[
+        Path | None, typer.Option("--run", metavar="RUN", parser=given_path, help=_RUN, show_default=False)
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of training of each flow.")] = 1_500,
+    quiet: Quiet = False,
+) -> None:
+    """Write the playground as plain files that need no server: trained flows that run in the browser itself."""
+    import torch
+
+    from pushforward.playground import write_site
+
+    torch.manual_seed(0)
+    write_site(
+        out, runtime, None if folder is None else _pictures(folder), steps=steps, told=lambda text: say(text, quiet)
+    )
+    print(out)
 
 
 def _pictures(folder: Path) -> Pictures:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
+from torch.fx import Node
 
 from pushforward.accuracy import Accuracy
 from pushforward.distributions.base import Distribution
@@ -55,8 +56,13 @@ def check_graph(program: ExportedProgram, name: str) -> None:
                 f"export expects a method of a fixed number of steps, and {name} of this flow iterates until it is "
                 f"exact enough"
             )
-        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()) and not _idle_dropout(node):
             raise UsageError(
                 f"export turns normal and uniform numbers that are drawn into inputs, and {name} of this flow draws "
                 f"others ({target})"
             )
+
+
+def _idle_dropout(node: Node) -> bool:
+    """Whether a node is dropout in evaluation mode, ``dropout(x, rate, train=False)``, which draws nothing."""
+    return node.target is torch.ops.aten.dropout.default and node.args[2] is False

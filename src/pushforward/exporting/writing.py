@@ -44,6 +44,9 @@ def write_onnx(traced: Traced, path: Path) -> None:
                 f"export to .pt2 instead"
             ) from error
     assert program is not None
+    # What each node says of where it was traced is nine tenths of a small file, and names this machine's folders.
+    for node in program.model.graph.all_nodes():
+        node.metadata_props.clear()
     program.model.metadata_props[ENTRY] = signature.to_json()
     program.save(path, external_data=False)
 

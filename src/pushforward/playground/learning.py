@@ -58,13 +58,18 @@ class Learning:
             TrainingError: the loss is no longer finite.
         """
         end = time.monotonic() + seconds
-        self.flow.train()
         while not self.done:
-            self._learn()
+            self.learn()
             if time.monotonic() >= end:
                 return
 
-    def _learn(self) -> None:
+    def learn(self) -> None:
+        """Train for one step.
+
+        Raises:
+            TrainingError: the loss is no longer finite.
+        """
+        self.flow.train()
         loss = -self.flow.log_prob(self.density.sample(BATCH, self._random)).mean()
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss was no longer finite at step {self.step}: start again with fewer layers")

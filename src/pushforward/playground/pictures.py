@@ -38,7 +38,7 @@ class Pictures:
         self.flow = flow.eval().requires_grad_(False)
         self.images = images
         self._shape = shape
-        self._top = flow.levels - 1
+        self.top = flow.levels - 1
         self._latents = [latent.shape[1:] for latent in self._encode(images[:1])]
 
     @property
@@ -59,18 +59,18 @@ class Pictures:
 
     def encoded(self, pixels: Sequence[float]) -> bytes:
         """An image of the page, rounded to the brightnesses that the flow knows, with its latents."""
-        return self._reply("encoded", (torch.tensor(pixels) * self._top).round().reshape(self._shape))
+        return self._reply("encoded", (torch.tensor(pixels) * self.top).round().reshape(self._shape))
 
     @torch.no_grad()
     def decoded(self, latents: Sequence[Sequence[float]]) -> bytes:
         """The image of latents."""
         parts = [torch.tensor(part).reshape(1, *shape) for part, shape in zip(latents, self._latents)]
         image = self.flow.decode(parts[0] if len(parts) == 1 else parts)[0]
-        return pack("decoded", {}, {"image": torch.nan_to_num(image[0] / self._top).clamp(0, 1)})
+        return pack("decoded", {}, {"image": torch.nan_to_num(image[0] / self.top).clamp(0, 1)})
 
     def _reply(self, kind: str, image: Tensor) -> bytes:
         latents = {f"level {number}": latent[0] for number, latent in enumerate(self._encode(image[None]), 1)}
-        return pack(kind, {}, {"image": image[0] / self._top, **latents})
+        return pack(kind, {}, {"image": image[0] / self.top, **latents})
 
     @torch.no_grad()
     def _encode(self, images: Tensor) -> tuple[Tensor, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from pushforward.errors import UsageError
 from pushforward.extras import requires
-from pushforward.playground.files import read_files
+from pushforward.playground.files import SERVER, answers, read_files
 from pushforward.playground.pictures import Pictures
 from pushforward.playground.session import Session
 
@@ -92,7 +92,7 @@ class _Playground:
     def __init__(self, pictures: Pictures | None, listening: socket.socket, token: str) -> None:
         self._pictures = pictures
         self._listening = listening
-        self._files = read_files()
+        self._files = answers(read_files(SERVER))
         self._prefix = f"/{token}/"
         port = listening.getsockname()[1]
         self._hosts = [f"{HOST}:{port}", f"localhost:{port}"]

@@ -13,6 +13,8 @@ const BEND = 6000; // milliseconds from the latent plane to the data
 const plane = new Plane(byId("stage"));
 const sheet = new Sheet(byId("sheet"));
 const state = { training: false, started: false, atEnd: true, bending: null, excess: [], frames: [], target: null };
+// Where no server is, the flows that were trained: what is learned on the page, and what it says, is not for them.
+let trained = null;
 let images = null;
 
 const model = connect((reply) => REPLIES[reply.type]?.(reply));
@@ -23,8 +25,9 @@ function say(text, wrong = false) {
 }
 
 const REPLIES = {
-  hello({ pictures, steps }) {
-    byId("progress").max = steps;
+  hello({ pictures, steps, trained: models }) {
+    if (models) offer(models);
+    else byId("progress").max = steps;
     if (pictures) images = new Images(model, pictures, say);
   },
   target({ arrays }) {
@@ -32,11 +35,11 @@ const REPLIES = {
   },
   training() {
     setTraining(true);
-    say("The flow is learning.");
+    say(trained ? "This flow has learned; new samples stream through it." : "The flow is learning.");
   },
   paused() {
     setTraining(false);
-    if (!byId("status").classList.contains("wrong")) say("Paused: what was learned stays.");
+    if (!byId("status").classList.contains("wrong")) say(trained ? "Paused." : "Paused: what was learned stays.");
   },
   view: show,
   encoded: (reply) => images.encoded(reply),
@@ -49,6 +52,19 @@ const REPLIES = {
     say("The server has gone: start pushforward play again, and open its new address.", true);
   },
 };
+
+/** Offer the flows that were trained, and show the first. */
+function offer(models) {
+  trained = models;
+  document.body.classList.add("trained");
+  byId("train").textContent = "Show";
+  for (const name of ["density", "flow"]) {
+    for (const option of [...byId(name).options]) if (!models.some((model) => model[name] === option.value)) option.remove();
+  }
+  [byId("density").value, byId("flow").value] = [models[0].density, models[0].flow];
+  choose();
+  byId("form").requestSubmit();
+}
 
 function setTraining(on) {
   state.training = on;
@@ -134,8 +150,12 @@ function choose() {
   byId("sheet-box").hidden = byId("density").value !== "drawn";
   const splines = byId("flow").value.startsWith("nsf");
   byId("bins").disabled = !splines;
+  for (const option of byId("flow").options) option.disabled = trained !== null && !isTrained(byId("density").value, option.value);
+  if (byId("flow").selectedOptions[0].disabled) byId("flow").value = trained.find((model) => isTrained(byId("density").value, model.flow)).flow;
   for (const name of ["depth", "bins"]) byId(`${name}-value`).textContent = byId(name).value;
 }
+
+const isTrained = (density, flow) => trained.some((model) => model.density === density && model.flow === flow);
 
 byId("form").addEventListener("input", choose);
 byId("form").addEventListener("submit", (event) => {
@@ -149,7 +169,7 @@ byId("form").addEventListener("submit", (event) => {
   if (choice.density === "drawn") choice.sheet = Array.from(sheet.cells);
   byId("temperature").value = 1;
   byId("temperature-value").textContent = "1.00";
-  say("The flow is being made.");
+  say(trained ? "The flow is being loaded." : "The flow is being made.");
   model.start(choice);
 });
 byId("clear").addEventListener("click", () => sheet.clear());
@@ -164,7 +184,7 @@ byId("layer").addEventListener("input", (event) => {
 });
 byId("play").addEventListener("click", () => {
   if (state.bending) return stopBending();
-  if (!plane.view) return say("Train a flow first.");
+  if (!plane.view) return say("There is no flow yet.");
   state.bending = {};
   byId("play").textContent = "Stop";
   requestAnimationFrame(bend);

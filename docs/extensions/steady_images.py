@@ -1,0 +1,52 @@
+"""Images say in words what they show, and how large they are, so that no text moves when they arrive."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from PIL import Image
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+IMAGE = re.compile(r"<img\b[^>]*>")
+ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
+log = logging.getLogger(__name__)
+
+
+@cache
+def size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture."""
+    with Image.open(path) as image:
+        return image.size
+
+
+def steady(tag: str, files: dict[str, Path]) -> str:
+    """The tag of an image with its size, where its file is known and nobody has said another."""
+    said = dict(ATTRIBUTE.findall(tag))
+    path = files.get(said.get("src", "").rsplit("/", 1)[-1])
+    if path is None or path.suffix == ".svg" or said.keys() & {"width", "height", "style"}:
+        return tag
+    width, height = size(path)
+    return tag.replace("<img", f'<img width="{width}" height="{height}" loading="lazy"', 1)
+
+
+def steady_images(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: nodes.document | None) -> None:
+    """Say the sizes of a page's images, and warn of each that has no words for who does not see it."""
+    if "body" not in context:
+        return
+    files = {name: Path(app.srcdir) / source for source, (_, name) in app.env.images.items()}
+    files |= {path.name: path for path in Path(app.srcdir).glob("gallery_pages/images/**/*.png")}
+    context["body"] = IMAGE.sub(lambda found: steady(found[0], files), context["body"])
+    for tag in IMAGE.findall(context["body"]):
+        if not dict(ATTRIBUTE.findall(tag)).get("alt", "").strip():
+            log.warning("an image has no words: %s", tag, location=page, type="image")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Join the build."""
+    app.connect("html-page-context", steady_images)
+    return {"parallel_read_safe": True}
