@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -256,6 +257,39 @@ def memory(pid: int) -> float:
     """Resident MiB of a process."""
     with open(f"/proc/{pid}/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def work(pid: int) -> float:
+    """Seconds that a process has computed."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="reads /proc")
+def test_a_page_that_is_closed_trains_no_more(server: tuple[str, int]) -> None:
+    address, pid = server
+    with page(address) as opened:
+        opened.ask("start", **SMALL)
+        opened.until("view")
+    for _ in range(100):
+        before = work(pid)
+        time.sleep(0.1)
+        if work(pid) == before:
+            return
+    raise AssertionError("still computing")
+
+
+def test_those_who_connect_and_say_nothing_keep_nobody_out(address: str) -> None:
+    parts = urlsplit(address)
+    silent = [socket.create_connection((parts.hostname, parts.port)) for _ in range(200)]
+    try:
+        for each in silent[::2]:
+            each.sendall(b"GET / HTTP/1.1\r\nHost: ")
+        assert request(address)[0] == 200
+    finally:
+        for each in silent:
+            each.close()
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads /proc")
