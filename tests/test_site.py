@@ -55,7 +55,8 @@ def test_every_page_can_be_reached_from_the_first() -> None:
     while waiting:
         page = waiting.pop()
         reached.add(page)
-        entries = [line for tree in TREES.findall(page.read_text()) for line in tree.split() if line[0] != ":"]
+        lines = [line for tree in TREES.findall(page.read_text()) for line in tree.splitlines()]
+        entries = [line for line in lines if line and line[0] != ":"]
         found = [(page.parent / f"{entry}.md").resolve() for entry in entries if "*" not in entry]
         waiting += [other for other in found if other not in reached]
     assert reached == set(DOCS.rglob("*.md"))
