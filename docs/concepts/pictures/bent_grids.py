@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 import pushforward as pf
-from pushforward.networks import MADE, MLP, ConcatSquashMLP, LipschitzMLP
-from pushforward.transforms import Autoregressive, Continuous, Contractive, Coupling, Transform, lu, masks
+from pushforward.networks import MADE, MLP, ConcatSquashMLP
+from pushforward.transforms import Autoregressive, Chain, Continuous, Coupling, Planar, Radial, Transform, lu, masks
 
 LINES = torch.linspace(-2, 2, 11)
 ALONG = torch.linspace(-2, 2, 41)
@@ -56,9 +56,9 @@ def linear() -> Figure:
 
 
 def residual() -> Figure:
-    """Every line bends, by a contraction."""
-    torch.manual_seed(0)
-    return bent_grid(Contractive(partial(LipschitzMLP, hidden=(16, 16)), 2), seed=1, scale=6.0)
+    """Every line bends, by steps across lines and around a point."""
+    torch.manual_seed(5)
+    return bent_grid(Chain([Planar(2), Radial(2), Planar(2)]), seed=5, scale=1.5)
 
 
 def continuous() -> Figure:
