@@ -93,5 +93,6 @@ def test_every_page_can_be_reached_from_the_first() -> None:
         lines = [line for tree in TREES.findall(page.read_text()) for line in tree.splitlines()]
         entries = [line for line in lines if line and line[0] != ":"]
         found = [(page.parent / f"{entry}.md").resolve() for entry in entries if "*" not in entry]
-        waiting += [other for other in found if other not in reached]
+        # Those of the gallery are written when the site is built.
+        waiting += [other for other in found if other not in reached and other.exists()]
     assert reached == set(DOCS.rglob("*.md"))

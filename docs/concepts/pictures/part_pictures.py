@@ -74,6 +74,23 @@ def masked_network() -> Figure:
     return figure
 
 
+def base_densities() -> Figure:
+    """Bases of one number, from one without tails to one of heavy tails."""
+    x = torch.linspace(-8, 8, 401)[:, None]
+    drawn = {
+        "Uniform": pf.distributions.Uniform((1,), -3.0, 3.0),
+        "StandardNormal": pf.distributions.StandardNormal((1,)),
+        "StandardLogistic": pf.distributions.StandardLogistic((1,)),
+        "StudentT, 2 degrees of freedom": pf.distributions.StudentT((1,), 2.0),
+    }
+    figure, axis = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
+    for (name, base), style in zip(drawn.items(), [":", "-", "--", "-."]):
+        axis.semilogy(x, base.log_prob(x).exp().detach(), style, label=name)
+    axis.set(xlabel="z", ylabel="density", ylim=(1e-8, 1))
+    axis.legend(loc="lower center", fontsize=8)
+    return figure
+
+
 def bases() -> Figure:
     """Data, latents and base of a trained flow."""
     torch.manual_seed(0)
@@ -196,5 +213,6 @@ PARTS: dict[str, Callable[[], Figure]] = {
     "squeeze": squeeze,
     "dequantization": dequantization,
     "importance": importance,
+    "base-densities": base_densities,
     "bases": bases,
 }
