@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from addresses import well_formed
 from measured import DOCS, Choice, Comparison, choices, comparisons
+from model_helpers import small
 
 import pushforward as pf
-from pushforward import inference, sklearn
+from pushforward import inference, sklearn, testing
 
 INCLUDED = re.compile(r"```\{include\} (\S+)")
 TREES = re.compile(r"```\{toctree\}\n(.*?)```", re.DOTALL)
@@ -53,6 +54,40 @@ def test_the_numbers_of_a_row_are_those_that_it_quotes(row: Choice | Comparison)
 def test_a_choice_can_be_made(choice: Choice) -> None:
     estimators = {"FlowDensity": sklearn.FlowDensity, "FlowRegressor": sklearn.FlowRegressor, "NPE": inference.NPE}
     assert choice.model in pf.list_models() or choice.model in estimators
+
+
+def test_every_model_is_among_those_to_choose_from_with_what_its_density_is() -> None:
+    told = dict(re.findall(r"^\| `([\w-]+)` \| [^|]* \| ([^|]*) \|", text_of(DOCS / "choose.md"), re.MULTILINE))
+    assert told == {name: small(name).accuracy.describe() for name in pf.list_models()}
+
+
+def test_every_law_has_one_page() -> None:
+    laws = {*testing.TRANSFORM_LAWS, *testing.DISTRIBUTION_LAWS, *testing.SCALAR_LAWS}
+    overview = text_of(DOCS / "concepts" / "laws.md")
+    rows = re.findall(r"^\| \[[^]]*\]\((laws/[\w-]+\.md)\) \|.*\| ([^|]*) \|$", overview, re.MULTILINE)
+    named = [name for _, names in rows for name in re.findall(r"`(\w+)`", names)]
+    assert sorted(named) == sorted(laws)
+    for page, names in rows:
+        for name in re.findall(r"`(\w+)`", names):
+            assert re.search(rf'check_{name}\b|"{name}"', text_of(DOCS / "concepts" / page)), f"{page}: {name}"
+
+
+def test_what_others_words_are_called_here_exists() -> None:
+    places = [
+        pf,
+        pf.transforms,
+        pf.transforms.masks,
+        pf.scalar,
+        pf.networks,
+        pf.distributions,
+        pf.flows,
+        pf.Flow,
+        inference,
+    ]
+    others = text_of(DOCS / "glossary.md").split("## In others' words")[1]
+    for row in re.findall(r"^\|.* \| (.*) \|$", others, re.MULTILINE):
+        for name in re.findall(r"`(?:masks\.)?([A-Z]\w+|[a-z]+(?:-[a-z0-9]+)+)`", row):
+            assert name in pf.list_models() or any(hasattr(place, name) for place in places), name
 
 
 def test_every_page_can_be_reached_from_the_first() -> None:

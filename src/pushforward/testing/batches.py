@@ -60,6 +60,8 @@ def check_shapes(transform: Transform, x: Tensor, context: Tensor | None = None)
         ("inverse", transform.inverse, latents, transform.codomain, event, Draws.INVERSE),
     ]:
         together = run(inputs, context, seeded())
+        alone = together[1].shape
+        assert alone == inputs.shape[:1], f"{name}: expected log_det of {tuple(inputs.shape[:1])}, got {tuple(alone)}"
         for batch in BATCHES:
             rows = torch.Size(batch).numel()
             values, log_det = run(_take(inputs, batch), _take(context, batch), seeded())  # type: ignore[arg-type]
