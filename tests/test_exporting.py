@@ -28,11 +28,13 @@ CASES = [
     ("realnvp", "log_prob"),
     ("realnvp", "sample"),
     ("nice", "sample"),
-    ("nsf-coupling", "decode"),
+    pytest.param("nsf-coupling", "decode", marks=pytest.mark.slow),
     pytest.param("maf", "sample", marks=pytest.mark.slow),
     pytest.param("nsf", "log_prob", marks=pytest.mark.slow),
     pytest.param("glow", "decode", marks=pytest.mark.slow),
     pytest.param("multiscale", "log_prob", marks=pytest.mark.slow),
+    pytest.param("multiscale", "decode", marks=pytest.mark.slow),
+    pytest.param("torus", "sample", marks=pytest.mark.slow),
 ]
 
 
@@ -128,13 +130,34 @@ def test_a_flow_is_left_as_it_was(tmp_path: Path) -> None:
 
 def test_what_is_no_fixed_graph_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     path = tmp_path / "model.pt2"
-    with pytest.raises(UsageError, match="does not depend on the data"):
+    with pytest.raises(UsageError, match="the same for all data"):
         pf.export(small("ffjord"), path, "decode")
-    with pytest.raises(UsageError, match="iterates until it is exact to"):
-        pf.export(small("iresnet"), path, "sample")
+    with pytest.raises(UsageError, match="not an estimate"):
+        pf.export(small("residual-flow"), path)
     with pytest.raises(UsageError, match="one element after the other"):
-        pf.export(pf.models.maf(features=1000, layers=2, hidden=8), path, "sample")
-    assert not path.exists()
+        pf.export(pf.models.maf(features=400, layers=2, hidden=400), path, "sample")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_leaves_the_file_that_was_there(tmp_path: Path) -> None:
+    class Eigenvalues(pf.transforms.Shift):
+        def encode(self, x: Tensor, context: Tensor | None = None, generator: object = None) -> Tensor:
+            return super().encode(x, context) + torch.linalg.eigvalsh(x.unsqueeze(-1) * x.unsqueeze(-2))
+
+    path = tmp_path / "model.onnx"
+    path.write_text("as it was")
+    with pytest.raises(UsageError, match="no standard function for a step of encode"):
+        pf.export(pf.Flow([Eigenvalues((2,))], pf.distributions.StandardNormal((2,))), path, "encode")
+    assert path.read_text() == "as it was" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_names_of_columns_are_in_the_file(tmp_path: Path) -> None:
+    flow, path, files = small("nice"), tmp_path / "model.pt2", {"pushforward": ""}
+    pf.export(flow, path, "encode", columns=["width", "height"])
+    torch.export.load(path, extra_files=files)
+    assert json.loads(files["pushforward"])["columns"] == ["width", "height"]
+    with pytest.raises(UsageError, match="name each number"):
+        pf.export(flow, path, columns=["width"])
 
 
 def test_an_unknown_method_or_format_is_told_before_any_work(tmp_path: Path) -> None:
@@ -163,6 +186,16 @@ def test_series_are_right_to_single_precision_over_the_range(function: object, l
     assert torch.equal(found.isinf(), expected.isinf())
     finite = expected.isfinite()
     assert torch.allclose(found[finite], expected[finite], rtol=5e-7, atol=1e-9)
+
+
+def test_logarithms_of_sums_and_lengths_neither_overflow_nor_lose_digits() -> None:
+    x = torch.tensor([-math.inf, -1e4, -90.0, -1e-3, 0.0, 30.0, 1e4, math.inf])
+    first, second = torch.cartesian_prod(x, x).unbind(-1)
+    for function, numbers in [(torch.logaddexp, (first, second)), (torch.nn.functional.logsigmoid, (x,))]:
+        assert torch.allclose(FORMS[function](*numbers), function(*numbers), rtol=1e-6)
+    large = torch.tensor([0.0, 1e-30, 3.0, 1e30])
+    first, second = torch.cartesian_prod(large, large).unbind(-1)
+    assert torch.allclose(FORMS[torch.hypot](first, second), torch.hypot(first, second), rtol=1e-6)
 
 
 @pytest.mark.parametrize("left", [True, False])

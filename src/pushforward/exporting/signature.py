@@ -29,11 +29,13 @@ class Signature:
     Attributes:
         method: log_prob, encode, decode or sample.
         inputs, outputs: in order.
+        columns: the names of an event's numbers, in order; empty where they have none.
     """
 
     method: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    columns: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """As text, as files hold it."""
