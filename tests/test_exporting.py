@@ -140,14 +140,16 @@ def test_what_is_no_fixed_graph_is_refused_and_nothing_is_written(tmp_path: Path
 
 
 def test_a_failure_leaves_the_file_that_was_there(tmp_path: Path) -> None:
-    class Eigenvalues(pf.transforms.Shift):
+    class Eigenvalues(pf.transforms.Elementwise):
         def encode(self, x: Tensor, context: Tensor | None = None, generator: object = None) -> Tensor:
             return super().encode(x, context) + torch.linalg.eigvalsh(x.unsqueeze(-1) * x.unsqueeze(-2))
 
     path = tmp_path / "model.onnx"
     path.write_text("as it was")
     with pytest.raises(UsageError, match="no standard function for a step of encode"):
-        pf.export(pf.Flow([Eigenvalues((2,))], pf.distributions.StandardNormal((2,))), path, "encode")
+        pf.export(
+            pf.Flow([Eigenvalues(pf.scalar.Affine(), (2,))], pf.distributions.StandardNormal((2,))), path, "encode"
+        )
     assert path.read_text() == "as it was" and len(list(tmp_path.iterdir())) == 1
 
 

@@ -16,6 +16,7 @@ from pushforward.kernels.operations import count_work
 MOST_OPERATIONS = 5_000
 """The most operations that a graph is made of: an element after the other, they would take minutes to write."""
 
+
 def check_columns(columns: Sequence[str], event_shape: torch.Size) -> None:
     """Raise :class:`UsageError` for names of an event's numbers that are not as many."""
     if columns and (len(columns),) != tuple(event_shape):
