@@ -51,8 +51,8 @@ def export(
     """
     if is_table_run(folder):
         raise UsageError(
-            "export is for flows of images and arrays, and this is a run of a table, whose columns are of several kinds: "
-            "`pushforward sample` writes its rows"
+            "export is for flows of images and arrays, and this is a run of a table, whose columns are of several "
+            "kinds: `pushforward sample` writes its rows"
         )
     from pushforward.cli.runs import open_run
     from pushforward.exporting import export as write

@@ -14,8 +14,8 @@ from pushforward.exporting.methods import METHODS
 from pushforward.exporting.refusals import check_columns, check_flow
 from pushforward.exporting.signature import Signature
 from pushforward.exporting.tracing import traced
-from pushforward.exporting.writing import WRITERS
-from pushforward.files import atomic_path, choose_writer
+from pushforward.exporting.writing import writer_for
+from pushforward.files import atomic_path
 
 
 def export(
@@ -54,7 +54,7 @@ def export(
     """
     if method not in METHODS:
         raise UsageError(f"export expects a method of {', '.join(METHODS)}, got {method!r}")
-    write = WRITERS[choose_writer(path, tuple(WRITERS))]
+    write = writer_for(path)
     check_columns(columns, flow.event_shape)
     check_flow(flow, method)
     # A copy, in evaluation mode and without compiled parts; its parameters are needed as they are now.
