@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,16 @@ def test_inverses_of_matrices_are_computed_beforehand(tmp_path: Path) -> None:
     inputs = inputs_for(flow, signature)
     check_equal(by_onnxruntime(path, signature, inputs), by_the_flow(flow, signature, inputs))
     assert len(onnx.load(path).graph.node) <= 12
+
+
+def test_dropout_drops_nothing(tmp_path: Path) -> None:
+    network = partial(pf.networks.MLP, hidden=[4], dropout=0.5)
+    coupling = pf.transforms.Coupling(pf.scalar.Affine(), torch.tensor([True, False]), network)
+    flow = pf.testing.randomise(pf.Flow([coupling], pf.distributions.StandardNormal((2,))))
+    pf.export(flow, tmp_path / "model.pt2", "encode")
+    x = torch.randn(BATCH, 2)
+    found = torch.export.load(tmp_path / "model.pt2").module()(x)
+    assert torch.allclose(found[0], flow.eval().encode(x))
 
 
 def test_a_flow_is_left_as_it_was(tmp_path: Path) -> None:

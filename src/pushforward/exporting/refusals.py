@@ -56,7 +56,9 @@ def check_operations(method: nn.Module, arguments: list[Tensor], name: str) -> N
 def check_graph(program: ExportedProgram, name: str) -> None:
     """Raise :class:`UsageError` for a graph with draws of its own."""
     for node in program.graph.nodes:
-        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+        # Dropout (x, p, train) drops nothing in evaluation mode.
+        draws = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()) and node.args[-1:] != (False,)
+        if draws:
             raise UsageError(
                 f"export turns normal and uniform numbers that are drawn into inputs, and {name} of this flow draws "
                 f"others ({node.target})"
