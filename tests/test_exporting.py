@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import onnxruntime
 import pytest
 import torch
 from model_helpers import context_for, events, small
-from torch import Tensor
+from torch import Tensor, nn
 
 import pushforward as pf
 from pushforward.cli.main import run
@@ -123,8 +122,8 @@ def test_inverses_of_matrices_are_computed_beforehand(tmp_path: Path) -> None:
 
 
 def test_dropout_drops_nothing(tmp_path: Path) -> None:
-    network = partial(pf.networks.MLP, hidden=[4], dropout=0.5)
-    coupling = pf.transforms.Coupling(pf.scalar.Affine(), torch.tensor([True, False]), network)
+    network = nn.Sequential(nn.Linear(1, 4), nn.Dropout(0.5), nn.Linear(4, 2))
+    coupling = pf.transforms.Coupling([True, False], pf.scalar.Affine(), network)
     flow = pf.testing.randomise(pf.Flow([coupling], pf.distributions.StandardNormal((2,))))
     pf.export(flow, tmp_path / "model.pt2", "encode")
     x = torch.randn(BATCH, 2)
