@@ -23,6 +23,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.diagnostics.summary import count_parameters
+from pushforward.exporting.noise import Given
 
 VECTORS = {"features": 2, "hidden": 64}
 IMAGES = {"shape": (1, 8, 8), "levels": 17}
@@ -66,22 +67,22 @@ def measured(name: str, method: str) -> dict[str, Any]:
         began = time.monotonic()
         signature = pf.export(flow, f"{folder}/model.onnx", method)
         seconds = time.monotonic() - began
-        pf.export(flow, f"{folder}/model.pt2", method)
         size = Path(f"{folder}/model.onnx").stat().st_size
         session = opened(f"{folder}/model.onnx")
-        program = torch.export.load(f"{folder}/model.pt2").module()
     inputs = [numbers(flow, port, batch) for port in signature.inputs]
     feed = {port.name: values.numpy() for port, values in zip(signature.inputs, inputs)}
-    calls: list[Callable[[], Any]] = [lambda: eager(flow, method, batch, inputs), lambda: session.run(None, feed)]
+    calls: list[Callable[[], Any]] = [lambda: eager(flow, signature, batch, inputs), lambda: session.run(None, feed)]
     times = [1e3 * min(column) for column in zip(*[[timed(call) for call in calls] for _ in range(CALLS)])]
-    difference = float((program(*inputs) - torch.as_tensor(session.run(None, feed)[0])).abs().max())
+    difference = float((calls[0]() - torch.as_tensor(calls[1]()[0])).abs().max())
     values = (name, method, count_parameters(flow), size / 1e3, seconds, *times, difference)
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def eager(flow: pf.Flow, method: str, batch: int, inputs: list[Tensor]) -> Tensor:
-    """The same by the flow itself."""
-    return flow.log_prob(inputs[0]) if method == "log_prob" else flow.sample(batch)
+def eager(flow: pf.Flow, signature: pf.exporting.Signature, batch: int, inputs: list[Tensor]) -> Tensor:
+    """The same by the flow itself, with these random numbers in the place of its own."""
+    drawn = [values for values, port in zip(inputs, signature.inputs) if port.kind in ("normal", "uniform")]
+    with Given(drawn):
+        return flow.log_prob(inputs[0]) if signature.method == "log_prob" else flow.sample(batch)
 
 
 def numbers(flow: pf.Flow, port: pf.exporting.Port, batch: int) -> Tensor:

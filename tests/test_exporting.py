@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 import torch
 from model_helpers import context_for, events, small
-from torch import Tensor
+from torch import Tensor, nn
 
 import pushforward as pf
 from pushforward.cli.main import run
@@ -28,11 +28,13 @@ CASES = [
     ("realnvp", "log_prob"),
     ("realnvp", "sample"),
     ("nice", "sample"),
-    ("nsf-coupling", "decode"),
+    pytest.param("nsf-coupling", "decode", marks=pytest.mark.slow),
     pytest.param("maf", "sample", marks=pytest.mark.slow),
     pytest.param("nsf", "log_prob", marks=pytest.mark.slow),
     pytest.param("glow", "decode", marks=pytest.mark.slow),
     pytest.param("multiscale", "log_prob", marks=pytest.mark.slow),
+    pytest.param("multiscale", "decode", marks=pytest.mark.slow),
+    pytest.param("torus", "sample", marks=pytest.mark.slow),
 ]
 
 
@@ -119,6 +121,16 @@ def test_inverses_of_matrices_are_computed_beforehand(tmp_path: Path) -> None:
     assert len(onnx.load(path).graph.node) <= 12
 
 
+def test_dropout_drops_nothing(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Linear(1, 4), nn.Dropout(0.5), nn.Linear(4, 2))
+    coupling = pf.transforms.Coupling([True, False], pf.scalar.Affine(), network)
+    flow = pf.testing.randomise(pf.Flow([coupling], pf.distributions.StandardNormal((2,))))
+    pf.export(flow, tmp_path / "model.pt2", "encode")
+    x = torch.randn(BATCH, 2)
+    found = torch.export.load(tmp_path / "model.pt2").module()(x)
+    assert torch.allclose(found[0], flow.eval().encode(x))
+
+
 def test_a_flow_is_left_as_it_was(tmp_path: Path) -> None:
     flow = pf.models.realnvp(features=2, layers=1, hidden=4).train()
     state = torch.random.get_rng_state()
@@ -128,13 +140,36 @@ def test_a_flow_is_left_as_it_was(tmp_path: Path) -> None:
 
 def test_what_is_no_fixed_graph_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     path = tmp_path / "model.pt2"
-    with pytest.raises(UsageError, match="does not depend on the data"):
+    with pytest.raises(UsageError, match="the same for all data"):
         pf.export(small("ffjord"), path, "decode")
-    with pytest.raises(UsageError, match="iterates until it is exact to"):
-        pf.export(small("iresnet"), path, "sample")
+    with pytest.raises(UsageError, match="not an estimate"):
+        pf.export(small("residual-flow"), path)
     with pytest.raises(UsageError, match="one element after the other"):
-        pf.export(pf.models.maf(features=1000, layers=2, hidden=8), path, "sample")
-    assert not path.exists()
+        pf.export(pf.models.maf(features=400, layers=2, hidden=400), path, "sample")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_leaves_the_file_that_was_there(tmp_path: Path) -> None:
+    class Eigenvalues(pf.transforms.Elementwise):
+        def encode(self, x: Tensor, context: Tensor | None = None, generator: object = None) -> Tensor:
+            return super().encode(x, context) + torch.linalg.eigvalsh(x.unsqueeze(-1) * x.unsqueeze(-2))
+
+    path = tmp_path / "model.onnx"
+    path.write_text("as it was")
+    with pytest.raises(UsageError, match="no standard function for a step of encode"):
+        pf.export(
+            pf.Flow([Eigenvalues(pf.scalar.Affine(), (2,))], pf.distributions.StandardNormal((2,))), path, "encode"
+        )
+    assert path.read_text() == "as it was" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_names_of_columns_are_in_the_file(tmp_path: Path) -> None:
+    flow, path, files = small("nice"), tmp_path / "model.pt2", {"pushforward": ""}
+    pf.export(flow, path, "encode", columns=["width", "height"])
+    torch.export.load(path, extra_files=files)
+    assert json.loads(files["pushforward"])["columns"] == ["width", "height"]
+    with pytest.raises(UsageError, match="name each number"):
+        pf.export(flow, path, columns=["width"])
 
 
 def test_an_unknown_method_or_format_is_told_before_any_work(tmp_path: Path) -> None:
@@ -163,6 +198,16 @@ def test_series_are_right_to_single_precision_over_the_range(function: object, l
     assert torch.equal(found.isinf(), expected.isinf())
     finite = expected.isfinite()
     assert torch.allclose(found[finite], expected[finite], rtol=5e-7, atol=1e-9)
+
+
+def test_logarithms_of_sums_and_lengths_neither_overflow_nor_lose_digits() -> None:
+    x = torch.tensor([-math.inf, -1e4, -90.0, -1e-3, 0.0, 30.0, 1e4, math.inf])
+    first, second = torch.cartesian_prod(x, x).unbind(-1)
+    for function, numbers in [(torch.logaddexp, (first, second)), (torch.nn.functional.logsigmoid, (x,))]:
+        assert torch.allclose(FORMS[function](*numbers), function(*numbers), rtol=1e-6)
+    large = torch.tensor([0.0, 1e-30, 3.0, 1e30])
+    first, second = torch.cartesian_prod(large, large).unbind(-1)
+    assert torch.allclose(FORMS[torch.hypot](first, second), torch.hypot(first, second), rtol=1e-6)
 
 
 @pytest.mark.parametrize("left", [True, False])

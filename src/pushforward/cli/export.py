@@ -50,16 +50,20 @@ def export(
     Samples are made of random numbers that the graph takes, so that it is deterministic.
     """
     if is_table_run(folder):
-        raise UsageError("export is for flows of images and arrays, and this is a run of a table")
+        raise UsageError(
+            "export is for flows of images and arrays, and this is a run of a table, whose columns are of several "
+            "kinds: `pushforward sample` writes its rows"
+        )
     from pushforward.cli.runs import open_run
     from pushforward.exporting import export as write
 
-    _, flow = open_run(folder)
-    signature = write(flow, out, method.value)
+    run, flow = open_run(folder)
+    signature = write(flow, out, method.value, columns=run.columns)
     facts = {
         "method": signature.method,
         "inputs": {port.name: ["batch", *port.shape] for port in signature.inputs},
         "outputs": {port.name: ["batch", *port.shape] for port in signature.outputs},
+        **({"columns": list(signature.columns)} if signature.columns else {}),
         "bytes": out.stat().st_size,
     }
     report_file(out, facts, quiet, as_json)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Sequence
 
 import torch
 
 from pushforward.distributions.base import Distribution
 from pushforward.errors import UsageError
 from pushforward.exporting.methods import METHODS
-from pushforward.exporting.refusals import check_flow
+from pushforward.exporting.refusals import check_columns, check_flow
 from pushforward.exporting.signature import Signature
 from pushforward.exporting.tracing import traced
-from pushforward.exporting.writing import WRITERS
-from pushforward.files import atomic_path, choose_writer
+from pushforward.exporting.writing import writer_for
+from pushforward.files import atomic_path
 
 
-def export(flow: Distribution, path: str | os.PathLike[str], method: str = "log_prob") -> Signature:
+def export(
+    flow: Distribution, path: str | os.PathLike[str], method: str = "log_prob", *, columns: Sequence[str] = ()
+) -> Signature:
     r"""Write a method of a flow as a graph that needs neither Pushforward nor Python.
 
     The graph takes batches of any size: events ``x`` (or, for ``decode``, each ``latent``), then the ``context`` where
@@ -29,13 +32,14 @@ def export(flow: Distribution, path: str | os.PathLike[str], method: str = "log_
         path: ``.onnx`` for ONNX (the extra ``onnx``), ``.pt2`` for ``torch.export.load``.
         method: ``"log_prob"``, ``log p(x)``, ``(batch,)``; ``"encode"``, the latents of ``x``; ``"decode"``, the data
             of latents; ``"sample"``, samples made of standard normal or uniform numbers.
+        columns: the names of an event's numbers, which the file then holds too.
 
     Returns:
         the names, shapes and kinds of what the graph takes and gives, which the file holds as well.
 
     Raises:
-        UsageError: for another method or format, and for a flow whose method is no fixed graph: where how many steps
-            are taken depends on the data (adaptive solvers, iterative inverses), an estimate, or too many steps.
+        UsageError: for another method or format, for columns that are not one name for each number, and for a method
+            that is no graph: steps that are chosen as they go (adaptive solvers), an estimate, or too many steps.
         MissingExtraError: if the format's packages are not installed.
 
     Source: ONNX, https://onnx.ai; Ansel et al. (2024), PyTorch 2 (``torch.export``), doi:10.1145/3620665.3640366.
@@ -50,11 +54,12 @@ def export(flow: Distribution, path: str | os.PathLike[str], method: str = "log_
     """
     if method not in METHODS:
         raise UsageError(f"export expects a method of {', '.join(METHODS)}, got {method!r}")
-    write = WRITERS[choose_writer(path, tuple(WRITERS))]
+    write = writer_for(path)
+    check_columns(columns, flow.event_shape)
     check_flow(flow, method)
     # A copy, in evaluation mode and without compiled parts; its parameters are needed as they are now.
     with torch.random.fork_rng():
-        found = traced(copy.deepcopy(flow).eval(), method)
+        found = traced(copy.deepcopy(flow).eval(), method, tuple(columns))
     with atomic_path(path) as place:
         write(found, place)
     return found.signature

@@ -1,6 +1,8 @@
-"""Which methods of which flows are no fixed graph of standard functions, and how that is said."""
+"""Which methods of which flows are no deterministic graph, and how that is said."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +17,13 @@ from pushforward.kernels.operations import count_work
 MOST_OPERATIONS = 5_000
 """The most operations that a graph is made of: an element after the other, they would take minutes to write."""
 
-_LOOPS = ("while_loop", "scan", "cond", "map_impl")
+
+def check_columns(columns: Sequence[str], event_shape: torch.Size) -> None:
+    """Raise :class:`UsageError` for names of an event's numbers that are not as many."""
+    if columns and (len(columns),) != tuple(event_shape):
+        raise UsageError(
+            f"export expects columns to name each number of an event of shape {tuple(event_shape)}, got {len(columns)}"
+        )
 
 
 def check_flow(flow: Distribution, method: str) -> None:
@@ -23,17 +31,16 @@ def check_flow(flow: Distribution, method: str) -> None:
     for part in flow.modules():
         if not getattr(part, "capturable", True) and not getattr(part, "composition", list)():
             raise UsageError(
-                f"export expects a flow whose number of steps does not depend on the data, and that of "
-                f"{type(part).__name__} does"
+                f"export expects a flow whose steps are the same for all data, and those of {type(part).__name__} are "
+                f"chosen as it goes"
             )
-    tolerance = getattr(getattr(flow, "transform", None), "tolerance", None)
-    if method in ("decode", "sample") and tolerance is not None:
-        raise UsageError(
-            f"export expects a method of a fixed number of steps, and {method} of this flow iterates until it is exact "
-            f"to {tolerance:g}"
-        )
     if method == "log_prob" and flow.accuracy is Accuracy.ESTIMATE:
         raise UsageError("export of log_prob expects a flow whose log-density is exact or a bound, not an estimate")
+
+
+def iterates(flow: Distribution, method: str) -> bool:
+    """Whether a method repeats steps until they are exact, which a graph says once, as a loop."""
+    return method in ("decode", "sample") and getattr(getattr(flow, "transform", None), "tolerance", None) is not None
 
 
 def check_operations(method: nn.Module, arguments: list[Tensor], name: str) -> None:
@@ -48,18 +55,12 @@ def check_operations(method: nn.Module, arguments: list[Tensor], name: str) -> N
 
 
 def check_graph(program: ExportedProgram, name: str) -> None:
-    """Raise :class:`UsageError` for a graph with a loop that ends when it has converged, or with draws of its own."""
+    """Raise :class:`UsageError` for a graph with draws of its own."""
     for node in program.graph.nodes:
-        target = str(node.target)
-        if node.op == "call_function" and target in _LOOPS:
-            raise UsageError(
-                f"export expects a method of a fixed number of steps, and {name} of this flow iterates until it is "
-                f"exact enough"
-            )
         if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()) and not _idle_dropout(node):
             raise UsageError(
                 f"export turns normal and uniform numbers that are drawn into inputs, and {name} of this flow draws "
-                f"others ({target})"
+                f"others ({node.target})"
             )
 
 

@@ -33,6 +33,7 @@ class Signature:
     Attributes:
         method: log_prob, encode, decode or sample.
         inputs, outputs: in order.
+        columns: the names of an event's numbers, in order; empty where they have none.
 
     Example:
         >>> signature = Signature("log_prob", (Port("x", (2,), "events"),), (Port("log_prob", (), "log-density"),))
@@ -43,6 +44,7 @@ class Signature:
     method: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    columns: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """As text, as files hold it."""

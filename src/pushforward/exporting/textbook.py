@@ -1,7 +1,8 @@
 """Functions that interchange formats lack, in forms made of those that they have.
 
 Solving with a matrix becomes a product with its inverse, which is computed beforehand where the matrix is a parameter;
-a search becomes a count; the error function's relatives become their series.
+a search becomes a count; the error function's relatives become their series; logarithms of sums, which ONNX would
+compute as they stand, are written so that neither end overflows.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 from torch.overrides import TorchFunctionMode
 
 # Press et al. (2007), Numerical Recipes, section 6.2.2: to 1.2e-7 of the value.
@@ -65,6 +67,24 @@ def searchsorted(sorted_sequence: Tensor, input: Tensor, *, right: bool = False)
     value = input.unsqueeze(-1)
     knots = sorted_sequence if sorted_sequence.dim() == 1 else sorted_sequence.unsqueeze(-2)
     return (knots <= value if right else knots < value).sum(-1)
+
+
+def logsigmoid(x: Tensor) -> Tensor:
+    """``log sigmoid(x)``, with the digits of both ends."""
+    return -softplus(-x)
+
+
+def logaddexp(a: Tensor, b: Tensor) -> Tensor:
+    """``log(exp(a) + exp(b))``."""
+    larger, distance = torch.maximum(a, b), (a - b).abs()
+    # Of two equal infinities the distance is not a number.
+    return torch.where(larger.isinf(), larger, larger + softplus(-distance))
+
+
+def hypot(x: Tensor, y: Tensor) -> Tensor:
+    """``sqrt(x^2 + y^2)`` without overflow."""
+    larger, smaller = torch.maximum(x.abs(), y.abs()), torch.minimum(x.abs(), y.abs())
+    return larger * torch.sqrt(1.0 + (smaller / torch.where(larger > 0, larger, 1.0)).square())
 
 
 def erfcx(x: Tensor) -> Tensor:
@@ -129,6 +149,9 @@ FORMS: dict[Any, Callable[..., Tensor]] = {
     torch.linalg.solve: solve,
     torch.linalg.solve_triangular: solve_triangular,
     torch.searchsorted: searchsorted,
+    torch.nn.functional.logsigmoid: logsigmoid,
+    torch.logaddexp: logaddexp,
+    torch.hypot: hypot,
     torch.special.erfcx: erfcx,
     **dict.fromkeys((torch.erfc, torch.special.erfc, Tensor.erfc), erfc),
     torch.special.ndtr: ndtr,

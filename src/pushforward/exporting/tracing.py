@@ -13,7 +13,7 @@ from pushforward.errors import PushforwardError, UsageError, first_line
 from pushforward.exporting.constants import with_constants_computed
 from pushforward.exporting.methods import METHODS, Encode, LogProb, Method, Sample
 from pushforward.exporting.noise import draws_of
-from pushforward.exporting.refusals import check_graph, check_operations
+from pushforward.exporting.refusals import check_graph, check_operations, iterates
 from pushforward.exporting.signature import Port, Signature, ports
 from pushforward.kernels.example import example_of
 
@@ -35,8 +35,8 @@ class Traced:
 
 
 @torch.no_grad()
-def traced(flow: Distribution, name: str) -> Traced:
-    """Trace a method of a flow in evaluation mode.
+def traced(flow: Distribution, name: str, columns: tuple[str, ...] = ()) -> Traced:
+    """Trace a method of a flow in evaluation mode; the columns are the names of an event's numbers, where it has some.
 
     Raises:
         UsageError: if what it does depends on the values, so that no one graph says it.
@@ -52,10 +52,11 @@ def traced(flow: Distribution, name: str) -> Traced:
     inputs += tuple(Port(f"{draw.kind}_{index}", draw.shape, draw.kind) for index, draw in enumerate(draws))
     if not inputs:
         raise UsageError(f"export of {name} expects a method of random numbers or of data, and this one takes none")
-    check_operations(method, arguments, name)
+    if not iterates(flow, name):
+        check_operations(method, arguments, name)
     outputs = method(*arguments)
     shapes = [tuple(each.shape[1:]) for each in ([outputs] if isinstance(outputs, Tensor) else outputs)]
-    signature = Signature(name, inputs, ports(made.gives, shapes, made.output))
+    signature = Signature(name, inputs, ports(made.gives, shapes, made.output), columns)
     return Traced(_program(method, arguments, name), signature)
 
 

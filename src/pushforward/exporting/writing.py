@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from pushforward.errors import UsageError, first_line
 from pushforward.exporting.tracing import Traced
 from pushforward.extras import requires
+from pushforward.files import choose_writer
 from pushforward.kernels.notices import without_notices
 
 ENTRY = "pushforward"
@@ -23,11 +25,7 @@ def write_onnx(traced: Traced, path: Path) -> None:
 
     Raises:
         UsageError: if the standard lacks a function.
-        MissingExtraError: without onnx and onnxscript.
     """
-    with requires("onnx", "export to .onnx"):
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
     signature = traced.signature
     with without_notices(("torch.onnx", "onnxscript", "onnx_ir"), logging.CRITICAL):
         try:
@@ -63,3 +61,18 @@ def _named(error: BaseException) -> str:
 
 
 WRITERS: dict[str, Callable[[Traced, Path], None]] = {".onnx": write_onnx, ".pt2": write_program}
+
+
+def writer_for(path: str | os.PathLike[str]) -> Callable[[Traced, Path], None]:
+    """Return what writes the format that a path names.
+
+    Raises:
+        UsageError: for another format.
+        MissingExtraError: without onnx and onnxscript, for ``.onnx``.
+    """
+    write = WRITERS[choose_writer(path, tuple(WRITERS))]
+    if write is write_onnx:
+        with requires("onnx", "export to .onnx"):
+            import onnx  # noqa: F401
+            import onnxscript  # noqa: F401
+    return write

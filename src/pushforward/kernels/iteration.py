@@ -40,6 +40,11 @@ def iterate(step: Callable[..., State], unfinished: Callable[..., Tensor], state
     return state
 
 
+def is_exported() -> bool:
+    """Whether a graph for other programs is made, in which numbers cannot be taken for their bits."""
+    return torch.compiler.is_exporting()
+
+
 def separate(tensors: Tensors) -> Tensors:
     """What a loop's functions are to close over, in any nest of tuples and lists: copies in compiled code, whose loops
     do not take two views of one tensor; itself elsewhere.

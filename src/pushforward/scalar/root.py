@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward.errors import ConvergenceError
-from pushforward.kernels.iteration import State, count_true, derivatives_wanted, iterate
+from pushforward.kernels.iteration import State, count_true, derivatives_wanted, is_exported, iterate
 from pushforward.scalar.float_order import halfway, number, rank
 
 Increasing = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -23,6 +23,10 @@ TOLERANCE = 1e-9
 
 QUICK_STEPS = 20
 """How many steps are taken before every second one halves what numbers are left."""
+
+EXPORTED_STEPS = 200
+"""The most steps in a graph for other programs, where no step can halve numbers by their bits: a root that they do not
+reach, or that is no root between the ends that were expected, is NaN."""
 
 
 NEAR = 8.0
@@ -91,6 +95,9 @@ def _find(h: Increasing, target: Tensor, low: Tensor, high: Tensor) -> Tensor:
         halved = number(halfway(rank(low), rank(high)), x.dtype)
         return low, high, torch.where(going & (remaining % 2 == 0), halved, x), newton, going
 
+    if is_exported():
+        low, high, *_, going = iterate(quick, _going, _state(*guess), EXPORTED_STEPS)
+        return torch.where(going | (low == guess[0]) | (high == guess[1]), torch.nan, _middle(low, high))
     low, high, *_ = iterate(quick, _going, _state(*guess), QUICK_STEPS)
     # An end that stayed where it was is only a guess. Where the search ran into it, it goes on beyond it.
     most = torch.full_like(low, torch.finfo(low.dtype).max)
