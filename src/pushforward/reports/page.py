@@ -25,7 +25,7 @@ _MOST_PIXELS, _DPI = 1400, 110
 GENERATOR = '<meta name="generator" content="pushforward'
 #: What a table says where a value is missing.
 MISSING = "missing"
-_NUMBER = re.compile(r"-?[\d,]*\.?\d+(e[+-]?\d+)?")
+_NUMBER = re.compile(r"-?[\d,]*\.?\d+(e[+-]?\d+)?( days)?|\d{4}-\d\d-\d\d")
 
 
 @dataclass(frozen=True)

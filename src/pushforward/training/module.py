@@ -38,6 +38,7 @@ from pushforward.training.saver import Saver
 from pushforward.training.schedules import SCHEDULES
 from pushforward.training.stopping import Limits
 from pushforward.training.units import Unit
+from pushforward.version import __version__
 from pushforward.training.validation import summed_loss
 
 
@@ -281,6 +282,7 @@ class FlowTraining(L.LightningModule):
         """Add what Lightning does not know."""
         checkpoint[KEY] = {
             "version": VERSION,
+            "written_by": __version__,
             IDENTITY: self._saver.identity,
             "step": self._step,
             "seconds": self._seconds(),
