@@ -38,4 +38,6 @@ def _plain(value: object) -> object:
     """A value as it is read: a number with as many digits as it needs, a day without its midnight."""
     if value is None or str(value) in _UNKNOWN:
         return MISSING
+    if isinstance(value, (int, np.integer)):
+        return value
     return f"{value:.6g}" if isinstance(value, (float, np.floating)) else str(value).removesuffix(" 00:00:00")

@@ -38,8 +38,8 @@ from pushforward.training.saver import Saver
 from pushforward.training.schedules import SCHEDULES
 from pushforward.training.stopping import Limits
 from pushforward.training.units import Unit
-from pushforward.version import __version__
 from pushforward.training.validation import summed_loss
+from pushforward.version import __version__
 
 
 class FlowTraining(L.LightningModule):
