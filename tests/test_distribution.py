@@ -162,6 +162,9 @@ def test_every_file_says_which_version_wrote_it(tmp_path: Path) -> None:
     save_portable(export(integers), tmp_path / "codec")
     for name in ("flow", "codec"):
         assert read_metadata(tmp_path / name)["written_by"] == pf.__version__
+    pf.fit(pf.models.nsf(features=2, layers=1), torch.zeros(8, 2), max_steps=1, progress=False, out=tmp_path / "run")
+    state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=False)
+    assert state["pushforward"]["written_by"] == pf.__version__
     RunFolder(tmp_path, {"model": "nsf"}).write_configuration()
     assert f'"written_by": "{pf.__version__}"' in (tmp_path / "config.json").read_text()
 

@@ -11,15 +11,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
 import pushforward as pf
 from pushforward.cli.main import run as run_command
+from pushforward.cli.report import refuse_other_page
 from pushforward.reports import Picture, Report, Section, Table, marginal_table, training_curve, unlikely_rows
 
 LARGEST = 3_000_000
 VOID = {"meta", "img"}
+BOUNDS = ("negative log-likelihood", "importance-weighted")
+STEPS = ("--max-steps", "2", "--set", "layers=2")
 TINY = ("--set", "layers=2", "--set", "hidden=8")
 
 
@@ -107,6 +111,23 @@ def test_the_least_likely_rows_come_first() -> None:
     assert [row[1] for row in rows] == sorted(scores)[:10] and all(row[0] == row[2] for row in rows)
 
 
+def test_missing_values_and_days_are_told_in_words() -> None:
+    day, unknown = pd.Timestamp("2024-02-29"), pd.NaT
+    rows = unlikely_rows([-2.0, -1.0], [[day, np.nan, 1.5], [unknown, 2.0, None]], ["day", "a", "b"]).rows
+    assert [row[2:] for row in rows] == [("2024-02-29", "missing", "1.5"), ("missing", "2", "missing")]
+    seconds = pd.to_datetime(["2020-01-01", "2020-01-03"]).to_numpy("datetime64[s]").astype(float)[:, None]
+    first, second = marginal_table(seconds, seconds * np.nan, ["day"], dates=["day"]).rows
+    assert first[2:4] == ("2020-01-02", "1.0 days") and first[-1] == "2020-01-02" and set(second[2:]) == {"missing"}
+
+
+def test_columns_of_numbers_end_below_each_other_and_words_begin_so() -> None:
+    rows = [["run", 1.5, "1.2e-05", "missing"], ["2", -3, "1,234", "2021-01-02"]]
+    table = Table(["word", "float", "text", "day"], rows).html()
+    heads = re.findall(r'<th scope="col"( class="number")?>', table)
+    assert [bool(head) for head in heads] == [False, True, True, True]
+    assert table.count('<td class="number">') == 6
+
+
 def test_a_curve_is_what_was_recorded_and_none_where_nothing_was(tmp_path: Path) -> None:
     metrics = tmp_path / "metrics.csv"
     assert training_curve(metrics) is None
@@ -155,6 +176,26 @@ def test_a_run_of_images_with_labels(tmp_path: Path) -> None:
     text = report_of(train(tmp_path, "mnist-simple", *arguments))
     assert {"Score", "Samples", "Reconstructions", "Unlikely images"} <= set(headings(text))
     assert "upper bound" in text
+    one, several = (float(re.findall(f">{name}</td><td>(\\d+\\.\\d+) ±", text)[0]) for name in BOUNDS)
+    assert several < one, "importance weighting tightens"
+
+
+def test_a_run_of_graphs(tmp_path: Path) -> None:
+    graphs = pf.data.toys.graphs.coloured_graphs(200, generator=torch.Generator().manual_seed(0))
+    np.save(tmp_path / "graphs.npy", graphs.numpy().astype(np.uint8))
+    arguments = ("--data", str(tmp_path / "graphs.npy"), "--levels", "3", "--set", "hidden=8", *STEPS)
+    text = report_of(train(tmp_path, "graph-cnf", *arguments))
+    assert {"Score", "Nodes and edges", "Unlikely graphs"} <= set(headings(text))
+    assert "importance-weighted" in text and "type of edge" in text
+
+
+def test_a_page_that_is_no_report_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "notes.html"
+    page.write_text("<p>mine")
+    assert run_command(["report", str(tmp_path), "-o", str(page)]) == 2
+    assert "is no report of pushforward" in capsys.readouterr().err and page.read_text() == "<p>mine"
+    Report("", "", []).write(page)
+    refuse_other_page(page)
 
 
 def test_a_folder_without_a_run_is_one_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

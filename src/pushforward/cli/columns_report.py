@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pandas.api.types import is_datetime64_any_dtype
 from torch import Tensor
 
 from pushforward.cli.codec_report import codec_sections
 from pushforward.cli.plot_subjects import FlowSubject, TableSubject
 from pushforward.cli.report_parts import picture_section, score_section
+from pushforward.cli.table_runs import TableRun
 from pushforward.reports import Report, Section, Table, marginal_table, share_table, unlikely_rows
 from pushforward.spaces import Sphere
 from pushforward.training.evaluate import log_probs
+from pushforward.transforms import GeographicCoordinates
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +64,7 @@ def report_of_vectors(subject: FlowSubject, x: Tensor, source: str) -> Report:
 
 def _extra(subject: FlowSubject) -> dict[str, tuple[str, str]]:
     """Pictures that only some models have."""
-    if subject.flow.support == Sphere(2):
+    if subject.flow.support == Sphere(2) or GeographicCoordinates.of(subject.flow.support) is not None:
         return _MAP
     return _DENSITY if len(subject.names) == 2 and subject.run.levels is None else {}
 
@@ -93,8 +96,14 @@ def report_of_table(subject: TableSubject, frame: pd.DataFrame, source: str) -> 
             *picture_section("Calibration", subject.draw, _CALIBRATION),
             Section("Unlikely rows", content=[unlikely_rows(scores, shown.to_numpy(), run.columns)]),
         ],
-        configuration={"model": run.model, "data": source, **run.options, **run.training},
+        configuration={"model": run.model, "data": source, **_told(run), **run.options, **run.training},
     )
+
+
+def _told(run: TableRun) -> dict[str, object]:
+    """What the user said of the columns."""
+    told = {"target": run.targets, "kinds": run.kinds, "bounds": run.bounds, "circular": run.circular}
+    return {name: value for name, value in told.items() if value}
 
 
 def _marginals(subject: TableSubject) -> list[Table]:
@@ -102,7 +111,8 @@ def _marginals(subject: TableSubject) -> list[Table]:
     data, samples, names = subject.values(), subject.samples(), subject.names
     values = {place: subject.categories(name) for place, name in enumerate(names)}
     numeric = [place for place, known in values.items() if known is None]
-    tables = [marginal_table(data[:, numeric], samples[:, numeric], [names[place] for place in numeric])]
+    dates = {name for name in names if is_datetime64_any_dtype(subject.frame[name].dtype)}
+    tables = [marginal_table(data[:, numeric], samples[:, numeric], [names[place] for place in numeric], dates)]
     shares = [
         share_table(data[:, place], samples[:, place], known, names[place])
         for place, known in values.items()

@@ -38,13 +38,18 @@ _MAP_RESOLUTION = 90
 
 @dataclass(frozen=True)
 class FlowSubject:
-    """A flow of vectors with test data ``(n, D)``."""
+    """A flow of vectors with test data ``(n, D)``.
+
+    Attributes:
+        resolution: points along each side of a picture of the density.
+    """
 
     run: Run
     flow: Flow
     data: Tensor
     seed: int
     say: Callable[[str], None]
+    resolution: int = 300
 
     def draw(self, kind: str) -> Figure:
         """Draw one of the kinds of pictures.
@@ -72,7 +77,8 @@ class FlowSubject:
     def _density(self, shape: tuple[int, ...]) -> Figure:
         if shape != (2,) or self.run.levels is not None:
             raise UsageError(f"density is of two continuous columns, this model has events {shape}; draw its pairs")
-        return density_2d(self.flow, _circle_ends(self.flow.support) or plane_bounds(self.data), names=self.names)
+        bounds = _circle_ends(self.flow.support) or plane_bounds(self.data)
+        return density_2d(self.flow, bounds, names=self.names, resolution=self.resolution)
 
     def _grid(self, shape: tuple[int, ...]) -> Figure:
         if shape != (2,) or self.run.levels is not None:

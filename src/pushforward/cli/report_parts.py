@@ -12,26 +12,44 @@ from pushforward.accuracy import Accuracy
 from pushforward.errors import PushforwardError
 from pushforward.flows.flow import Flow
 from pushforward.reports import Picture, Section, Table
-from pushforward.training import evaluate, negative_log_likelihood
+from pushforward.training import Evaluation, evaluate, negative_log_likelihood
 from pushforward.training.units import Unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+# Draws of importance weighting, and of how many events: as many as take no longer than the rest of a report.
+_DRAWS, _TIGHTENED = 16, 1000
+
+
 def score_section(flow: Flow, x: Tensor, given: Tensor | None, seed: int) -> Section:
     """How good a flow is on events: the negative log-likelihood in the unit of such events, and how exact it is."""
     found = evaluate(flow, x, given, seed=seed)
-    unit = Unit.of(flow, negative_log_likelihood)
-    errors = {"": found.log_prob_error} | ({"draws": found.log_prob_draws_error} if found.draws > 1 else {})
-    told = "".join(f" ± {unit.value(error):.4f}" + f" (over the {what})" * bool(what) for what, error in errors.items())
     rows = [
-        ("negative log-likelihood", f"{unit.value(-found.log_prob):.4f}{told}{unit.suffix}"),
+        ("negative log-likelihood", _text(flow, found)),
         ("which is", _KINDS[found.accuracy]),
+    ]
+    if found.accuracy is Accuracy.LOWER_BOUND:
+        some = slice(_TIGHTENED)
+        tight = evaluate(flow, x[some], None if given is None else given[some], importance_samples=_DRAWS, seed=seed)
+        of_some = f", of the first {tight.events:,} events" * (tight.events < found.events)
+        rows += [
+            ("importance-weighted", _text(flow, tight)),
+            ("which is", f"an upper bound that is tighter, of {_DRAWS} draws for each event{of_some}"),
+        ]
+    rows += [
         ("events", f"{found.events:,}"),
         ("parameters of the model", f"{sum(parameter.numel() for parameter in flow.parameters()):,}"),
     ]
     return Section("Score", "Lower is better.", [Table(("on test data", ""), rows)])
+
+
+def _text(flow: Flow, found: Evaluation) -> str:
+    """A score with its standard error over the events, and of an estimate over the draws."""
+    unit = Unit.of(flow, negative_log_likelihood)
+    of_draws = f" (± {unit.value(found.log_prob_draws_error):.4f} over the draws)" * (found.draws > 1)
+    return f"{unit.value(-found.log_prob):.4f} ± {unit.value(found.log_prob_error):.4f}{unit.suffix}{of_draws}"
 
 
 _KINDS = {

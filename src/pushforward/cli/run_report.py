@@ -11,7 +11,8 @@ from pushforward.errors import UsageError
 from pushforward.reports import Picture, Report, Section, training_curve
 from pushforward.training.runs.folder import METRICS
 
-_ROWS = 5000
+# Some flows take a thousandth of a second for each point.
+_ROWS, _RESOLUTION = 5000, 120
 
 
 def report_of(folder: Path, data: str | None, seed: int, say: Callable[[str], None]) -> Report:
@@ -69,7 +70,11 @@ def _of_flow(folder: Path, data: str | None, seed: int, say: Callable[[str], Non
         return report_of_clips(ClipSubject(run, flow, read.test, seed), x, given, source)
     if len(flow.event_shape) == 3:
         return report_of_images(ImageSubject(run, flow, x, given, seed), source)
-    return report_of_vectors(FlowSubject(run, flow, x[:_ROWS], seed, say), x, source)
+    if run.model == "graph-cnf":
+        from pushforward.cli.graphs_report import report_of_graphs
+
+        return report_of_graphs(run, flow, x, source, seed)
+    return report_of_vectors(FlowSubject(run, flow, x[:_ROWS], seed, say, _RESOLUTION), x, source)
 
 
 def _training(folder: Path) -> list[Section]:

@@ -43,5 +43,7 @@ def images_beside(
         page = page_of(images, maximum, columns=even_columns(len(images)))
         axes.imshow(page.squeeze(-1) if page.shape[-1] == 1 else page, cmap="gray", vmin=0, vmax=255)
         axes.set_title(title)
-        axes.set_axis_off()
+        # Axes that are switched off have no room for a title in the layout.
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
     return figure

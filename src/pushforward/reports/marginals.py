@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pushforward.reports.page import Table
+from pushforward.reports.page import MISSING, Table
 
 #: More rows are no table to read.
 MOST_COLUMNS = 40
@@ -15,12 +15,13 @@ _MOST_VALUES = 20
 _HEADINGS = ("column", "", "mean", "deviation", "5 %", "median", "95 %")
 
 
-def marginal_table(data: ArrayLike, samples: ArrayLike, names: Sequence[str]) -> Table:
+def marginal_table(data: ArrayLike, samples: ArrayLike, names: Sequence[str], dates: Collection[str] = ()) -> Table:
     """Each column's mean, deviation and quantiles, of data ``(n, D)`` and of samples ``(m, D)``.
 
     Args:
         data, samples: numbers; those that are missing are left out.
         names: of the columns; of many the first are shown.
+        dates: those of them that are times, as seconds since 1970.
 
     Raises:
         IndexError: if there are more names than columns.
@@ -32,9 +33,10 @@ def marginal_table(data: ArrayLike, samples: ArrayLike, names: Sequence[str]) ->
         [('height', 'data', 0.0), ('', 'samples', 1.0)]
     """
     first, second = np.asarray(data, np.float64), np.asarray(samples, np.float64)
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for index, name in enumerate(names[:MOST_COLUMNS]):
-        rows += [(name, "data", *_facts(first[:, index])), ("", "samples", *_facts(second[:, index]))]
+        read = _of_dates if name in dates else _facts
+        rows += [(name, "data", *read(first[:, index])), ("", "samples", *read(second[:, index]))]
     more = len(names) - MOST_COLUMNS
     return Table(_HEADINGS, rows, "Columns, test data and samples" + (f" ({more} more are not shown)" * (more > 0)))
 
@@ -72,3 +74,12 @@ def _facts(values: NDArray[np.float64]) -> tuple[float, ...]:
         return (np.nan,) * 5
     low, median, high = np.quantile(present, [0.05, 0.5, 0.95])
     return tuple(map(float, (present.mean(), present.std(), low, median, high)))
+
+
+def _of_dates(seconds: NDArray[np.float64]) -> tuple[str, ...]:
+    """The facts of times: days, and the deviation in days."""
+    mean, deviation, *quantiles = _facts(seconds)
+    if np.isnan(mean):
+        return (MISSING,) * 5
+    days = [str(np.datetime64(int(value), "s").astype("datetime64[D]")) for value in (mean, *quantiles)]
+    return (days[0], f"{deviation / 86400:.1f} days", *days[1:])

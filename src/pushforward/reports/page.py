@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 # Wider ones are only larger files.
 _MOST_PIXELS, _DPI = 1400, 110
+#: How a page says what wrote it; the version follows.
+GENERATOR = '<meta name="generator" content="pushforward'
+#: What a table says where a value is missing.
+MISSING = "missing"
+_NUMBER = re.compile(r"-?[\d,]*\.?\d+(e[+-]?\d+)?( days)?|\d{4}-\d\d-\d\d")
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,18 @@ class Table:
 
     def html(self) -> str:
         """The table, in a box that a narrow window scrolls."""
-        head = "".join(f'<th scope="col">{html.escape(heading)}</th>' for heading in self.headings)
-        rows = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in self.rows)
+        kinds = [
+            _of_numbers([row[place] for row in self.rows]) * ' class="number"' for place in range(len(self.headings))
+        ]
+        head = "".join(
+            f'<th scope="col"{kind}>{html.escape(heading)}</th>' for heading, kind in zip(self.headings, kinds)
+        )
+        rows = "".join(
+            "<tr>"
+            + "".join(f"<td{kind}>{html.escape(format_value(cell))}</td>" for cell, kind in zip(row, kinds))
+            + "</tr>"
+            for row in self.rows
+        )
         caption = f"<caption>{html.escape(self.caption)}</caption>" if self.caption else ""
         label = html.escape(self.caption or ", ".join(self.headings), quote=True)
         table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
@@ -122,7 +138,7 @@ class Report:
         title = html.escape(self.title)
         head = (
             f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-            f'<meta name="generator" content="pushforward {__version__}"><title>{title}</title><style>{STYLE}</style>'
+            f'{GENERATOR} {__version__}"><title>{title}</title><style>{STYLE}</style>'
         )
         places = "".join(
             f"<a href='#s{place}'>{html.escape(section.title)}</a>" for place, section in enumerate(sections, 1)
@@ -147,21 +163,28 @@ class Report:
 
 
 def format_value(value: object) -> str:
-    """Show a number to three decimals, one that these would hide to three digits, anything else as it is.
+    """Show a number to three decimals, one that these would hide to three digits, several values one after the other,
+    anything else as it is.
 
     Example:
         >>> format_value(1.23456), format_value(12), format_value("bits"), format_value(0.00012345)
         ('1.235', '12', 'bits', '0.000123')
+        >>> format_value([1, 8, 8]), format_value({"age": (0.0, None)})
+        ('1, 8, 8', 'age: 0.000, None')
     """
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {format_value(each)}" for name, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(format_value, value))
     if not isinstance(value, float):
         return str(value)
     return f"{value:.3f}" if value == 0 or 0.01 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
-def _cell(value: object) -> str:
-    """A cell of a table; a number stays on one line."""
-    kind = ' class="number"' if isinstance(value, (int, float)) else ""
-    return f"<td{kind}>{html.escape(format_value(value))}</td>"
+def _of_numbers(cells: Sequence[object]) -> bool:
+    """Whether a column holds numbers, which stand with their last digits one below the other, and no words."""
+    told = [cell for cell in cells if cell not in ("", MISSING)]
+    return bool(told) and all(isinstance(cell, (int, float)) or _NUMBER.fullmatch(str(cell)) for cell in told)
 
 
 def _section(place: int, section: Section) -> str:

@@ -12,8 +12,8 @@ nav a { color: var(--link); display: inline-block; padding: .2rem 1rem .2rem 0; 
 .wide { overflow-x: auto; margin: 1rem 0; } .wide:focus-visible { outline: 2px solid var(--link); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 caption { text-align: left; white-space: nowrap; color: var(--pale); padding-bottom: .3rem; }
-th, td { padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
-th:first-child, td:first-child { text-align: left; } .number { white-space: nowrap; }
+th, td { padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+.number { text-align: right; white-space: nowrap; }
 figure { margin: 1.5rem 0; }
 figure img { display: block; max-width: 100%; height: auto; background: #fff; border-radius: 6px; }
 figcaption, footer { color: var(--pale); margin-top: .4rem; } footer { margin-top: 3rem; font-size: .9rem; }

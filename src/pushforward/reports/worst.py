@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pushforward.reports.page import Table
+from pushforward.reports.page import MISSING, Table
 
 _SHOWN = 10
 _MOST_COLUMNS = 12
+# How numpy and pandas write that a value is missing.
+_UNKNOWN = ("nan", "NaT", "<NA>")
 
 
 def unlikely_rows(log_prob: ArrayLike, rows: Sequence[Sequence[object]] | NDArray[Any], names: Sequence[str]) -> Table:
@@ -36,5 +38,9 @@ def unlikely_rows(log_prob: ArrayLike, rows: Sequence[Sequence[object]] | NDArra
 
 
 def _plain(value: object) -> object:
-    """A number of numpy's as one of Python's, which is shown with as many digits as it needs."""
-    return f"{value:.5g}" if isinstance(value, (float, np.floating)) else value
+    """A value as it is read: a number with as many digits as it needs, a day without its midnight."""
+    if value is None or str(value) in _UNKNOWN:
+        return MISSING
+    if isinstance(value, (int, np.integer)):
+        return value
+    return f"{value:.6g}" if isinstance(value, (float, np.floating)) else str(value).removesuffix(" 00:00:00")

@@ -39,6 +39,7 @@ from pushforward.training.schedules import SCHEDULES
 from pushforward.training.stopping import Limits
 from pushforward.training.units import Unit
 from pushforward.training.validation import summed_loss
+from pushforward.version import __version__
 
 
 class FlowTraining(L.LightningModule):
@@ -281,6 +282,7 @@ class FlowTraining(L.LightningModule):
         """Add what Lightning does not know."""
         checkpoint[KEY] = {
             "version": VERSION,
+            "written_by": __version__,
             IDENTITY: self._saver.identity,
             "step": self._step,
             "seconds": self._seconds(),
