@@ -45,6 +45,7 @@ if any((DOCS / "gallery").glob("*.py")):
         "examples_dirs": "gallery",
         "gallery_dirs": "gallery_pages",
         "filename_pattern": r"\.py$",
+        "image_scrapers": ("figure_scraper",),
         "abort_on_example_error": True,
         "show_memory": False,
     }

@@ -1,0 +1,29 @@
+r"""
+The trajectories of a continuous flow
+=====================================
+
+A continuous flow has no layers but a velocity for every place and time, :math:`dx/dt = v(t, x)`, which carries latents
+at :math:`t = 0` to the data at :math:`t = 1`. The velocity was learned by flow matching, along straight lines between
+latents and data (Lipman et al. 2022, arXiv:2210.02747). Trajectories of one solution never cross, so that the
+latents are combed apart and not mixed.
+"""
+
+import torch
+
+import pushforward as pf
+from pushforward import plots
+
+moons = pf.data.toy("moons").sample(4000, torch.Generator().manual_seed(0))
+torch.manual_seed(0)
+flow = pf.models.cnf(features=2, hidden=(64, 64))
+pf.fit(flow, moons, max_steps=600, batch_size=512, learning_rate=5e-3, ema=0.99, seed=0, progress=False)
+
+# %%
+# The colours are the angles at which the points start.
+
+figure_ways = plots.trajectories(flow, moons[:1500], pictures=5)
+
+# %%
+# Density and samples are those of any flow.
+
+figure_flow = plots.flow_2d(flow, moons[:1500], generator=torch.Generator().manual_seed(1))
