@@ -40,3 +40,13 @@ left.set_ylabel("second bit")
 # ---------------------
 #
 # The probability of an integer is the rise of the distribution function over its bin.
+
+edges = torch.arange(-6, 8) - 0.5
+line = torch.linspace(-6.5, 6.5, 400)
+
+
+def cdf(x):
+    """The logistic distribution function."""
+    return torch.sigmoid(x)
+
+

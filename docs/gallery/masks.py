@@ -40,7 +40,7 @@ def flow_with(*kinds):
     for index in range(8):
         mask = kinds[index // 2 % len(kinds)]
         parts += [
-            ActNorm(1),
+            ActNorm(1, event_dims=3),
             Coupling(mask if index % 2 else ~mask, Affine(), lambda *sizes: GatedConvNet(*sizes, hidden=16, blocks=2)),
         ]
     return pf.Flow(parts, pf.distributions.StandardNormal(shape))
