@@ -32,12 +32,15 @@ with torch.no_grad():
     learned = 17 * flow.transform[0].encode(digits.test).flatten()
 figure_noise = Figure(figsize=(12, 3.1), layout="constrained")
 first, second, third = figure_noise.subplots(1, 3)
-first.bar(torch.arange(17), torch.bincount(digits.test.long().flatten(), minlength=17) / digits.test.numel(), 0.3)
+first.bar(torch.arange(17), torch.bincount(digits.test.long().flatten(), minlength=17) / digits.test.numel(), 0.3, color="#2e7d8c")
 first.set(title="grey levels", xlabel="x", ylabel="share", yscale="log")
 for axes, values, title in ((second, uniform, "uniform noise"), (third, learned, "learned noise")):
     axes.hist(values, bins=17 * 8, range=(0, 17), density=True, color="#2e7d8c")
     axes.set(title=title, xlabel="x + u", ylabel="density", yscale="log")
 for axes in (first, second, third):
+    axes.set_yticks([0.003, 0.01, 0.03, 0.1, 0.3, 1], ["0.003", "0.01", "0.03", "0.1", "0.3", "1"], minor=False)
+    axes.minorticks_off()
+    axes.set_ylim(0.003, 1.6)
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -65,7 +68,7 @@ figure_levels = draw(resample_levels(flow, rows=4).flatten(0, 1), 8, "one last l
 # --------------
 #
 # From a digit that the flow has not seen to another, through the latents of all levels; at the ends are the two digits
-# themselves. A great circle stays as far from the middle as samples are, and leaves less grey.
+# themselves. A straight line passes nearer to the middle than samples lie, a great circle does not.
 
 ends = digits.test[:4], digits.test[4:8]
 figure_straight = draw(interpolate(flow, *ends, path=straight).flatten(0, 1), 8, "straight")

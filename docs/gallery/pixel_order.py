@@ -33,11 +33,12 @@ fields = {
     "two stacks": seen(pf.models.gated_pixelcnn(**options)),
 }
 figure_fields = Figure(figsize=(8, 3.9), layout="constrained")
+figure_fields.suptitle("what the dark pixel sees")
 for axes, (title, field) in zip(figure_fields.subplots(1, 2), fields.items()):
     shown = field.float()
     shown[row, column] = 2
     axes.imshow(shown, cmap="Blues", vmin=0, vmax=2)
-    axes.set(title=f"{title}: what the dark pixel sees", xticks=[], yticks=[])
+    axes.set(title=title, xticks=[], yticks=[])
 
 # %%
 # Drawing
