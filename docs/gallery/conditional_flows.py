@@ -37,11 +37,11 @@ pf.fit(flow, (data, told(angle)), max_steps=700, batch_size=512, learning_rate=5
 # %%
 # No two moons of the data are turned by the same angle; the points drawn here are new ones, each by the angle above it.
 
-shown = {f"{degrees} degrees": torch.tensor(math.radians(degrees)) for degrees in (0, 45, 90, 180)}
+shown = {f"{degrees} degrees": torch.tensor(math.radians(degrees)) for degrees in (0, 45, 90, 135)}
 unseen = pf.data.toy("moons").sample(200, torch.Generator().manual_seed(1))
 figure = pf.plots.contexts_2d(
     flow,
     {title: told(each) for title, each in shown.items()},
-    (-3, 3, -3, 3),
+    (-2.2, 2.2, -2.2, 2.2),
     data={title: turned(unseen, each) for title, each in shown.items()},
 )

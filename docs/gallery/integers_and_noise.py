@@ -22,7 +22,8 @@ generator = torch.Generator().manual_seed(0)
 pairs = torch.cartesian_prod(torch.arange(2), torch.arange(2))
 mass = torch.tensor([0.1, 0.4, 0.4, 0.1])
 drawn = pairs[torch.multinomial(mass, 3000, replacement=True, generator=generator)]
-noisy = 2 * Dequantization(2, event_dims=1).encode(drawn, generator=generator)
+noisy, _ = Dequantization(2, event_dims=1)(drawn, generator=generator)
+noisy = 2 * noisy
 
 figure_squares = Figure(figsize=(7.6, 3.6), layout="constrained")
 left, right = figure_squares.subplots(1, 2, sharex=True, sharey=True)

@@ -29,7 +29,7 @@ pf.fit(flow, digits.train, max_steps=150, batch_size=64, learning_rate=3e-3, ema
 
 with torch.no_grad():
     uniform = (digits.test + torch.rand(digits.test.shape, generator=torch.Generator().manual_seed(0))).flatten()
-    learned = 17 * flow.transform[0].encode(digits.test).flatten()
+    learned = 17 * flow.transform[0](digits.test, generator=torch.Generator().manual_seed(0))[0].flatten()
 figure_noise = Figure(figsize=(12, 3.1), layout="constrained")
 first, second, third = figure_noise.subplots(1, 3)
 first.bar(torch.arange(17), torch.bincount(digits.test.long().flatten(), minlength=17) / digits.test.numel(), 0.3, color="#2e7d8c")

@@ -49,12 +49,12 @@ def flow_with(*kinds):
 bits, samples = {}, {}
 for name, kinds in {"checkerboard": good, "halves": bad}.items():
     flow = flow_with(*kinds.values())
-    pf.fit(flow, digits.train, max_steps=120, batch_size=64, learning_rate=3e-3, ema=0.98, seed=0, progress=False)
+    pf.fit(flow, digits.train, max_steps=100, batch_size=64, learning_rate=3e-3, ema=0.98, seed=0, progress=False)
     with torch.no_grad():
         bits[name] = flow.bits_per_dim(digits.test, generator=torch.Generator().manual_seed(0)).mean().item()
         samples[name] = flow.sample(32, generator=torch.Generator().manual_seed(0))
 
-figure_samples = Figure(figsize=(8, 4.6), layout="constrained")
+figure_samples = Figure(figsize=(8, 2.5), layout="constrained")
 for axes, name in zip(figure_samples.subplots(1, 2), bits):
     axes.imshow(page_of(samples[name], 16, 8)[..., 0], cmap="gray")
     axes.set_title(f"{name}: {bits[name]:.2f} bits/dim of unseen digits", fontsize=10)

@@ -5,7 +5,7 @@ Layers that relax
 Between two bijections a flow may take steps of a Markov chain towards a density that is known up to a constant (Wu,
 Koehler, Noe 2020, arXiv:2002.06707). The steps draw; a dot is where a point starts, a ring where it ends. Langevin's
 steps go up the gradient with noise, Metropolis' rule refuses some of them, and Hamilton's equations give the points a
-momentum that carries some across the barrier.
+momentum, so that they swing through a well and back.
 """
 
 import torch

@@ -8,15 +8,23 @@ latents and data (Lipman et al. 2022, arXiv:2210.02747). Trajectories of one sol
 latents are combed apart and not mixed.
 """
 
+from pathlib import Path
+
 import torch
 
 import pushforward as pf
 from pushforward import plots
 
 moons = pf.data.toy("moons").sample(4000, torch.Generator().manual_seed(0))
-torch.manual_seed(0)
-flow = pf.models.cnf(features=2, hidden=(64, 64))
-pf.fit(flow, moons, max_steps=600, batch_size=512, learning_rate=5e-3, ema=0.99, seed=0, progress=False)
+
+# The training takes a minute or two and is kept beside this script; it is repeated where that file is not.
+kept = Path("trajectories.safetensors")
+if not kept.exists():
+    torch.manual_seed(0)
+    flow = pf.models.cnf(features=2, hidden=(64, 64))
+    pf.fit(flow, moons, max_steps=4000, batch_size=512, learning_rate=5e-3, ema=0.998, seed=0, progress=False)
+    pf.save(flow, kept)
+flow = pf.load(kept)
 
 # %%
 # The colours are the angles at which the points start.

@@ -76,7 +76,7 @@ def _explain(figure: Figure, width: int) -> None:
         Line2D([], [], color=DATA, linewidth=0.8, linestyle="--", label="calibrated"),
         Patch(facecolor=PALE, label="95 % of what chance gives each bar and level"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3 if width > 1 else 1, frameon=False, fontsize=8)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3 if width > 2 else 1, frameon=False, fontsize=8)
 
 
 def _draw_pit_histogram(axes: Axes, values: NDArray[Any], bins: int) -> None:
