@@ -34,9 +34,9 @@ def normalised(energy):
 def fitted(layer, log_density):
     """A flow of layers, turned round so that samples need no solving, and how many nats it is away from a density."""
     torch.manual_seed(0)
-    flow = pf.Flow([Inverse(layer(2)) for _ in range(32)], StandardNormal((2,)))
+    flow = pf.Flow([Inverse(layer(2)) for _ in range(16)], StandardNormal((2,)))
     posterior = pf.inference.fit_posterior(
-        log_density, flow, steps=400, learning_rate=1e-2, annealing=0.5, draws=2000, seed=0
+        log_density, flow, steps=300, learning_rate=1e-2, annealing=0.5, draws=2000, seed=0
     )
     return flow, -float(posterior.elbo.value)
 

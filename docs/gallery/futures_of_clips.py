@@ -23,8 +23,8 @@ clip = stochastic_movement(1, frames=3, generator=torch.Generator().manual_seed(
 figure_truth = plots.futures_of(clip[0], futures(clip[:, 0], 2)[0], given=1, maximum=1, label="possible")
 
 # %%
-# What the model draws: most of it is one of the eight to the pixel, some is not yet. Its training takes five minutes and
-# is kept beside this script; it is repeated where that file is not.
+# What the model draws: most of it is one of the eight to the pixel, some is not yet. The training takes five minutes
+# and is kept beside this script; where that file is not, it is repeated.
 
 kept = Path("futures_of_clips.safetensors")
 if not kept.exists():

@@ -32,7 +32,12 @@ with torch.no_grad():
     learned = 17 * flow.transform[0](digits.test, generator=torch.Generator().manual_seed(0))[0].flatten()
 figure_noise = Figure(figsize=(12, 3.1), layout="constrained")
 first, second, third = figure_noise.subplots(1, 3)
-first.bar(torch.arange(17), torch.bincount(digits.test.long().flatten(), minlength=17) / digits.test.numel(), 0.3, color="#2e7d8c")
+first.bar(
+    torch.arange(17),
+    torch.bincount(digits.test.long().flatten(), minlength=17) / digits.test.numel(),
+    0.3,
+    color="#2e7d8c",
+)
 first.set(title="grey levels", xlabel="x", ylabel="share", yscale="log")
 for axes, values, title in ((second, uniform, "uniform noise"), (third, learned, "learned noise")):
     axes.hist(values, bins=17 * 8, range=(0, 17), density=True, color="#2e7d8c")
