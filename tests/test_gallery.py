@@ -74,3 +74,9 @@ def test_the_scraper_shows_each_figure_once(monkeypatch: pytest.MonkeyPatch, tmp
     shown = [figure_scraper.scrape(None, block, {"src_dir": str(tmp_path)}) for _ in range(2)]
     assert "image_001.png" in shown[0] and "image" not in shown[1]
     assert len(list(tmp_path.glob("*.png"))) == 1
+
+
+def test_the_site_uses_the_scraper(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    conf = runpy.run_path(str(DOCS / "conf.py"))
+    assert conf["sphinx_gallery_conf"]["image_scrapers"] == ("figure_scraper",)
