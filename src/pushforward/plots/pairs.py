@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -83,7 +83,7 @@ def corner(
     figure.align_labels()
     handles = [swatch(PALE, filled=True), swatch(MODEL, filled=False)]
     # Above the diagonal there is room, of which a single column has none.
-    place = "upper right" if size > 1 else "outside upper center"
+    place: Literal["upper right", "outside upper center"] = "upper right" if size > 1 else "outside upper center"
     figure.legend(handles, legend, loc=place, ncols=1 if size > 1 else 2, frameon=False, fontsize=9 + 0.4 * size)
     return figure
 
