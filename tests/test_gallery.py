@@ -13,7 +13,7 @@ import pushforward as pf
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCRIPTS = sorted((DOCS / "gallery").glob("*.py"))
-QUICK = {"bounded_scales", "squeeze_and_checkerboard", "volumes"}
+QUICK = {"bounded_scales", "integers_and_noise", "squeeze_and_checkerboard", "stochastic_layers", "volumes"}
 """Scripts that train nothing."""
 
 STEPS = 2
@@ -41,7 +41,9 @@ def short_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
     "script",
     [pytest.param(path, marks=() if path.stem in QUICK else pytest.mark.slow, id=path.stem) for path in SCRIPTS],
 )
-def test_a_script_draws_its_pictures(script: Path, tmp_path: Path) -> None:
+def test_a_script_draws_its_pictures(script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Where the site runs it, and finds the trainings that are kept.
+    monkeypatch.chdir(script.parent)
     figures = figures_of(runpy.run_path(str(script)))
     assert figures
     for name, figure in figures.items():
@@ -72,3 +74,9 @@ def test_the_scraper_shows_each_figure_once(monkeypatch: pytest.MonkeyPatch, tmp
     shown = [figure_scraper.scrape(None, block, {"src_dir": str(tmp_path)}) for _ in range(2)]
     assert "image_001.png" in shown[0] and "image" not in shown[1]
     assert len(list(tmp_path.glob("*.png"))) == 1
+
+
+def test_the_site_uses_the_scraper(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    conf = runpy.run_path(str(DOCS / "conf.py"))
+    assert conf["sphinx_gallery_conf"]["image_scrapers"] == ("figure_scraper",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pushforward.errors import DataError, ShapeError, UsageError
 from pushforward.flows import Flow
 from pushforward.plots.pairs import mass_levels
 from pushforward.plots.pictures import even_columns, page_of
+from pushforward.plots.points import plane_bounds
 from pushforward.scalar import Affine, Tanh
 from pushforward.spaces import Reals
 from pushforward.transforms import Bijection, Elementwise, Householder
@@ -344,3 +346,35 @@ def test_a_figure_of_no_known_ending_is_refused_by_its_name(name: str, tmp_path:
     with pytest.raises(UsageError, match=rf"{name}: expected a name that ends in .*\.png"):
         plots.save(plots.scatter_2d(torch.randn(5, 2)), tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_conditional_flow_without_its_context_is_refused(conditional_flow: Flow, points_2d: Tensor) -> None:
+    with pytest.raises(UsageError, match=r"flow\.condition\(context\)"):
+        plots.flow_2d(conditional_flow, points_2d)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-6, 1e6])
+def test_points_of_any_scale_fill_the_plane(scale: float) -> None:
+    left, right, bottom, top = plane_bounds(1.0 + scale * torch.tensor([[-1.0, -1.0], [1.0, 1.0]], dtype=torch.float64))
+    assert left < 1.0 < right and bottom < 1.0 < top
+    assert right - left == pytest.approx(2.32 * scale if scale else 2.0, rel=0.01)
+
+
+def test_few_points_are_drawn_larger() -> None:
+    few, many = (plots.scatter_2d(torch.randn(count, 2)).axes[0].collections[0].get_sizes()[0] for count in (2, 2000))
+    assert few > 4 * many
+
+
+def test_the_legend_of_a_single_column_is_outside_of_its_panel() -> None:
+    figure = plots.corner(np.random.default_rng(0).normal(size=(50, 1)), np.zeros((50, 1)))
+    figure.draw_without_rendering()
+    legend, panel = figure.legends[0].get_window_extent(), figure.axes[0].get_window_extent()
+    assert legend.y0 >= panel.y1
+
+
+def test_long_names_of_calibrated_columns_do_not_meet() -> None:
+    names = [f"a very long name of the column {index} in metres" for index in range(4)]
+    figure = plots.calibration(np.random.default_rng(0).random((50, 4)), names)
+    figure.draw_without_rendering()
+    boxes = [axes.title.get_window_extent() for axes in figure.axes[:4]]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))

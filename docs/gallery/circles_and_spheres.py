@@ -20,8 +20,8 @@ import pushforward as pf
 # Hours of two shifts, one of them over midnight.
 
 generator = torch.Generator().manual_seed(0)
-shift = torch.rand(3000, 1, generator=generator) < 0.6
-hours = torch.where(shift, 23.5, 9.0) + torch.where(shift, 2.0, 1.0) * torch.randn(3000, 1, generator=generator)
+shift = torch.rand(8000, 1, generator=generator) < 0.6
+hours = torch.where(shift, 23.5, 9.0) + torch.where(shift, 2.0, 1.0) * torch.randn(8000, 1, generator=generator)
 hours = hours % 24
 
 torch.manual_seed(0)

@@ -4,7 +4,7 @@ A contraction and its fixed point
 
 A residual layer :math:`z = x + g(x)` is invertible if :math:`g` is a contraction, :math:`|g(x) - g(y)| \le c\,|x - y|`
 with :math:`c < 1`. The inverse is the fixed point of :math:`x \leftarrow z - g(x)`, which Banach's theorem says is the
-only one, and which every start comes to, by a factor of :math:`c` nearer at each step.
+only one, and which every start comes to, at each step nearer by a factor of :math:`c` or more.
 """
 
 import torch

@@ -32,7 +32,7 @@ data = torch.tensor([-2.0, 0.5, 2.5])[heaps] + torch.tensor([0.5, 0.25, 0.6])[he
 def trained(flow):
     """The flow before and after training."""
     before = copy.deepcopy(flow)
-    pf.fit(flow, data, max_steps=250, batch_size=500, learning_rate=3e-2, ema=0.95, seed=0, progress=False)
+    pf.fit(flow, data, max_steps=600, batch_size=500, learning_rate=3e-2, ema=0.95, seed=0, progress=False)
     return {"before": before, "after": flow}
 
 
@@ -43,7 +43,7 @@ def trained(flow):
 # A mixture of Gaussians' distribution function, then a logit and an affine map: the line onto the line.
 
 torch.manual_seed(0)
-onto_line = [Elementwise(MixtureCDF("gaussian", 6), (1,)), Elementwise(Affine(), (1,))]
+onto_line = [Elementwise(MixtureCDF("gaussian", 8), (1,)), Elementwise(Affine(), (1,))]
 normal = trained(pf.Flow(onto_line, StandardNormal((1,))))
 figure_normal = plots.flow_1d(normal, data)
 
@@ -53,7 +53,7 @@ figure_normal = plots.flow_1d(normal, data)
 #
 # A distribution function alone is a flow onto the uniform distribution, and its derivative is the density.
 
-uniform = trained(pf.models.cdf_1d(components=6))
+uniform = trained(pf.models.cdf_1d(components=8))
 figure_uniform = plots.flow_1d(uniform, data)
 
 # %%
@@ -63,7 +63,7 @@ figure_uniform = plots.flow_1d(uniform, data)
 # The map is another one, the density the same.
 
 onto_interval = [
-    Elementwise(MixtureCDF("gaussian", 6), (1,)),
+    Elementwise(MixtureCDF("gaussian", 8), (1,)),
     Elementwise(Affine(), (1,)),
     Elementwise(Sigmoid(), (1,)),
 ]

@@ -39,13 +39,17 @@ class DrawnFlow:
         """Take a flow, or a flow at a fixed context, whose events are vectors of ``features``.
 
         Raises:
-            UsageError: for anything else.
+            UsageError: for anything else, a conditional flow without its context among it.
             ShapeError: if its events have another shape, or there is more than one context.
         """
         flow, context = flow_and_context(subject)
         if tuple(flow.event_shape) != (features,):
             raise ShapeError(
                 f"this picture expects a flow with events of shape ({features},), got {tuple(flow.event_shape)}"
+            )
+        if context is None and flow.context_shape is not None:
+            raise UsageError(
+                "this picture expects a flow at one context, got a conditional one: draw flow.condition(context)"
             )
         if context is not None:
             contexts = flow.condition(context).batch_shape

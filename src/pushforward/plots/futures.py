@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def futures_of(clip: Tensor, futures: Tensor, *, given: int = 1, maximum: float | None = None) -> Figure:
+def futures_of(
+    clip: Tensor, futures: Tensor, *, given: int = 1, maximum: float | None = None, label: str = "sample"
+) -> Figure:
     """Draw a clip ``(T, C, H, W)`` and, below it, futures ``(N, T - given, C, H, W)`` behind its first frames.
 
     Args:
@@ -23,6 +25,7 @@ def futures_of(clip: Tensor, futures: Tensor, *, given: int = 1, maximum: float 
         futures: frames that follow the given ones, as a model draws them.
         given: how many frames of the clip are given.
         maximum: the value that is white; None stretches the range over all greys.
+        label: what a future is called.
 
     Raises:
         ShapeError: the futures are none of the clip.
@@ -44,7 +47,7 @@ def futures_of(clip: Tensor, futures: Tensor, *, given: int = 1, maximum: float 
     axes = figure.subplots()
     axes.imshow(page, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     height = page.shape[0] / len(rows)
-    axes.set_yticks([height * (row + 0.5) for row in range(len(rows))], ["truth", *["sample"] * len(futures)])
+    axes.set_yticks([height * (row + 0.5) for row in range(len(rows))], ["truth", *[label] * len(futures)])
     middles = [page.shape[1] / len(clip) * (frame + 0.5) for frame in range(len(clip))]
     axes.set_xticks(middles, [str(frame) for frame in range(1, len(clip) + 1)])
     axes.set_xlabel(f"frame, the first {given} given" if given else "frame")

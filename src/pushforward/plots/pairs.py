@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +12,7 @@ from torch import Tensor
 from pushforward.errors import ShapeError
 from pushforward.extras import requires
 from pushforward.plots.points import DATA_ONLY, array, column_names, quantile_limits
-from pushforward.plots.style import DATA, MODEL, PALE, few_ticks, new_figure, swatch, tidy
+from pushforward.plots.style import DATA, MODEL, PALE, dot_size, few_ticks, new_figure, swatch, tidy, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 PAGE, LARGEST_PANEL, SMALLEST_PANEL = 11.0, 1.9, 1.05
 """Inches: of all panels side by side, and of one."""
-CHARACTERS_TO_AN_INCH = 13
 
 
 def corner(
@@ -61,7 +59,7 @@ def corner(
     if point is not None and point.shape != (size,):
         raise ShapeError(f"corner expects a point of {size} columns to mark, got {point.shape}")
     panel = min(LARGEST_PANEL, max(SMALLEST_PANEL, PAGE / size))
-    labels = [_wrapped(name, panel) for name in column_names(data, names, size)]
+    labels = [wrapped(name, panel) for name in column_names(data, names, size)]
     limits = [quantile_limits(first[:, index]) for index in range(size)]
     figure = new_figure(panel * size + 0.6, panel * size + 0.6)
     grid = figure.subplots(size, size, squeeze=False)
@@ -84,13 +82,10 @@ def corner(
             axes.tick_params(labelbottom=row == size - 1, labelleft=column == 0 and row > 0)
     figure.align_labels()
     handles = [swatch(PALE, filled=True), swatch(MODEL, filled=False)]
-    figure.legend(handles, legend, loc="upper right", frameon=False, fontsize=9 + 0.4 * size)
+    # Above the diagonal there is room, of which a single column has none.
+    place: Literal["upper right", "outside upper center"] = "upper right" if size > 1 else "outside upper center"
+    figure.legend(handles, legend, loc=place, ncols=1 if size > 1 else 2, frameon=False, fontsize=9 + 0.4 * size)
     return figure
-
-
-def _wrapped(name: str, panel: float) -> str:
-    """A name in lines that are no longer than a panel is wide."""
-    return "\n".join(textwrap.wrap(name, max(6, int(CHARACTERS_TO_AN_INCH * panel)), break_long_words=True)) or name
 
 
 def _draw_marginals(
@@ -113,7 +108,9 @@ def _draw_pair(
 ) -> None:
     """The data's points under the samples' contours."""
     shown = data[:DATA_ONLY]
-    axes.scatter(shown[:, 0], shown[:, 1], s=3, color=DATA, alpha=0.25, linewidths=0, rasterized=True)
+    axes.scatter(
+        shown[:, 0], shown[:, 1], s=dot_size(len(shown)), color=DATA, alpha=0.25, linewidths=0, rasterized=True
+    )
     density, x_edges, y_edges = _smoothed_histogram(samples, horizontal, vertical)
     levels = mass_levels(density, (0.95, 0.8, 0.5, 0.2))
     if len(levels):

@@ -67,7 +67,7 @@ def plane_bounds(x: Tensor) -> tuple[float, float, float, float]:
     finite = x[torch.isfinite(x).all(-1)].double()
     low, high = finite.quantile(0.002, dim=0), finite.quantile(0.998, dim=0)
     middle = 0.5 * (low + high)
-    half = 0.58 * (high - low).max().clamp(min=1e-3)
+    half = 0.58 * (high - low).max().item() or 1.0
     left, bottom = (middle - half).tolist()
     right, top = (middle + half).tolist()
     return left, right, bottom, top

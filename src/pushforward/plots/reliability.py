@@ -12,7 +12,7 @@ from torch import Tensor
 from pushforward.errors import UsageError
 from pushforward.extras import requires
 from pushforward.plots.points import array, column_names
-from pushforward.plots.style import DATA, MODEL, PALE, new_figure, tidy
+from pushforward.plots.style import DATA, MODEL, PALE, new_figure, tidy, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST_IN_A_ROW = 6
 """Columns; more of them go on below."""
+LABEL = 1.7
+"""Inches."""
 
 
 def calibration(pit: ArrayLike | Tensor, names: Sequence[str] | None = None, *, bins: int = 20) -> Figure:
@@ -57,7 +59,8 @@ def calibration(pit: ArrayLike | Tensor, names: Sequence[str] | None = None, *, 
         upper, lower = grid[2 * block : 2 * block + 2, place]
         _draw_pit_histogram(upper, values[:, index], bins)
         _draw_reliability(lower, values[:, index])
-        upper.set(title=label, ylabel="density" if place == 0 else "")
+        upper.set_title(wrapped(label, LABEL), fontsize=10)
+        upper.set(ylabel="density" if place == 0 else "")
         lower.set(ylabel="share of values below" if place == 0 else "")
     for axes in grid[-2:, size - (blocks - 1) * width :].ravel():
         axes.remove()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ LATENT = "#2e7d8c"
 PALE = "#c9d1da"
 DENSITY_MAP = "magma"
 BASE_MAP = "Greys"
+CHARACTERS_TO_AN_INCH = 13
 
 
 def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> None:
@@ -46,6 +48,16 @@ def new_figure(width: float, height: float) -> Figure:
         from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def wrapped(name: str, inches: float) -> str:
+    """A name in lines that are no longer than so many inches."""
+    return "\n".join(textwrap.wrap(name, max(6, int(CHARACTERS_TO_AN_INCH * inches)), break_long_words=True)) or name
+
+
+def dot_size(count: int) -> float:
+    """The area of each of so many dots: few of them are large enough to be seen."""
+    return min(24.0, max(3.0, 1500.0 / max(count, 1)))
 
 
 def headroom(axes: Axes) -> None:

@@ -12,7 +12,18 @@ from torch import Tensor
 from pushforward.flows import ConditionedFlow, Flow
 from pushforward.plots.drawn_flow import Density, DrawnFlow, log_density
 from pushforward.plots.points import DATA_ONLY, column_names, plane_bounds, points, quantile_limits
-from pushforward.plots.style import BASE_MAP, DATA, DENSITY_MAP, LATENT, MODEL, colour_bar, new_figure, plane, tidy
+from pushforward.plots.style import (
+    BASE_MAP,
+    DATA,
+    DENSITY_MAP,
+    LATENT,
+    MODEL,
+    colour_bar,
+    dot_size,
+    new_figure,
+    plane,
+    tidy,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,7 +85,7 @@ def scatter_2d(data: ArrayLike | Tensor, names: Sequence[str] = ()) -> Figure:
     figure = new_figure(4.6, 4.6)
     axes = figure.subplots()
     limits = [quantile_limits(column) for column in x.double().numpy().T]
-    axes.scatter(x[:, 0].numpy(), x[:, 1].numpy(), s=3, color=MODEL, alpha=0.5, linewidths=0)
+    axes.scatter(x[:, 0].numpy(), x[:, 1].numpy(), s=dot_size(len(x)), color=MODEL, alpha=0.5, linewidths=0)
     across, upwards = column_names(data, names, 2)
     axes.set(xlim=limits[0], ylim=limits[1], xlabel=across, ylabel=upwards)
     tidy(axes)
@@ -202,7 +213,7 @@ def draw_density(
 
 
 def _draw_points(axes: Axes, x: Tensor, bounds: Bounds, title: str, colour: str, names: Sequence[str]) -> None:
-    axes.scatter(x[:, 0].numpy(), x[:, 1].numpy(), s=3, color=colour, alpha=0.5, linewidths=0)
+    axes.scatter(x[:, 0].numpy(), x[:, 1].numpy(), s=dot_size(len(x)), color=colour, alpha=0.5, linewidths=0)
     plane(axes, bounds, title, names)
 
 
