@@ -17,7 +17,7 @@ _SHOWN = """
 Flows that were trained beforehand, run by this browser itself; also on <a href="playground/index.html">a page of its
 own</a>.
 
-<iframe src="playground/index.html" title="The playground" loading="lazy" width="100%" height="1150"></iframe>
+<iframe src="playground/index.html" title="The playground" loading="lazy" width="100%" height="1520"></iframe>
 """
 
 
