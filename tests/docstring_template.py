@@ -45,8 +45,8 @@ def described(text: str) -> str:
 
 def shapes(text: str) -> bool:
     """A tuple of sizes as code, a shape by name, or that a map works element by element."""
-    size = r"(\.\.\.|[A-Z0-9][\w+*/^ -]*|\w*(inputs|outputs|shape|context)[\w+ ]*)"
-    named = re.search("shape|element by element", described(text))
+    size = r"(\.\.\.|[A-Z1-9][\w+*/^ -]*|\w*(inputs|outputs|shape|context)[\w+ ]*)"
+    named = re.search(r"_shape\b|\bshapes?\b|element by element", described(text))
     return named is not None or as_code(rf"\({size}(,\s{size})*,?\)", text)
 
 
@@ -93,10 +93,8 @@ def public(room: str) -> dict[str, Any]:
 def method_docstrings() -> dict[str, str]:
     """The docstring of every public method and property of our public classes, or of what it overrides."""
     classes = {value for room in ROOMS for value in public(room).values() if inspect.isclass(value)}
-    named = {(cls, name) for cls in classes for name in dir(cls) if not name.startswith("_")}
-    return {
-        f"{cls.__qualname__}.{name}": inspect.getdoc(getattr(cls, name)) or "" for cls, name in named if ours(cls, name)
-    }
+    found = [(cls, name) for cls in classes for name in dir(cls) if not name.startswith("_") and ours(cls, name)]
+    return {f"{cls.__qualname__}.{name}": inspect.getdoc(getattr(cls, name)) or "" for cls, name in found}
 
 
 def ours(cls: type, name: str) -> bool:
@@ -128,17 +126,3 @@ def kind(name: str) -> str:
     if name in OF_THE_REGISTRY:
         return REGISTRY
     return MESSAGES if name.endswith("Warning") else name.split(".")[0]
-
-
-def as_toml(docstrings: dict[str, str]) -> str:
-    """What is missing, as `docstrings_owed.toml` holds it."""
-    lines = ["# Public names whose docstrings still miss a part of the template. Lists only get shorter: a name leaves"]
-    lines += ["# when its docstring is mended, and none may join."]
-    for check in CHECKS:
-        names = "".join(f'  "{name}",\n' for name in sorted(missing(check, docstrings)))
-        lines += ["", f"{check} = [\n{names}]"]
-    return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    print(as_toml(public_docstrings()), end="")

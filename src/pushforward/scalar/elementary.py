@@ -21,6 +21,8 @@ from pushforward.spaces import Interval
 class Sigmoid(ScalarBijection):
     r"""``z = 1 / (1 + exp(-x))``, from the reals onto ``(0, 1)``. No parameters.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 0``.
+
     Source: Dinh, Sohl-Dickstein, Bengio (2016), RealNVP, arXiv:1605.08803, section 4.1, which maps latents to pixels
     so.
 

@@ -57,6 +57,8 @@ class LogisticMixtureCDF(_CDF):
     Args:
         components: how many logistics are mixed.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 3 components``.
+
     Raises:
         UsageError: no component.
 
@@ -80,6 +82,8 @@ class GaussianMixtureCDF(_CDF):
 
     Args:
         components: how many Gaussians are mixed.
+
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 3 components``.
 
     Raises:
         UsageError: no component.

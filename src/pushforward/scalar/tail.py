@@ -35,6 +35,8 @@ class TailTransform(ScalarBijection):
     Parameters per element, in this order: the location ``mu``, the log-scale, bounded to +-7, and raw shapes of the
     lower and the upper tail, bounded to ``0.1 exp(+-4)``. At zeros the slope at 0 is 1, and both indices are 10.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)``.
+
     Source: Hickling, Prangle (2024), Flexible tails for normalizing flows, arXiv:2311.00580; Pickands (1975), Annals of
     Statistics 3.
 

@@ -31,6 +31,8 @@ class GeneralisedPareto(Distribution):
         event_shape: the shape of one event.
         index: the tail index where all dimensions start.
 
+    Shapes: ``x`` is ``batch_shape + event_shape``, its log-density ``batch_shape``.
+
     Raises:
         UsageError: unless ``index`` is positive and finite.
 

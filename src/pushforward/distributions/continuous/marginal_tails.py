@@ -29,6 +29,8 @@ class MarginalTails(Distribution):
     Args:
         degrees: of each dimension, positive; ``inf`` for a normal.
 
+    Shapes: ``x`` is ``(..., D)``, its log-density ``(...)``.
+
     Raises:
         UsageError: unless there are positive numbers.
 

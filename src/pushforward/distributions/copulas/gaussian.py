@@ -25,6 +25,8 @@ class GaussianCopula(Distribution):
     Args:
         features: the number of dimensions ``D``.
 
+    Shapes: scores ``z`` are ``(..., D)``, their log-density ``(...)``.
+
     Raises:
         ShapeError: if the input does not end in ``D``.
 

@@ -34,6 +34,8 @@ class StudentCopula(Distribution):
         features: the number of dimensions ``D``.
         degrees: where the degrees of freedom start, between 1 and 100.
 
+    Shapes: scores ``z`` are ``(..., D)``, their log-density ``(...)``.
+
     Raises:
         UsageError: unless ``1 < degrees < 100``.
 

@@ -41,6 +41,8 @@ class VineCopula(Distribution):
     Args:
         features: the number of dimensions ``D``, two or more.
 
+    Shapes: scores ``z`` are ``(..., D)``, their log-density ``(...)``.
+
     Raises:
         MissingExtraError: if ``pyvinecopulib`` is not installed.
         UsageError: of fewer than two dimensions.

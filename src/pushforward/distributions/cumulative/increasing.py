@@ -25,6 +25,8 @@ class IncreasingNetwork(CumulativeNetwork):
         features: the number of dimensions ``D``.
         units: the number of hidden units ``K``.
 
+    Shapes: ``x`` is ``(..., D)``, its log-density ``(...)``.
+
     Raises:
         UsageError: for no unit.
 

@@ -33,6 +33,8 @@ class PenalisedNetwork(CumulativeNetwork):
         features: 1.
         units: the number of hidden units ``K``.
 
+    Shapes: ``x`` is ``(..., 1)``, its log-density ``(...)``.
+
     Raises:
         UsageError: for another number of features, or no unit.
 

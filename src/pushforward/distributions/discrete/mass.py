@@ -23,6 +23,8 @@ class MassFunction(Part):
         num_parameters: how many parameters each element takes, ``P``.
         low, high: the smallest and largest value that has mass, or None where there is no bound.
 
+    Shapes: element by element, ``x`` and its log-mass are ``(...)``, parameters ``(..., P)``.
+
     Source: Hoogeboom, Peters, van den Berg, Welling (2019), Integer Discrete Flows, arXiv:1905.07376, for such bases.
 
     Example:

@@ -34,6 +34,8 @@ class Kent(Distribution):
         concentration: where ``kappa`` starts, between 1e-6 and 1e6.
         ovalness: where ``2 beta / kappa`` starts, between 0, a von Mises-Fisher distribution, and 1.
 
+    Shapes: ``x`` is ``(..., 3)``, its log-density ``(...)``.
+
     Raises:
         UsageError: for a concentration or an ovalness outside of its bounds.
 

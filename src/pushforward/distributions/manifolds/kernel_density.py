@@ -48,6 +48,8 @@ class SphereKernelDensity(Distribution):
         multiples: of the distance to the neighbour, for the kernels of the events' own widths; may be empty.
         neighbour: which one: the first is the nearest event.
 
+    Shapes: ``x`` is ``(..., n + 1)``, its log-density ``(...)``.
+
     Raises:
         UsageError: for widths or multiples that are not positive, widths below 1e-5, or a neighbour that is none.
         DataError: if the events are no vectors of length 1, or fewer than two.

@@ -34,6 +34,8 @@ class VonMisesFisher(Distribution):
         concentration: where ``kappa`` starts, above 0.
         direction: where ``mu`` starts, ``n + 1`` numbers of any length but 0; the last axis by default.
 
+    Shapes: ``x`` is ``(..., n + 1)``, its log-density ``(...)``.
+
     Raises:
         UsageError: unless the concentration is positive, below 1e6, and the direction has ``n + 1`` numbers, not all
             zero.

@@ -44,6 +44,8 @@ class CausalTransformer(CausalNetwork):
         dropout: the share of what a block adds that training leaves out.
         numbers: how many numbers a variable is, ``F``.
 
+    Shapes: ``x`` is ``(..., D F)``, the result ``(..., P D)``, by variable as in :class:`CausalNetwork`.
+
     Raises:
         UsageError: if the sizes do not fit each other.
         ShapeError: if the context is missing or does not fit.

@@ -20,8 +20,7 @@ class DroppedContext(ModulePart):
         network: what makes them of a context; by default the identity.
         share: the share of the contexts that training leaves out.
 
-    Shapes: the context and what comes back are ``(..., features)``, unless the network makes features of another
-    number.
+    Shapes: contexts, or what the network makes of them, are ``(..., D)`` with ``D`` the features, and so is the result.
 
     Raises:
         UsageError: for a share below 0, or of 1 and more.

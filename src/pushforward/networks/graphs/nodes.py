@@ -25,6 +25,8 @@ class NodeNetwork(ModulePart):
         blocks: blocks of attention and a network of each node.
         heads: attention heads.
 
+    Shapes: ``x`` is ``(..., N a)`` and what is behind, the result ``(..., N b)``.
+
     Raises:
         UsageError: if the sizes do not fit each other, or there is a context.
 

@@ -59,7 +59,7 @@ class MaskedChannels(Part):
         network: a factory of networks with a ``first`` and a ``last`` :class:`ChannelConv2d`.
         kept: boolean, one for each channel, ``True`` for those that condition.
 
-    Shapes: the networks take images ``(N, C', H, W)`` of the ``C'`` channels that are kept, and answer for the rest.
+    Shapes: of ``K`` channels that are kept the networks take images ``(N, K, H, W)``, and answer for the rest.
 
     Raises:
         AttributeError: if the networks have no ``first`` and ``last`` layer.

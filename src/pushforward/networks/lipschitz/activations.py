@@ -21,6 +21,8 @@ class LipschitzELU(ModulePart):
         features: how many features, or channels of an image; any input is taken.
         event_dims: 1 for vectors, 3 for images.
 
+    Shapes: element by element, ``(..., D)``, or ``(..., C, H, W)`` of images.
+
     Raises:
         nothing.
 
@@ -68,6 +70,8 @@ class LipSwish(_Rated):
         features: how many features, or channels of an image.
         event_dims: 1 for vectors, 3 for images.
         lowest, highest: the range of ``beta`` at the start.
+
+    Shapes: element by element, ``(..., D)``, or ``(..., C, H, W)`` of images.
 
     Raises:
         RuntimeError: from torch, if the input has not as many features or channels.
@@ -137,6 +141,8 @@ class LipschitzSine(_Rated):
         features: how many features, or channels of an image.
         event_dims: 1 for vectors, 3 for images.
         lowest, highest: the range of ``beta`` at the start.
+
+    Shapes: element by element, ``(..., D)``, or ``(..., C, H, W)`` of images.
 
     Raises:
         RuntimeError: from torch, if the input has not as many features or channels.

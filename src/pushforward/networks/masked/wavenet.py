@@ -36,6 +36,8 @@ class WaveNet(CausalNetwork):
         dilations: how far apart the taps of each layer lie, ``d_l``.
         numbers: how many numbers a variable is, ``F``.
 
+    Shapes: ``x`` is ``(..., D F)``, the result ``(..., P D)``, by variable as in :class:`CausalNetwork`.
+
     Raises:
         UsageError: if the sizes do not fit each other, or a dilation is below 1.
         ShapeError: if the context is missing or does not fit.

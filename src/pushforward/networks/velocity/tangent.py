@@ -19,6 +19,8 @@ class TangentVelocity(Velocity):
     Args:
         velocity: the field ``u`` of the space around, of vectors of ``n + 1`` numbers.
 
+    Shapes: times are ``(...)``, ``x`` and ``v`` are ``(..., n + 1)``.
+
     Raises:
         nothing of its own: what the velocity within raises.
 

@@ -110,6 +110,8 @@ class Centred(CircleMap):
     Args:
         *maps: maps of one circle, the first to be applied first.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = P_1 + P_2 + ...``.
+
     Raises:
         UsageError: no map, what is not a map of the circle, or maps of different circles.
 

@@ -36,6 +36,8 @@ class Moebius(CircleMap):
 
     Parameters per element, 2: a point of the plane, which is drawn into the disk, ``w = 0.99 v / sqrt(1 + |v|^2)``.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 2``.
+
     Example:
         >>> moebius = Moebius()
         >>> z, log_dz = moebius.forward(torch.tensor([0.0, 1.0]), torch.tensor([[0.5, -1.0], [0.0, 0.0]]))

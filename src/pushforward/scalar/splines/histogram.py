@@ -84,6 +84,8 @@ class HistogramCDF(CellsCDF):
     Args:
         bins: the number of cells ``K``, from 2 to 4096.
 
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)``.
+
     Raises:
         UsageError: for fewer cells, or more.
 
@@ -103,8 +105,9 @@ class HistogramCDF(CellsCDF):
 
 
 class DiscretizedLogisticCDF(CellsCDF):
-    r"""The CDF of a mixture of logistics that is discretized to ``K`` equal cells of ``(0, 1)``, a line in each: the
-    ends of a cell are where the mixture's CDF takes them. Cells have an order then, in which neighbours are alike.
+    r"""The CDF of a mixture of logistics, ``F(x) = sum_k pi_k sigmoid((logit(x) - mu_k) / s_k)``, that is discretized
+    to ``K`` equal cells of ``(0, 1)``, a line in each: the ends of a cell are where the mixture's CDF takes them. Cells
+    have an order then, in which neighbours are alike.
 
     Parameters per element, ``3 * components`` in this order: the weights' logits, the locations, the log-scales
     (bounded) of the mixture, on the logits of ``(0, 1)``. Zeros give nearly the identity. A cell holds at least
@@ -113,6 +116,8 @@ class DiscretizedLogisticCDF(CellsCDF):
     Args:
         bins: the number of cells ``K``, from 2 to 4096.
         components: how many logistics are mixed.
+
+    Shapes: element by element, ``x`` and ``z`` are ``(...)``, parameters ``(..., P)`` with ``P = 3 components``.
 
     Raises:
         UsageError: for fewer cells or more, or no component.

@@ -74,9 +74,9 @@ class ExactTrace(Trace):
 
 
 class Hutchinson(Trace):
-    r"""An estimate of the divergence, right in the mean: ``e^T (dv/dx) e`` with noise ``e`` of mean 0 and covariance 1
-    (Hutchinson 1990; in continuous flows, Grathwohl et al. 2019, arXiv:1810.01367). One noise serves a whole solve. It
-    costs as much as a second velocity, whatever the number of dimensions.
+    r"""An estimate of the divergence, right in the mean: ``div v = E e^T (dv/dx) e`` with noise ``e`` of mean 0 and
+    covariance 1 (Hutchinson 1990; in continuous flows, Grathwohl et al. 2019, arXiv:1810.01367). One noise serves a
+    whole solve. It costs as much as a second velocity, whatever the number of dimensions.
 
     Args:
         noise: ``"rademacher"``, signs at random, which has the smaller variance, or ``"gaussian"``.

@@ -35,6 +35,8 @@ class PlacedHinge(Placed):
         features: the number of dimensions ``D``.
         candidates: how many bends are tried.
 
+    Shapes: ``x`` and ``z`` are ``(..., D)``, ``log_det`` is ``(...)``.
+
     Raises:
         UsageError: for no candidate.
 

@@ -35,6 +35,8 @@ class PlacedSpline(Placed):
         features: the number of dimensions ``D``.
         knots: how many quantiles are taken in each dimension.
 
+    Shapes: ``x`` and ``z`` are ``(..., D)``, ``log_det`` is ``(...)``.
+
     Raises:
         UsageError: of fewer than 3 knots.
 

@@ -75,6 +75,8 @@ class InvertibleConvolutionLU(Bijection):
     Args:
         channels: the number of channels ``C``.
 
+    Shapes: ``x`` and ``z`` are ``(..., C, H, W)``, ``log_det`` is ``(...)``.
+
     Raises:
         ShapeError: if the input is no image of ``C`` channels.
 

@@ -102,6 +102,8 @@ class BatchNorm(Bijection):
         momentum: how much of a new batch's statistics enters the running ones.
         eps: added to the variance.
 
+    Shapes: ``x`` and ``z`` are ``(..., D)``, or ``(..., C, H, W)`` of images; ``log_det`` is ``(...)``.
+
     Raises:
         ShapeError: if the input has not as many features or channels.
 

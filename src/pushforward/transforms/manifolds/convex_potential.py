@@ -44,6 +44,8 @@ class ConvexPotentialMap(GradientMap):
         context: a number of features or a space of vectors, which decides centers, offsets and sharpness; 0 learns them
             freely.
 
+    Shapes: ``x`` and ``z`` are ``(..., n + 1)``, ``log_det`` is ``(...)``.
+
     Raises:
         UsageError: if ``centers`` or ``sharpness`` is not positive.
         ShapeError: if the input does not end in ``n + 1``, or the context is missing or misshapen.

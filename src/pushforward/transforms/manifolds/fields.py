@@ -52,6 +52,8 @@ class ExponentialField(ScalarField):
     r"""``f(c; s) = exp(s (c - 1)) / s`` with ``s > 0``: points are drawn to the center from within about ``1 /
     sqrt(s)``.
 
+    Shapes: the cosines ``c`` and the parameters ``s`` are of one shape, and so are the slopes.
+
     Source: Sei (2013), A Jacobian inequality for gradient maps on the sphere and its application to directional
     statistics; Rezende et al. (2020), arXiv:2002.02428, section 2.3.2.
 

@@ -25,6 +25,8 @@ class Rotation(Bijection):
         network: with a context, a network factory, called as ``network(context, K (n + 1), 0)``.
         context: a number of features or a space of vectors, which decides the rotation; 0 learns it freely.
 
+    Shapes: ``x`` and ``z`` are ``(..., n + 1)``, ``log_det`` is ``(...)``.
+
     Raises:
         ShapeError: if the input does not end in ``n + 1``, or the context is missing or misshapen.
 

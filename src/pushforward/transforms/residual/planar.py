@@ -33,6 +33,8 @@ class Planar(Bijection):
         network: with a context, a network factory, called as ``network(context, 2 D + 1, 0)``.
         context: a number of features or a space of vectors, which decides ``u``, ``w``, ``b``; 0 learns them freely.
 
+    Shapes: ``x`` and ``z`` are ``(..., D)``, ``log_det`` is ``(...)``.
+
     Raises:
         ShapeError: if the input does not end in ``D``, or the context is missing or misshapen.
 

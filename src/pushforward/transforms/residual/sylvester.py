@@ -34,6 +34,8 @@ class Sylvester(Bijection):
         network: with a context, a network factory, called as ``network(context, P, 0)``.
         context: a number of features or a space of vectors; the context decides all parameters; 0 learns them freely.
 
+    Shapes: ``x`` and ``z`` are ``(..., D)``, ``log_det`` is ``(...)``.
+
     Raises:
         UsageError: if ``units`` is not between 1 and ``D``, or the basis has none of so many columns.
         ShapeError: if the input does not end in ``D``, or the context is missing or misshapen.

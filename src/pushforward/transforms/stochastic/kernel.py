@@ -88,7 +88,8 @@ class Kernel(ModulePart):
 
 
 class ForceKernel(Kernel):
-    r"""A kernel that follows the force of a target, ``grad log f(x)``, with a learned step size in each dimension.
+    r"""A kernel that follows the force of a target, ``F(x) = grad log f(x)``, with a learned step size in each
+    dimension.
 
     Args:
         features: the number of dimensions ``D``.

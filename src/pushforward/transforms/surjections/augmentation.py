@@ -24,8 +24,10 @@ class Augmentation(Transform):
 
     Args:
         features: the number of dimensions ``D`` of the data.
-        extra: how many are added.
+        extra: how many are added, ``E``.
         scale: the noise's standard deviation.
+
+    Shapes: ``x`` is ``(..., D)``, ``z`` is ``(..., D + E)``, ``log_det`` is ``(...)``.
 
     Raises:
         UsageError: if there is no dimension to add, or the scale is not positive.

@@ -33,6 +33,8 @@ class Dequantization(Transform):
         levels: how many values the integers take.
         event_dims: 1 for vectors, 3 for images.
 
+    Shapes: ``x`` and ``z`` are ``(..., D)``, or ``(..., C, H, W)`` of images; ``log_det`` is ``(...)``.
+
     Raises:
         UsageError: if there are fewer than 2 levels.
 

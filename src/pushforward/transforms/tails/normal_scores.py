@@ -25,6 +25,8 @@ class NormalScores(Bijection):
         features: the number of dimensions ``D``.
         knots: how many quantiles, at equal steps of the scores between the most extreme ones that the data reach.
 
+    Shapes: ``x`` and ``z`` are ``(..., D)``, ``log_det`` is ``(...)``.
+
     Raises:
         UsageError: of fewer than 2 knots.
 
