@@ -93,10 +93,8 @@ def public(room: str) -> dict[str, Any]:
 def method_docstrings() -> dict[str, str]:
     """The docstring of every public method and property of our public classes, or of what it overrides."""
     classes = {value for room in ROOMS for value in public(room).values() if inspect.isclass(value)}
-    named = {(cls, name) for cls in classes for name in dir(cls) if not name.startswith("_")}
-    return {
-        f"{cls.__qualname__}.{name}": inspect.getdoc(getattr(cls, name)) or "" for cls, name in named if ours(cls, name)
-    }
+    found = [(cls, name) for cls in classes for name in dir(cls) if not name.startswith("_") and ours(cls, name)]
+    return {f"{cls.__qualname__}.{name}": inspect.getdoc(getattr(cls, name)) or "" for cls, name in found}
 
 
 def ours(cls: type, name: str) -> bool:
