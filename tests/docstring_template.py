@@ -30,7 +30,8 @@ def formula(text: str) -> bool:
     """Something stands in a relation to something, as code or set apart; ``kind="x"`` is an argument."""
     relation = r"\s(=|<|<=|>|>=|<-|->|~|in)\s"
     apart = r"::\n\n    |\n    [^>\n]*[\w)] = [^\n]*\n|\.\. math::|:math:"
-    return as_code(relation, text) or re.search(apart, described(text)) is not None
+    mathematics = described(text).split("Shapes:")[0]
+    return as_code(relation, mathematics) or re.search(apart, mathematics) is not None
 
 
 def as_code(pattern: str, text: str) -> bool:

@@ -54,7 +54,7 @@ def test_a_check_sees_what_is_there_and_what_is_not(check: str) -> None:
 
 
 LOOKS_LIKE = {
-    "formula": 'A shift. It is made by ``build("shift", kind="x")``.',
+    "formula": 'A shift. It is made by ``build("shift", kind="x")``.\n\nShapes: ``(..., P)`` with ``P = 2``.',
     "shapes": "A shift by ``t`` (Dinh, Krueger, Bengio 2014), bounded to ``(-bound, bound)`` and ``(0, 1)``.",
     "raises": "A shift.\n\nRaises:\n\nExample:\n    >>> 1",
     "source": "A shift of 2000 numbers.",

@@ -29,8 +29,8 @@ class CircularRationalQuadraticSpline(CircleMap):
     r"""A rational-quadratic spline on the circle ``(-bound, bound)``, whose two ends are one point (Rezende et al.
     2020, Normalizing Flows on Tori and Spheres, arXiv:2002.02428).
 
-    The angle is first shifted, ``wrap(x + phase)``, so that the spline's fixed point lies anywhere, then mapped by a
-    spline with equal slopes at the two ends: the density is continuous around the circle. Inputs outside the box are
+    The angle is first shifted, ``y = wrap(x + phase)``, so that the spline's fixed point lies anywhere, then mapped by
+    a spline with equal slopes at the two ends: the density is continuous around the circle. Inputs outside the box are
     wrapped into it; a flow checks its support first, and gives angles off the circle a ``log_prob`` of ``-inf``
     (:meth:`pushforward.spaces.Circle.wrap` brings them there).
 
