@@ -44,6 +44,15 @@ def test_the_examples_fit_on_a_screen(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_the_rows_of_a_table_have_its_number_of_cells(page: str) -> None:
+    prose = re.sub(r"^```.*?^```", "", text_of(page), flags=re.DOTALL | re.MULTILINE)
+    for table in re.findall(r"(?:^\|.*\n)+", prose, re.MULTILINE):
+        # A bar within code parts a cell too.
+        bars = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
+        assert len(bars) == 1, f"{page}: {table.splitlines()[0]}"
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_within_the_repository_lead_somewhere(page: str) -> None:
     for target, anchor in re.findall(r"\]\(([^)#:]*)(#[^)]*)?\)", text_of(page)):
         linked = (ROOT / page).parent / target if target else ROOT / page
