@@ -42,11 +42,11 @@ def _counts(data: Tensor, samples: Tensor, nodes: int, molecules: bool) -> list[
     types = int(max(data.max(), samples.max())) + 1
     atoms = ("none", *ELEMENTS) if molecules else range(types)
     bonds = ("none", *(bond.lower() for bond in BONDS)) if molecules else range(types)
-    edges = [(each[:, nodes:] > 0).sum(1, keepdim=True) for each in (data, samples)]
+    edges, drawn = ((each[:, nodes:] > 0).sum(1, keepdim=True) for each in (data, samples))
     return [
         share_table(data[:, :nodes].flatten(), samples[:, :nodes].flatten(), list(atoms), "type of node"),
         share_table(data[:, nodes:].flatten(), samples[:, nodes:].flatten(), list(bonds), "type of edge"),
-        marginal_table(*edges, ["edges of a graph, but type 0"]),
+        marginal_table(edges, drawn, ["edges of a graph, but type 0"]),
     ]
 
 

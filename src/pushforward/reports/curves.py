@@ -49,7 +49,7 @@ def training_curve(metrics: Path) -> Figure | None:
             axes.set_ylabel(Unit(unit).suffix.strip() or unit)
     axes.set(xlabel="step", title="Training")
     # Steps are whole numbers, and there may be one alone.
-    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    axes.locator_params(axis="x", integer=True, min_n_ticks=1)
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
     tidy(axes)
