@@ -34,6 +34,9 @@ for name, coupling in {"two parts": bipartite, "four parts": quadripartite}.item
         bits[name] = flow.bits_per_dim(test).mean().item()
         samples[name] = flow.sample(32, generator=torch.Generator().manual_seed(0)).reshape(-1, 1, 8, 8)
 
+# %%
+# After so short a training the samples have the outline of digits, and not yet their strokes.
+
 figure = Figure(figsize=(8, 2.5), layout="constrained")
 for axes, name in zip(figure.subplots(1, 2), bits):
     axes.imshow(page_of(samples[name], 16, 8)[..., 0], cmap="gray")
