@@ -95,5 +95,8 @@ def test_an_image_takes_its_place_before_it_arrives(tmp_path: Path) -> None:
     Image.new("L", (30, 20)).save(tmp_path / "dot.png")
     files = {"dot.png": tmp_path / "dot.png"}
     assert 'width="30" height="20"' in steady('<img alt="A dot" src="../_images/dot.png" />', files)
+    (tmp_path / "line.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="30pt" height="15.0pt"></svg>')
+    files["line.svg"] = tmp_path / "line.svg"
+    assert 'width="40" height="20"' in steady('<img alt="A line" src="line.svg" />', files)
     for kept in ('<img src="dot.png" width="3">', '<img src="other.png">'):
         assert steady(kept, files) == kept
