@@ -14,7 +14,8 @@ BUILT = Path(__file__).parents[2] / "build" / PAGE
 _SHOWN = """
 ## Here
 
-Flows that were trained beforehand, run by this browser itself; <a href="playground/index.html">on a page of its own</a>.
+Flows that were trained beforehand, run by this browser itself;
+<a href="playground/index.html">on a page of its own</a>.
 
 <iframe src="playground/index.html" title="The playground" loading="lazy" width="100%" height="1150"></iframe>
 """
