@@ -130,5 +130,16 @@ def test_an_image_takes_its_place_before_it_arrives(tmp_path: Path) -> None:
     Image.new("L", (30, 20)).save(tmp_path / "dot.png")
     files = {"dot.png": tmp_path / "dot.png"}
     assert 'width="30" height="20"' in steady('<img alt="A dot" src="../_images/dot.png" />', files)
+    (tmp_path / "line.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="30pt" height="15.0pt"></svg>')
+    files["line.svg"] = tmp_path / "line.svg"
+    assert 'width="40" height="20"' in steady('<img alt="A line" src="line.svg" />', files)
     for kept in ('<img src="dot.png" width="3">', '<img src="other.png">'):
         assert steady(kept, files) == kept
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS.parent)))
+def test_rows_of_a_table_have_as_many_cells_as_its_head(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        bars = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
+        assert len(bars) == 1, f"a bar within a cell is written \\|: {table.splitlines()[0]}"
