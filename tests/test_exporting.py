@@ -15,6 +15,7 @@ from model_helpers import context_for, events, small
 from torch import Tensor, nn
 
 import pushforward as pf
+from pushforward.accuracy import Accuracy
 from pushforward.cli.main import run
 from pushforward.errors import UsageError
 from pushforward.exporting.methods import METHODS
@@ -142,8 +143,10 @@ def test_what_is_no_fixed_graph_is_refused_and_nothing_is_written(tmp_path: Path
     path = tmp_path / "model.pt2"
     with pytest.raises(UsageError, match="the same for all data"):
         pf.export(small("ffjord"), path, "decode")
+    estimated = small("nice")
+    estimated.accuracy = Accuracy.ESTIMATE
     with pytest.raises(UsageError, match="not an estimate"):
-        pf.export(small("residual-flow"), path)
+        pf.export(estimated, path)
     with pytest.raises(UsageError, match="one element after the other"):
         pf.export(pf.models.maf(features=400, layers=2, hidden=400), path, "sample")
     assert not list(tmp_path.iterdir())
