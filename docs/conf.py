@@ -29,15 +29,8 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 # Of all Python beside the pages, the lessons alone are pages.
-exclude_patterns = [
-    "conf.py",
-    "extensions/*",
-    "**/draw.py",
-    "gallery/*",
-    "gallery_pages/*.py",
-    "gallery_pages/*.ipynb",
-    "courses/notebooks.py",
-]
+include_patterns = ["**.md", "**.rst", "courses/*/*.py"]
+exclude_patterns = ["gallery/*"]
 # The gallery's settings hold functions.
 suppress_warnings = ["config.cache"]
 
@@ -63,4 +56,5 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "write_computation_times": False,
     "show_memory": False,
+    "parallel": 2,
 }
