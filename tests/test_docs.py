@@ -14,7 +14,15 @@ ROOT = Path(__file__).parents[1]
 SCREEN = 40
 """Lines of code, empty ones aside, that are seen at once."""
 
-SLOW = {"docs/tables.md"}
+SLOW = {
+    "docs/latent-directions.md",
+    "docs/posterior-diagnostics.md",
+    "docs/residual-flows.md",
+    "docs/simulation-based-inference.md",
+    "docs/spheres.md",
+    "docs/tables.md",
+    "docs/tori.md",
+}
 """Pages whose examples train for long, since they show what comes out; the parts have tests of their own."""
 
 PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]

@@ -71,6 +71,7 @@ def test_twenty_thousand_roots(name: str, factor: float) -> None:
     check_roots(name, factor, 20_000, torch.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NUMERICAL)
 @pytest.mark.parametrize("factor", [1.0, 200.0])
 def test_roots_in_float64(name: str, factor: float) -> None:

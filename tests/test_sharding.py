@@ -58,6 +58,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_two_processes_with_half_of_the_weights_each_train_to_the_flow_of_one(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(_SHARDED)

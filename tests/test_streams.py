@@ -188,6 +188,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_two_processes_train_on_a_stream_to_the_loss_of_one_also_after_a_pause(tmp_path: Path) -> None:
     write_rows(tmp_path / "data")
     script = tmp_path / "train.py"
@@ -231,6 +232,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_the_buffer_however_long_the_table(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for name, files in (("short", 2), ("long", 20)):

@@ -49,6 +49,11 @@ def write_site(
         UsageError: the package is none, or the flow of images decodes in no fixed number of steps.
         FileError: the folder cannot be written.
         MissingExtraError: without the extra ``onnx``.
+
+    Example:
+        >>> write_site("site", "none.tgz")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        pushforward.errors.UsageError: none.tgz: expected the package of onnxruntime-web there, ...
     """
     page = {**read_files(TRAINED), **read_runtime(runtime)}
     place = make_folder(folder)
