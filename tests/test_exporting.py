@@ -193,6 +193,8 @@ def test_an_unknown_method_or_format_is_told_before_any_work(tmp_path: Path) -> 
         (torch.special.log_ndtr, -50.0, 10.0),
         (torch.special.erfinv, -1.0, 1.0),
         (torch.special.ndtri, 1e-7, 1.0 - 1e-7),
+        (torch.special.ndtri, 1e-300, 1e-7),
+        (torch.special.ndtri, 0.0, 1e-30),
     ],
 )
 def test_series_are_right_to_single_precision_over_the_range(function: object, low: float, high: float) -> None:
@@ -208,7 +210,7 @@ def test_logarithms_of_sums_and_lengths_neither_overflow_nor_lose_digits() -> No
     first, second = torch.cartesian_prod(x, x).unbind(-1)
     for function, numbers in [(torch.logaddexp, (first, second)), (torch.nn.functional.logsigmoid, (x,))]:
         assert torch.allclose(FORMS[function](*numbers), function(*numbers), rtol=1e-6)
-    large = torch.tensor([0.0, 1e-30, 3.0, 1e30])
+    large = torch.tensor([0.0, 1e-30, 3.0, 1e30, math.inf])
     first, second = torch.cartesian_prod(large, large).unbind(-1)
     assert torch.allclose(FORMS[torch.hypot](first, second), torch.hypot(first, second), rtol=1e-6)
 

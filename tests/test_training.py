@@ -23,6 +23,7 @@ from pushforward.training.batches import Batches
 from pushforward.training.ema import MovingAverage, floating_state
 from pushforward.training.plan import parse_duration
 from pushforward.training.schedules import FINAL_SHARE, SCHEDULES
+from pushforward.training.seeding import apart
 from pushforward.transforms import Dequantization, Elementwise, Transform
 
 
@@ -95,6 +96,22 @@ def test_what_is_drawn_after_a_seeded_training_is_not_what_was_drawn_before_it()
         x = torch.randn(500, 2)
         fit(pf.Flow([pf.transforms.diagonal(2)], pf.distributions.StandardNormal((2,))), x, seed=seed, max_steps=2)
         assert torch.equal(x, train) and torch.equal(torch.randn(500, 2), afterwards)
+
+
+def test_a_seeded_training_leaves_no_seed_to_a_device_that_is_used_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    if torch.cuda.is_initialized():
+        pytest.skip("a device is in use")
+    seeds: list[int] = []
+    torch.manual_seed(5)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    with pytest.raises(ValueError, match="fails"):
+        apart(failing)(seed=3)
+    assert seeds == [3, 5] and torch.initial_seed() == 5
+
+
+def failing(*, seed: int) -> None:
+    torch.manual_seed(seed)
+    raise ValueError("it fails")
 
 
 def test_same_seed_same_curve() -> None:

@@ -30,6 +30,8 @@ _ERFINV_TAIL = (
     *(-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773),
     *(-0.0076224613, 0.00943887047, 1.00167406, 2.83297682),
 )
+# Below it, Giles's tail is no longer that of the error function, and 2 p - 1 soon rounds to -1.
+_FAR = 1e-7
 
 
 class TextbookForms(TorchFunctionMode):
@@ -84,7 +86,8 @@ def logaddexp(a: Tensor, b: Tensor) -> Tensor:
 def hypot(x: Tensor, y: Tensor) -> Tensor:
     """``sqrt(x^2 + y^2)`` without overflow."""
     larger, smaller = torch.maximum(x.abs(), y.abs()), torch.minimum(x.abs(), y.abs())
-    return larger * torch.sqrt(1.0 + (smaller / torch.where(larger > 0, larger, 1.0)).square())
+    scaled = larger * torch.sqrt(1.0 + (smaller / torch.where(larger > 0, larger, 1.0)).square())
+    return torch.where(larger.isinf(), larger, scaled)
 
 
 def erfcx(x: Tensor) -> Tensor:
@@ -117,7 +120,18 @@ def erfinv(x: Tensor) -> Tensor:
 
 def ndtri(p: Tensor) -> Tensor:
     """The standard normal's quantiles."""
-    return math.sqrt(2.0) * _erfinv(2.0 * p - 1.0, -torch.log(4.0 * p * (1.0 - p)))
+    near = math.sqrt(2.0) * _erfinv(2.0 * p - 1.0, -torch.log(4.0 * p * (1.0 - p)))
+    return torch.where((p > 0) & (p < _FAR), _far_quantile(torch.log(p.clamp(torch.finfo(p.dtype).tiny, _FAR))), near)
+
+
+def _far_quantile(log_p: Tensor) -> Tensor:
+    """The quantile of a small probability by its logarithm: Newton's steps, from where the tail begins to bend."""
+    quantile = -torch.sqrt(-2.0 * log_p)
+    for _ in range(3):
+        reached = log_ndtr(quantile)
+        log_density = -0.5 * (quantile.square() + math.log(2.0 * math.pi))
+        quantile = quantile - (reached - log_p) * torch.exp(reached - log_density)
+    return quantile
 
 
 def _product(inverse: Tensor, other: Tensor, left: bool) -> Tensor:

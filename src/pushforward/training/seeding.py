@@ -34,9 +34,14 @@ def apart(training: Callable[P, R]) -> Callable[P, R]:
     def call(*arguments: P.args, **named: P.kwargs) -> R:
         if named.get("seed") is None and not named.get("resume"):
             return training(*arguments, **named)
-        devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
-        with torch.random.fork_rng(devices):
-            return training(*arguments, **named)
+        # A seed is set on all devices, and on those that are not in use yet as soon as they are.
+        began, before = torch.cuda.is_initialized(), torch.initial_seed()
+        try:
+            with torch.random.fork_rng(range(torch.cuda.device_count()) if began else []):
+                return training(*arguments, **named)
+        finally:
+            if not began:
+                torch.cuda.manual_seed_all(before)
 
     return call
 
