@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,12 @@ import pushforward as pf
 from pushforward.accuracy import Accuracy
 from pushforward.cli.main import run
 from pushforward.errors import UsageError
+from pushforward.exporting import refusals, textbook
 from pushforward.exporting.methods import METHODS
 from pushforward.exporting.noise import Given
 from pushforward.exporting.textbook import FORMS
+
+Function = Callable[[Tensor], Tensor]
 
 BATCH = 7
 """Of another size than what graphs are traced with."""
@@ -97,7 +101,8 @@ def test_a_context_is_an_input_and_a_file_holds_standard_functions_and_its_signa
     assert {each.domain for each in model.opset_import} <= {"", "ai.onnx"}
     assert not {node.op_type for node in model.graph.node} & {"NonZero", "Loop", "If", "Scan", "RandomNormal"}
     kept = {each.key: each.value for each in model.metadata_props}
-    assert json.loads(kept["pushforward"])["method"] == "sample"
+    told = json.loads(kept["pushforward"])
+    assert told["method"] == "sample" and told["written_by"] == pf.__version__
 
 
 def test_a_program_of_torch_gives_what_the_flow_gives(tmp_path: Path) -> None:
@@ -108,7 +113,22 @@ def test_a_program_of_torch_gives_what_the_flow_gives(tmp_path: Path) -> None:
     files = {"pushforward": ""}
     program = torch.export.load(path, extra_files=files)
     assert torch.allclose(program.module()(x)[0], flow.encode(x), atol=1e-5)
-    assert json.loads(files["pushforward"])["outputs"] == [{"name": "latent", "shape": [2], "kind": "latents"}]
+    told = json.loads(files["pushforward"])
+    assert told["outputs"] == [{"name": "latent", "shape": [2], "kind": "latents"}]
+    assert told["written_by"] == pf.__version__
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["logistic", "gaussian"])
+def test_roots_far_out_are_found_by_the_loop_of_a_file(kind: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    layer = pf.transforms.Elementwise(pf.scalar.MixtureCDF(kind, components=4), (2,))
+    flow = pf.testing.randomise(pf.Flow([layer], pf.distributions.StandardNormal((2,)))).eval()
+    path = tmp_path / "model.onnx"
+    signature = pf.export(flow, path, "decode")
+    for scale in (1.0, 50.0, 1e4):
+        inputs = [scale * values for values in inputs_for(flow, signature)]
+        check_equal(by_onnxruntime(path, signature, inputs), by_the_flow(flow, signature, inputs))
 
 
 def test_inverses_of_matrices_are_computed_beforehand(tmp_path: Path) -> None:
@@ -152,6 +172,14 @@ def test_what_is_no_fixed_graph_is_refused_and_nothing_is_written(tmp_path: Path
     assert not list(tmp_path.iterdir())
 
 
+def test_many_loops_are_too_many_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = pf.transforms.Elementwise(pf.scalar.MixtureCDF(components=2), (2,))
+    flow = pf.Flow([layer], pf.distributions.StandardNormal((2,)))
+    monkeypatch.setattr(refusals, "MOST_OPERATIONS", 1)
+    with pytest.raises(UsageError, match="and the steps of its loops, and writes 20 at most"):
+        pf.export(flow, tmp_path / "model.pt2", "decode")
+
+
 def test_a_failure_leaves_the_file_that_was_there(tmp_path: Path) -> None:
     class Eigenvalues(pf.transforms.Elementwise):
         def encode(self, x: Tensor, context: Tensor | None = None, generator: object = None) -> Tensor:
@@ -185,21 +213,23 @@ def test_an_unknown_method_or_format_is_told_before_any_work(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("function", "low", "high"),
+    ("form", "function", "low", "high"),
     [
-        (torch.special.erfcx, -2.0, 50.0),
-        (torch.special.erfc, -4.0, 8.0),
-        (torch.special.ndtr, -10.0, 10.0),
-        (torch.special.log_ndtr, -50.0, 10.0),
-        (torch.special.erfinv, -1.0, 1.0),
-        (torch.special.ndtri, 1e-7, 1.0 - 1e-7),
-        (torch.special.ndtri, 1e-300, 1e-7),
-        (torch.special.ndtri, 0.0, 1e-30),
+        (textbook.erfcx, torch.special.erfcx, -2.0, 50.0),
+        (textbook.erfc, torch.special.erfc, -4.0, 8.0),
+        (textbook.ndtr, torch.special.ndtr, -10.0, 10.0),
+        (textbook.log_ndtr, torch.special.log_ndtr, -50.0, 10.0),
+        (textbook.erfinv, torch.special.erfinv, -1.0, 1.0),
+        (textbook.ndtri, torch.special.ndtri, 1e-7, 1.0 - 1e-7),
+        (textbook.ndtri, torch.special.ndtri, 1e-300, 1e-7),
+        (textbook.ndtri, torch.special.ndtri, 0.0, 1e-30),
     ],
 )
-def test_series_are_right_to_single_precision_over_the_range(function: object, low: float, high: float) -> None:
+def test_series_are_right_to_single_precision_over_the_range(
+    form: Function, function: Function, low: float, high: float
+) -> None:
     x = torch.linspace(low, high, 10_001, dtype=torch.float64)
-    found, expected = FORMS[function](x), function(x)
+    found, expected = form(x), function(x)
     assert torch.equal(found.isinf(), expected.isinf())
     finite = expected.isfinite()
     assert torch.allclose(found[finite], expected[finite], rtol=5e-7, atol=1e-9)
@@ -208,11 +238,11 @@ def test_series_are_right_to_single_precision_over_the_range(function: object, l
 def test_logarithms_of_sums_and_lengths_neither_overflow_nor_lose_digits() -> None:
     x = torch.tensor([-math.inf, -1e4, -90.0, -1e-3, 0.0, 30.0, 1e4, math.inf])
     first, second = torch.cartesian_prod(x, x).unbind(-1)
-    for function, numbers in [(torch.logaddexp, (first, second)), (torch.nn.functional.logsigmoid, (x,))]:
-        assert torch.allclose(FORMS[function](*numbers), function(*numbers), rtol=1e-6)
+    assert torch.allclose(textbook.logaddexp(first, second), torch.logaddexp(first, second), rtol=1e-6)
+    assert torch.allclose(textbook.logsigmoid(x), torch.nn.functional.logsigmoid(x), rtol=1e-6)
     large = torch.tensor([0.0, 1e-30, 3.0, 1e30, math.inf])
     first, second = torch.cartesian_prod(large, large).unbind(-1)
-    assert torch.allclose(FORMS[torch.hypot](first, second), torch.hypot(first, second), rtol=1e-6)
+    assert torch.allclose(textbook.hypot(first, second), torch.hypot(first, second), rtol=1e-6)
 
 
 @pytest.mark.parametrize("left", [True, False])

@@ -16,6 +16,8 @@ from pushforward.kernels.operations import count_work
 
 MOST_OPERATIONS = 5_000
 """The most operations that a graph is made of: an element after the other, they would take minutes to write."""
+STEPS = 20
+"""How often the body of a loop is gone through where a root is found, about: a graph lists it once."""
 
 
 def check_columns(columns: Sequence[str], event_shape: torch.Size) -> None:
@@ -38,18 +40,27 @@ def check_flow(flow: Distribution, method: str) -> None:
         raise UsageError("export of log_prob expects a flow whose log-density is exact or a bound, not an estimate")
 
 
-def iterates(flow: Distribution, method: str) -> bool:
-    """Whether a method repeats steps until they are exact, which a graph says once, as a loop."""
-    return method in ("decode", "sample") and getattr(getattr(flow, "transform", None), "tolerance", None) is not None
+def steps_of(flow: Distribution, method: str) -> int:
+    """How often a method goes through what its graph says once: a few times where it repeats steps until they are
+    exact."""
+    iterates = getattr(getattr(flow, "transform", None), "tolerance", None) is not None
+    return STEPS if iterates and method in ("decode", "sample") else 1
 
 
-def check_operations(method: nn.Module, arguments: list[Tensor], name: str) -> None:
-    """Raise :class:`UsageError` for a method of so many operations that no graph should list them."""
-    operations = count_work(lambda: method(*arguments), method).operations
-    if operations > MOST_OPERATIONS:
+def check_operations(method: nn.Module, arguments: list[Tensor], name: str, steps: int) -> None:
+    """Raise :class:`UsageError` for a method of so many operations that no graph should list them.
+
+    Args:
+        method, arguments: what is called.
+        name: of the method.
+        steps: how often a call may do what the graph says once.
+    """
+    operations, most = count_work(lambda: method(*arguments), method).operations, steps * MOST_OPERATIONS
+    if operations > most:
+        loops = " and the steps of its loops" if steps > 1 else ""
         raise UsageError(
             f"export would write {name} of this flow, which goes one element after the other, as {operations:,} "
-            f"operations, and writes {MOST_OPERATIONS:,} at most: choose another method, or a flow that goes the other "
+            f"operations{loops}, and writes {most:,} at most: choose another method, or a flow that goes the other "
             f"way at once"
         )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+from pushforward.version import __version__
+
 
 @dataclass(frozen=True)
 class Port:
@@ -47,8 +49,8 @@ class Signature:
     columns: tuple[str, ...] = ()
 
     def to_json(self) -> str:
-        """As text, as files hold it."""
-        return json.dumps(asdict(self))
+        """As text, as files hold it, with the version that wrote it."""
+        return json.dumps({**asdict(self), "written_by": __version__})
 
     @property
     def input_names(self) -> list[str]:

@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 from torch.overrides import TorchFunctionMode
 
+aten = torch.ops.aten
+
 # Press et al. (2007), Numerical Recipes, section 6.2.2: to 1.2e-7 of the value.
 _ERFCX = (
     *(-1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806),
@@ -163,13 +165,21 @@ FORMS: dict[Any, Callable[..., Tensor]] = {
     torch.linalg.solve: solve,
     torch.linalg.solve_triangular: solve_triangular,
     torch.searchsorted: searchsorted,
-    torch.nn.functional.logsigmoid: logsigmoid,
-    torch.logaddexp: logaddexp,
-    torch.hypot: hypot,
-    torch.special.erfcx: erfcx,
-    **dict.fromkeys((torch.erfc, torch.special.erfc, Tensor.erfc), erfc),
-    torch.special.ndtr: ndtr,
-    torch.special.log_ndtr: log_ndtr,
-    **dict.fromkeys((torch.erfinv, torch.special.erfinv, Tensor.erfinv), erfinv),
-    torch.special.ndtri: ndtri,
 }
+"""In the place of calls, while a method is traced."""
+
+SERIES: dict[Any, Callable[..., Tensor]] = {
+    aten.log_sigmoid.default: logsigmoid,
+    aten.logaddexp.default: logaddexp,
+    aten.hypot.default: hypot,
+    aten.special_erfcx.default: erfcx,
+    aten.erfc.default: erfc,
+    aten.special_erfc.default: erfc,
+    aten.special_ndtr.default: ndtr,
+    aten.special_log_ndtr.default: log_ndtr,
+    aten.erfinv.default: erfinv,
+    aten.special_erfinv.default: erfinv,
+    aten.special_ndtri.default: ndtri,
+}
+"""In the place of functions of single numbers in a traced graph, also in the bodies of its loops, where a mode does not
+see the calls."""

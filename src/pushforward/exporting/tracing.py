@@ -13,8 +13,9 @@ from pushforward.errors import PushforwardError, UsageError, first_line
 from pushforward.exporting.constants import with_constants_computed
 from pushforward.exporting.methods import METHODS, Encode, LogProb, Method, Sample
 from pushforward.exporting.noise import draws_of
-from pushforward.exporting.refusals import check_graph, check_operations, iterates
+from pushforward.exporting.refusals import check_graph, check_operations, steps_of
 from pushforward.exporting.signature import Port, Signature, ports
+from pushforward.exporting.textbook import SERIES
 from pushforward.kernels.example import example_of
 
 BATCH = 3
@@ -52,8 +53,7 @@ def traced(flow: Distribution, name: str, columns: tuple[str, ...] = ()) -> Trac
     inputs += tuple(Port(f"{draw.kind}_{index}", draw.shape, draw.kind) for index, draw in enumerate(draws))
     if not inputs:
         raise UsageError(f"export of {name} expects a method of random numbers or of data, and this one takes none")
-    if not iterates(flow, name):
-        check_operations(method, arguments, name)
+    check_operations(method, arguments, name, steps_of(flow, name))
     outputs = method(*arguments)
     shapes = [tuple(each.shape[1:]) for each in ([outputs] if isinstance(outputs, Tensor) else outputs)]
     signature = Signature(name, inputs, ports(made.gives, shapes, made.output), columns)
@@ -92,7 +92,7 @@ def _program(method: nn.Module, arguments: list[Tensor], name: str) -> ExportedP
     program = _exported(method, arguments, name)
     check_graph(program, name)
     # Without effects, so that what is computed beforehand is not changed afterwards.
-    return _exported(_Called(with_constants_computed(program.run_decompositions({}))), arguments, name)
+    return _exported(_Called(with_constants_computed(program.run_decompositions(SERIES))), arguments, name)
 
 
 def _exported(module: nn.Module, arguments: list[Tensor], name: str) -> ExportedProgram:
