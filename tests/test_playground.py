@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 import torch
-from playground_client import Page, page, request, serving
+from playground_client import Page, page, request, serving, unpack
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import pushforward as pf
@@ -23,6 +23,7 @@ from pushforward.playground.learning import Learning, build
 from pushforward.playground.messages import SHEET, Limits, Start, read
 from pushforward.playground.pictures import Pictures
 from pushforward.playground.server import LARGEST_MESSAGE, PAGES, serve
+from pushforward.playground.session import Session
 
 SMALL = {"density": "moons", "flow": "realnvp", "depth": 2, "bins": 4}
 LIMITS = Limits(64, [32, 32], 3)
@@ -85,6 +86,21 @@ def test_a_flow_comes_nearer_to_what_was_drawn() -> None:
     # Drawn at the top left, learned at the top left.
     middle = learning.flow.sample(500).detach().median(0).values
     assert middle[0] < 0 < middle[1]
+
+
+def test_a_flow_that_a_step_spoiled_is_told_and_trains_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session()
+    session.answer(json.dumps({"type": "start", **SMALL}))
+
+    def spoil(learning: Learning, seconds: float) -> None:
+        for weights in learning.flow.parameters():
+            weights.data.fill_(torch.nan)
+
+    monkeypatch.setattr(Learning, "advance", spoil)
+    assert [unpack(reply)["type"] for reply in session.advance()] == ["error", "paused"]
+    assert not session.working
+    (told,) = session.answer('{"type": "look", "temperature": 1}')
+    assert "no longer finite" in unpack(told)["message"]
 
 
 # What the server answers.
@@ -238,9 +254,9 @@ def test_no_more_pages_than_there_is_memory_for(address: str) -> None:
     try:
         for each in opened:
             each.__enter__()
-        with pytest.raises(InvalidStatus) as caught, page(address):
+        with pytest.raises(ConnectionClosed) as caught, page(address):
             pass
-        assert caught.value.response.status_code == 503
+        assert caught.value.rcvd is not None and "close one" in caught.value.rcvd.reason
     finally:
         for each in opened:
             each.__exit__(None, None, None)
@@ -249,7 +265,7 @@ def test_no_more_pages_than_there_is_memory_for(address: str) -> None:
         try:
             with page(address):
                 return
-        except InvalidStatus:
+        except ConnectionClosed:
             assert attempt < 49
 
 

@@ -55,11 +55,12 @@ class Session:
         learning = self._learner()
         try:
             learning.advance(MOMENT)
+            view = learning.view()
         except PushforwardError as error:
             self.working = False
             return [pack("error", {"message": str(error)}), pack("paused", {})]
         self.working = not learning.done
-        return [learning.view(), *([] if self.working else [pack("paused", {})])]
+        return [view, *([] if self.working else [pack("paused", {})])]
 
     def _do(self, message: Message) -> list[bytes]:
         match message:
