@@ -17,7 +17,7 @@ from playground_client import Page, page, request, serving, unpack
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import pushforward as pf
-from pushforward.errors import UsageError
+from pushforward.errors import ConvergenceError, UsageError
 from pushforward.playground import bending
 from pushforward.playground.learning import Learning, build
 from pushforward.playground.messages import SHEET, Limits, Start, read
@@ -101,6 +101,19 @@ def test_a_flow_that_a_step_spoiled_is_told_and_trains_no_more(monkeypatch: pyte
     assert not session.working
     (told,) = session.answer('{"type": "look", "temperature": 1}')
     assert "no longer finite" in unpack(told)["message"]
+
+
+def test_latents_that_no_image_has_are_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    flow = pf.build("multiscale", shape=(1, 4, 4), levels=17, layers=1, hidden=4)
+    session = Session(Pictures(flow, torch.zeros(1, 1, 4, 4)))
+
+    def fail(pictures: Pictures, latents: object) -> bytes:
+        raise ConvergenceError("no image was found")
+
+    monkeypatch.setattr(Pictures, "decoded", fail)
+    count = Pictures(flow, torch.zeros(1, 1, 4, 4)).limits.latents
+    (told,) = session.answer(json.dumps({"type": "decode", "latents": [[0] * size for size in count]}))
+    assert unpack(told) == {"type": "error", "message": "no image was found", "about": "decode", "arrays": {}}
 
 
 # What the server answers.

@@ -44,7 +44,10 @@ const REPLIES = {
   view: show,
   encoded: (reply) => images.encoded(reply),
   decoded: (reply) => images.decoded(reply),
-  error: ({ message }) => say(message, true),
+  error({ message, about }) {
+    say(message, true);
+    images?.refused(about);
+  },
   gone({ message }) {
     setTraining(false);
     state.started = false;
