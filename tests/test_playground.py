@@ -13,16 +13,17 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 import torch
-from playground_client import Page, page, request, serving
+from playground_client import Page, page, request, serving, unpack
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import pushforward as pf
-from pushforward.errors import UsageError
+from pushforward.errors import ConvergenceError, UsageError
 from pushforward.playground import bending
 from pushforward.playground.learning import Learning, build
 from pushforward.playground.messages import SHEET, Limits, Start, read
 from pushforward.playground.pictures import Pictures
 from pushforward.playground.server import LARGEST_MESSAGE, PAGES, serve
+from pushforward.playground.session import Session
 
 SMALL = {"density": "moons", "flow": "realnvp", "depth": 2, "bins": 4}
 LIMITS = Limits(64, [32, 32], 3)
@@ -85,6 +86,34 @@ def test_a_flow_comes_nearer_to_what_was_drawn() -> None:
     # Drawn at the top left, learned at the top left.
     middle = learning.flow.sample(500).detach().median(0).values
     assert middle[0] < 0 < middle[1]
+
+
+def test_a_flow_that_a_step_spoiled_is_told_and_trains_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session()
+    session.answer(json.dumps({"type": "start", **SMALL}))
+
+    def spoil(learning: Learning, seconds: float) -> None:
+        for weights in learning.flow.parameters():
+            weights.data.fill_(torch.nan)
+
+    monkeypatch.setattr(Learning, "advance", spoil)
+    assert [unpack(reply)["type"] for reply in session.advance()] == ["error", "paused"]
+    assert not session.working
+    (told,) = session.answer('{"type": "look", "temperature": 1}')
+    assert "no longer finite" in unpack(told)["message"]
+
+
+def test_latents_that_no_image_has_are_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    flow = pf.build("multiscale", shape=(1, 4, 4), levels=17, layers=1, hidden=4)
+    session = Session(Pictures(flow, torch.zeros(1, 1, 4, 4)))
+
+    def fail(pictures: Pictures, latents: object) -> bytes:
+        raise ConvergenceError("no image was found")
+
+    monkeypatch.setattr(Pictures, "decoded", fail)
+    count = Pictures(flow, torch.zeros(1, 1, 4, 4)).limits.latents
+    (told,) = session.answer(json.dumps({"type": "decode", "latents": [[0] * size for size in count]}))
+    assert unpack(told) == {"type": "error", "message": "no image was found", "about": "decode", "arrays": {}}
 
 
 # What the server answers.
@@ -238,9 +267,9 @@ def test_no_more_pages_than_there_is_memory_for(address: str) -> None:
     try:
         for each in opened:
             each.__enter__()
-        with pytest.raises(InvalidStatus) as caught, page(address):
+        with pytest.raises(ConnectionClosed) as caught, page(address):
             pass
-        assert caught.value.response.status_code == 503
+        assert caught.value.rcvd is not None and "close one" in caught.value.rcvd.reason
     finally:
         for each in opened:
             each.__exit__(None, None, None)
@@ -249,7 +278,7 @@ def test_no_more_pages_than_there_is_memory_for(address: str) -> None:
         try:
             with page(address):
                 return
-        except InvalidStatus:
+        except ConnectionClosed:
             assert attempt < 49
 
 

@@ -133,6 +133,32 @@ def test_what_is_drawn_by_keyboard_is_learned(address: str, tab: Tab) -> None:
     assert text(tab, "status") == "Paused: what was learned stays."
 
 
+REFUSED = """(async () => {
+  const { Images } = await import("./images.js");
+  const asked = [];
+  const model = { draw() {}, decode: (latents) => asked.push(latents) };
+  const images = new Images(model, { levels: [[2]], sides: [2, 2], images: 1 }, () => {});
+  const reply = { arrays: { image: { shape: [2, 2], values: [0, 0, 0, 0] }, "level 1": { values: [NaN, 1] } } };
+  images.encoded(reply);
+  images.encoded(reply);
+  images.refused("decode");
+  images.mix();
+  images.refused("decode");
+  for (const end of ["first", "second"]) {
+    images.ask(end, () => {});
+    images.ends[end] = null;
+  }
+  images.refused("encode");
+  images.encoded(reply);
+  return [asked, images.ends.first, images.ends.second !== null];
+})()"""
+
+
+def test_what_is_refused_stops_no_image_after_it(address: str, tab: Tab) -> None:
+    tab.open(address)
+    assert tab.value(REFUSED) == [[[[0, 1]], [[0, 1]]], None, True]
+
+
 def test_between_two_images_one_level_at_a_time(address: str, tab: Tab, tmp_path: Path) -> None:
     picture = "document.getElementById('{}').toDataURL()"
     tab.open(address)

@@ -71,8 +71,7 @@ class Learning:
         """
         self.flow.train()
         loss = -self.flow.log_prob(self.density.sample(BATCH, self._random)).mean()
-        if not torch.isfinite(loss):
-            raise TrainingError(f"the loss was no longer finite at step {self.step}: start again with fewer layers")
+        self._check(loss)
         self._optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.flow.parameters(), 5.0)
@@ -81,7 +80,11 @@ class Learning:
 
     @torch.no_grad()
     def view(self) -> bytes:
-        """Everything that the page shows: samples and grid behind each layer, their determinants, the density."""
+        """Everything that the page shows: samples and grid behind each layer, their determinants, the density.
+
+        Raises:
+            TrainingError: the flow's density is no longer finite.
+        """
         self.flow.eval()
         self._stream()
         latents = torch.cat([self.temperature * self._latents, grid().reshape(-1, 2)])
@@ -105,13 +108,24 @@ class Learning:
     @torch.no_grad()
     def excess(self) -> float:
         r"""Nats that the flow lacks, :math:`E_p[\log p(x) - \log q(x)]` on points kept for it: an estimate of the
-        Kullback-Leibler divergence, which is 0 where the flow is the density."""
-        return self._truth - float(self.flow.eval().log_prob(self._test).mean())
+        Kullback-Leibler divergence, which is 0 where the flow is the density.
+
+        Raises:
+            TrainingError: it is no longer finite.
+        """
+        mean = self.flow.eval().log_prob(self._test).mean()
+        # A last step may have spoiled the weights though its loss was finite.
+        self._check(mean)
+        return self._truth - float(mean)
 
     def target(self) -> bytes:
         """Points of the density, for the page to show beside the samples."""
         low, high = self.density.bounds
         return pack("target", {"bounds": [low, high]}, {"points": self._test})
+
+    def _check(self, mean: torch.Tensor) -> None:
+        if not torch.isfinite(mean):
+            raise TrainingError(f"the density was no longer finite at step {self.step}: start again with fewer layers")
 
     def _stream(self) -> None:
         fresh = torch.randn(NEW, 2, generator=self._random)

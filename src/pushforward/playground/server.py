@@ -29,6 +29,8 @@ _LAST_PORT = 65535
 _WAITING = 8
 # Seconds in which a client must have said what it wants, and in which a page must answer a ping.
 _PATIENCE = 10
+# The code of a websocket that is closed by a server that has too much to do.
+_TRY_LATER = 1013
 # How long a page that trains is listened to before it trains on, in seconds.
 _GLANCE = 0.002
 _HEADERS = {
@@ -134,8 +136,7 @@ class _Playground:
             return _respond(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered")
         name = request.path[len(self._prefix) :]
         if name == "socket":
-            full = self._pages >= PAGES
-            return _respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{PAGES} pages are open: close one") if full else None
+            return None
         if name not in self._files:
             return _respond(HTTPStatus.NOT_FOUND, "no such file")
         kind, content = self._files[name]
@@ -146,7 +147,8 @@ class _Playground:
         from websockets.exceptions import ConnectionClosed
 
         if self._pages >= PAGES:
-            await connection.close(1013, "too many pages are open")
+            # Only from an open websocket does a page learn why it is closed.
+            await connection.close(_TRY_LATER, f"{PAGES} pages are open, and no more at once: close one, reload this.")
             return
         self._pages += 1
         try:

@@ -44,22 +44,27 @@ class Session:
         return [pack("hello", {"pictures": None if self._pictures is None else self._pictures.facts(), "steps": STEPS})]
 
     def answer(self, text: str | bytes) -> list[bytes]:
-        """Do what a message asks for; where it cannot be done, the one reply is an error, and all stays as it was."""
+        """Do what a message asks for; where it cannot be done, the one reply is an error, and all stays as it was. It
+        says what was asked, ``about``, where that could be read."""
+        asked = None
         try:
-            return self._do(read(text, _NOTHING if self._pictures is None else self._pictures.limits))
+            message = read(text, _NOTHING if self._pictures is None else self._pictures.limits)
+            asked = type(message).__name__.lower()
+            return self._do(message)
         except PushforwardError as error:
-            return [pack("error", {"message": str(error)})]
+            return [pack("error", {"message": str(error), "about": asked})]
 
     def advance(self) -> list[bytes]:
         """Train for a moment and return the view of it."""
         learning = self._learner()
         try:
             learning.advance(MOMENT)
+            view = learning.view()
         except PushforwardError as error:
             self.working = False
             return [pack("error", {"message": str(error)}), pack("paused", {})]
         self.working = not learning.done
-        return [learning.view(), *([] if self.working else [pack("paused", {})])]
+        return [view, *([] if self.working else [pack("paused", {})])]
 
     def _do(self, message: Message) -> list[bytes]:
         match message:

@@ -44,12 +44,15 @@ const REPLIES = {
   view: show,
   encoded: (reply) => images.encoded(reply),
   decoded: (reply) => images.decoded(reply),
-  error: ({ message }) => say(message, true),
-  gone() {
+  error({ message, about }) {
+    say(message, true);
+    images?.refused(about);
+  },
+  gone({ message }) {
     setTraining(false);
     state.started = false;
     byId("pause").disabled = true;
-    say("The server has gone: start pushforward play again, and open its new address.", true);
+    say(message, true);
   },
 };
 
@@ -204,3 +207,5 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   draw();
 });
 choose();
+// A press before this would have gone to nobody.
+byId("train").disabled = false;

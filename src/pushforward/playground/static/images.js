@@ -112,6 +112,14 @@ export class Images {
     if (this.again) this.mix();
   }
 
+  /** What was asked could not be done: what waits for its answer waits no longer. */
+  refused(about) {
+    if (about === "draw" || about === "encode") this.asked.shift();
+    if (about !== "decode") return;
+    this.waiting = false;
+    if (this.again) this.mix();
+  }
+
   /** Ask for the image of the mixed latents; while one is under way, the newest wish waits. */
   mix() {
     if (!this.ends.first || !this.ends.second) return;
@@ -127,7 +135,7 @@ export class Images {
     const latents = Array.from(from, (value, k) => scale * (value + share * (to[k] - value)));
     const which = Math.max(1, Math.min(latents.length, Math.round(level.which.valueAsNumber) || 1)) - 1;
     latents[which] += move;
-    return latents.map((value) => Math.max(-50, Math.min(50, value)));
+    return latents.map((value) => Math.max(-50, Math.min(50, value || 0)));
   }
 
   reset() {

@@ -11,7 +11,9 @@ export function connect(told) {
   const socket = new WebSocket(address);
   socket.binaryType = "arraybuffer";
   socket.onmessage = (event) => told(unpack(event.data));
-  socket.onclose = () => told({ type: "gone" });
+  // A server that closes says why; one that is gone cannot.
+  socket.onclose = ({ reason }) =>
+    told({ type: "gone", message: reason || "The server has gone: start pushforward play again, and open its new address." });
   // What is asked before the socket is open waits for it, in its order.
   const open = new Promise((resolve) => (socket.onopen = resolve));
   return questions(async (type, fields = {}) => {

@@ -43,10 +43,10 @@ function stream(on) {
 }
 
 /** Do one thing after the other; what goes wrong is told, and the next goes on. */
-function next(work) {
+function next(work, about) {
   state.asked = state.asked.then(work).catch((error) => {
-    state.streaming = false;
-    postMessage({ type: "error", message: error.message });
+    if (state.streaming) stream(false);
+    postMessage({ type: "error", message: error.message, about });
   });
 }
 
@@ -67,4 +67,4 @@ site.then(
   ({ models, pictures }) => postMessage({ type: "hello", trained: models, pictures }),
   (error) => postMessage({ type: "error", message: error.message }),
 );
-onmessage = ({ data }) => next(() => DO[data.type](data));
+onmessage = ({ data }) => next(() => DO[data.type](data), data.type);
