@@ -19,7 +19,13 @@ def test_it_prints_its_address_serves_and_ends_by_ctrl_c() -> None:
     command = [sys.executable, "-m", "pushforward", "play", "--no-open"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        # A shell has what it starts in the background ignore Ctrl-C, and so this test's children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         try:
             assert process.stdout is not None

@@ -87,7 +87,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("site"))
 
 
-def test_images_whose_decoding_is_no_graph_are_refused_before_any_training(tmp_path: Path) -> None:
+def test_images_whose_decoding_is_no_graph_are_refused_before_any_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise UsageError("decode of this flow iterates")
+
+    monkeypatch.setattr("pushforward.playground.static_site.export", refuse)
     flow = pf.build("multiscale", shape=(1, 4, 4), levels=17, layers=1, hidden=4)
     pictures = Pictures(flow, torch.zeros(1, 1, 4, 4))
     with pytest.raises(UsageError, match="decode of this flow iterates"):

@@ -49,6 +49,14 @@ def write_site(
         UsageError: the package is none, or the flow of images decodes in no fixed number of steps.
         FileError: the folder cannot be written.
         MissingExtraError: without the extra ``onnx``.
+
+    Example:
+        >>> from pushforward.errors import UsageError
+        >>> try:
+        ...     write_site("playground", "no-package.tgz")
+        ... except UsageError as error:
+        ...     print("npm pack onnxruntime-web" in str(error))
+        True
     """
     page = {**read_files(TRAINED), **read_runtime(runtime)}
     place = make_folder(folder)
