@@ -95,7 +95,14 @@ def write_pages(app: Sphinx) -> None:
             path.write_text(text)
 
 
+def skip_requests(app: Sphinx, kind: str, name: str, value: Any, skipped: bool, options: Any) -> bool | None:
+    """Leave out what scikit-learn gives every estimator, ``set_fit_request`` and the like: its words refer to its own
+    glossary."""
+    return True if name.startswith("set_") and name.endswith("_request") else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Join the build."""
     app.connect("builder-inited", write_pages)
+    app.connect("autodoc-skip-member", skip_requests)
     return {"parallel_read_safe": True}
