@@ -18,10 +18,12 @@ SLOW = {
     "docs/latent-directions.md",
     "docs/posterior-diagnostics.md",
     "docs/residual-flows.md",
+    "docs/scale.md",
     "docs/simulation-based-inference.md",
     "docs/spheres.md",
     "docs/tables.md",
     "docs/tori.md",
+    "docs/transformer-flows.md",
 }
 """Pages whose examples train for long, since they show what comes out; the parts have tests of their own."""
 

@@ -68,6 +68,7 @@ def fails_for_one_row(flow: pf.Flow, x: Tensor, context: Tensor | None) -> Tenso
     return pf.training.negative_log_likelihood(flow, x, context) + broken.sum()
 
 
+@pytest.mark.slow
 def test_spawned_processes_bring_everything_back(tmp_path: Path) -> None:
     x, given = moons(), moons(101)
     alone, together = small_flow(), small_flow()
