@@ -105,6 +105,11 @@ def test_the_marginals_are_those_of_the_columns() -> None:
     assert marginal_table(data, data, ["a", "b"]).rows[2][2] == pytest.approx(np.nanmean(data[:, 1]))
 
 
+def test_a_row_without_a_density_is_the_first_to_be_shown() -> None:
+    rows = unlikely_rows([-1.0, np.nan, -np.inf], [["a"], ["b"], ["c"]], ["letter"]).rows
+    assert [row[-1] for row in rows] == ["b", "c", "a"]
+
+
 def test_the_least_likely_rows_come_first() -> None:
     scores = np.random.default_rng(0).permutation(30.0 * np.arange(30))
     rows = unlikely_rows(scores, [[index] for index in range(30)], ["place"]).rows

@@ -17,7 +17,7 @@ _UNKNOWN = ("nan", "NaT", "<NA>")
 
 
 def unlikely_rows(log_prob: ArrayLike, rows: Sequence[Sequence[object]] | NDArray[Any], names: Sequence[str]) -> Table:
-    """The rows of the least log-density, the least first, with their values.
+    """The rows of the least log-density, the least first, with their values; before them those that have none (NaN).
 
     Args:
         log_prob: of each row, ``(n,)``.
@@ -32,7 +32,7 @@ def unlikely_rows(log_prob: ArrayLike, rows: Sequence[Sequence[object]] | NDArra
         [(1, -9.0, 'b'), (0, -1.0, 'a')]
     """
     values = np.asarray(log_prob, np.float64)
-    order = np.argsort(values, kind="stable")[:_SHOWN].tolist()
+    order = np.lexsort((values, ~np.isnan(values)))[:_SHOWN].tolist()
     shown = [(row, float(values[row]), *map(_plain, rows[row][:_MOST_COLUMNS])) for row in order]
     return Table(("row", "log p", *names[:_MOST_COLUMNS]), shown, "The least likely rows of the test data")
 
